@@ -1,0 +1,63 @@
+# `make help` lists what there is. Needs Python >= 3.11 with pip; everything else is installed below this folder.
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+UV := .tools/uv-$(UV_VERSION)/bin/uv
+RUN := .venv/bin
+
+export UV_PYTHON_DOWNLOADS := never
+export UV_PROJECT_ENVIRONMENT := .venv
+unexport VIRTUAL_ENV
+# Without bytecode Airflow's imports take 2.5 times as long.
+unexport PYTHONDONTWRITEBYTECODE
+
+.DEFAULT_GOAL := help
+.PHONY: help install servers demo test check lint types unit format build clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: servers  ## run a nightly sync on a real Airflow, S3 server and Azurite (KEEP=1: leave them running)
+	@$(RUN)/python -m demo $(if $(KEEP),--keep)
+
+test: servers  ## all tests
+	@$(RUN)/python -m pytest -n 2 --dist loadgroup
+
+check: lint types unit  ## lint, types and unit tests: what to run before each commit
+
+lint: .venv/installed
+	@$(RUN)/ruff format --check .
+	@$(RUN)/ruff check .
+	@$(RUN)/lint-imports --no-logo
+
+types: .venv/installed
+	@$(RUN)/mypy
+
+unit: .venv/installed
+	@$(RUN)/python -m pytest -q -m "not servers and not airflow"
+
+format: .venv/installed  ## format the code
+	@$(RUN)/ruff format .
+	@$(RUN)/ruff check --fix .
+
+build: .venv/installed  ## build the wheel and the source distribution into dist/
+	@$(UV) build --quiet --out-dir dist
+
+install: .venv/installed  ## install the locked environment into .venv
+
+servers: .venv/installed  ## install the S3 server and Azurite for the demo and the tests
+	@UV=$(abspath $(UV)) $(PYTHON) -m tests.servers.install
+
+clean:  ## remove everything that was installed or built
+	rm -rf .venv .tools dist demo-runs tests/servers/environment/.venv tests/servers/environment/node_modules
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(UV):
+	@echo "installing uv $(UV_VERSION)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
+		--target $(dir $(UV)).. uv==$(UV_VERSION)
+
+.venv/installed: $(UV) uv.lock pyproject.toml
+	@echo "installing the locked environment into .venv"
+	@$(UV) sync --quiet --locked --python $(PYTHON)
+	@touch $@

@@ -1,0 +1,239 @@
+"""From Airflow's connections to the engine: an ``S3Source`` from ``S3Hook``, a ``BlobContainer`` from ``WasbHook``.
+
+Both hooks decide who we are; this module only takes their client, keeps the connection's own configuration, and adds
+what streaming needs: SigV4 presigning on the bucket's region, and as many pooled connections as there are workers.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import quote, urlsplit
+
+from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+from airflow.providers.microsoft.azure.hooks.wasb import WasbHook
+from airflow.sdk import BaseHook
+from airflow.sdk.exceptions import AirflowNotFoundException
+from azure.core.credentials import AzureSasCredential
+from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.core.pipeline import Pipeline
+from azure.core.pipeline.policies import (
+    AzureSasCredentialPolicy,
+    BearerTokenCredentialPolicy,
+    ProxyPolicy,
+    SansIOHTTPPolicy,
+    UserAgentPolicy,
+)
+from azure.core.pipeline.transport import RequestsTransport
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+import airflow_s3_azure
+from airflow_s3_azure.stream.errors import ConfigurationError, DestinationWriteError
+from airflow_s3_azure.stream.http import describe, redact_http_logs
+from airflow_s3_azure.stream.interruption import Interruption
+from airflow_s3_azure.stream.sink import BlobContainer, ContainerAddress
+from airflow_s3_azure.stream.source import Operation, S3Source, pooled_session
+
+if TYPE_CHECKING:
+    from azure.storage.blob import BlobServiceClient, ContainerClient
+    from botocore.client import BaseClient
+
+log = logging.getLogger(__name__)
+
+STORAGE_SCOPE = "https://storage.azure.com/.default"
+URL_SECONDS = 3600
+"""Life of a presigned URL. Each is used at once, for one request; a slow one may take long to read."""
+
+
+@dataclass(frozen=True, slots=True)
+class S3Bucket:
+    """One bucket, through one connection.
+
+    :param client: a boto3 S3 client, for listings
+    :param source: the same bucket for the engine, for reading
+    """
+
+    client: BaseClient
+    source: S3Source
+
+    @property
+    def name(self) -> str:
+        """The bucket's name."""
+        return self.source.bucket
+
+
+@dataclass(frozen=True, slots=True)
+class AzureContainer:
+    """One container, through one connection.
+
+    :param client: the SDK's client, for listings and for manifests and ledgers
+    :param blobs: the same container for the engine, for writing
+    """
+
+    client: ContainerClient
+    blobs: BlobContainer
+
+
+def open_bucket(
+    aws_conn_id: str | None,
+    bucket: str,
+    interruption: Interruption,
+    *,
+    max_concurrency: int,
+    requester_pays: bool = False,
+) -> S3Bucket:
+    """Return a bucket as an Airflow connection reaches it.
+
+    :param aws_conn_id: None: boto3's default credentials
+    :param max_concurrency: how many HTTP connections to keep open
+    :raises ConfigurationError: if the connection is missing or says nothing usable
+    """
+    redact_http_logs()
+    _require_connection("aws_conn_id", aws_conn_id)
+    if not bucket:
+        raise ConfigurationError("s3_bucket is empty; name the bucket to copy from")
+    hook = S3Hook(aws_conn_id=aws_conn_id)
+    try:
+        base = hook.config or Config()
+        # boto3 presigns with SigV2 on the global host unless it is told otherwise; a custom endpoint has no
+        # host name per bucket.
+        custom = hook.conn_config.get_service_endpoint_url("s3") is not None
+        config = base.merge(
+            Config(
+                signature_version=base.signature_version or "s3v4",
+                s3={**({} if custom else {"addressing_style": "virtual"}), **(base.s3 or {})},
+                max_pool_connections=max(max_concurrency, base.max_pool_connections or 0),
+            )
+        )
+        client = hook.get_client_type(region_name=hook.region_name, config=config)
+    except (BotoCoreError, ClientError, ValueError) as error:
+        raise ConfigurationError(f"connection {aws_conn_id!r} gives no S3 client: {error}") from error
+
+    def presign(operation: Operation, params: Mapping[str, str]) -> str:
+        return str(client.generate_presigned_url(operation, Params={"Bucket": bucket, **params}, ExpiresIn=URL_SECONDS))
+
+    session = pooled_session(max_concurrency)
+    if hook.verify is not None:
+        session.verify = hook.verify
+    if config.proxies:
+        session.proxies.update(config.proxies)
+    source = S3Source(bucket, presign, session, interruption, requester_pays=requester_pays)
+    return S3Bucket(client, source)
+
+
+def open_container(
+    wasb_conn_id: str,
+    container_name: str,
+    interruption: Interruption,
+    *,
+    max_concurrency: int,
+    create_container: bool = False,
+) -> AzureContainer:
+    """Return a container as an Airflow connection reaches it, after a look whether it is there.
+
+    :param max_concurrency: how many HTTP connections to keep open
+    :param create_container: create it if it is missing
+    :raises ConfigurationError: if the connection or the container is missing
+    :raises DestinationWriteError: if nobody answers; a later try may succeed
+    """
+    _require_connection("wasb_conn_id", wasb_conn_id)
+    if not container_name:
+        raise ConfigurationError("container_name is empty; name the container to copy to")
+    hook = WasbHook(wasb_conn_id=wasb_conn_id)
+    extra = dict(hook.get_connection(wasb_conn_id).extra_dejson)
+    try:
+        service = cast("BlobServiceClient", hook.blob_service_client)  # its other type is for async hooks
+    except ValueError as error:
+        raise ConfigurationError(f"connection {wasb_conn_id!r} gives no Azure client: {error}") from None
+    client = service.get_container_client(container_name)
+    _check_container(client, wasb_conn_id, create_container)
+    credential = service.credential
+    parts = urlsplit(service.url)
+    address = ContainerAddress(
+        url=f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}/{quote(container_name)}",
+        query=parts.query,
+    )
+    settings = {
+        name: value for name, value in extra.items() if name.startswith("connection_") or name == "read_timeout"
+    }
+    transport = RequestsTransport(
+        session=pooled_session(max_concurrency), **{"connection_timeout": 20, "read_timeout": 60, **settings}
+    )
+    policies = [
+        UserAgentPolicy(user_agent=f"airflow-s3-azure/{airflow_s3_azure.__version__}"),
+        ProxyPolicy(proxies=extra.get("proxies")),
+        *_authorisation(credential, str(extra.get("audience", ""))),
+    ]
+    return AzureContainer(client, BlobContainer(address, Pipeline(transport, policies), interruption))
+
+
+def _authorisation(credential: Any, audience: str) -> list[Any]:
+    """Return the policies that authorise a request with what ``WasbHook`` put into its client.
+
+    Shared keys come as the SDK's own policy; a SAS within the account URL, and public access, need none.
+    """
+    if credential is None:
+        return []
+    if isinstance(credential, SansIOHTTPPolicy):
+        return [credential]
+    if isinstance(credential, AzureSasCredential):
+        return [AzureSasCredentialPolicy(credential)]
+    if hasattr(credential, "get_token"):
+        scope = f"{audience.rstrip('/')}/.default" if audience else STORAGE_SCOPE
+        return [BearerTokenCredentialPolicy(credential, scope)]
+    raise ConfigurationError(f"a credential of type {type(credential).__name__} cannot authorise block uploads")
+
+
+def _require_connection(argument: str, conn_id: str | None) -> None:
+    if conn_id is None:
+        return
+    try:
+        BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException:
+        # S3Hook would only warn, and go on with whatever credentials the worker happens to have.
+        raise ConfigurationError(
+            f"there is no Airflow connection {conn_id!r} ({argument}); add it under Admin → Connections, "
+            f"or set AIRFLOW_CONN_{conn_id.upper()}"
+        ) from None
+
+
+def _check_container(client: ContainerClient, wasb_conn_id: str, create: bool) -> None:
+    name = client.container_name
+    try:
+        # The SDK would try for a minute before it says that nobody is there.
+        client.get_container_properties(retry_total=1)
+    except ResourceNotFoundError:
+        if not create:
+            raise ConfigurationError(
+                f"there is no container {name!r} in {client.account_name!r} ({wasb_conn_id}); create it, or set "
+                "create_container=True"
+            ) from None
+        _create_container(client)
+    except HttpResponseError as error:
+        if error.status_code == 403:
+            log.debug("container %r may not be looked at (403); a SAS for blobs only need not allow it", name)
+            return
+        raise ConfigurationError(
+            f"connection {wasb_conn_id!r}: asked for container {name!r}, Azure answered {error.status_code} "
+            f"{error.reason}; check the account, the container's name and the credentials"
+        ) from None
+    except AzureError as error:
+        raise DestinationWriteError(
+            f"Azure could not be reached through connection {wasb_conn_id!r}: {describe(error)}", blob=name
+        ) from None
+
+
+def _create_container(client: ContainerClient) -> None:
+    try:
+        client.create_container()
+    except ResourceExistsError:
+        return  # a twin was faster
+    except AzureError as error:
+        raise ConfigurationError(
+            f"container {client.container_name!r} could not be created: {describe(error)}; it needs the role "
+            "Storage Blob Data Contributor on the account, or create it beforehand"
+        ) from None
+    log.info("created container %r", client.container_name)

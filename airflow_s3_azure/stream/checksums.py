@@ -1,0 +1,117 @@
+"""The checksum bridge: CRCs per block, their combination, and how S3 and Azure write them.
+
+Azure's ``x-ms-content-crc64`` and S3's ``x-amz-checksum-crc64nvme`` are the same function (CRC-64/NVME); S3 writes
+the value big-endian, Azure little-endian. So the value that Azure checks for each block on arrival combines,
+without another read, to the value that S3 stored for the whole object when it was uploaded.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal, cast, get_args
+
+from awscrt import checksums as _crt
+
+Algorithm = Literal["CRC64NVME", "CRC32", "CRC32C"]
+"""The algorithms whose values for blocks combine to the value for the object."""
+
+Verified = Literal["crc64nvme", "crc32", "crc32c", "blocks"]
+"""What an object was verified by: S3's stored checksum, or only each block's CRC on its way to Azure."""
+
+_WIDTHS: dict[Algorithm, int] = {"CRC64NVME": 8, "CRC32": 4, "CRC32C": 4}
+_COMPUTE: dict[Algorithm, Callable[[memoryview], int]] = {
+    "CRC64NVME": cast("Callable[[memoryview], int]", _crt.crc64nvme),
+    "CRC32": cast("Callable[[memoryview], int]", _crt.crc32),
+    "CRC32C": cast("Callable[[memoryview], int]", _crt.crc32c),
+}
+_COMBINE: dict[Algorithm, Callable[[int, int, int], int]] = {
+    "CRC64NVME": _crt.combine_crc64nvme,
+    "CRC32": _crt.combine_crc32,
+    "CRC32C": _crt.combine_crc32c,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StoredChecksum:
+    """A full-object checksum that S3 stored at upload.
+
+    :param algorithm: how it was computed
+    :param value: the value as a number
+    """
+
+    algorithm: Algorithm
+    value: int
+
+    def __str__(self) -> str:
+        return f"{self.algorithm}:{s3_text(self.algorithm, self.value)}"
+
+
+@dataclass(frozen=True, slots=True)
+class BlockChecksums:
+    """The CRCs of one block.
+
+    :param size: bytes the block holds
+    :param crc64: CRC-64/NVME
+    :param crc32: CRC-32 or CRC-32C where the source's stored checksum is one, else 0
+    """
+
+    size: int
+    crc64: int
+    crc32: int = 0
+
+
+def compute(algorithm: Algorithm, data: memoryview) -> int:
+    """Return the checksum of ``data`` as a number."""
+    return _COMPUTE[algorithm](data)
+
+
+def checksum_block(data: memoryview, stored: StoredChecksum | None) -> BlockChecksums:
+    """Return the CRCs of a block: CRC-64/NVME for Azure, and the 32-bit one that ``stored`` needs, if any."""
+    crc32 = 0
+    if stored is not None and stored.algorithm != "CRC64NVME":
+        crc32 = compute(stored.algorithm, data)
+    return BlockChecksums(size=len(data), crc64=compute("CRC64NVME", data), crc32=crc32)
+
+
+def combine(algorithm: Algorithm, blocks: Iterable[BlockChecksums]) -> int:
+    """Return the checksum of the concatenated blocks from the blocks' own checksums, without reading them."""
+    total = 0  # all three algorithms give 0 for no bytes
+    for block in blocks:
+        value = block.crc64 if algorithm == "CRC64NVME" else block.crc32
+        total = _COMBINE[algorithm](total, value, block.size)
+    return total
+
+
+def azure_text(crc64: int) -> str:
+    """Return a CRC-64/NVME as Azure's ``x-ms-content-crc64`` wants it: base64, little-endian."""
+    return base64.b64encode(crc64.to_bytes(8, "little")).decode("ascii")
+
+
+def s3_text(algorithm: Algorithm, value: int) -> str:
+    """Return a checksum as S3 writes it: base64, big-endian."""
+    return base64.b64encode(value.to_bytes(_WIDTHS[algorithm], "big")).decode("ascii")
+
+
+def stored_checksum(headers: Iterable[tuple[str, str]]) -> StoredChecksum | None:
+    """Return the strongest full-object checksum among an S3 answer's headers, or None if there is none usable.
+
+    A composite value (``x-amz-checksum-type: COMPOSITE``, or a value that ends in ``-N``) is a checksum of the
+    parts' checksums and tells nothing about blocks that are cut elsewhere, so it is left out.
+    """
+    found = {name.lower(): value for name, value in headers}
+    if found.get("x-amz-checksum-type", "FULL_OBJECT") != "FULL_OBJECT":
+        return None
+    for algorithm in cast("tuple[Algorithm, ...]", get_args(Algorithm)):
+        text = found.get(f"x-amz-checksum-{algorithm.lower()}")
+        if text is None:
+            continue
+        try:
+            raw = base64.b64decode(text, validate=True)
+        except binascii.Error:
+            continue
+        if len(raw) == _WIDTHS[algorithm]:
+            return StoredChecksum(algorithm, int.from_bytes(raw, "big"))
+    return None

@@ -1,0 +1,138 @@
+"""The tree of errors that a copy can end in.
+
+::
+
+    S3ToAzureError
+    ├─ ConfigurationError          wrong arguments, missing connection, impossible sizes
+    ├─ PlanError                   names Azure refuses, two keys for one blob, too many keys
+    ├─ Interrupted                 the copy was told to stop; staged blocks stay for the next try
+    ├─ BatchFailed                 some objects of a batch could not be copied; the others were
+    └─ TransferError               one key could not be copied to one blob
+       ├─ SourceNotFound · SourceArchived · SourceAccessDenied
+       ├─ SourceChanged            ETag or size moved during the copy
+       ├─ SourceReadError          after the range's own retries
+       ├─ DestinationAccessDenied · DestinationConflict
+       ├─ DestinationWriteError    after the block's own retries
+       └─ IntegrityError           checksums differ: nothing was committed
+
+The errors carry no request URL and are raised without a cause: the exceptions of the HTTP libraries quote the URL
+they failed on, and a presigned URL or a SAS is a credential.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class S3ToAzureError(Exception):
+    """Anything this package raises on purpose."""
+
+    retryable: bool = False
+    """Whether the same task may succeed when it is tried again later."""
+
+
+class ConfigurationError(S3ToAzureError):
+    """An argument, a connection or a size with which no try can succeed."""
+
+
+class PlanError(S3ToAzureError):
+    """A plan that must not be carried out as it stands."""
+
+
+class Interrupted(S3ToAzureError):
+    """The copy was told to stop before it was done. What is staged stays staged."""
+
+    retryable = True
+
+
+class BatchFailed(S3ToAzureError):
+    """Some objects of a batch could not be copied; all others were.
+
+    :param objects: how many the batch has
+    :param errors: of those that failed
+    :param shown: how many to quote
+    """
+
+    def __init__(self, objects: int, errors: Sequence[S3ToAzureError], *, shown: int = 10) -> None:
+        lines = [f"{len(errors):,} of {objects:,} objects could not be copied:"]
+        lines += [f"  {type(error).__name__}: {error}" for error in errors[:shown]]
+        if len(errors) > shown:
+            lines.append(f"  … and {len(errors) - shown:,} more, in the ledger")
+        super().__init__("\n".join(lines))
+        self.retryable = any(error.retryable for error in errors)
+
+
+class TransferError(S3ToAzureError):
+    """One object could not be copied.
+
+    :param message: what failed, what was expected and found, and what to do
+    :param key: the object, as ``s3://bucket/key``; the copy fills in what the side that failed does not know
+    :param blob: the blob's URL without credentials, likewise
+    :param transient: whether the request that failed may succeed within seconds
+    :param retry_after: seconds the server asked to wait before the next request, if it did
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        key: str | None = None,
+        blob: str | None = None,
+        transient: bool = False,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.key = key
+        self.blob = blob
+        self.transient = transient
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        # Keys are untrusted: repr keeps a newline in one from forging a line of the log.
+        where = " -> ".join(repr(side) for side in (self.key, self.blob) if side is not None)
+        return f"{where}: {self.message}" if where else self.message
+
+
+class SourceNotFound(TransferError):
+    """The bucket, the key or the version does not exist."""
+
+
+class SourceArchived(TransferError):
+    """The object is in an archive tier and must be restored before it can be read."""
+
+
+class SourceAccessDenied(TransferError):
+    """S3 refused the credentials for this object."""
+
+
+class SourceChanged(TransferError):
+    """The object is not, or no longer, the one that was planned. A new try plans it again."""
+
+    retryable = True
+
+
+class SourceReadError(TransferError):
+    """S3 could not be read. A new try resumes."""
+
+    retryable = True
+
+
+class DestinationAccessDenied(TransferError):
+    """Azure refused the credentials for this blob."""
+
+
+class DestinationConflict(TransferError):
+    """The blob is leased, immutable, or was changed by someone else since the plan."""
+
+
+class DestinationWriteError(TransferError):
+    """Azure could not be written to. A new try resumes."""
+
+    retryable = True
+
+
+class IntegrityError(TransferError):
+    """What arrived is not what S3 holds. Nothing was committed."""
+
+    retryable = True

@@ -1,0 +1,49 @@
+"""How far a copy is, in numbers and in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run of copies is.
+
+    :param objects: finished, whatever became of them
+    :param size: bytes staged or put, or found staged already
+    :param total: bytes of all objects begun so far
+    :param seconds: since the start
+    """
+
+    objects: int
+    size: int
+    total: int
+    seconds: float
+
+    def describe(self, total: int | None = None) -> str:
+        """Say it in one line: ``42 % of 3.1 GiB, 85.3 MiB/s, 0:00:21 left``.
+
+        :param total: bytes in all, where the caller knows of objects that are not begun yet
+        """
+        total = self.total if total is None else total
+        rate = self.size / self.seconds if self.seconds > 0 else 0.0
+        left = duration_text((total - self.size) / rate) if rate and total >= self.size else "unknown"
+        percent = 100 * self.size // total if total else 100
+        return f"{percent} % of {size_text(total)}, {size_text(rate)}/s, {left} left"
+
+
+def size_text(size: float) -> str:
+    """Return bytes in the unit in which they are easiest to read, such as ``3.1 GiB``."""
+    for unit in _UNITS:
+        if abs(size) < 1024 or unit == _UNITS[-1]:
+            return f"{size:.0f} {unit}" if unit == "B" or abs(size) >= 100 else f"{size:.1f} {unit}"
+        size /= 1024
+    raise AssertionError("unreachable")
+
+
+def duration_text(seconds: float) -> str:
+    """Return seconds as ``h:mm:ss``, with days before it where there are any."""
+    return str(timedelta(seconds=round(seconds)))

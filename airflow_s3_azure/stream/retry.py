@@ -1,0 +1,65 @@
+"""Trying one request again: what may pass within seconds, with jittered backoff and the server's Retry-After."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from airflow_s3_azure.stream.errors import TransferError
+from airflow_s3_azure.stream.interruption import Interruption
+
+log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often and how soon a request is sent again.
+
+    :param attempts: requests in all, the first one included
+    :param first_wait: upper bound of the first wait, in seconds; each further bound is twice the last
+    :param max_wait: upper bound of every wait, in seconds; a longer Retry-After is obeyed
+    """
+
+    attempts: int = 6
+    first_wait: float = 0.5
+    max_wait: float = 30.0
+
+    def call(self, function: Callable[[], Result], interruption: Interruption, on_retry: Callable[[], None]) -> Result:
+        """Return what ``function`` returns, calling it again while it raises a transient :class:`TransferError`.
+
+        :param on_retry: called before each further attempt
+        :raises TransferError: the last one, when all attempts are used up or it is not transient
+        :raises Interrupted: while waiting
+        """
+        backoff = wait_random_exponential(multiplier=self.first_wait, max=self.max_wait)
+
+        def wait(state: RetryCallState) -> float:
+            error = state.outcome.exception() if state.outcome else None
+            asked = error.retry_after if isinstance(error, TransferError) else None
+            return max(asked or 0.0, backoff(state))
+
+        def before_sleep(state: RetryCallState) -> None:
+            error = state.outcome.exception() if state.outcome else None
+            log.warning(
+                "attempt %d of %d failed, next in %.1f s: %s",
+                state.attempt_number,
+                self.attempts,
+                state.next_action.sleep if state.next_action else 0.0,
+                error,
+            )
+            on_retry()
+
+        return Retrying(
+            stop=stop_after_attempt(self.attempts),
+            wait=wait,
+            retry=retry_if_exception(lambda error: isinstance(error, TransferError) and error.transient),
+            sleep=interruption.sleep,
+            before_sleep=before_sleep,
+            reraise=True,
+        )(function)

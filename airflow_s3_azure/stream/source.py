@@ -1,0 +1,280 @@
+"""Reading S3: HEAD, and ranges of one version of an object, through presigned URLs into a caller's buffer.
+
+Every request is signed when it is sent, so no URL outlives its credentials, and is pinned to the object's ETag (and
+version), so bytes of two versions never mix. S3's answers are translated into this package's errors here and
+nowhere else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
+from typing import Literal, Protocol
+from urllib.parse import urlsplit
+
+import requests
+import urllib3.exceptions
+from requests.adapters import HTTPAdapter
+
+from airflow_s3_azure.stream.blocks import Block
+from airflow_s3_azure.stream.checksums import stored_checksum
+from airflow_s3_azure.stream.errors import (
+    SourceAccessDenied,
+    SourceArchived,
+    SourceChanged,
+    SourceNotFound,
+    SourceReadError,
+    TransferError,
+)
+from airflow_s3_azure.stream.http import TRANSIENT_STATUSES, describe, retry_after
+from airflow_s3_azure.stream.interruption import Interruption
+from airflow_s3_azure.stream.objects import SourceObject
+from airflow_s3_azure.stream.properties import KeptProperties
+
+READ_SIZE = 256 * 1024
+"""Bytes asked of the socket at once; also how often a worker looks whether it should stop."""
+
+_ERROR_CODE = re.compile(rb"<Code>([A-Za-z0-9]+)</Code>")
+_SIGNED_HEADERS = {
+    "IfMatch": "If-Match",
+    "Range": "Range",
+    "ChecksumMode": "x-amz-checksum-mode",
+    "RequestPayer": "x-amz-request-payer",
+}
+"""Parameters that botocore signs as headers: the request must send exactly these."""
+
+Count = Callable[[int], None]
+"""Told how many bytes a request brought."""
+Operation = Literal["head_object", "get_object", "head_bucket"]
+
+
+class Presign(Protocol):
+    """Signs one request. Called for every request, from several threads."""
+
+    def __call__(self, operation: Operation, params: Mapping[str, str]) -> str:
+        """Return a URL for a boto3 S3 operation with these parameters."""
+
+
+class VerbatimAdapter(HTTPAdapter):
+    """Sends the path and query of a URL as they are.
+
+    ``requests`` before 2.33 turns a leading ``//`` of the path into ``/``, which is another key to S3.
+    """
+
+    def request_url(self, request: requests.PreparedRequest, proxies: Mapping[str, str] | None) -> str:
+        """Return what follows the method on the request line."""
+        url = super().request_url(request, proxies)  # type: ignore[arg-type, unused-ignore]
+        if not url.startswith("/") or request.url is None:
+            return url  # to an HTTP proxy the whole URL is sent, as it is
+        parts = urlsplit(request.url)
+        return f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+
+
+class S3Source:
+    """The objects of one bucket.
+
+    :param bucket: its name
+    :param presign: signs each request
+    :param session: for proxies, CA bundles and pooled connections; needs a :class:`VerbatimAdapter`
+    :param interruption: looked at between two reads
+    :param connect_timeout: seconds
+    :param read_timeout: seconds without a byte
+    :param requester_pays: whether the reader agrees to pay for requester-pays buckets
+    """
+
+    def __init__(
+        self,
+        bucket: str,
+        presign: Presign,
+        session: requests.Session,
+        interruption: Interruption,
+        *,
+        connect_timeout: float = 20.0,
+        read_timeout: float = 60.0,
+        requester_pays: bool = False,
+    ) -> None:
+        self.bucket = bucket
+        self._presign = presign
+        self._session = session
+        self._interruption = interruption
+        self._timeout = (connect_timeout, read_timeout)
+        self._requester_pays = requester_pays
+
+    def url(self, key: str) -> str:
+        """Return the ``s3://`` name of a key, for messages and logs."""
+        return f"s3://{self.bucket}/{key}"
+
+    def head(self, key: str, version_id: str | None = None) -> SourceObject:
+        """Ask S3 what it holds under a key. One request; one more where the answer is 404, to name what is missing.
+
+        :raises TransferError: see :mod:`airflow_s3_azure.stream.errors`
+        """
+        params = {"Key": key, "ChecksumMode": "ENABLED"}
+        if version_id is not None:
+            params["VersionId"] = version_id
+        try:
+            response = self._send("HEAD", "head_object", key, params)
+        except SourceNotFound:
+            self._check_bucket(key)
+            raise
+        with response:
+            return _describe_object(key, response.headers)
+
+    def read(self, source: SourceObject, block: Block, into: memoryview, count: Count) -> None:
+        """Read one block of an object into ``into``, which has the block's size.
+
+        :param count: called with the bytes that were read, also when they were too few
+
+        :raises SourceChanged: if the key no longer holds this version
+        :raises TransferError: see :mod:`airflow_s3_azure.stream.errors`
+        """
+        params = {"Key": source.key, "IfMatch": f'"{source.etag}"', "Range": f"bytes={block.start}-{block.stop - 1}"}
+        if source.version_id is not None:
+            params["VersionId"] = source.version_id
+        with self._send("GET", "get_object", source.key, params) as response:
+            expected = f"bytes {block.start}-{block.stop - 1}/{source.size}"
+            found = response.headers.get("Content-Range")
+            if response.status_code != 206 or found != expected:
+                raise SourceReadError(
+                    f"asked for {expected!r}, but S3 answered {response.status_code} with Content-Range {found!r}: "
+                    "the endpoint, or a proxy before it, does not honour Range requests",
+                    key=self.url(source.key),
+                )
+            self._fill(response, into, source.key, count)
+
+    def read_whole(self, key: str, etag: str, version_id: str | None, into: memoryview, count: Count) -> SourceObject:
+        """Read an object of known size and ETag in one request, into ``into``, which has its size.
+
+        :param count: called with the bytes that were read, also when they were too few
+        :return: what the answer's headers say about it
+        :raises SourceChanged: if the key no longer holds this ETag and size
+        :raises TransferError: see :mod:`airflow_s3_azure.stream.errors`
+        """
+        params = {"Key": key, "IfMatch": f'"{etag}"', "ChecksumMode": "ENABLED"}
+        if version_id is not None:
+            params["VersionId"] = version_id
+        with self._send("GET", "get_object", key, params) as response:
+            found = _describe_object(key, response.headers)
+            if found.size != len(into):
+                raise SourceChanged(
+                    f"it had {len(into):,} bytes when it was planned and has {found.size:,} now", key=self.url(key)
+                )
+            self._fill(response, into, key, count)
+            return found
+
+    def _send(self, method: str, operation: Operation, key: str, params: Mapping[str, str]) -> requests.Response:
+        self._interruption.check()
+        if self._requester_pays:
+            params = {**params, "RequestPayer": "requester"}
+        prepared = requests.Request(method, "https://signed.invalid", headers=_headers(params)).prepare()
+        # The URL is set after preparation, which would rewrite "/../" and "/./" in keys and break the signature.
+        prepared.url = self._presign(operation, params)
+        settings = self._session.merge_environment_settings(prepared.url, {}, True, None, None)
+        failure: TransferError
+        try:
+            response = self._session.send(prepared, timeout=self._timeout, allow_redirects=False, **settings)
+        except requests.RequestException as error:
+            failure = SourceReadError(f"S3 could not be reached: {describe(error)}", key=self.url(key), transient=True)
+        else:
+            if response.status_code in (200, 206):
+                return response
+            with response:
+                failure = self._translate(response, key, params)
+        raise failure  # outside the handler, so that no exception that quotes the URL hangs on to it
+
+    def _fill(self, response: requests.Response, into: memoryview, key: str, count: Count) -> None:
+        """Read the body, which must have the size of ``into``, from the raw stream: no copy and no decoding."""
+        position = 0
+        why: str | None = None
+        try:
+            while position < len(into):
+                self._interruption.check()
+                received = response.raw.readinto(into[position : position + READ_SIZE])
+                if received == 0:
+                    why = "the connection was closed"
+                    break
+                position += received
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            why = describe(error)
+        finally:
+            count(position)
+        if why is not None:
+            raise SourceReadError(
+                f"the body ended after {position:,} of {len(into):,} bytes: {why}", key=self.url(key), transient=True
+            )
+        response.raw.release_conn()
+
+    def _check_bucket(self, key: str) -> None:
+        """Say that the bucket is missing, if S3 says so. A bucket that may not be looked at is taken to exist."""
+        try:
+            self._send("HEAD", "head_bucket", key, {}).close()
+        except SourceNotFound:
+            raise SourceNotFound(
+                f"there is no bucket {self.bucket!r}; check the name and the connection's region and endpoint",
+                key=self.url(key),
+            ) from None
+        except TransferError:
+            return
+
+    def _translate(self, response: requests.Response, key: str, params: Mapping[str, str]) -> TransferError:
+        status = response.status_code
+        code = _error_code(response)
+        where, what = self.url(key), f"S3 answered {status} {code or response.reason}"
+        if status == 412:
+            return SourceChanged(
+                f"it changed: its ETag is no longer {params.get('IfMatch', '?')}; try again to copy the new version",
+                key=where,
+            )
+        if code == "InvalidObjectState":
+            return SourceArchived(f"{what}: it is archived; restore it first, or select by storage class", key=where)
+        if status == 404:
+            return SourceNotFound(
+                f"{what}: there is no such object; check the key and the connection's region", key=where
+            )
+        if status in (401, 403):
+            return SourceAccessDenied(
+                f"{what}: the AWS connection needs s3:GetObject here (s3:GetObjectVersion for versions, kms:Decrypt "
+                "for KMS keys), and s3:ListBucket to tell a missing key from a forbidden one",
+                key=where,
+            )
+        return SourceReadError(
+            what, key=where, transient=status in TRANSIENT_STATUSES, retry_after=retry_after(response.headers)
+        )
+
+
+def _headers(params: Mapping[str, str]) -> dict[str, str]:
+    signed = {header: params[name] for name, header in _SIGNED_HEADERS.items() if name in params}
+    return {"Accept-Encoding": "identity", **signed}
+
+
+def _error_code(response: requests.Response) -> str:
+    try:
+        match = _ERROR_CODE.search(response.raw.read(64 * 1024) or b"")
+    except (urllib3.exceptions.HTTPError, OSError):
+        return ""
+    return match[1].decode("ascii") if match else ""
+
+
+def _describe_object(key: str, headers: Mapping[str, str]) -> SourceObject:
+    found = {name.lower(): value for name, value in headers.items()}
+    modified = found.get("last-modified")
+    version = found.get("x-amz-version-id")
+    return SourceObject(
+        key=key,
+        size=int(found.get("content-length", 0)),
+        etag=found.get("etag", "").strip('"'),
+        version_id=None if version == "null" else version,
+        last_modified=parsedate_to_datetime(modified) if modified else None,
+        checksum=stored_checksum(found.items()),
+        kept=KeptProperties.from_s3(found),
+    )
+
+
+def pooled_session(connections: int) -> requests.Session:
+    """Return a session that keeps up to ``connections`` connections open and sends URLs verbatim."""
+    session = requests.Session()
+    adapter = VerbatimAdapter(pool_maxsize=connections)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return session
