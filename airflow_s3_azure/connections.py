@@ -34,6 +34,7 @@ import airflow_s3_azure
 from airflow_s3_azure.stream.errors import ConfigurationError, DestinationWriteError
 from airflow_s3_azure.stream.http import describe, redact_http_logs
 from airflow_s3_azure.stream.interruption import Interruption
+from airflow_s3_azure.stream.retry import RetryPolicy
 from airflow_s3_azure.stream.sink import BlobContainer, ContainerAddress
 from airflow_s3_azure.stream.source import Operation, S3Source, pooled_session
 
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STORAGE_SCOPE = "https://storage.azure.com/.default"
+CHECK_RETRY = RetryPolicy(attempts=4, max_wait=4.0)
+"""For the look at the container: a typing error in a host name should not take minutes to tell."""
 URL_SECONDS = 3600
 """Life of a presigned URL. Each is used at once, for one request; a slow one may take long to read."""
 
@@ -149,7 +152,7 @@ def open_container(
     except ValueError as error:
         raise ConfigurationError(f"connection {wasb_conn_id!r} gives no Azure client: {error}") from None
     client = service.get_container_client(container_name)
-    _check_container(client, wasb_conn_id, create_container)
+    CHECK_RETRY.call(lambda: _check_container(client, wasb_conn_id, create_container), interruption)
     credential = service.credential
     parts = urlsplit(service.url)
     address = ContainerAddress(
@@ -165,12 +168,12 @@ def open_container(
     policies = [
         UserAgentPolicy(user_agent=f"airflow-s3-azure/{airflow_s3_azure.__version__}"),
         ProxyPolicy(proxies=extra.get("proxies")),
-        *_authorisation(credential, str(extra.get("audience", ""))),
+        *authorisation_policies(credential, str(extra.get("audience", ""))),
     ]
     return AzureContainer(client, BlobContainer(address, Pipeline(transport, policies), interruption))
 
 
-def _authorisation(credential: Any, audience: str) -> list[Any]:
+def authorisation_policies(credential: Any, audience: str) -> list[Any]:
     """Return the policies that authorise a request with what ``WasbHook`` put into its client.
 
     Shared keys come as the SDK's own policy; a SAS within the account URL, and public access, need none.
@@ -203,8 +206,8 @@ def _require_connection(argument: str, conn_id: str | None) -> None:
 def _check_container(client: ContainerClient, wasb_conn_id: str, create: bool) -> None:
     name = client.container_name
     try:
-        # The SDK would try for a minute before it says that nobody is there.
-        client.get_container_properties(retry_total=1)
+        # The SDK's own retries would take a minute to say that nobody is there.
+        client.get_container_properties(retry_total=0)
     except ResourceNotFoundError:
         if not create:
             raise ConfigurationError(
@@ -222,7 +225,9 @@ def _check_container(client: ContainerClient, wasb_conn_id: str, create: bool) -
         ) from None
     except AzureError as error:
         raise DestinationWriteError(
-            f"Azure could not be reached through connection {wasb_conn_id!r}: {describe(error)}", blob=name
+            f"Azure could not be reached through connection {wasb_conn_id!r}: {describe(error)}",
+            blob=name,
+            transient=True,
         ) from None
 
 

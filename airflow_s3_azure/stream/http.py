@@ -74,6 +74,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
     while found is not None and id(found) not in seen:
         seen.add(id(found))
         yield found
-        # urllib3 keeps the cause of a MaxRetryError in `reason`, requests and azure-core as their first argument.
-        inner = getattr(found, "reason", None) or next(iter(found.args), None)
+        # azure-core keeps the cause in `inner_exception`, urllib3 in `reason`, requests as the first argument.
+        kept = (getattr(found, "inner_exception", None), getattr(found, "reason", None), *found.args[:1])
+        inner = next((one for one in kept if isinstance(one, BaseException)), None)
         found = inner if isinstance(inner, BaseException) else found.__cause__ or found.__context__

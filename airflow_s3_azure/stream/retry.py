@@ -17,6 +17,10 @@ log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 
+def _nothing() -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """How often and how soon a request is sent again.
@@ -30,7 +34,9 @@ class RetryPolicy:
     first_wait: float = 0.5
     max_wait: float = 30.0
 
-    def call(self, function: Callable[[], Result], interruption: Interruption, on_retry: Callable[[], None]) -> Result:
+    def call(
+        self, function: Callable[[], Result], interruption: Interruption, on_retry: Callable[[], None] = _nothing
+    ) -> Result:
         """Return what ``function`` returns, calling it again while it raises a transient :class:`TransferError`.
 
         :param on_retry: called before each further attempt

@@ -15,9 +15,6 @@ DEFAULT_BATCH_OBJECTS = 1_000
 DEFAULT_BATCH_SIZE = 32 * 1024 * MIB
 """Bytes in a batch: minutes of work, so that a retry or a lost worker costs minutes."""
 
-_OBJECT_COST = 64 * 1024
-"""Bytes that take about as long to move as the two requests that every object costs."""
-
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -44,27 +41,29 @@ def batch(
 ) -> list[Batch]:
     """Cut ``requests`` into runs of about equal work, in their order, depending on nothing but the arguments.
 
-    There are as many runs as ``max_objects`` and ``max_size`` ask for, but never more than ``max_batches``: above
-    that the runs grow. An object that is larger than an equal share is a batch of its own.
-
-    :param max_objects: objects to aim at in a batch
-    :param max_size: bytes to aim at in a batch
+    A run holds at most ``max_objects`` objects and ``max_size`` bytes; a larger object is a run of its own. Where
+    that would need more than ``max_batches``, both limits are doubled until it does not.
     """
-    wanted = max(-(-len(requests) // max_objects), -(-sum(request.size or 0 for request in requests) // max_size), 1)
-    # Between any two objects that stand alone there can be a run of small ones: twice as many batches, and one.
-    shares = max(1, min(wanted, (max_batches - 1) // 2))
-    share = -(-sum(map(_cost, requests)) // shares)
+    while True:
+        runs = _cut(requests, max_objects, max_size)
+        if len(runs) <= max_batches:
+            return [Batch(index, run) for index, run in enumerate(runs)]
+        max_objects, max_size = max_objects * 2, max_size * 2
+
+
+def _cut(requests: Sequence[CopyRequest], max_objects: int, max_size: int) -> list[list[CopyRequest]]:
+    # The work of an object, in units of which one run holds `full`: its share of the bytes and of the objects.
+    full = max_objects * max_size
+    work = [min((request.size or 0) * max_objects + max_size, full) for request in requests]
+    # An equal share for each run, so that the last one is not a small remainder.
+    total = sum(one for one in work if one < full)
+    share = -(-total // max(1, -(-total // full)))
     runs: list[list[CopyRequest]] = []
-    filled = share
-    for request in requests:
-        cost = _cost(request)
-        if filled + cost > share:
+    filled = full
+    for request, one in zip(requests, work, strict=True):
+        if filled + one > share:
             runs.append([])
             filled = 0
         runs[-1].append(request)
-        filled += cost
-    return [Batch(index, run) for index, run in enumerate(runs)]
-
-
-def _cost(request: CopyRequest) -> int:
-    return (request.size or 0) + _OBJECT_COST
+        filled += one
+    return runs

@@ -1,0 +1,1 @@
+"""Tests of airflow_s3_azure, and the servers they run against."""

@@ -1,0 +1,76 @@
+"""Running a DAG through Airflow's own task runner, in this process, against a database of the tests' own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+from airflow.sdk import DAG
+
+_clock = iter(range(10**9))
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run."""
+
+    state: str
+    dag_id: str
+    run_id: str
+
+    def states(self) -> dict[tuple[str, int], str]:
+        """Return each task's state by (task id, map index)."""
+        return {(ti.task_id, ti.map_index): str(ti.state) for ti in self._task_instances()}
+
+    def labels(self, task_id: str) -> list[str]:
+        """Return what the UI calls the mapped instances of a task."""
+        return [str(ti.rendered_map_index) for ti in self._task_instances() if ti.task_id == task_id]
+
+    def xcom(self, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
+        """Return an XCom's value, or None if there is none."""
+        from airflow.models.xcom import XComModel
+        from airflow.utils.session import create_session
+
+        with create_session() as session:
+            row = session.scalars(
+                XComModel.get_many(
+                    run_id=self.run_id, key=key, task_ids=task_id, dag_ids=self.dag_id, map_indexes=map_index
+                )
+            ).first()
+            return None if row is None else XComModel.deserialize_value(row)
+
+    def _task_instances(self) -> list[Any]:
+        from airflow.models.taskinstance import TaskInstance
+        from airflow.utils.session import create_session
+        from sqlalchemy import select
+
+        with create_session() as session:
+            found = select(TaskInstance).where(TaskInstance.dag_id == self.dag_id, TaskInstance.run_id == self.run_id)
+            return sorted(session.scalars(found), key=lambda ti: (ti.task_id, ti.map_index))
+
+
+def run_dag(dag: DAG, conf: dict[str, Any] | None = None, logical_date: datetime | None = None) -> Run:
+    """Run a DAG to its end and return what became of it. Without a date each run gets one of its own."""
+    from airflow.dag_processing.collection import update_dag_parsing_results_in_db
+    from airflow.serialization.serialized_objects import LazyDeserializedDAG
+    from airflow.utils.session import create_session
+
+    _migrate()
+    with create_session() as session:
+        update_dag_parsing_results_in_db(
+            "dags", None, [LazyDeserializedDAG.from_dag(dag)], {}, None, set(), session=session
+        )
+    date = logical_date or datetime(2026, 1, 1, 0, 0, next(_clock), tzinfo=UTC)
+    finished = dag.test(logical_date=date, run_conf=conf)
+    return Run(str(finished.state), dag.dag_id, finished.run_id)
+
+
+@cache
+def _migrate() -> None:
+    from airflow.dag_processing.bundles.manager import DagBundlesManager
+    from airflow.utils.db import initdb
+
+    initdb()
+    DagBundlesManager().sync_bundles_to_db()  # type: ignore[no-untyped-call]

@@ -1,0 +1,118 @@
+"""What all tests share: an Airflow home of their own, the two servers, a fresh bucket and container for each test."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from azure.storage.blob import ContainerClient
+
+    from tests.servers import AzureServer, S3Server
+
+ROOT = Path(__file__).parent.parent
+
+# Airflow reads its configuration when it is imported, so this comes before any test module.
+_HOME = Path(tempfile.mkdtemp(prefix="s3-azure-tests-"))
+atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
+os.environ.update(
+    AIRFLOW_HOME=str(_HOME),
+    AIRFLOW__CORE__LOAD_EXAMPLES="False",
+    AIRFLOW__CORE__DAGS_FOLDER=str(ROOT / "dags"),
+    AIRFLOW__CORE__UNIT_TEST_MODE="False",
+    AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST=json.dumps(
+        [
+            {
+                "name": "dags",
+                "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
+                "kwargs": {"path": str(ROOT / "dags")},
+            }
+        ]
+    ),
+)
+for name in [name for name in os.environ if name.startswith(("AIRFLOW_CONN_", "AWS_", "AZURE_"))]:
+    del os.environ[name]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests that need the servers in one worker and those that need an Airflow in another."""
+    for item in items:
+        if item.get_closest_marker("airflow"):
+            item.add_marker(pytest.mark.xdist_group("airflow"))
+        elif item.get_closest_marker("servers"):
+            item.add_marker(pytest.mark.xdist_group("servers"))
+
+
+class Bucket:
+    """A bucket of the S3 server, made for one test."""
+
+    def __init__(self, server: S3Server, name: str) -> None:
+        self.server = server
+        self.name = name
+        self.client = server.client()
+        self.client.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": server.region})
+
+    def put(self, key: str, body: bytes, **arguments: Any) -> str:
+        """Upload an object in one request; return its ETag without quotes."""
+        answer = self.client.put_object(Bucket=self.name, Key=key, Body=body, **arguments)
+        return str(answer["ETag"]).strip('"')
+
+    def put_multipart(self, key: str, body: bytes, part_size: int, **arguments: Any) -> None:
+        """Upload an object in parts of ``part_size`` bytes, as boto3's transfer manager does."""
+        import io
+
+        from boto3.s3.transfer import TransferConfig
+
+        self.client.upload_fileobj(
+            io.BytesIO(body),
+            self.name,
+            key,
+            ExtraArgs=arguments,
+            Config=TransferConfig(multipart_threshold=part_size, multipart_chunksize=part_size),
+        )
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A running S3 server."""
+    from tests.servers import S3Server
+
+    with S3Server(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def azure_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AzureServer]:
+    """A running Azurite."""
+    from tests.servers import AzureServer
+
+    with AzureServer(tmp_path_factory.mktemp("azure")) as server:
+        yield server
+
+
+@pytest.fixture
+def bucket(s3_server: S3Server) -> Bucket:
+    """An empty bucket."""
+    return Bucket(s3_server, f"source-{secrets.token_hex(6)}")
+
+
+@pytest.fixture
+def container(azure_server: AzureServer) -> ContainerClient:
+    """An empty container."""
+    return azure_server.container_client(f"destination-{secrets.token_hex(6)}")
+
+
+@pytest.fixture
+def connections(s3_server: S3Server, azure_server: AzureServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Airflow connections ``aws_default`` and ``wasb_default``, to the two servers."""
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(s3_server.airflow_connection()))
+    monkeypatch.setenv("AIRFLOW_CONN_WASB_DEFAULT", json.dumps(azure_server.airflow_connection()))

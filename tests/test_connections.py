@@ -1,0 +1,253 @@
+"""From Airflow's connections to both sides: every kind of credential, and clear errors for what is missing."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from azure.core.credentials import AccessToken, AzureSasCredential
+from azure.core.pipeline.policies import AzureSasCredentialPolicy, BearerTokenCredentialPolicy
+from azure.storage.blob import AccountSasPermissions, ResourceTypes, generate_account_sas
+
+from airflow_s3_azure.connections import authorisation_policies, open_bucket, open_container
+from airflow_s3_azure.stream.checksums import compute
+from airflow_s3_azure.stream.errors import (
+    ConfigurationError,
+    DestinationAccessDenied,
+    DestinationWriteError,
+    SourceAccessDenied,
+    SourceNotFound,
+)
+from airflow_s3_azure.stream.interruption import Interruption
+from airflow_s3_azure.stream.objects import BlobContent, Precondition
+from tests.servers.process import free_port
+
+if TYPE_CHECKING:
+    from azure.storage.blob import ContainerClient
+
+    from tests.conftest import Bucket
+    from tests.servers import AzureServer, S3Server
+
+needs_servers = pytest.mark.servers
+pytestmark = pytest.mark.airflow
+
+
+def _set_connection(monkeypatch: pytest.MonkeyPatch, name: str, **fields: Any) -> None:
+    monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", json.dumps(fields))
+
+
+def _open_bucket(conn_id: str | None, bucket: str) -> Any:
+    return open_bucket(conn_id, bucket, Interruption(), max_concurrency=1)
+
+
+def _open_container(conn_id: str, container: str, **arguments: Any) -> Any:
+    return open_container(conn_id, container, Interruption(), max_concurrency=1, **arguments)
+
+
+@needs_servers
+@pytest.mark.parametrize("kind", ["login", "extra", "session token", "default credentials", "assumed profile"])
+def test_every_kind_of_aws_credential_reads(
+    kind: str, bucket: Bucket, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    """Whatever S3Hook makes a client of also signs ranges."""
+    etag = bucket.put("a b+c", b"0123456789")
+    key, secret = s3_server.access_key, s3_server.secret_key
+    extra = {"endpoint_url": s3_server.endpoint_url, "region_name": s3_server.region}
+    conn_id: str | None = "aws_test"
+    if kind == "login":
+        _set_connection(monkeypatch, "aws_test", conn_type="aws", login=key, password=secret, extra=extra)
+    elif kind == "extra":
+        extra |= {"aws_access_key_id": key, "aws_secret_access_key": secret}
+        _set_connection(monkeypatch, "aws_test", conn_type="aws", extra=extra)
+    elif kind == "session token":
+        extra |= {"aws_session_token": "a-token"}
+        _set_connection(monkeypatch, "aws_test", conn_type="aws", login=key, password=secret, extra=extra)
+    else:
+        monkeypatch.setenv("AWS_REGION", s3_server.region)
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", s3_server.endpoint_url)
+        if kind == "default credentials":
+            conn_id = None
+            monkeypatch.setenv("AWS_ACCESS_KEY_ID", key)
+            monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret)
+        else:
+            credentials = tmp_path / "credentials"
+            credentials.write_text(f"[night]\naws_access_key_id={key}\naws_secret_access_key={secret}\n")
+            monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(credentials))
+            _set_connection(monkeypatch, "aws_test", conn_type="aws", extra={"profile_name": "night"})
+
+    found = _open_bucket(conn_id, bucket.name).source.head("a b+c")
+
+    assert (found.etag, found.size) == (etag, 10)
+
+
+@needs_servers
+def test_a_wrong_secret_is_refused_and_named(
+    bucket: Bucket, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S3 checks the signature, and the error says what the connection needs without showing the URL."""
+    bucket.put("a", b"x")
+    connection = s3_server.airflow_connection() | {"password": "not-the-secret"}
+    _set_connection(monkeypatch, "aws_test", **connection)
+
+    with pytest.raises(SourceAccessDenied, match="needs s3:GetObject") as caught:
+        _open_bucket("aws_test", bucket.name).source.head("a")
+
+    assert "X-Amz" not in str(caught.value)
+    assert caught.value.__context__ is None
+
+
+@needs_servers
+def test_a_missing_bucket_is_named(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A 404 says whether the bucket or the key is missing."""
+    _set_connection(monkeypatch, "aws_test", **s3_server.airflow_connection())
+
+    with pytest.raises(SourceNotFound, match="there is no bucket 'no-such-bucket'"):
+        _open_bucket("aws_test", "no-such-bucket").source.head("a")
+
+
+def test_urls_are_signed_regionally_with_sigv4(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without an endpoint of its own, a bucket is addressed by its regional host name, and headers are signed."""
+    _set_connection(
+        monkeypatch,
+        "aws_test",
+        conn_type="aws",
+        login="AKIDEXAMPLE",
+        password="secret",
+        extra={"region_name": "eu-west-1"},
+    )
+    client = _open_bucket("aws_test", "some-bucket").client
+
+    url = urlsplit(
+        client.generate_presigned_url("get_object", {"Bucket": "some-bucket", "Key": "a//b", "IfMatch": "e"})
+    )
+
+    assert (url.scheme, url.netloc, url.path) == ("https", "some-bucket.s3.eu-west-1.amazonaws.com", "/a//b")
+    query = parse_qs(url.query)
+    assert query["X-Amz-Algorithm"] == ["AWS4-HMAC-SHA256"]
+    assert query["X-Amz-SignedHeaders"] == ["host;if-match"]
+
+
+def test_the_connections_own_config_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the connection says under config_kwargs wins over what streaming would choose."""
+    extra = {"region_name": "eu-west-1", "config_kwargs": {"s3": {"addressing_style": "path"}, "read_timeout": 7}}
+    _set_connection(monkeypatch, "aws_test", conn_type="aws", login="AKIDEXAMPLE", password="secret", extra=extra)
+
+    client = open_bucket("aws_test", "some-bucket", Interruption(), max_concurrency=24).client
+
+    assert client.meta.config.s3["addressing_style"] == "path"
+    assert client.meta.config.read_timeout == 7
+    assert client.meta.config.max_pool_connections == 24
+
+
+@needs_servers
+@pytest.mark.parametrize(
+    "kind", ["key", "shared key", "account key", "connection string", "sas token", "connection string with sas"]
+)
+def test_every_kind_of_azure_credential_writes(
+    kind: str, container: ContainerClient, azure_server: AzureServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever WasbHook makes a client of also stages, commits, puts and looks."""
+    sas = generate_account_sas(
+        azure_server.account,
+        azure_server.key,
+        resource_types=ResourceTypes(container=True, object=True),
+        permission=AccountSasPermissions(read=True, write=True, list=True, create=True, add=True),
+        expiry=datetime.now(UTC) + timedelta(hours=1),
+    )
+    place = {"conn_type": "wasb", "host": azure_server.endpoint, "login": azure_server.account}
+    kinds: dict[str, dict[str, Any]] = {
+        "key": place | {"password": azure_server.key},
+        "shared key": place | {"extra": {"shared_access_key": azure_server.key}},
+        "account key": place | {"extra": {"account_key": azure_server.key}},
+        "connection string": {"conn_type": "wasb", "extra": {"connection_string": azure_server.connection_string}},
+        "sas token": place | {"extra": {"sas_token": sas}},
+        "connection string with sas": {
+            "conn_type": "wasb",
+            "extra": {"connection_string": f"BlobEndpoint={azure_server.endpoint};SharedAccessSignature={sas}"},
+        },
+    }
+    _set_connection(monkeypatch, "wasb_test", **kinds[kind])
+    data = memoryview(b"0123456789")
+    crc64 = compute("CRC64NVME", data)
+    content = BlobContent(headers={"content-type": "text/x-odd"}, metadata={"a": "b"})
+
+    blobs = _open_container("wasb_test", container.container_name).blobs
+    blobs.put("a/ö +%.txt", data, crc64, content, Precondition(None))
+    blobs.stage("b", "only", data, crc64)
+    blobs.commit("b", ["only"], content, Precondition(None))
+
+    assert [one.name for one in blobs.staged("b")] == []
+    for name in ("a/ö +%.txt", "b"):
+        assert blobs.head(name).size == 10
+        blob = container.get_blob_client(name)
+        assert blob.download_blob().readall() == bytes(data)
+        assert blob.get_blob_properties().content_settings.content_type == "text/x-odd"
+        assert blob.get_blob_properties().metadata == {"a": "b"}
+    assert "sig=" not in blobs.url + blobs.blob_url("b")
+
+
+class _Token:
+    def get_token(self, *scopes: str, **options: Any) -> AccessToken:
+        raise NotImplementedError
+
+
+def test_tokens_and_sas_credentials_are_authorised_by_azure_cores_own_policies() -> None:
+    """A managed identity, a service principal or a workload identity is a token credential."""
+    assert [type(policy) for policy in authorisation_policies(_Token(), "")] == [BearerTokenCredentialPolicy]
+    (policy,) = authorisation_policies(AzureSasCredential("sig=x"), "")
+    assert isinstance(policy, AzureSasCredentialPolicy)
+    assert authorisation_policies(None, "") == []
+    with pytest.raises(ConfigurationError, match="of type int cannot authorise"):
+        authorisation_policies(3, "")
+
+
+@needs_servers
+def test_a_wrong_azure_key_is_refused_and_named(
+    container: ContainerClient, azure_server: AzureServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A credential without the permission says which role is needed."""
+    _set_connection(monkeypatch, "wasb_test", **(azure_server.airflow_connection() | {"password": "AAAA"}))
+    blobs = _open_container("wasb_test", container.container_name).blobs
+
+    with pytest.raises(DestinationAccessDenied, match="Storage Blob Data Contributor"):
+        blobs.stage("a", "id", memoryview(b"x"), compute("CRC64NVME", memoryview(b"x")))
+
+
+@needs_servers
+def test_a_missing_container_is_named_or_created(azure_server: AzureServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error says how to create it; create_container does."""
+    _set_connection(monkeypatch, "wasb_test", **azure_server.airflow_connection())
+
+    with pytest.raises(ConfigurationError, match=r"there is no container 'not-yet'.*create_container=True"):
+        _open_container("wasb_test", "not-yet")
+    _open_container("wasb_test", "not-yet", create_container=True)
+
+    assert azure_server.container_client("not-yet", create=False).exists()
+
+
+def test_nobody_listening_is_an_error_that_a_retry_may_mend(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refused connection is told in words, within seconds."""
+    _set_connection(
+        monkeypatch,
+        "wasb_test",
+        conn_type="wasb",
+        host=f"http://127.0.0.1:{free_port()}/account",
+        login="account",
+        password="AAAA",
+        extra={"retry_total": 0},
+    )
+
+    with pytest.raises(DestinationWriteError, match=r"ConnectionRefusedError \(Connection refused\)") as caught:
+        _open_container("wasb_test", "any")
+
+    assert caught.value.retryable
+
+
+@pytest.mark.parametrize("argument", ["aws_conn_id", "wasb_conn_id"])
+def test_a_missing_connection_is_named(argument: str) -> None:
+    """Neither hook's fallback is taken: the connection that was asked for must exist."""
+    with pytest.raises(ConfigurationError, match=rf"no Airflow connection 'nope' \({argument}\).*AIRFLOW_CONN_NOPE"):
+        (_open_bucket if argument == "aws_conn_id" else _open_container)("nope", "any")

@@ -1,0 +1,180 @@
+"""The operator, through Airflow's own task runner, against the S3 server and Azurite."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow.sdk import DAG, task
+
+from airflow_s3_azure.operators import S3ToAzureBlobStreamOperator
+from tests.airflow_runs import run_dag
+
+if TYPE_CHECKING:
+    from azure.storage.blob import ContainerClient
+
+    from tests.conftest import Bucket
+
+pytestmark = [pytest.mark.servers, pytest.mark.airflow, pytest.mark.usefixtures("connections")]
+
+MIB = 1024 * 1024
+
+
+def _dag(bucket: Bucket, container: ContainerClient, **arguments: Any) -> DAG:
+    with DAG(f"one_{container.container_name}") as dag:
+        S3ToAzureBlobStreamOperator(
+            task_id="copy", s3_bucket=bucket.name, container_name=container.container_name, **arguments
+        )
+    return dag
+
+
+def test_copies_an_object_and_tells_what_became_of_it(bucket: Bucket, container: ContainerClient) -> None:
+    """One object of three blocks arrives byte for byte, and the XCom says how."""
+    body = random.Random(1).randbytes(2 * MIB + 5)
+    etag = bucket.put("exports/a.bin", body, ChecksumAlgorithm="CRC64NVME", ContentType="application/x-thing")
+
+    run = run_dag(_dag(bucket, container, s3_key="exports/a.bin", block_size=MIB, max_concurrency=2))
+
+    assert run.state == "success"
+    blob = container.get_blob_client("exports/a.bin")
+    assert blob.download_blob().readall() == body
+    assert blob.get_blob_properties().content_settings.content_type == "application/x-thing"
+    result = run.xcom("copy")
+    assert {name: result[name] for name in ("key", "blob", "status", "size", "blocks", "etag", "verified")} == {
+        "key": "exports/a.bin",
+        "blob": "exports/a.bin",
+        "status": "copied",
+        "size": len(body),
+        "blocks": 3,
+        "etag": etag,
+        "verified": "crc64nvme",
+    }
+    assert result["bytes_read"] == len(body)
+    assert result["blob_etag"].strip('"') == blob.get_blob_properties().etag.strip('"')
+    assert len(json.dumps(result)) < 1000
+
+
+def test_a_second_run_moves_nothing(bucket: Bucket, container: ContainerClient) -> None:
+    """The record on the blob is enough to know that it is the same object."""
+    bucket.put("a", b"x" * 1000)
+    dag = _dag(bucket, container, s3_key="a")
+    run_dag(dag)
+
+    result = run_dag(dag).xcom("copy")
+
+    assert (result["status"], result["bytes_read"]) == ("unchanged", 0)
+
+
+def test_templates_name_both_sides(bucket: Bucket, container: ContainerClient) -> None:
+    """Keys and prefixes are templated as users expect."""
+    bucket.put("day=2026-01-01/a", b"x")
+
+    run = run_dag(_dag(bucket, container, s3_key="day={{ ds }}/a", blob_prefix="landing/{{ ds_nodash }}/"))
+
+    assert run.xcom("copy")["blob"] == "landing/20260101/day=2026-01-01/a"
+    assert container.get_blob_client("landing/20260101/day=2026-01-01/a").exists()
+
+
+def test_mapped_keys_are_never_rendered(bucket: Bucket, container: ContainerClient) -> None:
+    """A key that looks like a template is copied under its own name, not under what it would render to."""
+    keys = ["plain", "{{ conn.aws_default.password }}", "{% raw %}", "{{ 6 * 7 }}"]
+    for key in keys:
+        bucket.put(key, key.encode())
+
+    with DAG(f"mapped_{container.container_name}") as dag:
+
+        @task
+        def list_keys() -> list[str]:
+            return keys
+
+        S3ToAzureBlobStreamOperator.partial(
+            task_id="copy", s3_bucket=bucket.name, container_name=container.container_name
+        ).expand(s3_key=list_keys())
+    run = run_dag(dag)
+
+    assert run.state == "success"
+    assert [run.xcom("copy", map_index=index)["key"] for index in range(len(keys))] == keys
+    assert {blob.name: container.download_blob(blob.name).readall() for blob in container.list_blobs()} == {
+        key: key.encode() for key in keys
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            {"s3_key": "missing"},
+            "SourceNotFound: 's3://{bucket}/missing' -> '{container}/missing': S3 answered 404",
+        ),
+        ({"s3_key": "a", "blob_name": "b", "blob_prefix": "c"}, "blob_name and blob_prefix are both given"),
+        (
+            {"s3_key": "a", "blob_name": "ends."},
+            "Azure cannot hold blob 'ends.': a blob name cannot end with '.'",
+        ),
+        ({"s3_key": ""}, "s3_key is empty"),
+        ({"s3_key": "a", "aws_conn_id": "nope"}, "there is no Airflow connection 'nope' (aws_conn_id)"),
+        ({"s3_key": "a", "wasb_conn_id": "nope"}, "there is no Airflow connection 'nope' (wasb_conn_id)"),
+        ({"s3_key": "a", "max_concurrency": 0}, "max_concurrency is 0"),
+        ({"s3_key": "a", "block_size": 0}, "block_size is 0"),
+        ({"s3_key": "a", "verify": "maybe"}, "verify is 'maybe'"),
+    ],
+)
+def test_what_no_retry_can_mend_fails_at_once(
+    bucket: Bucket,
+    container: ContainerClient,
+    capfd: pytest.CaptureFixture[str],
+    arguments: dict[str, Any],
+    message: str,
+) -> None:
+    """Bad input fails the task although it has retries left, and the log says what to do."""
+    bucket.put("a", b"x")
+
+    run = run_dag(_dag(bucket, container, retries=5, **arguments))
+
+    assert run.states() == {("copy", -1): "failed"}
+    out = capfd.readouterr()
+    assert message.format(bucket=bucket.name, container=container.url) in out.out + out.err
+    assert list(container.list_blobs()) == []
+
+
+@pytest.mark.parametrize("side", ["bucket", "container"])
+def test_a_missing_bucket_or_container_is_named(
+    bucket: Bucket, container: ContainerClient, capfd: pytest.CaptureFixture[str], side: str
+) -> None:
+    """A missing side gets an error of its own, at once."""
+    bucket.put("a", b"x")
+    names: dict[str, Any] = {"s3_bucket": bucket.name, "container_name": container.container_name, "s3_key": "a"}
+    names |= {"s3_bucket": "no-such-bucket"} if side == "bucket" else {"container_name": "no-such-container"}
+    with DAG(f"missing_{side}_{container.container_name}") as dag:
+        S3ToAzureBlobStreamOperator(task_id="copy", **names)
+
+    run = run_dag(dag)
+
+    assert run.state == "failed"
+    out = capfd.readouterr()
+    assert f"there is no {side} 'no-such-{side}'" in out.out + out.err
+
+
+def test_overwrite_off_leaves_a_blob_alone(bucket: Bucket, container: ContainerClient) -> None:
+    """An existing blob is skipped with the reason, not replaced and not an error."""
+    bucket.put("a", b"new")
+    container.upload_blob("a", b"old")
+
+    result = run_dag(_dag(bucket, container, s3_key="a", overwrite=False)).xcom("copy")
+
+    assert (result["status"], result["reason"]) == ("skipped", "the blob exists and overwrite is off")
+    assert container.download_blob("a").readall() == b"old"
+
+
+def test_create_container_creates_it(bucket: Bucket, container: ContainerClient) -> None:
+    """With create_container the destination need not exist."""
+    bucket.put("a", b"x")
+    name = container.container_name + "-new"
+    with DAG(f"create_{name}") as dag:
+        S3ToAzureBlobStreamOperator(
+            task_id="copy", s3_bucket=bucket.name, s3_key="a", container_name=name, create_container=True
+        )
+
+    assert run_dag(dag).xcom("copy")["status"] == "copied"

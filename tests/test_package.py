@@ -1,0 +1,108 @@
+"""The package as Airflow and pip see it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from importlib.metadata import entry_points, version
+from importlib.resources import files
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+import airflow_s3_azure
+from airflow_s3_azure.provider_info import get_provider_info
+
+ROOT = Path(__file__).parent.parent
+
+
+def _seconds_and_modules(statement: str) -> tuple[float, set[str]]:
+    """Run a statement in a fresh Python; return its seconds and the modules that are loaded after it."""
+    code = f"import sys, time; t = time.perf_counter(); {statement}; print(time.perf_counter() - t, *sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    seconds, *modules = done.stdout.split("\n")[-2].split()
+    return float(seconds), set(modules)
+
+
+def test_provider_info_is_valid() -> None:
+    """An invalid one would break every airflow command."""
+    schema = json.loads(files("airflow").joinpath("provider_info.schema.json").read_text())
+    jsonschema.validate(get_provider_info(), schema)
+
+
+def test_airflow_finds_the_provider_under_its_distributions_name() -> None:
+    """The entry point gives the same as the function, and the name is that of the distribution."""
+    (point,) = entry_points(group="apache_airflow_provider", name="provider_info").select(
+        module="airflow_s3_azure.provider_info"
+    )
+
+    assert point.load()() == get_provider_info()
+    assert point.dist is not None
+    assert point.dist.name == get_provider_info()["package-name"]
+
+
+def test_the_version_is_the_distributions() -> None:
+    """One place says the version."""
+    assert airflow_s3_azure.__version__ == version("airflow-s3-azure")
+
+
+def test_importing_the_package_imports_nothing_else() -> None:
+    """The version can be read without paying for anything."""
+    _, modules = _seconds_and_modules("import airflow_s3_azure")
+
+    assert modules.isdisjoint({"airflow", "azure", "boto3", "awscrt", "requests"})
+
+
+def test_naming_an_operator_loads_neither_sdk() -> None:
+    """A DAG file parses without the SDKs of the two clouds; a task pays for them when it runs."""
+    _, modules = _seconds_and_modules("import airflow.sdk.bases.operator; import airflow_s3_azure.sync_group")
+
+    assert [name for name in ("boto3", "botocore", "azure.storage.blob", "azure.core") if name in modules] == []
+
+
+@pytest.mark.airflow
+def test_dag_files_import_within_a_second_without_connections() -> None:
+    """Airflow parses DAG files again and again; ours need no connection, no network and little time beyond Airflow."""
+    statement = "; ".join(
+        ["import airflow.sdk.bases.operator", "t = time.perf_counter()", "import runpy"]
+        + [f"runpy.run_path({str(path)!r})" for path in sorted((ROOT / "dags").glob("*.py"))]
+    )
+
+    seconds, _ = _seconds_and_modules(statement)
+
+    assert seconds < 1.0
+
+
+def test_the_wheel_holds_the_package_and_nothing_else(tmp_path: Path) -> None:
+    """It is typed, licensed, has its entry point, and brings no tests or DAGs into site-packages."""
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
+        check=True,
+        cwd=ROOT,
+        capture_output=True,
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        info = next(name for name in names if name.endswith("entry_points.txt"))
+        points = archive.read(info).decode()
+
+    assert {name.split("/")[0].rpartition(".")[2] for name in names} == {"airflow_s3_azure", "dist-info"}
+    assert "airflow_s3_azure/py.typed" in names
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+    assert "[apache_airflow_provider]\nprovider_info = airflow_s3_azure.provider_info:get_provider_info" in points
+
+
+def test_imports_point_down_only() -> None:
+    """The layers of the house hold: see [tool.importlinter] in pyproject.toml."""
+    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-logo", "--no-cache"]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "NO_COLOR": "1"}, check=False
+    )
+
+    assert done.returncode == 0, done.stdout
+    assert "3 kept, 0 broken" in done.stdout
