@@ -1,0 +1,257 @@
+"""A private Airflow: `airflow standalone` in a home of its own, spoken to through its public API."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import sys
+import sysconfig
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import requests
+
+from tests.servers.process import ServerError, ServerProcess, child_environment, free_port
+
+_NAME = "Airflow"
+_START_SECONDS = 180.0
+_POLL_SECONDS = 0.5
+_PAGE = 100
+# Not the triggerer: only deferred tasks need it, and it is there seconds later.
+_AWAITED = ("metadatabase", "scheduler", "dag_processor")
+_FINAL_RUN_STATES = ("success", "failed")
+
+
+class AirflowServer:
+    """A private Airflow over a folder of DAGs; `directory` gets its home (`airflow/`) and `airflow.log`.
+
+    `connections` maps connection ids to what `airflow_connection()` of the other servers returns. `config`
+    holds more environment variables for Airflow and its tasks (`AIRFLOW__CORE__PARALLELISM`, `AIRFLOW_VAR_…`,
+    any other), which win over the ones set here. Everyone who reaches its port on 127.0.0.1 is an
+    administrator. The metadata database is SQLite.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        dags_folder: Path,
+        connections: Mapping[str, Mapping[str, Any]],
+        config: Mapping[str, str] | None = None,
+    ) -> None:
+        self.home = directory / "airflow"
+        self.log = directory / "airflow.log"
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._token: str | None = None
+        self._session = requests.Session()
+        # Neither a proxy nor a .netrc of the machine comes between.
+        self._session.trust_env = False
+        self.process = ServerProcess(
+            _NAME,
+            [sys.executable, "-m", "airflow", "standalone"],
+            directory=self.home,
+            environment=self._environment(dags_folder, connections, config or {}),
+            log=self.log,
+            # SIGTERM ends standalone without its children, SIGINT with them.
+            stop_signal=signal.SIGINT,
+            # Its home is thrown away: nothing is gained by waiting longer.
+            grace=5.0,
+        )
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start Airflow and wait until its API server, scheduler and DAG processor are healthy."""
+        self.process.start(self._is_healthy, within=_START_SECONDS)
+
+    def stop(self) -> None:
+        """Stop Airflow and every task it runs."""
+        self.process.stop()
+        self._token = None
+
+    def token(self) -> str:
+        """Return a token for the API, as the UI's cookie `_token` holds it too."""
+        if self._token is None:
+            answer = self._session.get(f"{self.url}/auth/token", timeout=30)
+            _refuse_errors(answer)
+            self._token = str(answer.json()["access_token"])
+        return self._token
+
+    def api(self, method: str, path: str, **values: Any) -> dict[str, Any]:
+        """Send a request to /api/v2 and return its answer.
+
+        `values` are the query of a GET, else the JSON body. Raises ServerError with the answer's detail if
+        it is refused.
+        """
+        answer = self._request(method, path, values)
+        if answer.status_code == requests.codes.unauthorized:
+            self._token = None
+            answer = self._request(method, path, values)
+        _refuse_errors(answer)
+        return dict(answer.json()) if answer.content else {}
+
+    def wait_for_dag(self, dag_id: str, timeout: float = 60.0) -> dict[str, Any]:
+        """Return a DAG once Airflow knows it; raise ServerError at once if a file cannot be imported."""
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                return self.api("GET", f"/dags/{_quoted(dag_id)}")
+            except ServerError as error:
+                if broken := self.api("GET", "/importErrors")["import_errors"]:
+                    traces = "\n".join(f"{one['filename']}:\n{one['stack_trace']}" for one in broken)
+                    raise ServerError(_NAME, f"cannot import:\n{traces}") from error
+                if time.monotonic() > deadline:
+                    raise ServerError(_NAME, f"has no DAG {dag_id} after {timeout:g} s", self.log) from error
+            time.sleep(_POLL_SECONDS)
+
+    def unpause(self, dag_id: str) -> None:
+        """Let a DAG's runs start: every DAG begins paused."""
+        self.api("PATCH", f"/dags/{_quoted(dag_id)}", is_paused=False)
+
+    def trigger(
+        self,
+        dag_id: str,
+        conf: Mapping[str, Any] | None = None,
+        logical_date: datetime | None = None,
+    ) -> str:
+        """Trigger a run and return its id; without a logical date the run has no data interval either."""
+        date = logical_date.isoformat() if logical_date else None
+        run = self.api("POST", f"/dags/{_quoted(dag_id)}/dagRuns", conf=dict(conf or {}), logical_date=date)
+        return str(run["dag_run_id"])
+
+    def wait_for_run(
+        self,
+        dag_id: str,
+        run_id: str,
+        timeout: float,
+        on_poll: Callable[[dict[str, Any]], None] | None = None,
+    ) -> str:
+        """Return "success" or "failed" once the run has ended; `on_poll` gets the run at each look."""
+        deadline = time.monotonic() + timeout
+        while True:
+            run = self.api("GET", _run_path(dag_id, run_id))
+            if on_poll is not None:
+                on_poll(run)
+            if run["state"] in _FINAL_RUN_STATES:
+                return str(run["state"])
+            if time.monotonic() > deadline:
+                tasks = ", ".join(
+                    f"{task['task_id']}[{task['map_index']}] {task['state']}"
+                    for task in self.task_instances(dag_id, run_id)[:10]
+                )
+                problem = f"has run {run_id} of {dag_id} still {run['state']} after {timeout:g} s ({tasks})"
+                raise ServerError(_NAME, problem, self.log)
+            time.sleep(_POLL_SECONDS)
+
+    def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """Return all task instances of a run, the mapped ones too."""
+        found: list[dict[str, Any]] = []
+        while True:
+            path = f"{_run_path(dag_id, run_id)}/taskInstances"
+            page = self.api("GET", path, limit=_PAGE, offset=len(found))
+            found += page["task_instances"]
+            if not page["task_instances"] or len(found) >= page["total_entries"]:
+                return found
+
+    def xcom(
+        self,
+        dag_id: str,
+        run_id: str,
+        task_id: str,
+        key: str = "return_value",
+        map_index: int = -1,
+    ) -> Any:
+        """Return the value a task pushed."""
+        path = f"{_run_path(dag_id, run_id)}/taskInstances/{_quoted(task_id)}/xcomEntries/{_quoted(key)}"
+        return self.api("GET", path, map_index=map_index)["value"]
+
+    def logs(self, dag_id: str, run_id: str, task_id: str, try_number: int = 1, map_index: int = -1) -> str:
+        """Return the log of one try of a task, a line of JSON per event."""
+        path = f"{_run_path(dag_id, run_id)}/taskInstances/{_quoted(task_id)}/logs/{try_number}"
+        answer = self.api("GET", path, map_index=map_index, full_content=True)
+        return "\n".join(json.dumps(event, ensure_ascii=False) for event in answer["content"])
+
+    def _is_healthy(self) -> bool:
+        try:
+            answer = self._session.get(f"{self.url}/api/v2/monitor/health", timeout=5)
+            health = answer.json()
+        except requests.RequestException:
+            return False
+        return all(health[part]["status"] == "healthy" for part in _AWAITED)
+
+    def _request(self, method: str, path: str, values: dict[str, Any]) -> requests.Response:
+        return self._session.request(
+            method,
+            f"{self.url}/api/v2{path}",
+            headers={"Authorization": f"Bearer {self.token()}"},
+            params=values if method == "GET" else None,
+            json=values if values and method != "GET" else None,
+            timeout=60,
+        )
+
+    def _environment(
+        self, dags_folder: Path, connections: Mapping[str, Mapping[str, Any]], config: Mapping[str, str]
+    ) -> dict[str, str]:
+        bundle = {
+            "name": "dags-folder",
+            "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
+            "kwargs": {"path": str(dags_folder.resolve())},
+        }
+        return child_environment(
+            **{
+                # Standalone starts its parts as `airflow`.
+                "PATH": f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+                "AIRFLOW_HOME": str(self.home.resolve()),
+                "AIRFLOW__API__HOST": "127.0.0.1",
+                "AIRFLOW__API__PORT": str(self.port),
+                "AIRFLOW__API__BASE_URL": self.url,
+                "AIRFLOW__API__SECRET_KEY": secrets.token_urlsafe(32),
+                "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_urlsafe(64),
+                "AIRFLOW__CORE__DAGS_FOLDER": str(dags_folder.resolve()),
+                "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
+                "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+                "AIRFLOW__CORE__PARALLELISM": "4",
+                "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+                "AIRFLOW__DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "1",
+                "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps([bundle]),
+                "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "2",
+                "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
+                "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
+                "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+                **{f"AIRFLOW_CONN_{name.upper()}": json.dumps(value) for name, value in connections.items()},
+                **config,
+            }
+        )
+
+
+def _quoted(text: str) -> str:
+    return quote(text, safe="")
+
+
+def _run_path(dag_id: str, run_id: str) -> str:
+    return f"/dags/{_quoted(dag_id)}/dagRuns/{_quoted(run_id)}"
+
+
+def _refuse_errors(answer: requests.Response) -> None:
+    if answer.status_code < requests.codes.bad_request:
+        return
+    try:
+        detail = answer.json()["detail"]
+    except (ValueError, KeyError, TypeError):
+        detail = answer.text
+    request = f"{answer.request.method} {answer.request.path_url}"
+    raise ServerError(_NAME, f"answered {answer.status_code} to {request}: {detail}")

@@ -1,0 +1,99 @@
+"""Install what the servers run on, from the two lock files: `python3 -m tests.servers.install`.
+
+Plain Python and `uv` (named by the environment variable UV) are all it needs; Node.js and npm come out of a
+wheel. A second run sees by a stamp that nothing changed and does nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import time
+
+from tests.servers.environment import ENVIRONMENT, NODE_MODULES, PYTHON, VENV, node_home
+
+STAMP = NODE_MODULES / ".installed"
+_TAIL_LINES = 30
+
+
+def main() -> int:
+    """Bring the environment up to the lock files; return the exit status."""
+    wanted = _fingerprint()
+    if PYTHON.exists() and STAMP.is_file() and STAMP.read_text() == wanted:
+        print("test servers: up to date")  # noqa: T201
+        return 0
+    STAMP.unlink(missing_ok=True)
+    try:
+        _install_python_packages()
+        _install_node_packages()
+    except _StepFailed as failure:
+        print(failure, file=sys.stderr)  # noqa: T201
+        return 1
+    STAMP.write_text(wanted)
+    return 0
+
+
+class _StepFailed(Exception):
+    """A step did not end well; the message holds the tail of its output."""
+
+
+def _fingerprint() -> str:
+    digest = hashlib.sha256()
+    for lock in ("uv.lock", "package-lock.json"):
+        digest.update((ENVIRONMENT / lock).read_bytes())
+    return digest.hexdigest()
+
+
+def _install_python_packages() -> None:
+    uv = [os.environ.get("UV", "uv"), "sync", "--locked", "--project", str(ENVIRONMENT)]
+    _run(
+        "LocalStack and Node.js",
+        [*uv, "--python", sys.executable],
+        {**os.environ, "UV_PYTHON_DOWNLOADS": "never", "UV_PROJECT_ENVIRONMENT": str(VENV)},
+    )
+
+
+def _install_node_packages() -> None:
+    node = node_home()
+    _run(
+        "Azurite",
+        # By its script: bin/npm starts `env node`, and looks for ../lib/cli.js where the wheel has none.
+        [str(node / "bin" / "node"), str(node / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"), "ci"],
+        {
+            **os.environ,
+            "PATH": f"{node / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+            "npm_config_ignore_scripts": "true",
+            "npm_config_fund": "false",
+            "npm_config_audit": "false",
+            "npm_config_update_notifier": "false",
+        },
+    )
+
+
+def _run(what: str, command: list[str], environment: dict[str, str]) -> None:
+    started = time.monotonic()
+    try:
+        done = subprocess.run(
+            command,
+            cwd=ENVIRONMENT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+    except OSError as error:
+        problem = f"{command[0]}: {error.strerror}"
+        raise _StepFailed(f"test servers: could not install {what}: {problem}") from error
+    if done.returncode:
+        tail = "\n".join(done.stdout.splitlines()[-_TAIL_LINES:])
+        ended = f"`{' '.join(command)}` ended with {done.returncode}"
+        raise _StepFailed(f"test servers: could not install {what}: {ended}:\n{tail}")
+    print(f"test servers: {what} installed in {time.monotonic() - started:.1f} s", flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    sys.exit(main())
