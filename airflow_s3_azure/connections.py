@@ -7,7 +7,6 @@ what streaming needs: SigV4 presigning on the bucket's region, and as many poole
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote, urlsplit
@@ -28,15 +27,15 @@ from azure.core.pipeline.policies import (
 )
 from azure.core.pipeline.transport import RequestsTransport
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError
 
 import airflow_s3_azure
-from airflow_s3_azure.stream.errors import ConfigurationError, DestinationWriteError
-from airflow_s3_azure.stream.http import describe, redact_http_logs
+from airflow_s3_azure.stream.errors import ConfigurationError, DestinationWriteError, SourceAccessDenied
+from airflow_s3_azure.stream.http import describe, pooled_session, redact_http_logs
 from airflow_s3_azure.stream.interruption import Interruption
 from airflow_s3_azure.stream.retry import RetryPolicy
 from airflow_s3_azure.stream.sink import BlobContainer, ContainerAddress
-from airflow_s3_azure.stream.source import Operation, S3Source, pooled_session
+from airflow_s3_azure.stream.source import Operation, Params, S3Source
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobServiceClient, ContainerClient
@@ -115,10 +114,17 @@ def open_bucket(
     except (BotoCoreError, ClientError, ValueError) as error:
         raise ConfigurationError(f"connection {aws_conn_id!r} gives no S3 client: {error}") from error
 
-    def presign(operation: Operation, params: Mapping[str, str]) -> str:
-        return str(client.generate_presigned_url(operation, Params={"Bucket": bucket, **params}, ExpiresIn=URL_SECONDS))
+    def presign(operation: Operation, params: Params) -> str:
+        try:
+            signed: str = client.generate_presigned_url(operation, {"Bucket": bucket, **params}, URL_SECONDS)
+        except BotoCoreError as error:
+            raise SourceAccessDenied(
+                f"no AWS credentials to sign with ({type(error).__name__}); check connection {aws_conn_id!r}",
+                transient=isinstance(error, CredentialRetrievalError),
+            ) from None
+        return signed
 
-    session = pooled_session(max_concurrency)
+    session = pooled_session(max_concurrency, interruption)
     if hook.verify is not None:
         session.verify = hook.verify
     if config.proxies:
@@ -163,7 +169,8 @@ def open_container(
         name: value for name, value in extra.items() if name.startswith("connection_") or name == "read_timeout"
     }
     transport = RequestsTransport(
-        session=pooled_session(max_concurrency), **{"connection_timeout": 20, "read_timeout": 60, **settings}
+        session=pooled_session(max_concurrency, interruption),
+        **{"connection_timeout": 20, "read_timeout": 60, **settings},
     )
     policies = [
         UserAgentPolicy(user_agent=f"airflow-s3-azure/{airflow_s3_azure.__version__}"),

@@ -77,12 +77,14 @@ class BlockId:
         )
 
 
-def block_size_for(size: int, preferred: int = DEFAULT_BLOCK_SIZE) -> int:
+def block_size_for(size: int, preferred: int = DEFAULT_BLOCK_SIZE, part_size: int | None = None) -> int:
     """Return the block size in bytes with which 50,000 blocks hold ``size`` bytes.
 
     It is ``preferred`` unless that is too small; then the smallest sufficient number of whole MiB. It depends on
     nothing but the arguments, so that a retry cuts the object at the same places.
 
+    :param part_size: bytes in each part but the last, if no block may cross the end of a part: then the block size
+        is that of the equal pieces that a part is cut into, none larger than ``preferred`` if 50,000 suffice
     :raises ConfigurationError: if Azure has no such block or no such blob
     """
     if not 1 <= preferred <= MAX_BLOCK_SIZE:
@@ -92,25 +94,45 @@ def block_size_for(size: int, preferred: int = DEFAULT_BLOCK_SIZE) -> int:
         )
     if size > MAX_BLOB_SIZE:
         raise ConfigurationError(f"{size:,} bytes are more than one block blob holds ({MAX_BLOB_SIZE:,} bytes)")
+    if part_size is not None:
+        # S3 has at most 10,000 parts, so each can be five blocks at least.
+        parts = -(-size // part_size)
+        return -(-part_size // min(-(-part_size // preferred), MAX_BLOCKS // parts))
     if size <= preferred * MAX_BLOCKS:
         return preferred
     smallest = -(-size // MAX_BLOCKS)
     return -(-smallest // MIB) * MIB
 
 
-def cut(size: int, block_size: int) -> list[Block]:
-    """Return the blocks of an object of ``size`` bytes, in order, without gap or overlap. An empty object has none."""
-    return [
-        Block(index, start, min(start + block_size, size)) for index, start in enumerate(range(0, size, block_size))
-    ]
+def cut(size: int, block_size: int, part_size: int | None = None) -> list[Block]:
+    """Return the blocks of an object of ``size`` bytes, in order, without gap or overlap. An empty object has none.
+
+    :param part_size: bytes in each part but the last, if no block may cross the end of a part
+    """
+    parts = range(0, size, part_size or size or 1)
+    ranges = (
+        (start, min(start + block_size, part + parts.step, size))
+        for part in parts
+        for start in range(part, min(part + parts.step, size), block_size)
+    )
+    return [Block(index, start, stop) for index, (start, stop) in enumerate(ranges)]
 
 
-def fingerprint(*, etag: str, version_id: str | None, size: int, block_size: int, generation: int = 0) -> str:
+def fingerprint(
+    *,
+    etag: str,
+    version_id: str | None,
+    size: int,
+    block_size: int,
+    part_size: int | None = None,
+    generation: int = 0,
+) -> str:
     """Return 20 characters that tell this version of the source, cut at these places, from any other.
 
     :param generation: how often the blocks staged for it were found to be wrong and discarded
     """
-    text = "\0".join((etag, version_id or "", str(size), str(block_size), str(generation)))
+    cut_at = (size, block_size, part_size or 0, generation)
+    text = "\0".join((etag, version_id or "", *map(str, cut_at)))
     return _urlsafe(hashlib.blake2b(text.encode(), digest_size=15).digest())
 
 

@@ -8,7 +8,6 @@ without another read, to the value that S3 stored for the whole object when it w
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
@@ -18,8 +17,8 @@ from awscrt import checksums as _crt
 Algorithm = Literal["CRC64NVME", "CRC32", "CRC32C"]
 """The algorithms whose values for blocks combine to the value for the object."""
 
-Verified = Literal["crc64nvme", "crc32", "crc32c", "blocks"]
-"""What an object was verified by: S3's stored checksum, or only each block's CRC on its way to Azure."""
+Verified = Literal["crc64nvme", "crc32", "crc32c", "composite-crc32", "composite-crc32c", "md5", "blocks"]
+"""What an object was verified by: a checksum that S3 stored, or only each block's CRC on its way to Azure."""
 
 _WIDTHS: dict[Algorithm, int] = {"CRC64NVME": 8, "CRC32": 4, "CRC32C": 4}
 _COMPUTE: dict[Algorithm, Callable[[memoryview], int]] = {
@@ -36,17 +35,25 @@ _COMBINE: dict[Algorithm, Callable[[int, int, int], int]] = {
 
 @dataclass(frozen=True, slots=True)
 class StoredChecksum:
-    """A full-object checksum that S3 stored at upload.
+    """A checksum that S3 stored at upload.
 
     :param algorithm: how it was computed
     :param value: the value as a number
+    :param parts: 0: of the whole object; else composite: of the checksums of this many parts, one after the other
     """
 
     algorithm: Algorithm
     value: int
+    parts: int = 0
 
     def __str__(self) -> str:
-        return f"{self.algorithm}:{s3_text(self.algorithm, self.value)}"
+        suffix = f"-{self.parts}" if self.parts else ""
+        return f"{self.algorithm}:{s3_text(self.algorithm, self.value)}{suffix}"
+
+    @property
+    def verifies(self) -> Verified:
+        """What a result that this checksum verified says."""
+        return cast("Verified", ("composite-" if self.parts else "") + self.algorithm.lower())
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +92,25 @@ def combine(algorithm: Algorithm, blocks: Iterable[BlockChecksums]) -> int:
     return total
 
 
+def combine_parts(algorithm: Algorithm, blocks: Iterable[BlockChecksums], part_size: int) -> int:
+    """Return the composite checksum of an object that was uploaded in parts of ``part_size`` bytes.
+
+    That is the checksum of the parts' checksums, written big-endian one after the other. No block may cross the end
+    of a part.
+    """
+    parts: list[int] = []
+    part: list[BlockChecksums] = []
+    for block in blocks:
+        part.append(block)
+        if sum(one.size for one in part) >= part_size:
+            parts.append(combine(algorithm, part))
+            part = []
+    if part:
+        parts.append(combine(algorithm, part))
+    written = b"".join(value.to_bytes(_WIDTHS[algorithm], "big") for value in parts)
+    return compute(algorithm, memoryview(written))
+
+
 def azure_text(crc64: int) -> str:
     """Return a CRC-64/NVME as Azure's ``x-ms-content-crc64`` wants it: base64, little-endian."""
     return base64.b64encode(crc64.to_bytes(8, "little")).decode("ascii")
@@ -96,22 +122,21 @@ def s3_text(algorithm: Algorithm, value: int) -> str:
 
 
 def stored_checksum(headers: Iterable[tuple[str, str]]) -> StoredChecksum | None:
-    """Return the strongest full-object checksum among an S3 answer's headers, or None if there is none usable.
+    """Return the strongest usable checksum among an S3 answer's headers, or None if there is none.
 
-    A composite value (``x-amz-checksum-type: COMPOSITE``, or a value that ends in ``-N``) is a checksum of the
-    parts' checksums and tells nothing about blocks that are cut elsewhere, so it is left out.
+    A checksum of the whole object comes before a composite one (``x-amz-checksum-type: COMPOSITE``, a value that
+    ends in ``-N``). SHA-1 and SHA-256 cannot be combined from blocks and are left out.
     """
     found = {name.lower(): value for name, value in headers}
-    if found.get("x-amz-checksum-type", "FULL_OBJECT") != "FULL_OBJECT":
-        return None
+    composite = found.get("x-amz-checksum-type", "FULL_OBJECT") == "COMPOSITE"
+    usable = []
     for algorithm in cast("tuple[Algorithm, ...]", get_args(Algorithm)):
-        text = found.get(f"x-amz-checksum-{algorithm.lower()}")
-        if text is None:
-            continue
+        text, _, count = found.get(f"x-amz-checksum-{algorithm.lower()}", "").partition("-")
         try:
             raw = base64.b64decode(text, validate=True)
-        except binascii.Error:
+        except ValueError:
             continue
-        if len(raw) == _WIDTHS[algorithm]:
-            return StoredChecksum(algorithm, int.from_bytes(raw, "big"))
-    return None
+        # Without the number of parts a composite value tells nothing, and with one it is composite.
+        if len(raw) == _WIDTHS[algorithm] and bool(count) == composite and (count.isdecimal() or not count):
+            usable.append(StoredChecksum(algorithm, int.from_bytes(raw, "big"), parts=int(count or 0)))
+    return next(iter(usable), None)

@@ -10,29 +10,18 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Literal, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypeVar, get_args
 
-from airflow_s3_azure.stream.blocks import (
-    DEFAULT_BLOCK_SIZE,
-    MAX_BLOCKS,
-    MIB,
-    Block,
-    BlockId,
-    block_size_for,
-    cut,
-    fingerprint,
-)
-from airflow_s3_azure.stream.checksums import (
-    BlockChecksums,
-    StoredChecksum,
-    Verified,
-    checksum_block,
-    combine,
-)
+from airflow_s3_azure.stream.blocks import DEFAULT_BLOCK_SIZE, MIB, Block, block_size_for
+from airflow_s3_azure.stream.checksums import BlockChecksums, Verified, checksum_block, compute
 from airflow_s3_azure.stream.errors import (
+    ConfigurationError,
+    DestinationConflict,
     IntegrityError,
+    SourceArchived,
     SourceChanged,
+    SourceReadError,
     TransferError,
 )
 from airflow_s3_azure.stream.interruption import Interruption
@@ -44,10 +33,13 @@ from airflow_s3_azure.stream.objects import (
     Precondition,
     SourceObject,
     StagedBlock,
+    Status,
 )
+from airflow_s3_azure.stream.resume import CutObject, stand_in_the_way
 from airflow_s3_azure.stream.retry import RetryPolicy
 from airflow_s3_azure.stream.sink import BlobContainer, PreconditionFailed
 from airflow_s3_azure.stream.source import S3Source
+from airflow_s3_azure.stream.verify import verify_blocks, verify_whole
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +49,9 @@ MAX_PUT_SIZE = 5000 * MIB
 """Bytes that Azure takes in one Put Blob."""
 
 
+AccessTier = Literal["Hot", "Cool", "Cold", "Archive"]
+
+
 @dataclass(frozen=True, slots=True)
 class CopyOptions:
     """How objects are copied.
@@ -64,13 +59,31 @@ class CopyOptions:
     :param block_size: bytes; grows by itself where 50,000 blocks would not suffice
     :param overwrite: replace a blob that is not a copy of this version of the object; False: skip it
     :param verify: ``"auto"`` verifies against whatever S3 stored; ``"require"`` fails where it stored nothing usable
+    :param copy_tags: copy the object's tags as blob index tags; costs a request per object
+    :param access_tier: of the new blob; None: the account's default
+    :param discard_foreign_blocks: drop blocks that another tool left staged for a blob that does not exist yet, where
+        they keep ours out; for a moment an empty blob is visible
     :param retry: for each request
+    :param retry_budget: retries of all requests of one object together
+    :raises ConfigurationError: if a value is none of those it takes
     """
 
     block_size: int = DEFAULT_BLOCK_SIZE
     overwrite: bool = True
     verify: Literal["auto", "require"] = "auto"
+    copy_tags: bool = False
+    access_tier: AccessTier | None = None
+    discard_foreign_blocks: bool = False
     retry: RetryPolicy = field(default_factory=RetryPolicy)
+    retry_budget: int = 200
+
+    def __post_init__(self) -> None:
+        block_size_for(0, self.block_size)
+        if self.verify not in ("auto", "require"):
+            raise ConfigurationError(f"verify is {self.verify!r}; it takes 'auto' or 'require'")
+        if self.access_tier is not None and self.access_tier not in get_args(AccessTier):
+            tiers = ", ".join(map(repr, get_args(AccessTier)))
+            raise ConfigurationError(f"access_tier is {self.access_tier!r}; it takes {tiers} or None")
 
 
 class Buffer:
@@ -117,10 +130,7 @@ class ObjectCopy:
         self._resumed = 0
         self._source: SourceObject | None = None
         self._precondition = request.precondition
-        self._fingerprint = ""
-        self._generation = 0
-        self._block_size = options.block_size
-        self._blocks: list[Block] = []
+        self._cut: CutObject | None = None
         self._checksums: dict[int, BlockChecksums] = {}
 
     @property
@@ -156,110 +166,102 @@ class ObjectCopy:
 
     def failed(self, error: TransferError) -> CopyResult:
         """Return the result of a copy that ended in ``error``."""
-        return self._result("failed", error=error)
+        # What its traceback holds is no longer needed, and much: the frames of a worker.
+        return self._result("failed", error=error.with_traceback(None))
 
     def _begin(self, buffer: Buffer) -> CopyResult | list[Block]:
         request, options = self.request, self._options
         whole = min(options.block_size, MAX_PUT_SIZE)
-        if request.precondition and request.etag and request.size is not None and request.size <= whole:
-            # The plan knows both sides: one GET and one PUT are all that is needed.
-            return self._copy_whole(request.size, request.etag, request.version_id, request.precondition, buffer)
+        if request.precondition and request.etag and request.size is not None:
+            if request.look_first and (done := self._look(request.etag, request.size)) is not None:
+                return done
+            # The plan knows both sides: one GET and one PUT are all that a small object needs.
+            if request.size <= whole and options.verify == "auto":
+                return self._copy_whole(request.size, request.etag, request.version_id, request.precondition, buffer)
         source = self._source = self._retrying(lambda: self._from.head(request.key, request.version_id))
         self._check_is_planned(source)
         if self._precondition is None:
             state = self._retrying(lambda: self._to.head(request.blob))
-            if state is not None and (done := self._needs_no_copy(state, source)) is not None:
+            if state is not None and (done := self._needs_no_copy(state, source.etag, source.size)) is not None:
                 return done
             self._precondition = Precondition(None if state is None else state.etag)
-        self._check_verifiable(source)
-        block_size = self._block_size = block_size_for(source.size, options.block_size)
-        if source.size <= min(block_size, MAX_PUT_SIZE):
+        if source.is_archived:
+            raise SourceArchived("it is archived; restore it in S3 first, or leave it out by its storage class")
+        is_whole = source.size <= whole
+        source, part_size = self._with_usable_checksum(source, is_whole=is_whole)
+        if is_whole:
             return self._copy_whole(source.size, source.etag, source.version_id, self._precondition, buffer)
-        self._blocks = cut(source.size, block_size)
         staged = self._retrying(lambda: self._to.staged(request.blob))
-        self._fingerprint, self._generation = _open_generation(source, block_size, staged)
-        return self._without_staged(staged)
+        if stand_in_the_way(staged):
+            self._clear_the_way(staged, self._precondition)
+            staged = []
+        block_size = block_size_for(source.size, options.block_size, part_size)
+        self._cut = CutObject(source, block_size, part_size).in_generation_of(staged)
+        self._checksums = self._cut.taken_over(staged)
+        self._resumed = len(self._checksums)
+        if self._resumed:
+            log.info("%r: resuming: %d of %d blocks already staged", request.key, self._resumed, len(self._cut.blocks))
+            self._on_bytes(sum(checksums.size for checksums in self._checksums.values()))
+        return [block for block in self._cut.blocks if block.index not in self._checksums]
 
     def _copy_whole(
         self, size: int, etag: str, version_id: str | None, precondition: Precondition, buffer: Buffer
     ) -> CopyResult:
-        view = buffer.view(size)
+        def read(view: memoryview) -> tuple[SourceObject, Verified]:
+            found = self._source = self._from.read_whole(self.request.key, etag, version_id, view, self._count_read)
+            source, part_size = self._with_usable_checksum(found, is_whole=True)
+            return source, self._verify(source, part_size, lambda: verify_whole(source, view, part_size))
 
-        source = self._source = self._retrying(
-            lambda: self._from.read_whole(self.request.key, etag, version_id, view, self._count_read)
-        )
-        self._check_verifiable(source)
-        found = checksum_block(view, source.checksum)
-        verified = self._verify(source, [found])
-        content = BlobContent.of(source)
-        try:
-            blob_etag = self._retrying(
-                lambda: self._to.put(self.request.blob, view, found.crc64, content, precondition)
+        # Released when it is left: an error that is kept would keep the whole buffer by its traceback.
+        with buffer.view(size) as view:
+            source, verified = self._retrying(lambda: read(view))
+            crc64 = compute("CRC64NVME", view)
+            content = self._content(source)
+            blob_etag = self._make_visible(
+                source, lambda: self._to.put(self.request.blob, view, crc64, content, precondition)
             )
-        except PreconditionFailed as conflict:
-            return self._twin_or_conflict(source, conflict)
+        if isinstance(blob_etag, CopyResult):
+            return blob_etag
         self._on_bytes(size)
         return self._result("copied", blob_etag=blob_etag, verified=verified)
 
     def _copy_block(self, block: Block, buffer: Buffer) -> None:
-        source = self._known_source
-        view = buffer.view(block.size)
-
-        self._retrying(lambda: self._from.read(source, block, view, self._count_read))
-        found = checksum_block(view, source.checksum)
-        block_id = BlockId(block.index, self._fingerprint, found.crc64, found.crc32).encode()
-        self._retrying(lambda: self._to.stage(self.request.blob, block_id, view, found.crc64))
+        cut = self._known_cut
+        with buffer.view(block.size) as view:
+            self._retrying(lambda: self._from.read(cut.source, block, view, self._count_read))
+            found = checksum_block(view, cut.source.checksum)
+            name = cut.name(block, found)
+            self._retrying(lambda: self._to.stage(self.request.blob, name, view, found.crc64))
         with self._lock:
             self._checksums[block.index] = found
         self._on_bytes(block.size)
 
     def _commit(self) -> CopyResult:
-        source, precondition = self._known_source, self._precondition or Precondition(None)
-        ordered = [self._checksums[block.index] for block in self._blocks]
+        cut, precondition = self._known_cut, self._precondition or Precondition(None)
+        ordered = [self._checksums[block.index] for block in cut.blocks]
         try:
-            verified = self._verify(source, ordered)
+            verified = self._verify(
+                cut.source, cut.part_size, lambda: verify_blocks(cut.source, ordered, cut.part_size)
+            )
         except IntegrityError as error:
-            error.retryable = self._generation == 0  # once from scratch, then it is S3 that contradicts itself
-            self._discard_staged(source)
+            error.retryable = cut.generation == 0  # once from scratch, then it is S3 that contradicts itself
+            mark, byte = cut.marker(), memoryview(b"\0")
+            self._retrying(lambda: self._to.stage(self.request.blob, mark, byte, compute("CRC64NVME", byte)))
             raise
-        ids = [
-            BlockId(block.index, self._fingerprint, found.crc64, found.crc32).encode()
-            for block, found in zip(self._blocks, ordered, strict=True)
-        ]
-        content = BlobContent.of(source)
-        try:
-            blob_etag = self._retrying(lambda: self._to.commit(self.request.blob, ids, content, precondition))
-        except PreconditionFailed as conflict:
-            return self._twin_or_conflict(source, conflict)
-        return self._result("copied", blob_etag=blob_etag, verified=verified, blocks=len(ids))
+        names = [cut.name(block, found) for block, found in zip(cut.blocks, ordered, strict=True)]
+        content = self._content(cut.source)
+        blob_etag = self._make_visible(
+            cut.source, lambda: self._to.commit(self.request.blob, names, content, precondition)
+        )
+        if isinstance(blob_etag, CopyResult):
+            return blob_etag
+        return self._result("copied", blob_etag=blob_etag, verified=verified, blocks=len(names))
 
-    def _without_staged(self, staged: list[StagedBlock]) -> list[Block]:
-        """Take over the blocks that are already staged, and return the others."""
-        by_index = {block.index: block for block in self._blocks}
-        found: dict[int, BlockChecksums] = {}
-        doubtful: set[int] = set()
-        for one in staged:
-            block_id = BlockId.decode(one.name)
-            block = by_index.get(block_id.index) if block_id else None
-            if not block_id or not block or block_id.fingerprint != self._fingerprint or one.size != block.size:
-                continue  # another version, another cut, or another tool's: never used
-            if block.index in found:
-                doubtful.add(block.index)  # two contents for one block of one version: one of them is wrong
-            found[block.index] = BlockChecksums(block.size, block_id.crc64, block_id.crc32)
-        for index in doubtful:
-            del found[index]
-        self._checksums.update(found)
-        self._resumed = len(found)
-        if found:
-            log.info("%r: resuming: %d of %d blocks already staged", self.request.key, len(found), len(self._blocks))
-            self._on_bytes(sum(checksums.size for checksums in found.values()))
-        return [block for block in self._blocks if block.index not in found]
-
-    def _discard_staged(self, source: SourceObject) -> None:
-        """Make every later try start from scratch, by staging a marker that opens the next generation of blocks."""
-        mark = BlockId(MAX_BLOCKS + self._generation, _generation_fingerprint(source, self._block_size, 0), 0)
-        one = memoryview(b"\0")
-        self._retrying(lambda: self._to.stage(self.request.blob, mark.encode(), one, checksum_block(one, None).crc64))
+    def _content(self, source: SourceObject) -> BlobContent:
+        tags = {}
+        if self._options.copy_tags:
+            tags = self._retrying(lambda: self._from.tags(source.key, source.version_id))
+        return BlobContent.of(source, tags=tags, access_tier=self._options.access_tier)
 
     def _check_is_planned(self, source: SourceObject) -> None:
         planned, found = (self.request.size, self.request.etag), (source.size, source.etag)
@@ -268,40 +270,80 @@ class ObjectCopy:
                 f"planned with (size, ETag) {planned}, but S3 has {found} now; try again to copy the new version"
             )
 
-    def _check_verifiable(self, source: SourceObject) -> None:
-        if self._options.verify == "require" and source.checksum is None:
+    def _with_usable_checksum(self, source: SourceObject, *, is_whole: bool) -> tuple[SourceObject, int | None]:
+        """Return the source with the stored checksum that can verify it, if any, and its part size if composite."""
+        part_size = None
+        if source.checksum is not None and source.checksum.parts:
+            part_size = self._retrying(lambda: self._from.part_size(source))
+            if part_size is None:  # parts of several sizes: where they end cannot be told
+                source = replace(source, checksum=None)
+        if source.checksum is None and not (is_whole and source.md5):
+            self._check_not_required()
+        return source, part_size
+
+    def _verify(self, source: SourceObject, part_size: int | None, verify: Callable[[], Verified]) -> Verified:
+        """Verify; where a composite checksum differs, make sure first that the parts end where they were taken to."""
+        try:
+            return verify()
+        except IntegrityError:
+            if part_size is None or self._retrying(lambda: self._from.has_equal_parts(source, part_size)):
+                raise
+            self._check_not_required()
+            return "blocks"
+
+    def _check_not_required(self) -> None:
+        if self._options.verify == "require":
             raise IntegrityError(
-                "verify='require', but S3 stores no full-object CRC64NVME, CRC32 or CRC32C for it; "
-                "copy it with verify='auto', or rewrite it in S3 with a checksum"
+                "verify='require', but S3 stores no checksum for it that can be held against blocks (CRC64NVME, CRC32 "
+                "or CRC32C of the whole, or composite over equal parts); use verify='auto', or rewrite it with one",
+                retryable=False,
             )
 
-    def _needs_no_copy(self, state: BlobState, source: SourceObject) -> CopyResult | None:
-        if _is_copy_of(state, source):
+    def _clear_the_way(self, staged: list[StagedBlock], precondition: Precondition) -> None:
+        found = f"{stand_in_the_way(staged):,} blocks of another tool are staged for this blob and keep ours out"
+        if not self._options.discard_foreign_blocks:
+            raise DestinationConflict(
+                f"{found}; let that tool finish, wait until Azure drops them (7 days), or set discard_foreign_blocks=True"
+            )
+        if precondition.etag is not None:
+            raise DestinationConflict(
+                f"{found}, and the blob exists, so they cannot be dropped without touching it; "
+                "wait until Azure drops them (7 days), or copy to another name"
+            )
+        log.warning("%r: %s; dropping them", self.request.blob, found)
+        self._retrying(lambda: self._to.discard_staged(self.request.blob))
+
+    def _look(self, etag: str, size: int) -> CopyResult | None:
+        state = self._retrying(lambda: self._to.head(self.request.blob))
+        if state is not None and state.is_copy_of(etag, size):
+            return self._result("unchanged", blob_etag=state.etag)
+        return None
+
+    def _needs_no_copy(self, state: BlobState, etag: str, size: int) -> CopyResult | None:
+        if state.is_copy_of(etag, size):
             return self._result("unchanged", blob_etag=state.etag)
         if not self._options.overwrite:
             return self._result("skipped", blob_etag=state.etag, reason="the blob exists and overwrite is off")
         return None
 
-    def _verify(self, source: SourceObject, blocks: list[BlockChecksums]) -> Verified:
-        stored = source.checksum
-        if stored is None:
-            return "blocks"
-        value = combine(stored.algorithm, blocks)
-        if value != stored.value:
-            found = StoredChecksum(stored.algorithm, value)
-            raise IntegrityError(
-                f"S3 stored {stored} when it was uploaded, but what was read gives {found}; nothing was committed"
-            )
-        return _VERIFIED_BY[stored.algorithm]
+    def _make_visible(self, source: SourceObject, request: Callable[[], str]) -> str | CopyResult:
+        """Send the request that makes the blob visible; return its ETag, or the result if a twin got there first.
 
-    def _twin_or_conflict(self, source: SourceObject, conflict: PreconditionFailed) -> CopyResult:
-        """Return ``unchanged`` if the blob that got there first is a copy of the same content."""
-        state = self._retrying(lambda: self._to.head(self.request.blob))
-        if state is not None and _is_copy_of(state, source):
-            return self._result("unchanged", blob_etag=state.etag)
-        if state is not None and not self._options.overwrite:
-            return self._result("skipped", blob_etag=state.etag, reason="the blob exists and overwrite is off")
-        raise conflict
+        :raises PreconditionFailed: if what got there first is something else
+        """
+        retries = self._retries
+        try:
+            return self._retrying(request)
+        except PreconditionFailed:
+            state = self._retrying(lambda: self._to.head(self.request.blob))
+            if state is None:
+                raise
+            if self._retries > retries and state.is_copy_of(source.etag, source.size):
+                return state.etag  # our own first request, whose answer was lost
+            done = self._needs_no_copy(state, source.etag, source.size)
+            if done is None:
+                raise
+            return done
 
     def _retrying(self, function: Callable[[], Returned]) -> Returned:
         return self._options.retry.call(function, self._interruption, self._count_retry)
@@ -321,16 +363,21 @@ class ObjectCopy:
     def _count_retry(self) -> None:
         with self._lock:
             self._retries += 1
+            spent = self._retries > self._options.retry_budget
+        if spent:
+            raise SourceReadError(
+                f"its budget of {self._options.retry_budget} retries is used up; see the warnings above"
+            )
 
     @property
-    def _known_source(self) -> SourceObject:
-        if self._source is None:
+    def _known_cut(self) -> CutObject:
+        if self._cut is None:
             raise RuntimeError("begin() comes first")
-        return self._source
+        return self._cut
 
     def _result(
         self,
-        status: Literal["copied", "unchanged", "skipped", "failed"],
+        status: Status,
         *,
         blob_etag: str | None = None,
         verified: Verified | None = None,
@@ -356,32 +403,3 @@ class ObjectCopy:
             reason=reason,
             error=error,
         )
-
-
-_VERIFIED_BY: dict[str, Verified] = {"CRC64NVME": "crc64nvme", "CRC32": "crc32", "CRC32C": "crc32c"}
-
-
-def _is_copy_of(state: BlobState, source: SourceObject) -> bool:
-    return (
-        state.record is not None
-        and state.size == source.size
-        and state.record.is_same_content(source.etag, source.size)
-    )
-
-
-def _open_generation(source: SourceObject, block_size: int, staged: list[StagedBlock]) -> tuple[str, int]:
-    """Return the fingerprint under which blocks are staged and resumed, and how often they were discarded before."""
-    first = _generation_fingerprint(source, block_size, 0)
-    ids = (BlockId.decode(one.name) for one in staged)
-    generation = sum(1 for one in ids if one and one.fingerprint == first and one.index >= MAX_BLOCKS)
-    return _generation_fingerprint(source, block_size, generation), generation
-
-
-def _generation_fingerprint(source: SourceObject, block_size: int, generation: int) -> str:
-    return fingerprint(
-        etag=source.etag,
-        version_id=source.version_id,
-        size=source.size,
-        block_size=block_size,
-        generation=generation,
-    )

@@ -6,6 +6,7 @@
     ├─ ConfigurationError          wrong arguments, missing connection, impossible sizes
     ├─ PlanError                   names Azure refuses, two keys for one blob, too many keys
     ├─ Interrupted                 the copy was told to stop; staged blocks stay for the next try
+    ├─ SliceEnded                  the time of this slice is over; the next one goes on
     ├─ BatchFailed                 some objects of a batch could not be copied; the others were
     └─ TransferError               one key could not be copied to one blob
        ├─ SourceNotFound · SourceArchived · SourceAccessDenied
@@ -45,6 +46,12 @@ class Interrupted(S3ToAzureError):
     retryable = True
 
 
+class SliceEnded(S3ToAzureError):
+    """The slice of time was over before everything was copied. What is staged stays staged for the next slice."""
+
+    retryable = True
+
+
 class BatchFailed(S3ToAzureError):
     """Some objects of a batch could not be copied; all others were.
 
@@ -70,6 +77,8 @@ class TransferError(S3ToAzureError):
     :param blob: the blob's URL without credentials, likewise
     :param transient: whether the request that failed may succeed within seconds
     :param retry_after: seconds the server asked to wait before the next request, if it did
+    :param retryable: where it is not what the class says
+    :param attempts: requests in all after which to give up, where fewer than usual make sense
     """
 
     def __init__(
@@ -80,6 +89,8 @@ class TransferError(S3ToAzureError):
         blob: str | None = None,
         transient: bool = False,
         retry_after: float | None = None,
+        attempts: int | None = None,
+        retryable: bool | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -87,6 +98,9 @@ class TransferError(S3ToAzureError):
         self.blob = blob
         self.transient = transient
         self.retry_after = retry_after
+        self.attempts = attempts
+        if retryable is not None:
+            self.retryable = retryable
 
     def __str__(self) -> str:
         # Keys are untrusted: repr keeps a newline in one from forging a line of the log.

@@ -1,4 +1,4 @@
-"""What both sides' HTTP has in common: the cause of a failure told without its URL, and Retry-After.
+"""What both sides' HTTP has in common: sessions that can be cut, causes told without their URL, Retry-After.
 
 A presigned URL and a SAS are credentials, and the HTTP libraries quote the URL they failed on in their exceptions
 and debug lines. So the errors of this package never contain such an exception's text, and
@@ -9,24 +9,101 @@ from __future__ import annotations
 
 import logging
 import re
+import socket
 import ssl
+import weakref
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from airflow_s3_azure.stream.interruption import Interruption
 
 TRANSIENT_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 """Answers after which the same request may succeed within seconds."""
+
+MAX_RETRY_AFTER = 300.0
+"""Seconds. A server that asks for more is asked again after these."""
 
 _SECRET = re.compile(
     r"(?i)\b(x-amz-signature|x-amz-credential|x-amz-security-token|awsaccesskeyid|signature|sig)=[^&\s\"']+"
 )
 _NOISY_LOGGERS = (
     "urllib3.connectionpool",
+    "urllib3.util.retry",
     "botocore.auth",
     "botocore.endpoint",
     "botocore.awsrequest",
     "botocore.parsers",
 )
+
+
+class VerbatimAdapter(HTTPAdapter):
+    """Sends the path and query of a URL as they are, over connections that can be cut from another thread.
+
+    ``requests`` before 2.33 turns a leading ``//`` of the path into ``/``, which is another key to S3.
+
+    :param connections: how many to keep open
+    """
+
+    def __init__(self, connections: int) -> None:
+        self._connections: weakref.WeakSet[HTTPConnection] = weakref.WeakSet()
+        super().__init__(pool_maxsize=connections)
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        """Make a pool of connections that this adapter keeps track of."""
+        super().init_poolmanager(*arguments, **options)
+        opened = self._connections
+
+        class Connection(HTTPConnection):
+            def connect(self) -> None:
+                super().connect()
+                opened.add(self)
+
+        class SecureConnection(HTTPSConnection):
+            def connect(self) -> None:
+                super().connect()
+                opened.add(self)
+
+        class Pool(HTTPConnectionPool):
+            ConnectionCls = Connection
+
+        class SecurePool(HTTPSConnectionPool):
+            ConnectionCls = SecureConnection
+
+        self.poolmanager.pool_classes_by_scheme = {"http": Pool, "https": SecurePool}
+
+    def cut(self) -> None:
+        """Shut every open socket, so that whoever is blocked in one gets an error at once."""
+        for connection in list(self._connections):
+            if connection.sock is not None:
+                with suppress(OSError):
+                    connection.sock.shutdown(socket.SHUT_RDWR)
+
+    def request_url(self, request: requests.PreparedRequest, proxies: Mapping[str, str] | None) -> str:
+        """Return what follows the method on the request line."""
+        url = super().request_url(request, proxies)  # type: ignore[arg-type, unused-ignore]
+        if not url.startswith("/") or request.url is None:
+            return url  # to an HTTP proxy the whole URL is sent, as it is
+        parts = urlsplit(request.url)
+        return f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+
+
+def pooled_session(connections: int, interruption: Interruption) -> requests.Session:
+    """Return a session that keeps up to ``connections`` connections open, until ``interruption`` cuts them."""
+    session = requests.Session()
+    adapter = VerbatimAdapter(connections)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    interruption.at_cut(adapter.cut)
+    return session
 
 
 def describe(error: BaseException) -> str:
@@ -43,14 +120,17 @@ def describe(error: BaseException) -> str:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds that a ``Retry-After`` header asks to wait, given as a number or as a date."""
+    """Return the seconds that a ``Retry-After`` header asks to wait, given as a number or as a date; five minutes
+    at most.
+    """
     text = headers.get("Retry-After", "").strip()
     if text.isdecimal():
-        return float(text)
+        return min(float(text), MAX_RETRY_AFTER)
     try:
-        return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
-    except (TypeError, ValueError):
+        seconds = (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds()
+    except (TypeError, ValueError, OverflowError):
         return None
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER)
 
 
 def redact_http_logs() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from airflow_s3_azure.stream.errors import Interrupted
 
@@ -16,6 +17,7 @@ class Interruption:
     def __init__(self) -> None:
         self._event = threading.Event()
         self._reason = "the copy was stopped"
+        self._closers: list[Callable[[], None]] = []
 
     def set(self, reason: str) -> None:
         """Stop the copy. The first reason is kept."""
@@ -31,6 +33,15 @@ class Interruption:
         """Do nothing, or raise :class:`Interrupted` if the copy was stopped."""
         if self._event.is_set():
             raise Interrupted(f"{self._reason}; what is staged in Azure stays there for the next try")
+
+    def at_cut(self, close: Callable[[], None]) -> None:
+        """Have ``close`` called by :meth:`cut`: what a worker may be blocked in."""
+        self._closers.append(close)
+
+    def cut(self) -> None:
+        """End what workers are blocked in. Not for signal handlers: it closes sockets."""
+        for close in self._closers:
+            close()
 
     def sleep(self, seconds: float) -> None:
         """Wait, or raise :class:`Interrupted` as soon as the copy is stopped."""

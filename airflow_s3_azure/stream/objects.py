@@ -23,7 +23,9 @@ class SourceObject:
     :param size: bytes
     :param etag: without quotes
     :param version_id: None in a bucket without versioning
-    :param checksum: the stored full-object checksum, None if S3 has none that can be used
+    :param checksum: that S3 stored, None if it has none that can be used
+    :param md5: of the content, in hexadecimal, where the ETag is known to be it
+    :param is_archived: whether it must be restored before it can be read
     :param kept: the headers and metadata that its blob keeps
     """
 
@@ -33,6 +35,8 @@ class SourceObject:
     version_id: str | None = None
     last_modified: datetime | None = None
     checksum: StoredChecksum | None = None
+    md5: str | None = None
+    is_archived: bool = False
     kept: KeptProperties = field(default_factory=KeptProperties)
 
     def record(self) -> SourceRecord:
@@ -53,6 +57,10 @@ class BlobState:
     size: int
     last_modified: datetime | None = None
     record: SourceRecord | None = None
+
+    def is_copy_of(self, etag: str, size: int) -> bool:
+        """Tell whether the record says that the blob holds the object with this ETag (without quotes) and size."""
+        return self.record is not None and self.size == size and self.record.is_same_content(etag, size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +87,7 @@ class CopyRequest:
     :param etag: without quotes, from a listing; None: ask S3. An object that has another one is not copied
     :param version_id: a version to copy instead of the current one
     :param precondition: from a listing of the destination; None: look at the blob first
+    :param look_first: look whether the blob is a copy already, which an earlier try may have made since the listing
     """
 
     key: str
@@ -87,6 +96,7 @@ class CopyRequest:
     etag: str | None = None
     version_id: str | None = None
     precondition: Precondition | None = None
+    look_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,12 +169,22 @@ class StagedBlock:
 
 @dataclass(frozen=True, slots=True)
 class BlobContent:
-    """The properties with which a blob is committed."""
+    """The properties with which a blob is committed.
+
+    :param headers: content headers by lower-case HTTP name
+    :param tags: blob index tags
+    :param access_tier: such as ``Cool``; None: the account's default
+    """
 
     headers: Mapping[str, str]
     metadata: Mapping[str, str]
+    tags: Mapping[str, str] = field(default_factory=dict)
+    access_tier: str | None = None
 
     @classmethod
-    def of(cls, source: SourceObject) -> BlobContent:
+    def of(
+        cls, source: SourceObject, *, tags: Mapping[str, str] | None = None, access_tier: str | None = None
+    ) -> BlobContent:
         """Return what a copy of ``source`` carries: the kept headers, the user metadata, the record."""
-        return cls(headers=source.kept.headers, metadata={**source.kept.metadata, **source.record().as_metadata()})
+        metadata = {**source.kept.metadata, **source.record().as_metadata()}
+        return cls(source.kept.headers, metadata, tags or {}, access_tier)

@@ -14,11 +14,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from types import EllipsisType
 
 from airflow_s3_azure.stream.blocks import Block
 from airflow_s3_azure.stream.copy import Buffer, CopyOptions, ObjectCopy
-from airflow_s3_azure.stream.errors import TransferError
+from airflow_s3_azure.stream.errors import SliceEnded, TransferError
 from airflow_s3_azure.stream.interruption import Interruption
 from airflow_s3_azure.stream.objects import CopyRequest, CopyResult
 from airflow_s3_azure.stream.progress import Progress
@@ -27,8 +29,10 @@ from airflow_s3_azure.stream.source import S3Source
 
 log = logging.getLogger(__name__)
 
-STOP_SECONDS = 3.0
-"""How long the caller waits for workers that were told to stop; after that they are left to end by themselves."""
+STOP_SECONDS = 2.0
+"""How long the caller waits for workers whose connections were cut; Airflow kills a task 5 s after SIGTERM."""
+LOOK_SECONDS = 0.5
+"""How often the caller looks whether the copy was stopped."""
 
 
 @dataclass(slots=True)
@@ -49,6 +53,7 @@ def copy_objects(
     interruption: Interruption,
     *,
     max_concurrency: int,
+    slice_seconds: float | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     progress_interval: float = 10.0,
 ) -> Iterator[CopyResult]:
@@ -59,28 +64,35 @@ def copy_objects(
 
     :param requests: consumed lazily, by the workers, under a lock
     :param max_concurrency: threads, and connections to each side
+    :param slice_seconds: after this time no more blocks are begun; those in hand are staged
     :param on_progress: called from the caller's thread, about every ``progress_interval`` seconds
+    :raises SliceEnded: if ``slice_seconds`` were over before all were copied
     :raises Interrupted: if ``interruption`` was set before all were copied
     :raises Exception: whatever a worker met that is not a :class:`TransferError`: a defect, or a broken request iterator
     """
-    crew = _Crew(requests, source, container, options, interruption)
+    end = None if slice_seconds is None else time.monotonic() + slice_seconds
+    crew = _Crew(requests, source, container, options, interruption=interruption, end_of_slice=end)
     workers = [
         threading.Thread(target=crew.work, name=f"s3-to-azure-{number}", daemon=True)
         for number in range(max_concurrency)
     ]
-    for worker in workers:
-        worker.start()
     try:
-        yield from crew.results(on_progress, progress_interval)
+        for worker in workers:
+            worker.start()
+        yield from crew.results(max_concurrency, on_progress, progress_interval)
+    except SliceEnded:
+        raise
     except BaseException:
         # Also Airflow's timeout, which is a BaseException, and GeneratorExit.
         interruption.set("the copy was stopped")
+        crew.close()
+        interruption.cut()
         raise
     finally:
-        crew.close()
         deadline = time.monotonic() + STOP_SECONDS
         for worker in workers:
-            worker.join(max(0.0, deadline - time.monotonic()))
+            if worker.ident is not None:
+                worker.join(max(0.0, deadline - time.monotonic()))
 
 
 class _Crew:
@@ -92,13 +104,18 @@ class _Crew:
         source: S3Source,
         container: BlobContainer,
         options: CopyOptions,
+        *,
         interruption: Interruption,
+        end_of_slice: float | None,
     ) -> None:
         self._requests = iter(requests)
         self._source = source
         self._container = container
         self._options = options
         self._interruption = interruption
+        self._end_of_slice = end_of_slice
+        self._slice_ended = False
+        self._steps = 0
         self._changed = threading.Condition()
         self._open: list[_Open] = []
         self._beginning = 0
@@ -123,24 +140,41 @@ class _Crew:
         else:
             self._outcomes.put(None)
 
-    def results(self, on_progress: Callable[[Progress], None] | None, interval: float) -> Iterator[CopyResult]:
-        """Yield results until every object has one, telling the progress in between."""
+    def results(
+        self, workers: int, on_progress: Callable[[Progress], None] | None, interval: float
+    ) -> Iterator[CopyResult]:
+        """Yield results until every worker went home, telling the progress in between."""
         started = last = time.monotonic()
         objects = 0
-        while True:
-            try:
-                outcome = self._outcomes.get(timeout=max(0.0, last + interval - time.monotonic()))
-            except queue.Empty:
-                last = time.monotonic()
+        error: BaseException | None = None
+        deadline: float | None = None
+        while workers and (deadline is None or time.monotonic() < deadline):
+            outcome: CopyResult | BaseException | EllipsisType | None = ...
+            with suppress(queue.Empty):
+                outcome = self._outcomes.get(timeout=LOOK_SECONDS)
+            if (now := time.monotonic()) >= last + interval:
+                last = now
                 if on_progress is not None:
-                    on_progress(Progress(objects, self._size, self._total, last - started))
-                continue
-            if isinstance(outcome, BaseException):
-                raise outcome
-            if outcome is None:
-                return  # the first worker without work: no object is open any more
-            objects += 1
-            yield outcome
+                    on_progress(Progress(objects, self._size, self._total, now - started))
+            if isinstance(outcome, CopyResult):
+                objects += 1
+                yield outcome
+            elif isinstance(outcome, BaseException):
+                workers -= 1
+                error = error or outcome
+            elif outcome is None:
+                workers -= 1
+            if deadline is None and (error is not None or self._interruption.is_set()):
+                # Workers may still hand over what they finished, but not for long.
+                deadline = time.monotonic() + STOP_SECONDS
+                self._interruption.set("the copy was stopped")
+                self.close()
+                self._interruption.cut()
+        if error is not None:
+            raise error
+        self._interruption.check()
+        if self._slice_ended:
+            raise SliceEnded("the slice ended before everything was copied; what is staged stays for the next one")
 
     def close(self) -> None:
         """Let workers that wait for a task go home."""
@@ -151,25 +185,37 @@ class _Crew:
     def _take(self) -> tuple[_Open, Block | None] | None:
         """Return the next block to copy, or an object to begin (without a block), or None when all is done."""
         with self._changed:
-            while True:
+            while not self._closed:
                 self._interruption.check()
-                if self._closed:
-                    return None
-                for opened in self._open:
-                    if opened.waiting:
-                        opened.in_hand += 1
-                        return opened, opened.waiting.popleft()
-                if not self._exhausted:
-                    request = next(self._requests, None)
-                    if request is not None:
-                        self._beginning += 1
-                        return self._start(request), None
-                    self._exhausted = True
+                task = self._next()
+                if task is not None and self._is_slice_over():
+                    # What was taken is dropped: the next slice finds it again, in the requests or not staged.
+                    self._slice_ended = self._closed = True
+                    break
+                if task is not None:
+                    return task
                 if not self._open and not self._beginning:
-                    self._changed.notify_all()
-                    return None
-                # Only woken when blocks turn up or an object ends; the timeout is for the interruption.
-                self._changed.wait(timeout=0.5)
+                    break
+                # Woken when blocks turn up or an object ends; the timeout is for the interruption.
+                self._changed.wait(timeout=LOOK_SECONDS)
+            self._changed.notify_all()
+            return None
+
+    def _next(self) -> tuple[_Open, Block | None] | None:
+        for opened in self._open:
+            if opened.waiting:
+                opened.in_hand += 1
+                return opened, opened.waiting.popleft()
+        request = None if self._exhausted else next(self._requests, None)
+        if request is None:
+            self._exhausted = True
+            return None
+        self._beginning += 1
+        return self._start(request), None
+
+    def _is_slice_over(self) -> bool:
+        # Never before something was done: a slice that is shorter than a block would be repeated for ever.
+        return self._end_of_slice is not None and self._steps > 0 and time.monotonic() >= self._end_of_slice
 
     def _start(self, request: CopyRequest) -> _Open:
         return _Open(
@@ -193,7 +239,10 @@ class _Crew:
             self._end(begun)  # before it stops to count as begun: the last outcome must precede the end
         with self._changed:
             self._beginning -= 1
-            self._total += opened.copy.size
+            if isinstance(begun, list) or begun.status == "copied":
+                self._total += opened.copy.size
+            if isinstance(begun, CopyResult):
+                self._steps += 1
             if isinstance(begun, list):
                 opened.waiting.extend(begun)
                 self._open.append(opened)
@@ -209,6 +258,7 @@ class _Crew:
             error = caught
         with self._changed:
             opened.in_hand -= 1
+            self._steps += 1
             if error is not None:
                 opened.error = opened.error or error
                 opened.waiting.clear()

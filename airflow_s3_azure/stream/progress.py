@@ -31,15 +31,15 @@ class Progress:
         total = self.total if total is None else total
         rate = self.size / self.seconds if self.seconds > 0 else 0.0
         left = duration_text((total - self.size) / rate) if rate and total >= self.size else "unknown"
-        percent = 100 * self.size // total if total else 100
+        percent = min(100 * self.size // total, 100) if total else 100
         return f"{percent} % of {size_text(total)}, {size_text(rate)}/s, {left} left"
 
 
 def size_text(size: float) -> str:
     """Return bytes in the unit in which they are easiest to read, such as ``3.1 GiB``."""
     for unit in _UNITS:
-        if abs(size) < 1024 or unit == _UNITS[-1]:
-            return f"{size:.0f} {unit}" if unit == "B" or abs(size) >= 100 else f"{size:.1f} {unit}"
+        if abs(size) < 1023.95 or unit == _UNITS[-1]:  # what would be rounded to 1024 is 1.0 of the next
+            return f"{size:.0f} {unit}" if unit == "B" or abs(size) >= 99.95 else f"{size:.1f} {unit}"
         size /= 1024
     raise AssertionError("unreachable")
 

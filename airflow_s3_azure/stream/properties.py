@@ -35,7 +35,7 @@ class SourceRecord:
     :param size: bytes
     :param version_id: None in a bucket without versioning
     :param last_modified: as S3 gave it; for a multipart upload that is the time it began
-    :param checksum: the stored full-object checksum, None if S3 had none
+    :param checksum: that S3 stored, None if it had none that could be used
     """
 
     etag: str
@@ -65,12 +65,11 @@ class SourceRecord:
         etag, size = found.get(f"{RECORD_PREFIX}etag"), found.get(f"{RECORD_PREFIX}size", "")
         if not etag or not size.isdecimal():
             return None
-        modified = found.get(f"{RECORD_PREFIX}last_modified")
         return cls(
             etag=etag,
             size=int(size),
             version_id=found.get(f"{RECORD_PREFIX}version_id"),
-            last_modified=parsedate_to_datetime(modified) if modified else None,
+            last_modified=http_date(found.get(f"{RECORD_PREFIX}last_modified")),
         )
 
     def is_same_content(self, etag: str, size: int) -> bool:
@@ -103,6 +102,14 @@ class KeptProperties:
         return cls(headers=content, metadata=azure_metadata(user))
 
 
+def http_date(text: str | None) -> datetime | None:
+    """Return the aware time that an HTTP date tells; None if there is none, or it is not one."""
+    try:
+        return parsedate_to_datetime(text or "")
+    except (ValueError, OverflowError):
+        return None
+
+
 def azure_metadata(user: Mapping[str, str]) -> dict[str, str]:
     """Return S3 user metadata under names that Azure takes, and the original names beside them where they differ."""
     metadata: dict[str, str] = {}
@@ -131,7 +138,8 @@ def _identifier(name: str) -> str:
     identifier = re.sub(r"[^A-Za-z0-9_]", "_", name).lower()
     if identifier[:1].isdigit() or not identifier:
         identifier = "_" + identifier
-    return "_" + identifier if identifier.startswith(RECORD_PREFIX) else identifier
+    # With the underscore, because a number may follow it.
+    return "_" + identifier if f"{identifier}_".startswith(RECORD_PREFIX) else identifier
 
 
 def _ascii(value: str) -> str:

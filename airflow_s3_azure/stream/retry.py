@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
 from airflow_s3_azure.stream.errors import TransferError
 from airflow_s3_azure.stream.interruption import Interruption
@@ -27,7 +27,7 @@ class RetryPolicy:
 
     :param attempts: requests in all, the first one included
     :param first_wait: upper bound of the first wait, in seconds; each further bound is twice the last
-    :param max_wait: upper bound of every wait, in seconds; a longer Retry-After is obeyed
+    :param max_wait: upper bound of every wait, in seconds; a longer Retry-After is obeyed, up to five minutes
     """
 
     attempts: int = 6
@@ -51,6 +51,7 @@ class RetryPolicy:
             return max(asked or 0.0, backoff(state))
 
         def before_sleep(state: RetryCallState) -> None:
+            interruption.check()
             error = state.outcome.exception() if state.outcome else None
             log.warning(
                 "attempt %d of %d failed, next in %.1f s: %s",
@@ -61,8 +62,13 @@ class RetryPolicy:
             )
             on_retry()
 
+        def stop(state: RetryCallState) -> bool:
+            error = state.outcome.exception() if state.outcome else None
+            fewer = error.attempts if isinstance(error, TransferError) else None
+            return state.attempt_number >= min(self.attempts, fewer or self.attempts)
+
         return Retrying(
-            stop=stop_after_attempt(self.attempts),
+            stop=stop,
             wait=wait,
             retry=retry_if_exception(lambda error: isinstance(error, TransferError) and error.transient),
             sleep=interruption.sleep,

@@ -11,7 +11,7 @@ import base64
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from email.utils import formatdate, parsedate_to_datetime
+from email.utils import formatdate
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -29,7 +29,7 @@ from airflow_s3_azure.stream.errors import (
 from airflow_s3_azure.stream.http import TRANSIENT_STATUSES, describe, retry_after
 from airflow_s3_azure.stream.interruption import Interruption
 from airflow_s3_azure.stream.objects import BlobContent, BlobState, Precondition, StagedBlock
-from airflow_s3_azure.stream.properties import SourceRecord
+from airflow_s3_azure.stream.properties import SourceRecord, http_date
 
 API_VERSION = "2023-11-03"
 """The REST version these calls are written for; later ones add nothing that they use."""
@@ -97,11 +97,10 @@ class BlobContainer:
             for name, value in response.headers.items()
             if name.lower().startswith("x-ms-meta-")
         }
-        modified = response.headers.get("Last-Modified")
         return BlobState(
             etag=response.headers["ETag"],
             size=int(response.headers.get("Content-Length", 0)),
-            last_modified=parsedate_to_datetime(modified) if modified else None,
+            last_modified=http_date(response.headers.get("Last-Modified")),
             record=SourceRecord.from_metadata(metadata),
         )
 
@@ -151,6 +150,14 @@ class BlobContainer:
         response = self._send("PUT", blob, query={"comp": "blocklist"}, headers=headers, data=memoryview(body))
         return str(response.headers["ETag"])
 
+    def discard_staged(self, blob: str) -> None:
+        """Drop all blocks staged for a blob that does not exist. For a moment an empty blob is visible.
+
+        :raises PreconditionFailed: if the blob exists
+        """
+        etag = self.commit(blob, [], BlobContent({}, {}), Precondition(None))
+        self._send("DELETE", blob, headers={"If-Match": etag})
+
     def _send(
         self,
         method: str,
@@ -179,7 +186,7 @@ class BlobContainer:
                 f"Azure could not be reached: {describe(error)}", blob=blob_url, transient=True
             )
         else:
-            if response.status_code in (200, 201) or (accept_missing and response.status_code == 404):
+            if response.status_code in (200, 201, 202) or (accept_missing and response.status_code == 404):
                 return response
             failure = self._translate(response, blob)
         raise failure  # outside the handler, so that no exception that quotes a SAS hangs on to it
@@ -193,17 +200,18 @@ class BlobContainer:
             return DestinationConflict(f"{what}: the blob is leased; break or release the lease", blob=blob_url)
         if status in (409, 412) and code in _PRECONDITION_FAILED:
             return PreconditionFailed(
-                f"{what}: someone else wrote this blob since the copy was planned; try again to compare anew",
+                f"{what}: someone else wrote this blob since the copy was planned, and it is left as it is; run the task anew to compare again",
                 blob=blob_url,
             )
         if code == "ContainerNotFound":
             return DestinationWriteError(f"{what}: create the container, or set create_container=True", blob=blob_url)
         if code == "InvalidBlobOrBlock":
             return DestinationConflict(
-                f"{what}: blocks of another tool are staged for this blob; Azure drops them after 7 days, "
-                "or copy to another name",
+                f"{what}: another tool began to stage blocks for this blob meanwhile; let it finish first",
                 blob=blob_url,
             )
+        if status == 400 and code in ("InvalidTag", "TagsTooLarge", "EmptyTagName", "InvalidTags"):
+            return DestinationConflict(f"{what}: Azure cannot hold its tags; copy without copy_tags", blob=blob_url)
         if status in (401, 403):
             return DestinationAccessDenied(
                 f"{what}: the wasb connection needs to read and write blobs here (role Storage Blob Data Contributor, "
@@ -233,6 +241,10 @@ def _common_headers(headers: Mapping[str, str], data: memoryview | None) -> dict
 
 def _content_headers(content: BlobContent) -> dict[str, str]:
     headers = {_BLOB_HEADER[name]: value for name, value in content.headers.items()}
+    if content.tags:
+        headers["x-ms-tags"] = urlencode(content.tags)
+    if content.access_tier is not None:
+        headers["x-ms-access-tier"] = content.access_tier
     return headers | {f"x-ms-meta-{name}": value for name, value in content.metadata.items()}
 
 

@@ -8,14 +8,12 @@ nowhere else.
 from __future__ import annotations
 
 import re
+import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping
-from email.utils import parsedate_to_datetime
 from typing import Literal, Protocol
-from urllib.parse import urlsplit
 
 import requests
 import urllib3.exceptions
-from requests.adapters import HTTPAdapter
 
 from airflow_s3_azure.stream.blocks import Block
 from airflow_s3_azure.stream.checksums import stored_checksum
@@ -30,12 +28,15 @@ from airflow_s3_azure.stream.errors import (
 from airflow_s3_azure.stream.http import TRANSIENT_STATUSES, describe, retry_after
 from airflow_s3_azure.stream.interruption import Interruption
 from airflow_s3_azure.stream.objects import SourceObject
-from airflow_s3_azure.stream.properties import KeptProperties
+from airflow_s3_azure.stream.properties import KeptProperties, http_date
 
 READ_SIZE = 256 * 1024
 """Bytes asked of the socket at once; also how often a worker looks whether it should stop."""
 
+_MD5 = re.compile("[0-9a-f]{32}")
 _ERROR_CODE = re.compile(rb"<Code>([A-Za-z0-9]+)</Code>")
+_SIGNATURE_CODES = {"AccessDenied", "RequestTimeTooSkewed", "ExpiredToken", "SignatureDoesNotMatch"}
+"""Refusals that a new signature may mend: an expired URL is AccessDenied too. A HEAD is refused without a code."""
 _SIGNED_HEADERS = {
     "IfMatch": "If-Match",
     "Range": "Range",
@@ -44,31 +45,18 @@ _SIGNED_HEADERS = {
 }
 """Parameters that botocore signs as headers: the request must send exactly these."""
 
+Params = Mapping[str, str | int]
+"""Parameters of a boto3 S3 operation, without the bucket."""
 Count = Callable[[int], None]
 """Told how many bytes a request brought."""
-Operation = Literal["head_object", "get_object", "head_bucket"]
+Operation = Literal["head_object", "get_object", "get_object_tagging", "head_bucket"]
 
 
 class Presign(Protocol):
     """Signs one request. Called for every request, from several threads."""
 
-    def __call__(self, operation: Operation, params: Mapping[str, str]) -> str:
+    def __call__(self, operation: Operation, params: Params) -> str:
         """Return a URL for a boto3 S3 operation with these parameters."""
-
-
-class VerbatimAdapter(HTTPAdapter):
-    """Sends the path and query of a URL as they are.
-
-    ``requests`` before 2.33 turns a leading ``//`` of the path into ``/``, which is another key to S3.
-    """
-
-    def request_url(self, request: requests.PreparedRequest, proxies: Mapping[str, str] | None) -> str:
-        """Return what follows the method on the request line."""
-        url = super().request_url(request, proxies)  # type: ignore[arg-type, unused-ignore]
-        if not url.startswith("/") or request.url is None:
-            return url  # to an HTTP proxy the whole URL is sent, as it is
-        parts = urlsplit(request.url)
-        return f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
 
 
 class S3Source:
@@ -76,7 +64,7 @@ class S3Source:
 
     :param bucket: its name
     :param presign: signs each request
-    :param session: for proxies, CA bundles and pooled connections; needs a :class:`VerbatimAdapter`
+    :param session: for proxies, CA bundles and pooled connections; needs a :class:`~airflow_s3_azure.stream.http.VerbatimAdapter`
     :param interruption: looked at between two reads
     :param connect_timeout: seconds
     :param read_timeout: seconds without a byte
@@ -121,6 +109,45 @@ class S3Source:
         with response:
             return _describe_object(key, response.headers)
 
+    def part_size(self, source: SourceObject) -> int | None:
+        """Ask S3 for the size in bytes of an object's first part; None if not all but the last can have it.
+
+        :raises TransferError: see :mod:`airflow_s3_azure.stream.errors`
+        """
+        size, parts = self._part(source, 1)
+        return size if size and -(-source.size // size) == parts else None
+
+    def has_equal_parts(self, source: SourceObject, part_size: int) -> bool:
+        """Ask S3 for every part whether it has this size, the last one what is left. Up to 10,000 requests.
+
+        :raises TransferError: see :mod:`airflow_s3_azure.stream.errors`
+        """
+        parts = -(-source.size // part_size)
+        expected = {parts: source.size - (parts - 1) * part_size, **dict.fromkeys(range(1, parts), part_size)}
+        return all(self._part(source, number) == (size, parts) for number, size in expected.items())
+
+    def _part(self, source: SourceObject, number: int) -> tuple[int, int]:
+        """Return the size in bytes of one part, and how many parts there are."""
+        params: dict[str, str | int] = {"Key": source.key, "IfMatch": f'"{source.etag}"', "PartNumber": number}
+        if source.version_id is not None:
+            params["VersionId"] = source.version_id
+        with self._send("HEAD", "head_object", source.key, params) as response:
+            return (
+                int(response.headers.get("Content-Length", 0)),
+                int(response.headers.get("x-amz-mp-parts-count", 0)),
+            )
+
+    def tags(self, key: str, version_id: str | None = None) -> dict[str, str]:
+        """Return an object's tags. Needs ``s3:GetObjectTagging``.
+
+        :raises TransferError: see :mod:`airflow_s3_azure.stream.errors`
+        """
+        params = {"Key": key} if version_id is None else {"Key": key, "VersionId": version_id}
+        with self._send("GET", "get_object_tagging", key, params) as response:
+            document = ET.fromstring(response.content)
+        tags = (one for one in document.iter() if one.tag.rpartition("}")[2] == "Tag")
+        return {one.findtext("{*}Key", ""): one.findtext("{*}Value", "") for one in tags}
+
     def read(self, source: SourceObject, block: Block, into: memoryview, count: Count) -> None:
         """Read one block of an object into ``into``, which has the block's size.
 
@@ -163,7 +190,7 @@ class S3Source:
             self._fill(response, into, key, count)
             return found
 
-    def _send(self, method: str, operation: Operation, key: str, params: Mapping[str, str]) -> requests.Response:
+    def _send(self, method: str, operation: Operation, key: str, params: Params) -> requests.Response:
         self._interruption.check()
         if self._requester_pays:
             params = {**params, "RequestPayer": "requester"}
@@ -174,7 +201,7 @@ class S3Source:
         failure: TransferError
         try:
             response = self._session.send(prepared, timeout=self._timeout, allow_redirects=False, **settings)
-        except requests.RequestException as error:
+        except OSError as error:  # of which requests' own are; a missing CA bundle is a plain one
             failure = SourceReadError(f"S3 could not be reached: {describe(error)}", key=self.url(key), transient=True)
         else:
             if response.status_code in (200, 206):
@@ -217,7 +244,7 @@ class S3Source:
         except TransferError:
             return
 
-    def _translate(self, response: requests.Response, key: str, params: Mapping[str, str]) -> TransferError:
+    def _translate(self, response: requests.Response, key: str, params: Params) -> TransferError:
         status = response.status_code
         code = _error_code(response)
         where, what = self.url(key), f"S3 answered {status} {code or response.reason}"
@@ -227,7 +254,13 @@ class S3Source:
                 key=where,
             )
         if code == "InvalidObjectState":
-            return SourceArchived(f"{what}: it is archived; restore it first, or select by storage class", key=where)
+            return SourceArchived(f"{what}: it is archived; restore it first, or leave it out", key=where)
+        if status == 400 and response.request.method == "HEAD":
+            return SourceAccessDenied(
+                f"{what} to a HEAD: it is encrypted with a customer's own key (SSE-C), which cannot be read through a "
+                "presigned URL; re-encrypt it with SSE-S3 or SSE-KMS, or leave it out",
+                key=where,
+            )
         if status == 404:
             return SourceNotFound(
                 f"{what}: there is no such object; check the key and the connection's region", key=where
@@ -237,14 +270,17 @@ class S3Source:
                 f"{what}: the AWS connection needs s3:GetObject here (s3:GetObjectVersion for versions, kms:Decrypt "
                 "for KMS keys), and s3:ListBucket to tell a missing key from a forbidden one",
                 key=where,
+                # Each attempt is signed anew; more than one more would only repeat a refusal.
+                transient=not code or code in _SIGNATURE_CODES,
+                attempts=2,
             )
         return SourceReadError(
             what, key=where, transient=status in TRANSIENT_STATUSES, retry_after=retry_after(response.headers)
         )
 
 
-def _headers(params: Mapping[str, str]) -> dict[str, str]:
-    signed = {header: params[name] for name, header in _SIGNED_HEADERS.items() if name in params}
+def _headers(params: Params) -> dict[str, str]:
+    signed = {header: str(params[name]) for name, header in _SIGNED_HEADERS.items() if name in params}
     return {"Accept-Encoding": "identity", **signed}
 
 
@@ -256,25 +292,33 @@ def _error_code(response: requests.Response) -> str:
     return match[1].decode("ascii") if match else ""
 
 
+def _md5(headers: Mapping[str, str]) -> str | None:
+    """Return the MD5 that an ETag is: of an object uploaded in one request, without KMS or customer keys."""
+    etag = headers.get("etag", "").strip('"')
+    is_plain = headers.get("x-amz-server-side-encryption", "AES256") == "AES256"
+    if is_plain and "x-amz-server-side-encryption-customer-algorithm" not in headers and _MD5.fullmatch(etag):
+        return etag
+    return None
+
+
+def _is_archived(headers: Mapping[str, str]) -> bool:
+    if "x-amz-archive-status" in headers:  # Intelligent-Tiering's archive tiers
+        return True
+    restored = 'ongoing-request="false"' in headers.get("x-amz-restore", "")
+    return headers.get("x-amz-storage-class") in ("GLACIER", "DEEP_ARCHIVE") and not restored
+
+
 def _describe_object(key: str, headers: Mapping[str, str]) -> SourceObject:
     found = {name.lower(): value for name, value in headers.items()}
-    modified = found.get("last-modified")
     version = found.get("x-amz-version-id")
     return SourceObject(
         key=key,
         size=int(found.get("content-length", 0)),
         etag=found.get("etag", "").strip('"'),
         version_id=None if version == "null" else version,
-        last_modified=parsedate_to_datetime(modified) if modified else None,
+        last_modified=http_date(found.get("last-modified")),
         checksum=stored_checksum(found.items()),
+        md5=_md5(found),
+        is_archived=_is_archived(found),
         kept=KeptProperties.from_s3(found),
     )
-
-
-def pooled_session(connections: int) -> requests.Session:
-    """Return a session that keeps up to ``connections`` connections open and sends URLs verbatim."""
-    session = requests.Session()
-    adapter = VerbatimAdapter(pool_maxsize=connections)
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
-    return session

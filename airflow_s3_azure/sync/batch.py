@@ -55,15 +55,20 @@ def _cut(requests: Sequence[CopyRequest], max_objects: int, max_size: int) -> li
     # The work of an object, in units of which one run holds `full`: its share of the bytes and of the objects.
     full = max_objects * max_size
     work = [min((request.size or 0) * max_objects + max_size, full) for request in requests]
-    # An equal share for each run, so that the last one is not a small remainder.
     total = sum(one for one in work if one < full)
-    share = -(-total // max(1, -(-total // full)))
+    shares = -(-total // full)
     runs: list[list[CopyRequest]] = []
-    filled = full
+    before = filled = 0
+    share = None
     for request, one in zip(requests, work, strict=True):
-        if filled + one > share:
+        alone = one == full
+        # Equal shares of what is left beside the large ones, so that the last run is no small remainder.
+        own = None if alone else before * shares // total
+        if alone or own != share or filled + one > full:
             runs.append([])
             filled = 0
+        share = own
         runs[-1].append(request)
         filled += one
+        before += 0 if alone else one
     return runs

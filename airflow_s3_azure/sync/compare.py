@@ -32,9 +32,9 @@ def decide(item: ListedObject, blob: BlobState | None, *, overwrite: bool = True
     if blob is None:
         return Decision("copy", "missing", Precondition(None))
     if blob.record is not None:
-        if blob.size == item.size and blob.record.is_same_content(item.etag, item.size):
+        if blob.is_copy_of(item.etag, item.size):
             return Decision("unchanged", "same ETag and size as recorded on the blob")
-        reason = "the object changed since it was copied"
+        reason = "the object, or the blob, changed since it was copied"
     elif blob.size == item.size and blob.last_modified is not None and blob.last_modified > item.last_modified:
         return Decision("unchanged", "another tool's blob, of the same size and newer than the object")
     else:

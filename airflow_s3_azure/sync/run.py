@@ -107,8 +107,8 @@ class BatchRun:
     def _requests(self, done: set[str]) -> Iterator[CopyRequest]:
         for request in self._folder.read_manifest(self._reference.index):
             if request.key not in done:
-                # An earlier try may have copied it and died before it could say so: look at the blob first.
-                yield replace(request, precondition=None) if self._is_retry else request
+                # An earlier try may have copied it and died before it could say so.
+                yield replace(request, look_first=self._is_retry)
 
     def _note(self, result: CopyResult) -> None:
         self._rows[result.key] = result.as_json()

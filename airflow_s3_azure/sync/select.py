@@ -14,9 +14,9 @@ from airflow_s3_azure.sync.objects import ListedObject
 def glob_pattern(glob: str) -> re.Pattern[str]:
     """Return the pattern of a glob over a whole key.
 
-    ``*`` stays within one ``/`` level, ``**`` does not, ``?`` is one character of a level; all else is itself.
+    ``*`` stays within one ``/`` level, ``**`` does not, ``**/`` is any number of levels, ``?`` is one character of a level; all else is itself.
     """
-    parts = re.split(r"(\*\*/|\*\*|\*|\?)", glob)
+    parts = re.split(r"((?:^|(?<=/))\*\*/|\*\*|\*|\?)", glob)
     regex = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
     return re.compile("".join(regex.get(part, re.escape(part)) for part in parts), re.DOTALL)
 

@@ -1,0 +1,86 @@
+"""One version of an object, cut into blocks, and which of the blocks that Azure holds are its own.
+
+The staged blocks are the only checkpoint. A block's ID says which version of the source it is of, where that was
+cut, and what its CRCs are; so a later try, on whatever worker, takes over what is there and still proves the whole
+object. Blocks that turned out to be wrong cannot be removed one by one in Azure: a marker block is staged instead,
+and every marker opens a new generation of IDs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from airflow_s3_azure.stream.blocks import MAX_BLOCKS, Block, BlockId, cut, fingerprint
+from airflow_s3_azure.stream.checksums import BlockChecksums
+from airflow_s3_azure.stream.objects import SourceObject, StagedBlock
+
+
+@dataclass(frozen=True, slots=True)
+class CutObject:
+    """An object and the places where it is cut.
+
+    :param block_size: bytes in a block, at most
+    :param part_size: bytes in a part of its upload, if no block may cross the end of one
+    :param generation: how often the blocks staged for it were discarded before
+    """
+
+    source: SourceObject
+    block_size: int
+    part_size: int | None = None
+    generation: int = 0
+    blocks: list[Block] = field(init=False, repr=False)
+    fingerprint: str = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "blocks", cut(self.source.size, self.block_size, self.part_size))
+        marks = fingerprint(
+            etag=self.source.etag,
+            version_id=self.source.version_id,
+            size=self.source.size,
+            block_size=self.block_size,
+            part_size=self.part_size,
+            generation=self.generation,
+        )
+        object.__setattr__(self, "fingerprint", marks)
+
+    def name(self, block: Block, checksums: BlockChecksums) -> str:
+        """Return the ID under which a block is staged and committed."""
+        return BlockId(block.index, self.fingerprint, checksums.crc64, checksums.crc32).encode()
+
+    def in_generation_of(self, staged: Iterable[StagedBlock]) -> CutObject:
+        """Return the same cut in the generation that the markers among the staged blocks opened."""
+        first = replace(self, generation=0)
+        names = (BlockId.decode(one.name) for one in staged)
+        marks = sum(1 for name in names if name and name.fingerprint == first.fingerprint and name.index >= MAX_BLOCKS)
+        return replace(self, generation=marks)
+
+    def marker(self) -> str:
+        """Return the ID of the marker that opens the next generation."""
+        first = replace(self, generation=0)
+        return BlockId(MAX_BLOCKS + self.generation, first.fingerprint, 0).encode()
+
+    def taken_over(self, staged: Iterable[StagedBlock]) -> dict[int, BlockChecksums]:
+        """Return the checksums of the staged blocks that are this cut's, by index.
+
+        Blocks of another version, another cut or another tool are never used, nor is a block that is there with two
+        different contents: one of them is wrong.
+        """
+        found: dict[int, BlockChecksums] = {}
+        doubtful: set[int] = set()
+        for one in staged:
+            name = BlockId.decode(one.name)
+            if name is None or name.fingerprint != self.fingerprint or name.index >= len(self.blocks):
+                continue
+            if one.size != self.blocks[name.index].size:
+                continue
+            if name.index in found:
+                doubtful.add(name.index)
+            found[name.index] = BlockChecksums(one.size, name.crc64, name.crc32)
+        return {index: checksums for index, checksums in found.items() if index not in doubtful}
+
+
+def stand_in_the_way(staged: Iterable[StagedBlock]) -> int:
+    """Return how many staged blocks have IDs of another length than ours, which Azure takes no others beside."""
+    ours = len(BlockId(0, "x" * 20, 0).encode())
+    return sum(1 for one in staged if len(one.name) != ours)

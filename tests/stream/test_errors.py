@@ -1,0 +1,135 @@
+"""The tree of errors: what is said, and what a retry can help."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_s3_azure.stream import errors
+from airflow_s3_azure.stream.errors import (
+    BatchFailed,
+    ConfigurationError,
+    DestinationAccessDenied,
+    DestinationConflict,
+    DestinationWriteError,
+    IntegrityError,
+    Interrupted,
+    PlanError,
+    S3ToAzureError,
+    SliceEnded,
+    SourceAccessDenied,
+    SourceArchived,
+    SourceChanged,
+    SourceNotFound,
+    SourceReadError,
+    TransferError,
+)
+
+RETRYABLE = [SourceChanged, SourceReadError, DestinationWriteError, IntegrityError]
+FINAL = [SourceNotFound, SourceArchived, SourceAccessDenied, DestinationAccessDenied, DestinationConflict]
+
+
+@pytest.mark.parametrize("kind", [Interrupted, SliceEnded, *RETRYABLE])
+def test_what_may_pass_is_retryable(kind: type[S3ToAzureError]) -> None:
+    """A later try of the task can succeed."""
+    assert kind("it failed").retryable
+
+
+@pytest.mark.parametrize("kind", [ConfigurationError, PlanError, *FINAL])
+def test_what_cannot_pass_is_not_retryable(kind: type[S3ToAzureError]) -> None:
+    """Somebody has to change something first."""
+    assert not kind("it failed").retryable
+
+
+@pytest.mark.parametrize("kind", [*RETRYABLE, *FINAL])
+def test_errors_of_one_object_are_transfer_errors(kind: type[S3ToAzureError]) -> None:
+    """They become a result and do not stop the other objects."""
+    assert issubclass(kind, TransferError)
+
+
+@pytest.mark.parametrize("kind", [ConfigurationError, PlanError, Interrupted, SliceEnded, BatchFailed])
+def test_errors_of_more_than_one_object_are_no_transfer_errors(kind: type[S3ToAzureError]) -> None:
+    """They end the task."""
+    assert not issubclass(kind, TransferError)
+
+
+def test_every_error_is_in_the_drawn_tree() -> None:
+    """The module's docstring names each class that the module has."""
+    kinds = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)}
+
+    assert errors.__doc__ is not None
+    assert {name for name in kinds if name not in errors.__doc__} == set()
+
+
+@pytest.mark.parametrize(
+    ("key", "blob", "text"),
+    [
+        (None, None, "it failed"),
+        ("s3://b/k", None, "'s3://b/k': it failed"),
+        (None, "https://a/c/k", "'https://a/c/k': it failed"),
+        ("s3://b/k", "https://a/c/k", "'s3://b/k' -> 'https://a/c/k': it failed"),
+    ],
+)
+def test_a_transfer_error_says_where(key: str | None, blob: str | None, text: str) -> None:
+    """Its text begins with the sides that are known."""
+    assert str(TransferError("it failed", key=key, blob=blob)) == text
+
+
+def test_a_key_cannot_forge_a_line_of_the_log() -> None:
+    """A newline in a key is shown, not obeyed."""
+    error = TransferError("it failed", key="s3://b/k\n2026-01-01 INFO all is well")
+
+    assert str(error).splitlines() == ["'s3://b/k\\n2026-01-01 INFO all is well': it failed"]
+
+
+def test_a_side_that_is_filled_in_later_is_told() -> None:
+    """The copy adds the side that the failing one does not know."""
+    error = TransferError("it failed", key="s3://b/k")
+
+    error.blob = "https://a/c/k"
+
+    assert str(error) == "'s3://b/k' -> 'https://a/c/k': it failed"
+
+
+def test_a_failed_batch_quotes_its_errors() -> None:
+    """Each error is a line, after how many of how many failed."""
+    error = BatchFailed(1200, [SourceNotFound("gone", key="s3://b/1"), SourceReadError("broken", key="s3://b/2")])
+
+    assert str(error).splitlines() == [
+        "2 of 1,200 objects could not be copied:",
+        "  SourceNotFound: 's3://b/1': gone",
+        "  SourceReadError: 's3://b/2': broken",
+    ]
+
+
+def test_a_failed_batch_quotes_no_more_than_asked() -> None:
+    """The list is cut, with the count of what was left out."""
+    error = BatchFailed(5, [SourceNotFound(f"gone {number}") for number in range(5)], shown=2)
+
+    assert str(error).splitlines() == [
+        "5 of 5 objects could not be copied:",
+        "  SourceNotFound: gone 0",
+        "  SourceNotFound: gone 1",
+        "  … and 3 more, in the ledger",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("failed", "retryable"),
+    [
+        ([SourceNotFound("a"), SourceArchived("b")], False),
+        ([SourceNotFound("a"), SourceReadError("b")], True),
+        ([SourceReadError("a")], True),
+    ],
+)
+def test_a_failed_batch_is_retryable_if_any_of_it_is(*, failed: list[S3ToAzureError], retryable: bool) -> None:
+    """A retry is worth it as soon as it can help one object."""
+    assert BatchFailed(9, failed).retryable is retryable
+
+
+def test_one_errors_verdict_can_be_changed_without_changing_its_kind() -> None:
+    """A mismatch in freshly read blocks is final for that copy alone."""
+    error = IntegrityError("they differ")
+
+    error.retryable = False
+
+    assert (error.retryable, IntegrityError("they differ").retryable) == (False, True)

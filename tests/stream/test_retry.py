@@ -1,0 +1,208 @@
+"""Trying one request again."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_s3_azure.stream.errors import (
+    ConfigurationError,
+    IntegrityError,
+    Interrupted,
+    SourceNotFound,
+    SourceReadError,
+    TransferError,
+)
+from airflow_s3_azure.stream.interruption import Interruption
+from airflow_s3_azure.stream.retry import RetryPolicy
+
+
+class RecordedInterruption(Interruption):
+    """Notes how long it was asked to sleep, and does not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[float] = []
+
+    def sleep(self, seconds: float) -> None:
+        """Note the seconds."""
+        self.waits.append(seconds)
+        self.check()
+
+
+class Request:
+    """Fails as often as it has errors, then answers."""
+
+    def __init__(self, *errors: BaseException, then: Callable[[], None] = lambda: None) -> None:
+        self.errors = list(errors)
+        self.calls = 0
+        self._then = then
+
+    def __call__(self) -> str:
+        """Count the call, and fail or answer."""
+        self.calls += 1
+        if self.errors:
+            self._then()
+            raise self.errors.pop(0)
+        return "answer"
+
+
+def ignore() -> None:
+    """Take no notice of a retry."""
+
+
+def transient(retry_after: float | None = None) -> SourceReadError:
+    """Return an error that may pass within seconds."""
+    return SourceReadError("busy", transient=True, retry_after=retry_after)
+
+
+def test_a_first_answer_is_returned_without_a_wait() -> None:
+    """Nothing is tried again that worked."""
+    request, interruption = Request(), RecordedInterruption()
+
+    answer = RetryPolicy().call(request, interruption, ignore)
+
+    assert (answer, request.calls, interruption.waits) == ("answer", 1, [])
+
+
+def test_a_transient_failure_is_tried_again() -> None:
+    """The answer of a later attempt counts."""
+    request = Request(transient(), transient())
+
+    answer = RetryPolicy().call(request, RecordedInterruption(), ignore)
+
+    assert (answer, request.calls) == ("answer", 3)
+
+
+def test_each_further_attempt_is_counted() -> None:
+    """The callback hears of retries, not of first attempts."""
+    retries: list[int] = []
+
+    RetryPolicy().call(Request(transient(), transient()), RecordedInterruption(), lambda: retries.append(1))
+
+    assert len(retries) == 2
+
+
+@pytest.mark.parametrize("attempts", [1, 2, 6])
+def test_attempts_are_bounded(attempts: int) -> None:
+    """After the last attempt, the last error is raised as it is."""
+    errors = [transient() for _ in range(10)]
+    request = Request(*errors)
+
+    with pytest.raises(SourceReadError) as caught:
+        RetryPolicy(attempts=attempts).call(request, RecordedInterruption(), ignore)
+
+    assert request.calls == attempts
+    assert caught.value is errors[attempts - 1]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        SourceReadError("no"),
+        SourceNotFound("no"),
+        IntegrityError("no"),
+        ConfigurationError("no"),
+        ValueError("no"),
+        Interrupted("no"),
+        KeyboardInterrupt("no"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_anything_else_is_raised_at_once(error: BaseException) -> None:
+    """Only what says of itself that it may pass is tried again."""
+    request = Request(error)
+
+    with pytest.raises(type(error)) as caught:
+        RetryPolicy().call(request, RecordedInterruption(), ignore)
+
+    assert caught.value is error
+    assert request.calls == 1
+
+
+@given(first=st.floats(0.01, 1), longest=st.floats(0.01, 60))
+def test_waits_stay_below_their_bounds(first: float, longest: float) -> None:
+    """Each wait is at most twice the last bound, and none is longer than the longest."""
+    interruption = RecordedInterruption()
+    policy = RetryPolicy(attempts=6, first_wait=first, max_wait=longest)
+
+    policy.call(Request(*[transient() for _ in range(5)]), interruption, ignore)
+
+    bounds = [min(first * 2**number, longest) for number in range(5)]
+    assert all(0 <= wait <= bound for wait, bound in zip(interruption.waits, bounds, strict=True))
+
+
+def test_waits_are_jittered() -> None:
+    """Many workers that were throttled at once do not come back at once."""
+    interruption = RecordedInterruption()
+
+    for _ in range(5):
+        RetryPolicy(first_wait=8.0).call(Request(transient()), interruption, ignore)
+
+    assert len(set(interruption.waits)) == 5
+
+
+@pytest.mark.parametrize("asked", [1.0, 7.5, 600.0])
+def test_a_longer_retry_after_is_obeyed(asked: float) -> None:
+    """The server's wish goes before the backoff, and also before its bound."""
+    interruption = RecordedInterruption()
+
+    RetryPolicy(first_wait=0.5, max_wait=0.5).call(Request(transient(asked)), interruption, ignore)
+
+    assert interruption.waits == [asked]
+
+
+def test_a_shorter_retry_after_does_not_shorten_the_backoff() -> None:
+    """A server that asks for no wait is not stormed."""
+    interruption = RecordedInterruption()
+
+    for _ in range(20):
+        RetryPolicy(first_wait=8.0).call(Request(transient(0.0)), interruption, ignore)
+
+    assert max(interruption.waits) > 0
+
+
+def test_a_retry_after_counts_for_one_wait() -> None:
+    """The next failure without one goes back to the backoff."""
+    interruption = RecordedInterruption()
+
+    RetryPolicy(first_wait=0.5, max_wait=0.5).call(Request(transient(9.0), transient()), interruption, ignore)
+
+    assert interruption.waits[0] == 9.0
+    assert interruption.waits[1] <= 0.5
+
+
+def test_a_set_interruption_ends_the_attempts() -> None:
+    """A request that fails when the copy is already stopped is not waited for."""
+    interruption = Interruption()
+    request = Request(*[transient(60.0) for _ in range(5)], then=lambda: interruption.set("stopped"))
+    started = time.monotonic()
+
+    with pytest.raises(Interrupted):
+        RetryPolicy().call(request, interruption, ignore)
+
+    assert request.calls == 1
+    assert time.monotonic() - started < 1
+
+
+def test_each_retry_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    """The line says which attempt of how many failed, how long the wait is, and why."""
+    request = Request(TransferError("busy", key="s3://b/k", transient=True, retry_after=2.0))
+
+    with caplog.at_level(logging.WARNING):
+        RetryPolicy(attempts=3, first_wait=0.1).call(request, RecordedInterruption(), ignore)
+
+    assert caplog.messages == ["attempt 1 of 3 failed, next in 2.0 s: 's3://b/k': busy"]
+
+
+def test_the_last_failure_is_not_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    """It is raised, and told by whoever catches it."""
+    with pytest.raises(SourceReadError), caplog.at_level(logging.WARNING):
+        RetryPolicy(attempts=1).call(Request(transient()), RecordedInterruption(), ignore)
+
+    assert caplog.messages == []

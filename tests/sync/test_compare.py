@@ -1,0 +1,99 @@
+"""What a sync does with an object, for everything that can be found under its name."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from airflow_s3_azure.stream.objects import BlobState, Precondition
+from airflow_s3_azure.stream.properties import SourceRecord
+from airflow_s3_azure.sync.compare import Decision, decide
+from airflow_s3_azure.sync.objects import ListedObject
+
+UPLOADED = datetime(2026, 11, 1, 12, tzinfo=UTC)
+BEFORE, AFTER = UPLOADED - timedelta(seconds=1), UPLOADED + timedelta(seconds=1)
+ITEM = ListedObject("key", 5, "etag", UPLOADED)
+
+CHANGED = "the object, or the blob, changed since it was copied"
+OTHERS = "another tool's blob, of another size or older than the object"
+
+every_overwrite = pytest.mark.parametrize("overwrite", [True, False], ids=["overwrite", "keep"])
+
+
+def blob(
+    size: int = 5, record: SourceRecord | None = None, modified: datetime | None = AFTER, etag: str = '"blob"'
+) -> BlobState:
+    """Return a committed blob."""
+    return BlobState(etag, size, modified, record)
+
+
+OURS_CHANGED = {
+    "another ETag": blob(record=SourceRecord("old", 5)),
+    "another size": blob(size=4, record=SourceRecord("etag", 4)),
+    "another ETag and size": blob(size=4, record=SourceRecord("old", 4)),
+    "another recorded size": blob(size=5, record=SourceRecord("etag", 4)),
+    "a blob that lost bytes": blob(size=4, record=SourceRecord("etag", 5)),
+    "an old copy": blob(record=SourceRecord("old", 5), modified=BEFORE),
+}
+OTHERS_CHANGED = {
+    "another size": blob(size=4),
+    "older": blob(modified=BEFORE),
+    "as old": blob(modified=UPLOADED),
+    "of unknown age": blob(modified=None),
+    "older and of another size": blob(size=4, modified=BEFORE),
+}
+
+
+@every_overwrite
+def test_a_missing_blob_is_copied(*, overwrite: bool) -> None:
+    """On condition that it is still missing at the commit."""
+    assert decide(ITEM, None, overwrite=overwrite) == Decision("copy", "missing", Precondition(None))
+
+
+@every_overwrite
+@pytest.mark.parametrize("modified", [BEFORE, UPLOADED, AFTER, None], ids=["older", "as old", "newer", "unknown"])
+def test_a_copy_of_the_same_version_is_unchanged(*, overwrite: bool, modified: datetime | None) -> None:
+    """The record counts, not the time."""
+    found = blob(record=SourceRecord("etag", 5), modified=modified)
+
+    assert decide(ITEM, found, overwrite=overwrite) == Decision(
+        "unchanged", "same ETag and size as recorded on the blob"
+    )
+
+
+@pytest.mark.parametrize("found", OURS_CHANGED.values(), ids=OURS_CHANGED)
+def test_a_copy_of_another_version_is_replaced(found: BlobState) -> None:
+    """On condition that it is still the blob that was listed."""
+    assert decide(ITEM, found) == Decision("copy", CHANGED, Precondition('"blob"'))
+
+
+@pytest.mark.parametrize("found", OURS_CHANGED.values(), ids=OURS_CHANGED)
+def test_a_copy_of_another_version_is_kept_without_overwrite(found: BlobState) -> None:
+    """It is skipped, with the reason."""
+    assert decide(ITEM, found, overwrite=False) == Decision("skip", f"{CHANGED}, but overwrite is off")
+
+
+@every_overwrite
+def test_another_tools_newer_blob_of_the_same_size_is_unchanged(*, overwrite: bool) -> None:
+    """Who moves from another tool need not copy everything again."""
+    assert decide(ITEM, blob(), overwrite=overwrite) == Decision(
+        "unchanged", "another tool's blob, of the same size and newer than the object"
+    )
+
+
+@pytest.mark.parametrize("found", OTHERS_CHANGED.values(), ids=OTHERS_CHANGED)
+def test_another_tools_other_blob_is_replaced(found: BlobState) -> None:
+    """On condition that it is still the blob that was listed."""
+    assert decide(ITEM, found) == Decision("copy", OTHERS, Precondition('"blob"'))
+
+
+@pytest.mark.parametrize("found", OTHERS_CHANGED.values(), ids=OTHERS_CHANGED)
+def test_another_tools_other_blob_is_kept_without_overwrite(found: BlobState) -> None:
+    """It is skipped, with the reason."""
+    assert decide(ITEM, found, overwrite=False) == Decision("skip", f"{OTHERS}, but overwrite is off")
+
+
+def test_objects_are_replaced_by_default() -> None:
+    """A sync makes the destination like the source."""
+    assert decide(ITEM, blob(size=4)).action == "copy"

@@ -1,0 +1,218 @@
+"""Which of the listed objects a sync is about."""
+
+from __future__ import annotations
+
+import string
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_s3_azure.stream.errors import ConfigurationError
+from airflow_s3_azure.sync.objects import ListedObject
+from airflow_s3_azure.sync.select import Selection, glob_pattern, is_folder_marker
+
+NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+
+keys = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
+literal_globs = st.text(string.printable.replace("*", "").replace("?", ""), min_size=1, max_size=20)
+
+
+def listed(key: str = "a.csv", *, size: int = 5, modified: datetime = NOON) -> ListedObject:
+    """Return a line of a listing."""
+    return ListedObject(key, size, "etag", modified)
+
+
+def matches(glob: str, key: str) -> bool:
+    """Tell whether a glob matches a whole key."""
+    return glob_pattern(glob).fullmatch(key) is not None
+
+
+@pytest.mark.parametrize(
+    ("glob", "key"),
+    [
+        ("a.csv", "a.csv"),
+        ("*.csv", "a.csv"),
+        ("*.csv", ".csv"),
+        ("a/*.csv", "a/b.csv"),
+        ("a/*/c.csv", "a/b/c.csv"),
+        ("*/*", "a/b"),
+        ("*/", "a/"),
+        ("*", "line\nbreak"),
+        ("?.csv", "ä.csv"),
+        ("?.csv", "😀.csv"),
+        ("?.csv", "\n.csv"),
+        ("**", "a"),
+        ("**", "a/b/c"),
+        ("**", "/"),
+        ("**", "a\n/b"),
+        ("**/a.csv", "a.csv"),
+        ("**/a.csv", "x/a.csv"),
+        ("**/a.csv", "x/y/a.csv"),
+        ("**/a.csv", "/a.csv"),
+        ("a/**/b", "a/b"),
+        ("a/**/b", "a/x/b"),
+        ("a/**/b", "a/x/y/b"),
+        ("a/**", "a/"),
+        ("a/**", "a/b/c"),
+        ("a/**.csv", "a/b/c.csv"),
+        ("***", "a/b"),
+        ("a//b", "a//b"),
+        ("a/*/b", "a//b"),
+        ("", ""),
+    ],
+)
+def test_a_glob_matches(glob: str, key: str) -> None:
+    """``*`` and ``?`` stay within a level, ``**`` does not."""
+    assert matches(glob, key)
+
+
+@pytest.mark.parametrize(
+    ("glob", "key"),
+    [
+        ("a.csv", "b/a.csv"),
+        ("a.csv", "a.csv.gz"),
+        ("a.csv", "a.csv\n"),
+        ("a.csv", "axcsv"),
+        ("a.csv", "A.CSV"),
+        ("*.csv", "a/b.csv"),
+        ("a/*", "a/b/c"),
+        ("*", "a/"),
+        ("?", ""),
+        ("?", "/"),
+        ("?", "ab"),
+        ("**/a.csv", "xa.csv"),
+        ("a/**/b", "a/xb"),
+        ("a/**/b", "ab"),
+        ("a/**", "a"),
+        ("", "a"),
+    ],
+)
+def test_a_glob_does_not_match(glob: str, key: str) -> None:
+    """It is held against the whole key, with its case, and all else stands for itself."""
+    assert not matches(glob, key)
+
+
+def test_stars_behind_a_name_keep_the_slash() -> None:
+    """``logs**/x`` asks for a slash before ``x``, so ``logsx`` has no reason to match."""
+    assert not matches("logs**/x", "logsx")
+
+
+@given(key=literal_globs)
+def test_a_glob_without_wildcards_matches_itself(key: str) -> None:
+    """Every character that is special in regular expressions, and the newline, stands for itself."""
+    assert matches(key, key)
+
+
+@given(glob=literal_globs, key=keys)
+def test_a_glob_without_wildcards_matches_nothing_else(glob: str, key: str) -> None:
+    """It is one key."""
+    assert matches(glob, key) == (glob == key)
+
+
+@given(key=keys)
+def test_two_stars_match_every_key(key: str) -> None:
+    """Any key that S3 takes."""
+    assert matches("**", key)
+
+
+@given(key=keys)
+def test_one_star_matches_every_key_without_a_slash(key: str) -> None:
+    """A level is whatever stands between two slashes."""
+    assert matches("*", key) == ("/" not in key)
+
+
+@given(head=keys, tail=keys)
+def test_a_star_stands_for_any_part_of_a_level(head: str, tail: str) -> None:
+    """Also where its neighbours hold newlines or characters of regular expressions."""
+    middle = "x\n.+"
+
+    assert glob_pattern("*".join(map(_literal, (head, tail)))).fullmatch(_literal(head) + middle + _literal(tail))
+
+
+def _literal(text: str) -> str:
+    return text.replace("*", "+").replace("?", "+")
+
+
+@given(key=keys)
+def test_everything_is_selected_by_default(key: str) -> None:
+    """A selection without arguments leaves nothing out."""
+    assert listed(key) in Selection()
+
+
+@pytest.mark.parametrize(
+    ("include", "exclude", "selected"),
+    [
+        (["*.csv"], [], True),
+        (["*.json", "*.csv"], [], True),
+        (["*.json"], [], False),
+        ([], ["*.json"], True),
+        ([], ["*.csv"], False),
+        (["*.csv"], ["a*"], False),
+        (["*.csv"], ["b*", "c*"], True),
+    ],
+)
+def test_one_include_and_no_exclude_must_match(*, include: list[str], exclude: list[str], selected: bool) -> None:
+    """Exclusion wins."""
+    assert (listed("a.csv") in Selection(include=include, exclude=exclude)) is selected
+
+
+@pytest.mark.parametrize(
+    ("modified", "selected"),
+    [(NOON - SECOND, False), (NOON, True), (NOON + SECOND, True)],
+    ids=["before", "at", "after"],
+)
+def test_modified_since_includes_its_moment(*, modified: datetime, selected: bool) -> None:
+    """The window is closed on the left."""
+    assert (listed(modified=modified) in Selection(modified_since=NOON)) is selected
+
+
+@pytest.mark.parametrize(
+    ("modified", "selected"),
+    [(NOON - SECOND, True), (NOON, False), (NOON + SECOND, False)],
+    ids=["before", "at", "after"],
+)
+def test_modified_before_excludes_its_moment(*, modified: datetime, selected: bool) -> None:
+    """The window is open on the right, so that two that follow each other share nothing."""
+    assert (listed(modified=modified) in Selection(modified_before=NOON)) is selected
+
+
+@given(hours=st.integers(-48, 48), cut=st.integers(-24, 24))
+def test_adjacent_windows_select_each_object_once(hours: int, cut: int) -> None:
+    """Runs that follow each other lose nothing and take nothing twice."""
+    edge = NOON + timedelta(hours=cut)
+    windows = [Selection(modified_before=edge), Selection(modified_since=edge)]
+    item = listed(modified=NOON + timedelta(hours=hours))
+
+    assert sum(item in window for window in windows) == 1
+
+
+def test_times_are_compared_across_time_zones() -> None:
+    """Noon in Berlin is before noon in London."""
+    berlin = NOON.replace(tzinfo=timezone(timedelta(hours=1)))
+
+    assert listed(modified=berlin) not in Selection(modified_since=NOON)
+
+
+@pytest.mark.parametrize("name", ["modified_since", "modified_before"])
+def test_a_naive_time_is_refused(name: str) -> None:
+    """Nobody knows which moment it is."""
+    with pytest.raises(ConfigurationError, match=f"{name} is 2026-11-01T12:00:00, without a time zone"):
+        Selection(**{name: NOON.replace(tzinfo=None)})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("since", [NOON, NOON + SECOND], ids=["the same", "later"])
+def test_an_empty_window_is_refused(since: datetime) -> None:
+    """A sync that can select nothing is a mistake."""
+    with pytest.raises(ConfigurationError, match="no object can be selected"):
+        Selection(modified_since=since, modified_before=NOON)
+
+
+@pytest.mark.parametrize(
+    ("key", "size", "is_marker"), [("a/", 0, True), ("a/", 1, False), ("a", 0, False), ("/", 0, True)]
+)
+def test_a_folder_marker_is_empty_and_ends_in_a_slash(*, key: str, size: int, is_marker: bool) -> None:
+    """Anything with bytes is an object."""
+    assert is_folder_marker(listed(key, size=size)) is is_marker
