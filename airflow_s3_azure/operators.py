@@ -8,14 +8,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException
 
 from airflow_s3_azure.stream.blocks import DEFAULT_BLOCK_SIZE
-from airflow_s3_azure.stream.errors import ConfigurationError, S3ToAzureError
+from airflow_s3_azure.stream.errors import ConfigurationError, S3ToAzureError, SliceEnded
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 DEFAULT_CONCURRENCY = 8
+RESCHEDULE_AFTER = timedelta(seconds=30)
+"""Between two slices. Airflow's supervisor may notice only 5 s after it that a task ended, and the scheduler fails a
+task that it has queued again before it hears of that (seen on 3.3.2)."""
 PLAN_KEY = "plan"
 """XCom key of the plan's totals."""
 
@@ -87,7 +90,51 @@ class _S3ToAzureOperator(BaseOperator):
         return bucket, container, interruption
 
 
-class S3ToAzureBlobStreamOperator(_S3ToAzureOperator):
+class _CopyOperator(_S3ToAzureOperator):
+    """What the operators that copy share: how objects are copied, and for how long at a time."""
+
+    def __init__(
+        self,
+        *,
+        block_size: int = DEFAULT_BLOCK_SIZE,
+        overwrite: bool = True,
+        verify: Literal["auto", "require"] = "auto",
+        copy_tags: bool = False,
+        access_tier: Literal["Hot", "Cool", "Cold", "Archive"] | None = None,
+        discard_foreign_blocks: bool = False,
+        slice: timedelta | None = None,  # noqa: A002 - the word for it
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.block_size = block_size
+        self.overwrite = overwrite
+        self.verify = verify
+        self.copy_tags = copy_tags
+        self.access_tier = access_tier
+        self.discard_foreign_blocks = discard_foreign_blocks
+        self.slice = slice
+
+    def _copy_options(self) -> CopyOptions:
+        from airflow_s3_azure.stream.copy import CopyOptions
+
+        return CopyOptions(
+            block_size=self.block_size,
+            overwrite=self.overwrite,
+            verify=self.verify,
+            copy_tags=self.copy_tags,
+            access_tier=self.access_tier,
+            discard_foreign_blocks=self.discard_foreign_blocks,
+        )
+
+    def _slice_seconds(self) -> float | None:
+        if self.slice is None:
+            return None
+        if self.slice <= timedelta(0):
+            raise ConfigurationError(f"slice is {self.slice}; it takes a time above zero, such as timedelta(hours=1)")
+        return self.slice.total_seconds()
+
+
+class S3ToAzureBlobStreamOperator(_CopyOperator):
     """Copy one object from Amazon S3 to Azure Blob Storage, block by block, with nothing on disk.
 
     The object is read through presigned URLs in ranges that are pinned to its ETag. Azure checks a CRC-64 of each
@@ -100,7 +147,7 @@ class S3ToAzureBlobStreamOperator(_S3ToAzureOperator):
 
     Returns a dictionary to XCom: ``key``, ``blob``, ``status`` (``copied``, ``unchanged``, ``skipped``), ``size``,
     ``blocks``, ``resumed_blocks``, ``etag`` (S3's), ``version_id``, ``blob_etag`` (Azure's), ``verified``
-    (``crc64nvme``, ``crc32``, ``crc32c`` or ``blocks``), ``bytes_read``, ``retries``, ``seconds``,
+    (``crc64nvme``, ``crc32``, ``crc32c``, ``composite-crc32``, ``composite-crc32c``, ``md5`` or ``blocks``), ``bytes_read``, ``retries``, ``seconds``,
     ``mib_per_second``, ``reason``, ``error`` (always None: an error fails the task), ``source`` and ``destination``.
 
     :param s3_bucket: bucket to copy from (templated)
@@ -116,6 +163,11 @@ class S3ToAzureBlobStreamOperator(_S3ToAzureOperator):
     :param overwrite: replace a blob that is not a copy of this version of the object; False: skip it
     :param create_container: create the container if it is missing
     :param verify: ``"auto"``: verify against the checksum S3 stored, if it stored one; ``"require"``: fail if not
+    :param copy_tags: copy the object's tags as blob index tags; one more request
+    :param access_tier: of the new blob: ``"Hot"``, ``"Cool"``, ``"Cold"``, ``"Archive"``; None: the account's default
+    :param discard_foreign_blocks: drop blocks that another tool left staged where they keep ours out and no blob exists
+    :param slice: stop cleanly after this time and go on in a later execution of the same try: the worker is free in
+        between and no retry is used up, so that a copy of days is many short tasks
     :param requester_pays: agree to pay for a requester-pays bucket
     """
 
@@ -138,9 +190,6 @@ class S3ToAzureBlobStreamOperator(_S3ToAzureOperator):
         blob_name: str | None = None,
         blob_prefix: str = "",
         s3_version_id: str | None = None,
-        block_size: int = DEFAULT_BLOCK_SIZE,
-        overwrite: bool = True,
-        verify: Literal["auto", "require"] = "auto",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -148,9 +197,6 @@ class S3ToAzureBlobStreamOperator(_S3ToAzureOperator):
         self.blob_name = blob_name
         self.blob_prefix = blob_prefix
         self.s3_version_id = s3_version_id
-        self.block_size = block_size
-        self.overwrite = overwrite
-        self.verify = verify
 
     def execute(self, context: Context) -> dict[str, Any]:  # noqa: ARG002 - Airflow passes it
         """Copy the object; return what became of it.
@@ -164,7 +210,7 @@ class S3ToAzureBlobStreamOperator(_S3ToAzureOperator):
 
         with _airflow_failures():
             request = CopyRequest(self.s3_key, self._checked_name(), version_id=self.s3_version_id or None)
-            options = _copy_options(self.block_size, self.overwrite, self.verify)
+            options = self._copy_options()
             bucket, container, interruption = self._open()
             source, destination = bucket.source.url(self.s3_key), container.blobs.blob_url(request.blob)
             log.info("copying %r to %r", source, destination)
@@ -175,6 +221,7 @@ class S3ToAzureBlobStreamOperator(_S3ToAzureOperator):
                 options,
                 interruption,
                 max_concurrency=self.max_concurrency,
+                slice_seconds=self._slice_seconds(),
                 on_progress=lambda progress: log.info("%s", progress.describe()),
             )
             if result.error is not None:
@@ -315,7 +362,7 @@ class S3ToAzurePlanOperator(_S3ToAzureOperator):
         )
 
 
-class S3ToAzureCopyBatchOperator(_S3ToAzureOperator):
+class S3ToAzureCopyBatchOperator(_CopyOperator):
     """Copy one batch of a plan over one bounded pool of threads, and write its part of the ledger.
 
     A failed object does not stop the others; the task fails at its end if any failed, and its retry copies only what
@@ -331,16 +378,10 @@ class S3ToAzureCopyBatchOperator(_S3ToAzureOperator):
         self,
         *,
         batch: Mapping[str, Any],
-        block_size: int = DEFAULT_BLOCK_SIZE,
-        overwrite: bool = True,
-        verify: Literal["auto", "require"] = "auto",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.batch = batch
-        self.block_size = block_size
-        self.overwrite = overwrite
-        self.verify = verify
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Copy what the batch's manifest names and its ledger does not have yet."""
@@ -351,12 +392,19 @@ class S3ToAzureCopyBatchOperator(_S3ToAzureOperator):
 
         with _airflow_failures():
             reference = BatchReference.from_json(self.batch)
-            options = _copy_options(self.block_size, self.overwrite, self.verify)
+            options = self._copy_options()
             bucket, container, interruption = self._open()
             folder = PlanFolder(container.client, reference.folder)
             run = BatchRun(reference, folder, is_retry=context["ti"].try_number > 1)
             log.info("batch %d: %s", reference.index, reference.label)
-            run.copy(bucket.source, container.blobs, options, interruption, max_concurrency=self.max_concurrency)
+            run.copy(
+                bucket.source,
+                container.blobs,
+                options,
+                interruption,
+                max_concurrency=self.max_concurrency,
+                slice_seconds=self._slice_seconds(),
+            )
             summary = run.summary()
         log.info(
             "batch %d: %s copied, %s unchanged, %s skipped, %s failed; %s in %s",
@@ -408,19 +456,15 @@ class S3ToAzureReportOperator(_S3ToAzureOperator):
         return summary
 
 
-def _copy_options(block_size: int, overwrite: bool, verify: Literal["auto", "require"]) -> CopyOptions:
-    from airflow_s3_azure.stream.copy import CopyOptions
-
-    if verify not in ("auto", "require"):
-        raise ConfigurationError(f"verify is {verify!r}; it takes 'auto' or 'require'")
-    return CopyOptions(block_size=block_size, overwrite=overwrite, verify=verify)
-
-
 @contextmanager
 def _airflow_failures() -> Iterator[None]:
     """Turn errors that no retry can mend into Airflow's way to say so; let the others through."""
     try:
         yield
+    except SliceEnded as end:
+        log.info("%s", end)
+        # Not a failure: the worker is free, no retry is used up, and the task runs again as soon as there is a slot.
+        raise AirflowRescheduleException(datetime.now(UTC) + RESCHEDULE_AFTER) from None  # type: ignore[no-untyped-call]
     except S3ToAzureError as error:
         if error.retryable:
             raise

@@ -36,6 +36,9 @@ def s3_to_azure_sync(
     verify: Literal["auto", "require"] = "auto",
     create_container: bool = False,
     requester_pays: bool = False,
+    copy_tags: bool = False,
+    access_tier: Literal["Hot", "Cool", "Cold", "Archive"] | None = None,
+    slice: timedelta | None = None,  # noqa: A002 - the word for it
     block_size: int = DEFAULT_BLOCK_SIZE,
     max_concurrency: int = DEFAULT_CONCURRENCY,
     batch_objects: int = DEFAULT_BATCH_OBJECTS,
@@ -69,6 +72,9 @@ def s3_to_azure_sync(
     :param verify: ``"auto"`` or ``"require"``, see :class:`~airflow_s3_azure.operators.S3ToAzureBlobStreamOperator`
     :param create_container: create the container if it is missing
     :param requester_pays: agree to pay for a requester-pays bucket
+    :param copy_tags: copy each object's tags as blob index tags; one more request per object
+    :param access_tier: of the new blobs; None: the account's default
+    :param slice: a copy task stops cleanly after this time and goes on in a later execution of the same try
     :param block_size: bytes in a block
     :param max_concurrency: threads of each copy task, each with a buffer of ``block_size``
     :param batch_objects: objects to aim at in one copy task
@@ -111,6 +117,9 @@ def s3_to_azure_sync(
             max_concurrency=max_concurrency,
             overwrite=overwrite,
             verify=verify,
+            copy_tags=copy_tags,
+            access_tier=access_tier,
+            slice=slice,
             map_index_template="{{ task.batch['label'] | default(task.task_id) }}",
             max_active_tis_per_dagrun=max_active_tis_per_dagrun,
             **({"pool": pool} if pool else {}),

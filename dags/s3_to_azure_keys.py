@@ -60,4 +60,4 @@ with DAG(
         create_container=True,
         retries=3,
         map_index_template="{{ task.s3_key | default(task.task_id) }}",
-    ).expand(s3_key=list_keys())  # type: ignore[call-arg]  # Airflow passes params
+    ).expand(s3_key=list_keys())  # type: ignore[call-arg, misc]  # Airflow passes params

@@ -25,8 +25,12 @@ checksum before it becomes visible. A second run over an unchanged bucket copies
 | `copy` | one mapped task per batch; a retry copies only what is not done |
 | `report` | adds up the ledger; red if any key failed |
 
-**The day of a run.** Scheduled, manual and backfill runs all have a full day as their data interval. With a *day
-folder* such as `%Y/%m/%d/`, a run looks only at its own day below the prefix; without one it compares everything.
+**The day of a run.** Scheduled and backfill runs have a full day as their data interval: the run of midnight has the
+day that just ended. A manual run has the last full day before its logical date (without one: the day it was
+triggered). With a *day folder* such as `%Y/%m/%d/`, a run looks only at its own day below the prefix; without one it
+compares everything.
+
+**Switching it on** starts the run of last night at once, with the defaults of the form: set them first.
 
 **Backfill:** Trigger → Backfill → From, To → Run. Edited fields only count if *Override parameters on existing
 runs* is ticked, so set the defaults right instead: `S3_TO_AZURE_BUCKET`, `S3_TO_AZURE_PREFIX`,
@@ -71,7 +75,7 @@ with DAG(
 ):
     s3_to_azure_sync(
         s3_bucket="{{ params.s3_bucket }}",
-        s3_prefix="{{ params.s3_prefix }}{{ (data_interval_start or dag_run.run_after).strftime(params.day_folder) }}",
+        s3_prefix="{{ params.s3_prefix }}{{ (dag_run.data_interval_start or dag_run.run_after).strftime(params.day_folder) }}",
         container_name="{{ params.container_name }}",
         blob_prefix="{{ params.blob_prefix }}",
         create_container=True,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
+from types import EllipsisType
 from typing import Any
 
 from airflow.sdk import DAG
@@ -51,8 +52,8 @@ class Run:
             return sorted(session.scalars(found), key=lambda ti: (ti.task_id, ti.map_index))
 
 
-def run_dag(dag: DAG, conf: dict[str, Any] | None = None, logical_date: datetime | None = None) -> Run:
-    """Run a DAG to its end and return what became of it. Without a date each run gets one of its own."""
+def run_dag(dag: DAG, conf: dict[str, Any] | None = None, logical_date: datetime | EllipsisType | None = ...) -> Run:
+    """Run a DAG to its end and return what became of it. Unless one is given each run gets a date of its own."""
     from airflow.dag_processing.collection import update_dag_parsing_results_in_db
     from airflow.serialization.serialized_objects import LazyDeserializedDAG
     from airflow.utils.session import create_session
@@ -62,7 +63,7 @@ def run_dag(dag: DAG, conf: dict[str, Any] | None = None, logical_date: datetime
         update_dag_parsing_results_in_db(
             "dags", None, [LazyDeserializedDAG.from_dag(dag)], {}, None, set(), session=session
         )
-    date = logical_date or datetime(2026, 1, 1, 0, 0, next(_clock), tzinfo=UTC)
+    date = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=next(_clock)) if logical_date is ... else logical_date
     finished = dag.test(logical_date=date, run_conf=conf)
     return Run(str(finished.state), dag.dag_id, finished.run_id)
 

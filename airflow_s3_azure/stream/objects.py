@@ -109,7 +109,7 @@ class CopyResult:
     :param etag: the source's, without quotes
     :param blob_etag: Azure's, of the committed blob
     :param verified: by what the content was verified; None unless copied
-    :param bytes_read: bytes read from S3, the repeated ones included
+    :param bytes_read: bytes read from S3 by this execution, the repeated ones included
     :param retries: requests that were sent again
     :param seconds: from the first request to the last
     :param reason: why it was skipped

@@ -173,4 +173,4 @@ def _label(one: Batch) -> str:
     # In sorted order, what the first and the last share, all share.
     shared = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
     folder = first[: first.rfind("/", 0, shared) + 1]
-    return f"{folder or '(all)'} ({len(one.requests):,} objects, {size_text(one.size)})"
+    return f"{folder or f'{first} … {last}'} ({len(one.requests):,} objects, {size_text(one.size)})"

@@ -19,7 +19,7 @@ class Report:
     :param planned: keys that must be in the ledger
     :param counts: keys by status
     :param copied_size: bytes of the copied objects
-    :param bytes_read: bytes read from S3, the repeated ones included
+    :param bytes_read: bytes read from S3 by the executions that finished the objects, the repeated ones included
     :param verified: copied objects by what verified them
     :param failures: the first failed rows of the ledger
     """

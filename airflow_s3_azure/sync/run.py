@@ -36,9 +36,10 @@ class BatchRun:
     def __init__(self, reference: BatchReference, folder: PlanFolder, *, is_retry: bool) -> None:
         self._reference = reference
         self._folder = folder
-        self._is_retry = is_retry
-        earlier = folder.read_ledger(reference.part) if is_retry else iter(())
+        earlier = folder.read_ledger(reference.part)
         self._rows: dict[str, dict[str, Any]] = {row["key"]: row for row in earlier if row["status"] != "failed"}
+        # A slice that ended is no retry, but has left its part of the ledger.
+        self._is_retry = is_retry or bool(self._rows)
         self._errors: list[S3ToAzureError] = []
         self._seconds = 0.0
 
@@ -50,9 +51,12 @@ class BatchRun:
         interruption: Interruption,
         *,
         max_concurrency: int,
+        slice_seconds: float | None = None,
     ) -> None:
         """Copy what is still to do, and write the ledger every 15 seconds and at the end, also when interrupted.
 
+        :param slice_seconds: after this time no more is begun
+        :raises SliceEnded: if ``slice_seconds`` were over before all were copied
         :raises Interrupted: if ``interruption`` was set
         """
         if self._rows:
@@ -72,6 +76,7 @@ class BatchRun:
                 options,
                 interruption,
                 max_concurrency=max_concurrency,
+                slice_seconds=slice_seconds,
                 on_progress=on_progress,
             ):
                 self._note(result)

@@ -218,8 +218,8 @@ def test_each_batch_has_a_reference() -> None:
         (["a/b/1", "a/c/1"], "a/ (2 objects, 2.0 MiB)"),
         (["a/b", "a/b/c"], "a/ (2 objects, 2.0 MiB)"),
         (["a/b1/x", "a/b2/x"], "a/ (2 objects, 2.0 MiB)"),
-        (["a", "b"], "(all) (2 objects, 2.0 MiB)"),
-        (["abc", "abd"], "(all) (2 objects, 2.0 MiB)"),
+        (["a", "b"], "a … b (2 objects, 2.0 MiB)"),
+        (["abc", "abd"], "abc … abd (2 objects, 2.0 MiB)"),
     ],
 )
 def test_a_batch_is_called_by_what_its_keys_share(names: list[str], label: str) -> None:

@@ -1,0 +1,103 @@
+"""`python -m demo`: 0 if all went well, 1 with one message if not, 130 after Ctrl-C; all is stopped every time."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+from typing import NoReturn
+
+import requests
+
+from demo.nightly import RunFailed
+from demo.screen import Screen
+from demo.story import Demo, DemoError
+from tests.servers import ServerError
+
+_INTERRUPTED = 128 + signal.SIGINT
+
+
+def main() -> int:
+    """Run the demo; return its exit code."""
+    options = _options()
+    try:
+        directory = _make_directory(options.directory)
+    except OSError as error:
+        return _failed(f"{error.filename or tempfile.gettempdir()} cannot be used: {error.strerror}")
+    _forget_this_machine()
+    signal.signal(signal.SIGTERM, _interrupt)
+    code = _run(directory, keep=options.keep)
+    if code == 1:
+        print(f"All servers are stopped; their logs are in {directory}", file=sys.stderr)
+    elif options.directory is None:
+        shutil.rmtree(directory, ignore_errors=True)
+    return code
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m demo", description="Run a nightly sync on real servers, twice.")
+    parser.add_argument("--keep", action="store_true", help="leave it all running at the end, until Ctrl-C")
+    parser.add_argument(
+        "--directory",
+        type=Path,
+        metavar="DIR",
+        help="an empty directory for the servers' files, which stay; else a temporary one, which stays only on failure",
+    )
+    return parser.parse_args()
+
+
+def _make_directory(wanted: Path | None) -> Path:
+    if wanted is None:
+        return Path(tempfile.mkdtemp(prefix="s3-to-azure-demo-"))
+    wanted.mkdir(parents=True, exist_ok=True)
+    if any(wanted.iterdir()):
+        raise OSError(None, "it is not empty", str(wanted))
+    return wanted.resolve()
+
+
+def _forget_this_machine() -> None:
+    """Let no AWS profile and no proxy of the user come between the demo and its servers."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ |= {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+    os.environ |= {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _run(directory: Path, *, keep: bool) -> int:
+    try:
+        demo = Demo(directory, Screen())
+        with demo:
+            demo.tell()
+            if keep:
+                demo.keep()
+        demo.end(hint="" if keep else "`make demo KEEP=1` leaves it all running, for a look around in Airflow.")
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return _INTERRUPTED
+    except (DemoError, RunFailed, ServerError) as error:
+        return _failed(str(error))
+    except requests.RequestException as error:
+        return _failed(f"Airflow does not answer: {error}\nlog: {directory / 'airflow.log'}")
+    except Exception as error:
+        log = directory / "demo.log"
+        log.write_text(traceback.format_exc())
+        return _failed(f"{type(error).__name__}: {error}\ntraceback: {log}")
+    return 0
+
+
+def _failed(what: str) -> int:
+    print(f"\nThe demo failed: {what}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

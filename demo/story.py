@@ -1,0 +1,331 @@
+"""The story: each method a chapter, shown as a phase. A chapter that is not as promised raises DemoError."""
+
+from __future__ import annotations
+
+import signal
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from azure.storage.blob import ContainerClient
+
+from demo import nightly, seed, verify
+from demo.nightly import Destination, Outcome, Round
+from demo.screen import Phase, Progress, Screen, size_text
+from tests.servers import AirflowServer, AzureServer, S3Server
+from tests.servers.sessions import session_members
+
+_DAGS = Path(__file__).parent.parent / "dags"
+_ROUND_SECONDS = 300.0
+_UPLOADS = 4
+_READERS = 8
+_SHOWN_KEYS = (seed.TEMPLATE_KEY, seed.EMOJI_KEY, seed.DOUBLE_SLASH_KEY, "exports/2026/11/21/orders-00001.csv.gz")
+_MOST = 10
+"""Lines of a list in an error."""
+
+Ledgers = Mapping[str, Sequence[Mapping[str, Any]]]
+"""Rows by bucket."""
+
+
+class DemoError(Exception):
+    """Something is not as the demo promises; the message says what, and where to look."""
+
+
+class Demo:
+    """One telling. On leaving it, all servers are stopped, and no signal keeps them from it."""
+
+    def __init__(self, directory: Path, screen: Screen) -> None:
+        self._directory = directory
+        self._screen = screen
+        self._servers = ExitStack()
+        self._objects = seed.all_objects()
+        self._s3 = S3Server(directory)
+        self._azure = AzureServer(directory)
+        self._airflow = AirflowServer(
+            directory,
+            _DAGS,
+            {"aws_default": self._s3.airflow_connection(), "wasb_default": self._azure.airflow_connection()},
+            {
+                # The defaults of the trigger form.
+                "S3_TO_AZURE_BUCKET": seed.EXPORTS,
+                "S3_TO_AZURE_CONTAINER": seed.EXPORTS,
+                # All runs are the demo's own: once unpaused, last night's would start too.
+                "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
+            },
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        with self._screen.phase("The servers stop", "stop") as phase:
+            self._servers.close()
+            phase.result = "All servers are stopped"
+
+    def tell(self) -> None:
+        """Tell it all, while the servers run.
+
+        :raises DemoError: where it is not as promised
+        :raises ServerError: if a server does not start, or ends too early
+        :raises nightly.RunFailed: if a run is not a success
+        """
+        self._screen.say("S3 to Azure with Airflow: a nightly sync, twice, on this machine", "bold")
+        self._screen.say(f"Servers, data and logs are in {self._directory}", "dim")
+        self._screen.say()
+        self._start_storage()
+        sizes = self._start_airflow_and_fill()
+        first = self._run_first(sizes)
+        ledgers = self._check_ledgers(first)
+        self._show_first(first, ledgers)
+        self._screen.say()
+        etags = self._prove(first)
+        self._run_again(first, etags)
+
+    def keep(self) -> None:
+        """Say where everything is, and wait for Ctrl-C."""
+        self._screen.heading("All of it is still running")
+        self._screen.table(
+            ("", "", ""),
+            [
+                ("Airflow", f"{self._airflow.url}/dags/{nightly.DAG_ID}", "no login, you are an administrator"),
+                ("S3", self._s3.endpoint_url, f"buckets {', '.join(seed.BUCKETS)}"),
+                ("Azurite", self._azure.endpoint, "containers of the same names"),
+                ("files", str(self._directory), ""),
+            ],
+            wide=2,
+        )
+        self._screen.say("Ctrl-C stops it.")
+        try:
+            while True:
+                signal.pause()
+        except KeyboardInterrupt:
+            self._screen.say()
+
+    def end(self, *, hint: str) -> None:
+        """Show how long it all took, and what to try next."""
+        self._screen.heading("Seconds")
+        seconds = self._screen.seconds
+        rows = [*seconds, ("in all", sum(one for _, one in seconds))]
+        self._screen.table(("", ""), [(name, f"{one:.1f}") for name, one in rows], right=(1,))
+        if hint:
+            self._screen.say()
+            self._screen.say(hint)
+
+    def _start_storage(self) -> None:
+        with self._screen.phase("S3 and Azure start", "start S3 and Azure") as phase:
+            self._servers.enter_context(self._s3)
+            self._servers.enter_context(self._azure)
+            phase.result = "S3 (LocalStack) and Azure Blob Storage (Azurite) run"
+
+    def _start_airflow_and_fill(self) -> dict[str, int]:
+        """Return the bytes of each object by its key, once Airflow has the DAG and the buckets are full."""
+        uploads: list[Future[int]] = []
+
+        def progress() -> Progress:
+            done = sum(upload.done() for upload in list(uploads))
+            full = done == len(self._objects)
+            return Progress("they are full" if full else f"{done:,} of {len(self._objects):,} objects uploaded")
+
+        title = "Airflow starts, the buckets are filled"
+        with (
+            self._screen.phase(title, "start Airflow, fill the buckets", progress) as phase,
+            _threads(_UPLOADS) as pool,
+        ):
+            client = self._s3.client(max_pool_connections=2 * _UPLOADS)
+            uploads += seed.start_filling(client, self._s3.region, self._objects, pool)
+            self._servers.enter_context(self._airflow)
+            self._airflow.wait_for_dag(nightly.DAG_ID)
+            self._airflow.unpause(nightly.DAG_ID)
+            sizes = [upload.result() for upload in uploads]
+            large = [item.size for item in self._objects if item.is_large]
+            phase.result = (
+                f"Airflow runs; {len(seed.BUCKETS)} buckets hold {len(sizes):,} objects, {size_text(sum(sizes))}, "
+                f"{len(large)} of them multipart uploads of {_mib(min(large))} to {_mib(max(large))} MiB"
+            )
+        return {item.key: size for item, size in zip(self._objects, sizes, strict=True)}
+
+    def _run_first(self, sizes: Mapping[str, int]) -> list[Outcome]:
+        """Return the first round's outcomes; each plan and each report must be what was uploaded."""
+        destinations = {}
+        for bucket in seed.BUCKETS:
+            wanted = {item.key: sizes[item.key] for item in self._objects if item.bucket == bucket and item.copied}
+            destinations[bucket] = Destination(self._azure, bucket, wanted)
+        with self._round("The nightly DAG copies", "first run", destinations) as (phase, outcomes):
+            for outcome in outcomes:
+                self._check_first(outcome, sizes)
+            copied = sum(outcome.report["copied"] for outcome in outcomes)
+            size = sum(outcome.report["copied_bytes"] for outcome in outcomes)
+            phase.result = f"The nightly DAG copied {copied:,} objects, {size_text(size)}: {len(outcomes)} green runs"
+        return outcomes
+
+    def _check_first(self, outcome: Outcome, sizes: Mapping[str, int]) -> None:
+        bucket = outcome.run.bucket
+        here = [item for item in self._objects if item.bucket == bucket]
+        copied = [item for item in here if item.copied]
+        size = sum(sizes[item.key] for item in copied)
+        _require(f"the plan of {bucket}", outcome.plan, objects=len(here), size=size)
+        _require(
+            f"the report of {bucket}",
+            outcome.report,
+            objects=len(here),
+            copied=len(copied),
+            unchanged=0,
+            skipped=len(here) - len(copied),
+            failed=0,
+            copied_bytes=size,
+        )
+
+    def _check_ledgers(self, outcomes: Sequence[Outcome]) -> Ledgers:
+        """Return the ledgers; each key must be in them once, and skipped or copied as it should be."""
+        ledgers = {}
+        for outcome in outcomes:
+            bucket, url = outcome.run.bucket, outcome.report["ledger"]
+            rows = ledgers[bucket] = nightly.read_ledger(self._container(bucket), url)
+            found = Counter((row["key"], row["status"]) for row in rows)
+            wanted = Counter(
+                (item.key, "copied" if item.copied else "skipped") for item in self._objects if item.bucket == bucket
+            )
+            wrong = sorted((found - wanted) + (wanted - found))
+            if wrong:
+                raise DemoError(f"the ledger is not what was uploaded:{_listed(map(str, wrong))}\nledger: {url}")
+        return ledgers
+
+    def _show_first(self, outcomes: Sequence[Outcome], ledgers: Ledgers) -> None:
+        screen = self._screen
+        reports = [outcome.report for outcome in outcomes]
+        rows = [(name, *(f"{one[name]:,}" for one in reports)) for name in ("copied", "unchanged", "skipped", "failed")]
+        rows.append(("bytes", *(size_text(one["copied_bytes"]) for one in reports)))
+        proofs = sorted({how for one in reports for how in one["verified"]})
+        rows += [(f"verified by {how}", *(f"{one['verified'].get(how, 0):,}" for one in reports)) for how in proofs]
+        rows.append(("seconds", *(f"{outcome.seconds:.1f}" for outcome in outcomes)))
+        screen.heading("What the runs report (XCom)")
+        screen.table(("", *(outcome.run.bucket for outcome in outcomes)), rows, right=(1, 2))
+        all_rows = [row for bucket in ledgers for row in ledgers[bucket]]
+        screen.heading("Skipped, and why (ledger)")
+        screen.table(("key", "reason"), [(row["key"], row["reason"]) for row in all_rows if row["status"] == "skipped"])
+        largest = max(all_rows, key=lambda row: int(row["size"]))
+        chosen = [largest, *(row for key in _SHOWN_KEYS for row in all_rows if row["key"] == key)]
+        screen.heading(f"{len(chosen)} of the {len(all_rows):,} lines of the ledgers")
+        screen.table(
+            ("key", "status", "size", "blocks", "verified"),
+            [
+                (row["key"], row["status"], size_text(row["size"]), str(row["blocks"] or "-"), row["verified"])
+                for row in chosen
+            ],
+            right=(2, 3),
+        )
+
+    def _prove(self, outcomes: Sequence[Outcome]) -> dict[str, dict[str, str]]:
+        """Read both sides again and return the ETags of the blobs, by container and name."""
+        read = 0
+        total = sum(outcome.report["copied_bytes"] for outcome in outcomes)
+
+        def on_bytes(size: int) -> None:
+            nonlocal read
+            read += size
+
+        def progress() -> Progress:
+            return Progress(f"{size_text(read)} of {size_text(total)}")
+
+        title = "Every object and every blob is read again and compared"
+        with self._screen.phase(title, "read and compare", progress) as phase, _threads(_READERS) as pool:
+            client = self._s3.client(max_pool_connections=_READERS)
+            proofs = []
+            for bucket in seed.BUCKETS:
+                skipped = {item.key for item in self._objects if item.bucket == bucket and not item.copied}
+                proofs.append(
+                    verify.compare(client, bucket, self._container(bucket), skipped, pool=pool, on_bytes=on_bytes)
+                )
+            if differences := [one for proof in proofs for one in proof.differences]:
+                raise DemoError(f"{len(differences):,} differences between S3 and Azure:{_listed(differences)}")
+            blobs, size = sum(proof.blobs for proof in proofs), sum(proof.size for proof in proofs)
+            phase.result = (
+                f"{blobs:,} blobs ({size_text(size)}) are byte-identical to their objects: read again with boto3 and "
+                "Azure's SDK, compared by SHA-256; content headers and metadata too"
+            )
+        return {bucket: verify.blob_etags(self._container(bucket)) for bucket in seed.BUCKETS}
+
+    def _run_again(self, first: Sequence[Outcome], etags: Mapping[str, Mapping[str, str]]) -> None:
+        """Run the DAG once more; nothing may move."""
+        with self._round("The nightly DAG runs again", "second run") as (phase, second):
+            for before, after in zip(first, second, strict=True):
+                bucket = after.run.bucket
+                _require(
+                    f"the second report of {bucket}",
+                    after.report,
+                    objects=before.report["objects"],
+                    copied=0,
+                    unchanged=before.report["copied"],
+                    skipped=before.report["skipped"],
+                    failed=0,
+                    bytes_read=0,
+                )
+                moved = set(verify.blob_etags(self._container(bucket)).items()) ^ set(etags[bucket].items())
+                if moved:
+                    names = sorted({repr(name) for name, _ in moved})
+                    raise DemoError(
+                        f"the second run wrote blobs in {bucket}, though no object changed:{_listed(names)}"
+                    )
+            unchanged = sum(one.report["unchanged"] for one in second)
+            skipped = sum(one.report["skipped"] for one in second)
+            phase.result = (
+                f"The nightly DAG ran again and moved nothing: 0 copied, {unchanged:,} unchanged, {skipped} skipped; "
+                "every blob has the ETag it had"
+            )
+
+    @contextmanager
+    def _round(
+        self, title: str, name: str, destinations: Mapping[str, Destination] | None = None
+    ) -> Iterator[tuple[Phase, list[Outcome]]]:
+        """Show a phase in which all buckets' runs have ended well when the body begins."""
+        runs: list[Round] = []
+
+        def progress() -> Progress:
+            return runs[0].progress() if runs else Progress()
+
+        with self._screen.phase(title, name, progress) as phase:
+            runs.append(Round(self._airflow, seed.BUCKETS, destinations))
+            yield phase, runs[0].wait(_ROUND_SECONDS, self._check_servers, self._screen.note)
+
+    def _check_servers(self) -> None:
+        for server in (self._s3, self._azure, self._airflow):
+            if not session_members(server.process.pid):
+                raise DemoError(f"{server.process.name} has ended while it was needed\nlog: {server.log}")
+
+    def _container(self, name: str) -> ContainerClient:
+        # Fails soon instead of after a minute if Azurite is gone.
+        return self._azure.service_client(retry_total=1).get_container_client(name)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[Executor]:
+    """Give a pool that forgets what it has not begun when the body ends, however it ends."""
+    pool = ThreadPoolExecutor(count)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _require(what: str, found: Mapping[str, Any], **wanted: int) -> None:
+    wrong = [f"{name} is {found.get(name)}, not {value}" for name, value in wanted.items() if found.get(name) != value]
+    if wrong:
+        raise DemoError(f"{what} is not what was uploaded: {'; '.join(wrong)}\nit says: {dict(found)}")
+
+
+def _listed(lines: Any) -> str:
+    every = list(lines)
+    more = [f"… and {len(every) - _MOST:,} more"] if len(every) > _MOST else []
+    return "".join(f"\n  {line}" for line in [*every[:_MOST], *more])
+
+
+def _mib(size: int) -> int:
+    return round(size / seed.MIB)
