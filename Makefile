@@ -11,16 +11,22 @@ unexport VIRTUAL_ENV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install servers demo test check lint types unit format build clean
+.PHONY: help install servers demo test torture bench-memory check lint types unit format build clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: servers  ## run a nightly sync on a real Airflow, S3 server and Azurite (KEEP=1: leave them running)
 	@$(RUN)/python -m demo $(if $(KEEP),--keep)
 
 test: servers  ## all tests
-	@$(RUN)/python -m pytest -n 2 --dist loadgroup
+	@$(RUN)/python -m pytest -n 2 --dist worksteal
+
+torture: servers  ## kill one copy of 256 MiB twenty times (KILLS=, KILL_SEED=, KILL_MIB= change that)
+	@KILLS=$(or $(KILLS),20) KILL_MIB=$(or $(KILL_MIB),256) $(RUN)/python -m pytest -s tests/faults/test_kill.py
+
+bench-memory: .venv/installed  ## peak memory, disk writes and CPU of a copy of 2 GiB, with their bounds
+	@$(RUN)/python -m benchmarks.memory
 
 check: lint types unit  ## lint, types and unit tests: what to run before each commit
 

@@ -43,15 +43,6 @@ for name in [name for name in os.environ if name.startswith(("AIRFLOW_CONN_", "A
     del os.environ[name]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests that need the servers in one worker and those that need an Airflow in another."""
-    for item in items:
-        if item.get_closest_marker("airflow"):
-            item.add_marker(pytest.mark.xdist_group("airflow"))
-        elif item.get_closest_marker("servers"):
-            item.add_marker(pytest.mark.xdist_group("servers"))
-
-
 class Bucket:
     """A bucket of the S3 server, made for one test."""
 

@@ -133,10 +133,14 @@ class BlobContainer:
         response = self._send("GET", blob, query=query, accept_missing=True)
         if response.status_code == 404:
             return []
-        return [
-            StagedBlock(base64.b64decode(element.findtext("Name", "")), int(element.findtext("Size", "0")))
-            for element in ET.fromstring(response.content).iterfind("UncommittedBlocks/Block")
-        ]
+        try:
+            return [
+                StagedBlock(base64.b64decode(element.findtext("Name", "")), int(element.findtext("Size", "0")))
+                for element in ET.fromstring(response.content).iterfind("UncommittedBlocks/Block")
+            ]
+        except (ET.ParseError, ValueError, LookupError) as error:
+            message = f"the list of staged blocks that Azure sent cannot be read ({type(error).__name__})"
+            raise DestinationWriteError(message, blob=self.blob_url(blob), transient=True) from None
 
     def commit(self, blob: str, block_ids: Iterable[str], content: BlobContent, condition: Precondition) -> str:
         """Make the staged blocks the blob, in this order, atomically. Staged blocks that are not named are dropped.

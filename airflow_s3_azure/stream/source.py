@@ -144,7 +144,11 @@ class S3Source:
         """
         params = {"Key": key} if version_id is None else {"Key": key, "VersionId": version_id}
         with self._send("GET", "get_object_tagging", key, params) as response:
-            document = ET.fromstring(response.content)
+            try:
+                document = ET.fromstring(response.content)
+            except (ET.ParseError, ValueError, LookupError, OSError) as error:
+                message = f"the tags that S3 sent cannot be read ({type(error).__name__})"
+                raise SourceReadError(message, key=self.url(key), transient=True) from None
         tags = (one for one in document.iter() if one.tag.rpartition("}")[2] == "Tag")
         return {one.findtext("{*}Key", ""): one.findtext("{*}Value", "") for one in tags}
 

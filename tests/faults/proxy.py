@@ -1,0 +1,395 @@
+"""A TCP proxy between the code and a server, which breaks one exchange or another on command.
+
+The client must be configured with the proxy's address, since a presigned URL signs the Host header. An answer in
+chunks, which both emulators send only where it is short, is passed on with a Content-Length; everything else goes
+through byte for byte.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Literal, Self, assert_never
+
+from tests.faults.http1 import Request, Stream
+
+Place = Literal["unseen", "request", "done", "answer"]
+"""Where in an exchange: before the server sees any of it; in the middle of the request's body; when the server has
+done it, but the client has no byte of the answer; in the middle of the answer's body."""
+
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """The connection is reset (RST)."""
+
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """The connection is closed (FIN), as if all was said."""
+
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """Not a byte comes any more; when the proxy is healed, the connection is closed."""
+
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """Nothing moves for some seconds, then all goes on: to the server even if the client gave up meanwhile."""
+
+    place: Place
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """All waits while a function runs, then all goes on."""
+
+    place: Place
+    function: Callable[[], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Flip:
+    """One bit of a body is flipped; which one is ``bit`` modulo the body's bits."""
+
+    place: Literal["request", "answer"]
+    bit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """The proxy answers with an error, and the server sees nothing.
+
+    :param code: S3's or Azure's name for it
+    :param retry_after: seconds
+    :param early: answer before the body is read, and close, as a throttling front end does
+    """
+
+    status: int
+    code: str
+    retry_after: int | None = None
+    early: bool = False
+
+
+Fault = Reset | Close | Stall | Delay | Act | Flip | Refuse
+
+
+@dataclass(slots=True)
+class Rule:
+    """A fault and the requests that it strikes.
+
+    :param skip: matching requests that go through first
+    :param times: matching requests that are struck after those; None: all
+    :param struck: how often the fault happened
+    """
+
+    fault: Fault
+    matches: Callable[[Request], bool]
+    skip: int = 0
+    times: int | None = 1
+    struck: int = 0
+    healed: threading.Event = field(default_factory=threading.Event)
+    _seen: int = 0
+
+    def takes(self, request: Request) -> bool:
+        """Tell whether this request is to be struck. Each matching request is asked about once."""
+        if not self.matches(request):
+            return False
+        self._seen += 1
+        return self._seen > self.skip and (self.times is None or self._seen <= self.skip + self.times)
+
+
+class FaultProxy:
+    """A proxy to one server, on a free port of 127.0.0.1, while the context lasts.
+
+    :param host: the server's
+    :param port: the server's
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self._server = (host, port)
+        self._listener = socket.socket()
+        self._changed = threading.Condition(threading.RLock())
+        self._rules: list[Rule] = []
+        self._connections: set[socket.socket] = set()
+        self._threads: list[threading.Thread] = []
+        self._closing = False
+        self._under_way = 0
+        self._requests = 0
+        self._bytes = {"request": 0, "answer": 0}
+
+    def __enter__(self) -> Self:
+        self._listener.bind(("127.0.0.1", 0))
+        self._listener.listen(128)
+        self._spawn(self._accept)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.heal()
+        with self._changed:
+            self._closing = True
+            for one in (self._listener, *self._connections):
+                _hang_up(one)
+        for thread in self._threads:
+            thread.join(timeout=10)
+        self._listener.close()
+
+    @property
+    def port(self) -> int:
+        """Where the proxy listens."""
+        return int(self._listener.getsockname()[1])
+
+    @property
+    def url(self) -> str:
+        """Where the proxy listens, as a URL without a path."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def requests(self) -> int:
+        """Requests whose head has arrived."""
+        with self._changed:
+            return self._requests
+
+    @property
+    def bytes_to_client(self) -> int:
+        """Bytes of answers' bodies that were sent to clients."""
+        with self._changed:
+            return self._bytes["answer"]
+
+    @property
+    def bytes_to_server(self) -> int:
+        """Bytes of requests' bodies that were sent to the server."""
+        with self._changed:
+            return self._bytes["request"]
+
+    def wait_until(self, condition: Callable[[], bool], timeout: float = 60.0) -> bool:
+        """Wait until a condition on the counters holds, at most ``timeout`` seconds; return whether it does."""
+        with self._changed:
+            return self._changed.wait_for(condition, timeout)
+
+    def wait_until_idle(self) -> None:
+        """Wait until no exchange is under way, so that nothing that was sent arrives at the server any more."""
+        assert self.wait_until(lambda: self._under_way == 0), "an exchange does not end"
+
+    def strike(self, fault: Fault, matches: Callable[[Request], bool], *, skip: int = 0, times: int | None = 1) -> Rule:
+        """Let a fault strike matching requests from now on. Of several rules the first that takes a request counts."""
+        rule = Rule(fault, matches, skip, times)
+        with self._changed:
+            self._rules.append(rule)
+        return rule
+
+    def heal(self) -> None:
+        """Forget all rules, and end all stalls and delays."""
+        with self._changed:
+            rules, self._rules = self._rules, []
+        for rule in rules:
+            rule.healed.set()
+
+    def _spawn(self, target: Callable[..., None], *arguments: Any) -> None:
+        thread = threading.Thread(target=target, args=arguments, name="fault-proxy", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            self._keep(client)
+            self._spawn(self._serve, client)
+
+    def _serve(self, client: socket.socket) -> None:
+        """Carry one client's connection to its end."""
+        near, far = Stream(client), None
+        try:
+            while (request := near.read_request()) is not None:
+                far = self._connected(far)
+                self._count_exchange(1)
+                try:
+                    stays = self._exchange(request, near, far)
+                finally:
+                    self._count_exchange(-1)
+                if not stays:
+                    return
+        except _Broken as broken:
+            if broken.by_reset:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        except (OSError, EOFError):
+            return  # one side hung up, so the other is hung up on
+        finally:
+            self._drop(client)
+            if far is not None:
+                self._drop(far.socket)
+
+    def _exchange(self, request: Request, near: Stream, far: Stream) -> bool:
+        """Pass one request and its answer on; return whether the connection stays."""
+        rule = self._rule_for(request)
+        if rule is not None and isinstance(rule.fault, Refuse):
+            self._count_strike(rule)
+            return _refuse(rule.fault, request, near)
+        self._happen(rule, "unseen")
+        if request.headers.get("expect", "").lower() == "100-continue":
+            near.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        far.send(request.head)
+        self._pass_body(rule, "request", near, far, size=request.body_size)
+        answer = far.read_answer(request.method)
+        chunks = None
+        if answer.body_size is None:
+            chunks = far.read_chunks()
+            answer = answer.with_size(len(chunks))
+        self._happen(rule, "done")
+        near.send(answer.head)
+        self._pass_body(rule, "answer", far, near, size=answer.body_size or 0, known=chunks)
+        return not answer.is_last
+
+    def _pass_body(
+        self,
+        rule: Rule | None,
+        place: Literal["request", "answer"],
+        source: Stream,
+        sink: Stream,
+        *,
+        size: int,
+        known: bytes | None = None,
+    ) -> None:
+        """Pass a body on.
+
+        :param known: the body, if it was read already
+        """
+        position = 0
+
+        def take(count: int) -> Iterable[bytes]:
+            nonlocal position
+            start, position = position, position + count
+            return source.read(count) if known is None else (known[start:position],)
+
+        def send(pieces: Iterable[bytes]) -> None:
+            for piece in pieces:
+                sink.send(piece)
+                self._count_bytes(place, len(piece))
+
+        fault = rule.fault if rule is not None else None
+        if rule is not None and fault is not None and not isinstance(fault, Refuse) and fault.place == place and size:
+            if isinstance(fault, Flip):
+                index, bit = divmod(fault.bit % (size * 8), 8)
+                send(take(index))
+                flipped = b"".join(take(1))[0] ^ (1 << bit)
+                self._count_strike(rule)
+                send([bytes([flipped])])
+            else:
+                send(take(size // 2))
+                self._happen(rule, place)
+        send(take(size - position))
+
+    def _happen(self, rule: Rule | None, place: Place) -> None:
+        """Let the rule's fault happen, if this is its place."""
+        fault = rule.fault if rule is not None else None
+        if rule is None or fault is None or isinstance(fault, Refuse | Flip) or fault.place != place:
+            return
+        self._count_strike(rule)
+        match fault:
+            case Reset():
+                raise _Broken(by_reset=True)
+            case Close():
+                raise _Broken(by_reset=False)
+            case Stall():
+                rule.healed.wait()
+                raise _Broken(by_reset=False)
+            case Delay(_, seconds):
+                rule.healed.wait(seconds)
+            case Act(_, function):
+                function()
+            case _:
+                assert_never(fault)
+
+    def _rule_for(self, request: Request) -> Rule | None:
+        with self._changed:
+            self._requests += 1
+            self._changed.notify_all()
+            return next((rule for rule in self._rules if rule.takes(request)), None)
+
+    def _connected(self, far: Stream | None) -> Stream:
+        """Return the connection to the server, a new one if the server closed it since the last exchange."""
+        if far is not None:
+            if not select.select([far.socket], [], [], 0)[0]:
+                return far
+            self._drop(far.socket)
+        connection = socket.create_connection(self._server)
+        self._keep(connection)
+        return Stream(connection)
+
+    def _keep(self, connection: socket.socket) -> None:
+        with self._changed:
+            self._connections.add(connection)
+            if self._closing:
+                _hang_up(connection)
+
+    def _drop(self, connection: socket.socket) -> None:
+        with self._changed:
+            self._connections.discard(connection)
+            connection.close()
+
+    def _count_exchange(self, change: int) -> None:
+        with self._changed:
+            self._under_way += change
+            self._changed.notify_all()
+
+    def _count_strike(self, rule: Rule) -> None:
+        with self._changed:
+            rule.struck += 1
+            self._changed.notify_all()
+
+    def _count_bytes(self, place: Literal["request", "answer"], count: int) -> None:
+        with self._changed:
+            self._bytes[place] += count
+            self._changed.notify_all()
+
+
+class _Broken(Exception):
+    """A fault that ends the connection."""
+
+    def __init__(self, *, by_reset: bool) -> None:
+        super().__init__()
+        self.by_reset = by_reset
+
+
+def _refuse(fault: Refuse, request: Request, near: Stream) -> bool:
+    if not fault.early:
+        for _ in near.read(request.body_size):
+            continue
+    body = f'<?xml version="1.0" encoding="UTF-8"?><Error><Code>{fault.code}</Code></Error>'.encode()
+    lines = [
+        f"HTTP/1.1 {fault.status} {fault.code}",
+        f"x-ms-error-code: {fault.code}",
+        "Content-Type: application/xml",
+        f"Content-Length: {len(body)}",
+        *([] if fault.retry_after is None else [f"Retry-After: {fault.retry_after}"]),
+        *(["Connection: close"] if fault.early else []),
+    ]
+    head = "".join(f"{line}\r\n" for line in (*lines, "")).encode()
+    near.send(head if request.method == "HEAD" else head + body)
+    return not fault.early
+
+
+def _hang_up(connection: socket.socket) -> None:
+    try:
+        connection.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        return  # it was not connected any more

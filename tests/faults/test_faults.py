@@ -1,0 +1,288 @@
+"""Every fault on every request of a copy: it ends right, or fails by name with nothing committed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from _pytest.mark import ParameterSet
+
+from airflow_s3_azure.stream.copy import CopyOptions
+from airflow_s3_azure.stream.errors import DestinationWriteError, IntegrityError, TransferError
+from airflow_s3_azure.stream.objects import CopyResult
+from airflow_s3_azure.stream.retry import RetryPolicy
+from tests.faults.http1 import Request
+from tests.faults.proxy import Close, Delay, Fault, FaultProxy, Flip, Refuse, Reset, Stall
+from tests.faults.way import STEPS, Step, Way
+
+pytestmark = pytest.mark.servers
+
+BLOCK = 16 * 1024
+OPTIONS = CopyOptions(block_size=BLOCK, retry=RetryPolicy(attempts=2, first_wait=0.01, max_wait=0.01))
+SHORT = 0.5
+"""Seconds after which a read is given up, where one hangs."""
+FLIPS = range(100)
+"""Seeds: each flips one bit of an object of its own."""
+LIST_FLIPS = range(30)
+"""Likewise, in a list of blocks."""
+STORMS = range(20)
+"""Seeds: each is a copy on which faults rain."""
+
+
+def faults(step: Step) -> list[Fault]:
+    """Return what can go wrong with a request, each fault in every place that the request has."""
+    busy, internal, many = step.refusals
+    found: list[Fault] = [
+        *(Reset("unseen"), Reset("done"), Close("unseen"), Stall("unseen")),
+        *(Refuse(503, busy), Refuse(500, internal), Refuse(429, many)),
+    ]
+    if step.sends:
+        found += [Reset("request"), Stall("request"), Stall("done"), Refuse(503, busy, early=True)]
+    if step.gets:
+        found += [Reset("answer"), Close("answer"), Stall("answer")]
+    return found
+
+
+def is_quick(fault: Fault) -> bool:
+    """Tell whether a fault takes no time."""
+    return not isinstance(fault, Stall | Delay)
+
+
+def late(step: Step) -> list[Fault]:
+    """Return a fault with which a request that changes something arrives after the client gave it up."""
+    return [Delay("unseen", SHORT * 1.6)] if step.sends else []
+
+
+def with_a_wait(step: Step) -> list[Fault]:
+    """Return a refusal that says how long to wait."""
+    return [Refuse(503, step.refusals[0], retry_after=1)] if step in (STEPS["s3-get"], STEPS["azure-stage"]) else []
+
+
+def cases(*kinds: Callable[[Step], list[Fault]]) -> list[ParameterSet]:
+    """Return all pairs of a step and a fault that can happen to it."""
+    return [
+        pytest.param(step, fault, id=f"{name} {fault}")
+        for name, step in STEPS.items()
+        for kind in kinds
+        for fault in kind(step)
+    ]
+
+
+def put(way: Way, *, blocks: int, seed: int = 5) -> bytes:
+    """Put an object of a seeded size that takes so many blocks, and return its bytes."""
+    seeded = random.Random(seed)
+    body = seeded.randbytes(seeded.randint((blocks - 1) * BLOCK + 1, blocks * BLOCK))
+    way.put(body)
+    return body
+
+
+def put_for(way: Way, step: Step) -> bytes:
+    """Put an object that takes the step when it is copied, and return its bytes."""
+    return put(way, blocks=1 if step.is_small else 6)
+
+
+def stage_all(way: Way) -> None:
+    """Leave all blocks of the object staged and not committed."""
+    way.azure.strike(Refuse(403, "AuthorizationFailure"), STEPS["azure-commit"].matches)
+    assert way.copy(OPTIONS).status == "failed"
+    way.heal()
+
+
+@pytest.mark.parametrize(("step", "fault"), cases(faults, late, with_a_wait))
+def test_a_fault_that_happens_once_is_survived(way: Way, step: Step, fault: Fault) -> None:
+    """One retry, and the blob is there, whole."""
+    body = put_for(way, step)
+    if step is STEPS["azure-list"]:
+        stage_all(way)  # or there would be no list
+    rule = way.proxy(step).strike(fault, step.matches)
+
+    result = way.copy(OPTIONS, read_timeout=SHORT if isinstance(fault, Stall | Delay) else 30)
+
+    way.heal()
+    assert (result.status, result.error, result.verified) == ("copied", None, "crc64nvme")
+    assert (rule.struck, result.retries) == (1, 1)
+    if isinstance(fault, Refuse) and fault.retry_after is not None:
+        assert result.seconds >= fault.retry_after
+    if isinstance(fault, Stall):
+        assert SHORT <= result.seconds < 4
+    assert way.read() == body
+
+
+@pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
+def test_a_delay_is_waited_for(way: Way, step: Step) -> None:
+    """Slow is not broken: nothing is sent twice."""
+    body = put_for(way, step)
+    rule = way.proxy(step).strike(Delay("done", 0.1), step.matches)
+
+    result = way.copy(OPTIONS)
+
+    assert (result.status, result.retries, rule.struck) == ("copied", 0, 1)
+    assert way.read() == body
+
+
+@pytest.mark.parametrize(("step", "fault"), cases(faults))
+def test_a_fault_that_stays_fails_by_name_and_commits_nothing(way: Way, step: Step, fault: Fault) -> None:
+    """The blob is as it was, and the next try goes on from the blocks that are staged."""
+    body = put_for(way, step)
+    way.container.upload_blob(way.name, b"old")
+    in_blocks = step in (STEPS["s3-get"], STEPS["azure-stage"])
+    is_done = not isinstance(fault, Refuse) and fault.place == "done"
+    rule = way.proxy(step).strike(fault, step.matches, skip=2 if in_blocks else 0, times=None)
+    is_slow = isinstance(fault, Stall)
+    retry = replace(OPTIONS.retry, attempts=1 if is_slow else 2)
+
+    failed = way.copy(replace(OPTIONS, retry=retry), read_timeout=SHORT if is_slow else 30)
+
+    way.heal()
+    found, staged = way.read(), way.staged()
+    assert type(failed.error) is step.error
+    assert failed.error.retryable
+    assert rule.struck >= retry.attempts
+    if is_done and step in (STEPS["azure-commit"], STEPS["azure-put"]):
+        assert found == body  # Azure has done it, and only that nobody could hear it say so
+    else:
+        assert found == b"old"
+    if in_blocks and not (is_done and step.side == "azure"):
+        assert len(staged) == 2
+
+    again = way.copy(OPTIONS)
+
+    assert again.status == ("unchanged" if found == body else "copied")
+    assert again.retries == 0
+    assert again.resumed_blocks == len(staged)
+    assert again.bytes_read == (0 if found == body else len(body) - sum(block.size for block in staged))
+    assert way.read() == body
+
+
+@pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
+def test_a_copy_that_fails_creates_nothing(way: Way, step: Step) -> None:
+    """Where there was no blob, there is none."""
+    put_for(way, step)
+    way.proxy(step).strike(Refuse(500, "InternalError"), step.matches, times=None)
+
+    failed = way.copy(OPTIONS)
+
+    assert type(failed.error) is step.error
+    assert way.read() is None
+
+
+def test_bytes_of_a_broken_answer_are_counted(way: Way) -> None:
+    """What S3 charges for, also when it was for nothing."""
+    put_for(way, STEPS["s3-get"])
+    before = way.s3.bytes_to_client
+    way.s3.strike(Close("answer"), STEPS["s3-get"].matches)
+
+    result = way.copy(OPTIONS)
+
+    assert result.bytes_read == way.s3.bytes_to_client - before
+
+
+def test_a_bit_flipped_on_the_way_from_s3_is_caught_every_time(make_way: Callable[[], Way]) -> None:
+    """An object of one block is read again at once; a larger one fails by name, and the next try is right."""
+    errors = []
+    for seed in FLIPS:
+        way, seeded = make_way(), random.Random(seed)
+        blocks = seeded.randint(1, 4)
+        body = put(way, blocks=blocks, seed=seed)
+        step = STEPS["s3-get-whole" if blocks == 1 else "s3-get"]
+        rule = way.s3.strike(Flip("answer", seeded.getrandbits(40)), step.matches, skip=seeded.randrange(blocks))
+
+        first = way.copy(OPTIONS)
+
+        way.heal()
+        assert (seed, rule.struck) == (seed, 1)
+        if blocks == 1:
+            assert (seed, first.status, first.retries) == (seed, "copied", 1)
+        else:
+            errors.append(first.error)
+            assert (seed, type(first.error), way.read()) == (seed, IntegrityError, None)
+            second = way.copy(OPTIONS)
+            assert (seed, second.status, second.resumed_blocks) == (seed, "copied", 0)
+        assert way.read() == body, seed
+    assert 60 < len(errors) < 90
+
+
+def test_a_bit_flipped_on_the_way_to_azure_is_caught_every_time(make_way: Callable[[], Way]) -> None:
+    """Azure refuses the block or the blob, and it is sent again without another read."""
+    for seed in FLIPS:
+        way, seeded = make_way(), random.Random(seed)
+        blocks = seeded.randint(1, 4)
+        body = put(way, blocks=blocks, seed=seed)
+        step = STEPS["azure-put" if blocks == 1 else "azure-stage"]
+        rule = way.azure.strike(Flip("request", seeded.getrandbits(40)), step.matches, skip=seeded.randrange(blocks))
+
+        result = way.copy(OPTIONS)
+
+        way.heal()
+        assert (seed, rule.struck) == (seed, 1)
+        assert (seed, result.status, result.retries, result.bytes_read) == (seed, "copied", 1, len(body))
+        assert way.read() == body, seed
+
+
+def test_a_bit_flipped_in_a_commit_never_makes_a_wrong_blob(make_way: Callable[[], Way]) -> None:
+    """Whatever the list of blocks seems to say, each ID in it stands for its block's content and place."""
+    for seed in LIST_FLIPS:
+        way = make_way()
+        body = put(way, blocks=3, seed=seed)
+        rule = way.azure.strike(Flip("request", random.Random(seed).getrandbits(40)), STEPS["azure-commit"].matches)
+
+        result = way.copy(OPTIONS)
+
+        way.heal()
+        assert (seed, rule.struck) == (seed, 1)
+        if result.error is not None:
+            assert (seed, type(result.error), way.read()) == (seed, DestinationWriteError, None)
+            assert (seed, way.copy(OPTIONS).error) == (seed, None)
+        assert way.read() == body, seed
+
+
+def test_a_bit_flipped_in_the_list_of_staged_blocks_never_makes_a_wrong_blob(make_way: Callable[[], Way]) -> None:
+    """Whatever the list seems to say, the copy ends right or fails by name, and a later one ends right."""
+    for seed in LIST_FLIPS:
+        way = make_way()
+        body = put(way, blocks=3, seed=seed)
+        stage_all(way)
+        rule = way.azure.strike(Flip("answer", random.Random(seed).getrandbits(40)), STEPS["azure-list"].matches)
+
+        result = way.copy(OPTIONS)
+
+        way.heal()
+        assert (seed, rule.struck) == (seed, 1)
+        if result.error is not None:
+            assert isinstance(result.error, TransferError), seed
+            assert (seed, way.read()) == (seed, None)
+            assert (seed, way.copy(OPTIONS).error) == (seed, None)
+        assert way.read() == body, seed
+
+
+def rain(proxy: FaultProxy, step: Step, seeded: random.Random) -> None:
+    """Let one in five of these requests fail, in any way that takes no time."""
+    kinds = [fault for fault in faults(step) if is_quick(fault)]
+    if step.gets or step.sends:
+        kinds.append(Flip("answer" if step.gets else "request", seeded.getrandbits(40)))
+
+    def is_hit(request: Request) -> bool:
+        return step.matches(request) and seeded.random() < 0.2 / len(kinds)
+
+    for kind in kinds:
+        proxy.strike(kind, is_hit, times=None)
+
+
+@pytest.mark.parametrize("seed", STORMS)
+def test_a_storm_of_faults_never_makes_a_wrong_blob(way: Way, seed: int) -> None:
+    """Where one request in five fails, in any way but silence, the blob is absent until it is whole."""
+    seeded = random.Random(seed)
+    body = put(way, blocks=seeded.randint(1, 12), seed=seed)
+    for step in STEPS.values():
+        rain(way.proxy(step), step, seeded)
+
+    tries: list[CopyResult] = []
+    while not tries or (tries[-1].error is not None and len(tries) < 50):
+        # One thread, so that the same seed always strikes the same requests.
+        tries.append(way.copy(OPTIONS, threads=1))
+        assert way.read() in (None, body)
+
+    assert tries[-1].error is None
+    assert way.read() == body

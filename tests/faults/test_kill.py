@@ -1,0 +1,258 @@
+"""Processes that are killed, processes that copy the same key at once, and a source that is overwritten meanwhile.
+
+KILLS, KILL_SEED and KILL_MIB are environment variables: how often a process is killed, the seed of the moments, and
+the size of the object. A moment is a place in one of the requests, so the same seed kills at the same places.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Barrier
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_s3_azure.stream.blocks import MIB
+from airflow_s3_azure.stream.copy import CopyOptions
+from airflow_s3_azure.stream.errors import SourceChanged
+from airflow_s3_azure.stream.objects import CopyResult
+from tests.faults.proxy import Act, FaultProxy, Place
+from tests.faults.way import STEPS, Way, azure_through, through
+from tests.servers.process import child_environment
+
+if TYPE_CHECKING:
+    from tests.servers import AzureServer, S3Server
+
+pytestmark = pytest.mark.servers
+
+KILLS = int(os.environ.get("KILLS", "4"))
+SEED = int(os.environ.get("KILL_SEED", "1"))
+SIZE = int(os.environ.get("KILL_MIB", "64")) * MIB
+BLOCK = MIB
+CONCURRENCY = 4
+PATIENCE = 120.0
+"""Seconds after which a process is taken to hang."""
+SMALL = 16 * 1024
+OPTIONS = CopyOptions(block_size=SMALL)
+
+Start = Callable[[], "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def start(
+    way: Way, s3_server: S3Server, azure_server: AzureServer, s3_proxy: FaultProxy, azure_proxy: FaultProxy
+) -> Iterator[Start]:
+    """Starts processes that copy the way's object to its blob."""
+    environment = child_environment(
+        AIRFLOW_HOME=os.environ["AIRFLOW_HOME"],
+        AIRFLOW_CONN_AWS_DEFAULT=json.dumps(through(s3_server, s3_proxy).airflow_connection()),
+        AIRFLOW_CONN_WASB_DEFAULT=json.dumps(azure_through(azure_server, azure_proxy).airflow_connection()),
+    )
+    command = [sys.executable, "-m", "tests.faults.copy_process"]
+    command += [way.bucket.name, way.name, str(way.container.container_name), way.name]
+    command += ["--block-size", str(BLOCK), "--max-concurrency", str(CONCURRENCY)]
+    started: list[subprocess.Popen[str]] = []
+
+    def begin() -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            command,
+            cwd=Path(__file__).parents[2],
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        started.append(process)
+        return process
+
+    yield begin
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def result_of(process: subprocess.Popen[str]) -> dict[str, Any]:
+    """Return what a process says about its copy when it ends."""
+    output, errors = process.communicate(timeout=PATIENCE)
+    assert output, errors
+    result: dict[str, Any] = json.loads(output.splitlines()[-1])
+    assert process.returncode == (1 if result["error"] else 0), errors
+    return result
+
+
+def assert_killed(process: subprocess.Popen[str]) -> None:
+    """Wait until a process is dead, of SIGKILL and of nothing else."""
+    _, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == -signal.SIGKILL, errors
+
+
+def put(way: Way, size: int, seed: int) -> bytes:
+    """Put an object of seeded bytes, and return them."""
+    seeded = random.Random(seed)
+    body = b"".join(seeded.randbytes(min(MIB, size - start)) for start in range(0, size, MIB))
+    way.put(body)
+    return body
+
+
+def sha256(way: Way) -> str:
+    """Return the SHA-256 of the committed blob, as the SDK reads it."""
+    digest = hashlib.sha256()
+    for piece in way.container.download_blob(way.name).chunks():
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def kill_somewhere(way: Way, start: Start, seeded: random.Random, lives: int) -> str:
+    """Start a process, kill it in the middle of a seeded request, and say where that was.
+
+    :param lives: how many processes there are still to be, this one included
+    """
+    left = (SIZE - sum(block.size for block in way.staged())) // BLOCK
+    places: list[tuple[str, Place]] = [("s3-head", "done"), ("azure-list", "unseen")]
+    number = 0
+    if left and seeded.random() < 0.9:
+        places = [("s3-get", "unseen"), ("s3-get", "done"), ("s3-get", "answer")]
+        places += [("azure-stage", "unseen"), ("azure-stage", "request"), ("azure-stage", "done")]
+        # On average each life has its share of the blocks.
+        number = seeded.randrange(min(left, 2 * left // lives + 1))
+    name, place = seeded.choice(places)
+    step = STEPS[name]
+    # The request is held until the signal is sent, so the copy cannot have gone on to its end.
+    way.proxy(step).strike(Act(place, lambda: process.kill()), step.matches, skip=number)  # noqa: PLW0108 - there is none yet
+    process = start()
+    assert_killed(process)
+    way.heal()
+    return f"{name} {number} {place}, {left} blocks left"
+
+
+def test_a_copy_that_is_killed_again_and_again_ends_whole(way: Way, start: Start) -> None:
+    """The blob is absent until the end, then identical; a kill costs at most the blocks in hand."""
+    digest = hashlib.sha256(put(way, SIZE, SEED)).hexdigest()
+    seeded = random.Random(SEED)
+    before = way.s3.bytes_to_client
+    kills = []
+    for number in range(KILLS):
+        kills.append(kill_somewhere(way, start, seeded, KILLS - number + 1))
+        print(f"KILL_SEED={SEED} kill {number}:", kills[-1])  # noqa: T201
+        assert not way.exists(), kills
+
+    result = result_of(start())
+
+    assert (result["status"], result["verified"]) == ("copied", "crc64nvme")
+    assert sha256(way) == digest
+    read, allowed = way.s3.bytes_to_client - before, SIZE + KILLS * CONCURRENCY * BLOCK
+    print(f"{read / MIB:.1f} MiB read, {allowed / MIB:.1f} allowed")  # noqa: T201
+    assert SIZE < read <= allowed
+
+
+@pytest.mark.parametrize("arrives", [False, True], ids=["lost", "on its way"])
+def test_a_copy_that_is_killed_while_it_commits_ends_whole(way: Way, start: Start, arrives: bool) -> None:
+    """Azure got the commit or it did not; in either case the next try finds what it needs, and reads nothing."""
+    body = put(way, 3 * BLOCK, 1)
+
+    def kill() -> None:
+        process.kill()
+        if not arrives:
+            raise ConnectionResetError
+
+    # In the middle of its body, which is sent at once: so what was sent before the kill is all of it.
+    way.azure.strike(Act("request", kill), STEPS["azure-commit"].matches)
+    process = start()
+    assert_killed(process)
+    way.heal()
+    there = way.read()
+
+    result = way.copy(CopyOptions(block_size=BLOCK))
+
+    assert there == (body if arrives else None)
+    assert (result.status, result.bytes_read) == ("unchanged" if arrives else "copied", 0)
+    assert way.read() == body
+
+
+@pytest.mark.parametrize("meet_at", ["s3-head", "azure-commit"])
+def test_two_processes_that_copy_one_key_at_once_are_harmless(way: Way, start: Start, meet_at: str) -> None:
+    """Neither is an error, and the blob is whole, whether they begin or commit at the same moment."""
+    body = put(way, 12 * BLOCK + 1, 2)
+    step = STEPS[meet_at]
+    way.proxy(step).strike(Act("unseen", Barrier(2, timeout=PATIENCE).wait), step.matches, times=2)
+    twins = [start(), start()]
+
+    results = [result_of(twin) for twin in twins]
+
+    assert sorted(result["status"] for result in results) == ["copied", "unchanged"]
+    assert [result["error"] for result in results] == [None, None]
+    assert way.read() == body
+
+
+def test_a_process_that_comes_late_with_an_old_version_commits_nothing(way: Way, start: Start) -> None:
+    """All blocks of the old version are staged when another task copies the new one: only that one is there."""
+    put(way, 4 * BLOCK, 3)
+    new: list[bytes] = []
+    faster: list[CopyResult] = []
+
+    def overtake() -> None:
+        new.append(put(way, 4 * BLOCK, 4))
+        faster.append(way.copy(CopyOptions(block_size=BLOCK)))
+
+    way.azure.strike(Act("unseen", overtake), STEPS["azure-commit"].matches)
+
+    late = result_of(start())
+
+    assert [result.status for result in faster] == ["copied"]
+    assert str(late["error"]).startswith("PreconditionFailed: ")
+    assert [way.read()] == new
+
+
+def test_a_process_whose_source_is_overwritten_again_and_again_commits_no_mixture(way: Way, start: Start) -> None:
+    """It fails by name; when the source is left alone, the next try copies the last version."""
+    versions = [put(way, 12 * BLOCK, 0)]
+    rule = way.s3.strike(
+        Act("unseen", lambda: versions.append(put(way, 12 * BLOCK, len(versions)))),
+        STEPS["s3-get"].matches,
+        skip=3,
+        times=None,
+    )
+
+    failed = result_of(start())
+
+    way.heal()
+    assert rule.struck > 0
+    assert str(failed["error"]).startswith("SourceChanged: ")
+    assert not way.exists()
+    assert way.copy(CopyOptions(block_size=BLOCK)).status == "copied"
+    assert way.read() == versions[-1]
+
+
+@pytest.mark.parametrize("place", ["unseen", "done", "answer"])
+@pytest.mark.parametrize("number", range(4))
+def test_a_source_that_is_overwritten_in_any_moment_makes_no_mixture(way: Way, place: Place, number: int) -> None:
+    """Before, in and after each range of the old version: nothing is committed, or all of the old version."""
+    old = put(way, 4 * SMALL, 1)
+    way.s3.strike(Act(place, lambda: put(way, 4 * SMALL, 2)), STEPS["s3-get"].matches, skip=number)
+    is_read = number == 3 and place != "unseen"
+
+    result = way.copy(OPTIONS, threads=1)
+
+    assert type(result.error) is (type(None) if is_read else SourceChanged)
+    assert way.read() == (old if is_read else None)
+    assert way.copy(OPTIONS).status == "copied"
+    assert way.read() == random.Random(2).randbytes(4 * SMALL)
+
+
+def test_a_source_that_is_overwritten_after_the_look_at_it_makes_no_mixture(way: Way) -> None:
+    """The ETag that was seen is the one that is read, or nothing is."""
+    put(way, 4 * SMALL, 1)
+    way.s3.strike(Act("done", lambda: put(way, 4 * SMALL, 2)), STEPS["s3-head"].matches)
+
+    result = way.copy(OPTIONS)
+
+    assert type(result.error) is SourceChanged
+    assert not way.exists()
