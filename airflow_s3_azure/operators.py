@@ -413,6 +413,8 @@ class S3ToAzureCopyBatchOperator(_CopyOperator):
             size_text(summary["copied_bytes"]),
             duration_text(summary["seconds"]),
         )
+        if run.has_failures:
+            context["ti"].xcom_push(key="return_value", value=summary)  # a task that fails returns nothing
         with _airflow_failures():
             run.raise_failures()
         return summary
@@ -452,6 +454,7 @@ class S3ToAzureReportOperator(_S3ToAzureOperator):
             folder.write_summary(summary)
         log.info("result of the run, in %s\n%s", summary["ledger"], report.table())
         if not report.is_good:
+            ti.xcom_push(key="return_value", value=summary)  # a task that fails returns nothing
             raise AirflowFailException(f"{report.verdict()}\nledger: {summary['ledger']}")
         return summary
 

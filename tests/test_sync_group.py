@@ -162,6 +162,10 @@ def test_a_failed_key_stops_no_other_and_fails_the_run(
     lease.release()
     assert run.state == "failed"
     assert run.states()[("s3_to_azure.report", -1)] == "failed"
+    report, batch = run.xcom("s3_to_azure.report"), run.xcom("s3_to_azure.copy", map_index=0)
+    assert (report["copied"], report["failed"], report["missing"]) == (3, 1, 0)
+    assert [failure["key"] for failure in report["failures"]] == ["k2"]
+    assert (batch["copied"], batch["failed"]) == (3, 1)
     assert {row["key"]: row["status"] for row in _ledger(container, run)} == {
         "k0": "copied",
         "k1": "copied",

@@ -186,7 +186,7 @@ class ObjectCopy:
                 return done
             self._precondition = Precondition(None if state is None else state.etag)
         if source.is_archived:
-            raise SourceArchived("it is archived; restore it in S3 first, or leave it out by its storage class")
+            raise SourceArchived("it is archived; restore it in S3 first, or leave it out")
         is_whole = source.size <= whole
         source, part_size = self._with_usable_checksum(source, is_whole=is_whole)
         if is_whole:

@@ -259,6 +259,12 @@ class S3Source:
             )
         if code == "InvalidObjectState":
             return SourceArchived(f"{what}: it is archived; restore it first, or leave it out", key=where)
+        if status in (301, 307, 400) and (region := response.headers.get("x-amz-bucket-region")):
+            return SourceReadError(
+                f"{what}: bucket {self.bucket!r} is in region {region}; set region_name in the AWS connection's extra",
+                key=where,
+                retryable=False,
+            )
         if status == 400 and response.request.method == "HEAD":
             return SourceAccessDenied(
                 f"{what} to a HEAD: it is encrypted with a customer's own key (SSE-C), which cannot be read through a "

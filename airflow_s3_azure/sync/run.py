@@ -101,6 +101,11 @@ class BatchRun:
             "seconds": round(self._seconds, 3),
         }
 
+    @property
+    def has_failures(self) -> bool:
+        """Whether any object failed in this try."""
+        return bool(self._errors)
+
     def raise_failures(self) -> None:
         """Do nothing, or raise if any object failed.
 
