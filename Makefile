@@ -22,9 +22,8 @@ demo: servers  ## run a nightly sync on a real Airflow, S3 server and Azurite (K
 test: servers  ## all tests
 	@$(RUN)/python -m pytest -n 2 --dist worksteal
 
-torture: servers  ## 20 kills of a copy of 256 MiB (KILLS=, KILL_SEED=, KILL_MIB= change that), 50,000 blocks
+torture: servers  ## 20 kills of a copy of 256 MiB (KILLS=, KILL_SEED=, KILL_MIB= change that)
 	@KILLS=$(or $(KILLS),20) KILL_MIB=$(or $(KILL_MIB),256) $(RUN)/python -m pytest -s tests/faults/test_kill.py
-	@TORTURE=1 $(RUN)/python -m pytest tests/stream/test_copy.py -k fifty_thousand
 
 bench-memory: .venv/installed  ## peak memory, disk writes and CPU of a copy of 2 GiB, with their bounds
 	@$(RUN)/python -m benchmarks.memory

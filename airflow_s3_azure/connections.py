@@ -7,6 +7,7 @@ what streaming needs: SigV4 presigning on the bucket's region, and as many poole
 from __future__ import annotations
 
 import logging
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote, urlsplit
@@ -27,11 +28,26 @@ from azure.core.pipeline.policies import (
 )
 from azure.core.pipeline.transport import RequestsTransport
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    HTTPClientError,
+    MetadataRetrievalError,
+    NoCredentialsError,
+)
+from botocore.exceptions import (
+    ConnectionError as BotoConnectionError,
+)
 
 import airflow_s3_azure
-from airflow_s3_azure.stream.errors import ConfigurationError, DestinationWriteError, SourceAccessDenied
-from airflow_s3_azure.stream.http import describe, pooled_session, redact_http_logs
+from airflow_s3_azure.stream.errors import (
+    ConfigurationError,
+    DestinationWriteError,
+    SourceAccessDenied,
+    SourceReadError,
+)
+from airflow_s3_azure.stream.http import TRANSIENT_STATUSES, describe, pooled_session, redact_http_logs
 from airflow_s3_azure.stream.interruption import Interruption
 from airflow_s3_azure.stream.retry import RetryPolicy
 from airflow_s3_azure.stream.sink import BlobContainer, ContainerAddress
@@ -43,6 +59,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_TRANSIENT_BOTO = (BotoConnectionError, HTTPClientError, CredentialRetrievalError, MetadataRetrievalError)
 STORAGE_SCOPE = "https://storage.azure.com/.default"
 CHECK_RETRY = RetryPolicy(attempts=4, max_wait=4.0)
 """For the look at the container: a typing error in a host name should not take minutes to tell."""
@@ -99,38 +116,75 @@ def open_bucket(
         raise ConfigurationError("s3_bucket is empty; name the bucket to copy from")
     hook = S3Hook(aws_conn_id=aws_conn_id)
     try:
-        base = hook.config or Config()
-        # boto3 presigns with SigV2 on the global host unless it is told otherwise; a custom endpoint has no
-        # host name per bucket.
-        custom = hook.conn_config.get_service_endpoint_url("s3") is not None
-        config = base.merge(
-            Config(
-                signature_version=base.signature_version or "s3v4",
-                s3={**({} if custom else {"addressing_style": "virtual"}), **(base.s3 or {})},
-                max_pool_connections=max(max_concurrency, base.max_pool_connections or 0),
-            )
-        )
-        client = hook.get_client_type(region_name=hook.region_name, config=config)
+        client = _signing_client(hook, bucket, max_concurrency)
     except (BotoCoreError, ClientError, ValueError) as error:
-        raise ConfigurationError(f"connection {aws_conn_id!r} gives no S3 client: {error}") from error
+        if isinstance(error, _TRANSIENT_BOTO) or _is_throttled(error):
+            message = f"connection {aws_conn_id!r} gives no S3 client now ({type(error).__name__})"
+            raise SourceReadError(message, key=f"s3://{bucket}") from None
+        raise ConfigurationError(f"connection {aws_conn_id!r} gives no S3 client: {error}") from None
+    config = client.meta.config
 
     def presign(operation: Operation, params: Params) -> str:
         try:
             signed: str = client.generate_presigned_url(operation, {"Bucket": bucket, **params}, URL_SECONDS)
-        except BotoCoreError as error:
+        except (BotoCoreError, ClientError) as error:
             raise SourceAccessDenied(
                 f"no AWS credentials to sign with ({type(error).__name__}); check connection {aws_conn_id!r}",
-                transient=isinstance(error, CredentialRetrievalError),
+                transient=not isinstance(error, NoCredentialsError),
             ) from None
         return signed
 
     session = pooled_session(max_concurrency, interruption)
-    if hook.verify is not None:
-        session.verify = hook.verify
-    if config.proxies:
-        session.proxies.update(config.proxies)
-    source = S3Source(bucket, presign, session, interruption, requester_pays=requester_pays)
+    session.verify = hook.verify if hook.verify is not None else os.environ.get("AWS_CA_BUNDLE") or True
+    session.proxies.update(config.proxies or {})
+    source = S3Source(
+        bucket,
+        presign,
+        session,
+        interruption,
+        connect_timeout=config.connect_timeout,
+        read_timeout=config.read_timeout,
+        requester_pays=requester_pays,
+    )
     return S3Bucket(client, source)
+
+
+def _signing_client(hook: S3Hook, bucket: str, max_concurrency: int) -> BaseClient:
+    """Return a client that presigns with SigV4 for the host and the region of the bucket.
+
+    boto3 presigns with SigV2 on the global host unless it is told otherwise, and for the region it was given: unlike
+    its own requests, a presigned URL does not follow the bucket to another one.
+    """
+    base = hook.config or Config()
+    pools = {"max_pool_connections": max(max_concurrency, base.max_pool_connections or 0)}
+    once = base.merge(Config(retries={"total_max_attempts": 1}, connect_timeout=10, read_timeout=10))
+    plain = hook.get_client_type(region_name=hook.region_name, config=once)
+    config = base.merge(Config(signature_version=base.signature_version or "s3v4", **pools))
+    if not str(urlsplit(plain.meta.endpoint_url).hostname).endswith((".amazonaws.com", ".amazonaws.com.cn")):
+        return hook.get_client_type(region_name=hook.region_name, config=config)  # has no host name per bucket
+    config = config.merge(Config(s3={"addressing_style": "virtual", **(base.s3 or {})}))
+    region = hook.region_name if bucket.startswith("arn:") else _region_of(plain, bucket) or hook.region_name
+    return hook.get_client_type(region_name=region, config=config)
+
+
+def _region_of(client: BaseClient, bucket: str) -> str | None:
+    """Return the region that S3 says a bucket is in, which it also says to those who may not look at it."""
+    try:
+        answer = client.head_bucket(Bucket=bucket)
+    except ClientError as error:
+        answer = error.response
+    except BotoCoreError as error:
+        log.debug("the region of bucket %r could not be asked for: %s", bucket, type(error).__name__)
+        return None
+    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    return cast("str | None", headers.get("x-amz-bucket-region"))
+
+
+def _is_throttled(error: Exception) -> bool:
+    if not isinstance(error, ClientError):
+        return False
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return status in TRANSIENT_STATUSES or "Throttl" in error.response.get("Error", {}).get("Code", "")
 
 
 def open_container(
@@ -221,15 +275,12 @@ def _check_container(client: ContainerClient, wasb_conn_id: str, create: bool) -
                 f"there is no container {name!r} in {client.account_name!r} ({wasb_conn_id}); create it, or set "
                 "create_container=True"
             ) from None
-        _create_container(client)
+        _create_container(client, wasb_conn_id)
     except HttpResponseError as error:
         if error.status_code == 403:
             log.debug("container %r may not be looked at (403); a SAS for blobs only need not allow it", name)
             return
-        raise ConfigurationError(
-            f"connection {wasb_conn_id!r}: asked for container {name!r}, Azure answered {error.status_code} "
-            f"{error.reason}; check the account, the container's name and the credentials"
-        ) from None
+        raise _refused(error, wasb_conn_id, name) from None
     except AzureError as error:
         raise DestinationWriteError(
             f"Azure could not be reached through connection {wasb_conn_id!r}: {describe(error)}",
@@ -238,12 +289,25 @@ def _check_container(client: ContainerClient, wasb_conn_id: str, create: bool) -
         ) from None
 
 
-def _create_container(client: ContainerClient) -> None:
+def _refused(error: HttpResponseError, wasb_conn_id: str, name: str) -> ConfigurationError | DestinationWriteError:
+    # A credential that could not be had just now is an answer without a status.
+    if error.status_code is None or error.status_code in TRANSIENT_STATUSES:
+        why = f"answered {error.status_code} {error.reason}" if error.status_code else type(error).__name__
+        return DestinationWriteError(f"asked through connection {wasb_conn_id!r}: {why}", blob=name, transient=True)
+    return ConfigurationError(
+        f"connection {wasb_conn_id!r}: asked for container {name!r}, Azure answered {error.status_code} "
+        f"{error.reason}; check the account, the container's name and the credentials"
+    )
+
+
+def _create_container(client: ContainerClient, wasb_conn_id: str) -> None:
     try:
         client.create_container()
     except ResourceExistsError:
         return  # a twin was faster
     except AzureError as error:
+        if isinstance(error, HttpResponseError) and error.status_code in TRANSIENT_STATUSES:
+            raise _refused(error, wasb_conn_id, client.container_name) from None
         raise ConfigurationError(
             f"container {client.container_name!r} could not be created: {describe(error)}; it needs the role "
             "Storage Blob Data Contributor on the account, or create it beforehand"

@@ -67,12 +67,9 @@ class _S3ToAzureOperator(BaseOperator):
 
     def _open(self) -> tuple[S3Bucket, AzureContainer, Interruption]:
         """Open both sides. From here on the task can be interrupted."""
-        from airflow_s3_azure.connections import open_bucket, open_container
-        from airflow_s3_azure.stream.interruption import Interruption
+        from airflow_s3_azure.connections import open_bucket
 
-        if self.max_concurrency < 1:
-            raise ConfigurationError(f"max_concurrency is {self.max_concurrency}; it takes at least 1 thread")
-        self._interruption = interruption = Interruption()
+        container, interruption = self._open_destination()
         bucket = open_bucket(
             self.aws_conn_id,
             self.s3_bucket,
@@ -80,6 +77,15 @@ class _S3ToAzureOperator(BaseOperator):
             max_concurrency=self.max_concurrency,
             requester_pays=self.requester_pays,
         )
+        return bucket, container, interruption
+
+    def _open_destination(self) -> tuple[AzureContainer, Interruption]:
+        from airflow_s3_azure.connections import open_container
+        from airflow_s3_azure.stream.interruption import Interruption
+
+        if self.max_concurrency < 1:
+            raise ConfigurationError(f"max_concurrency is {self.max_concurrency}; it takes at least 1 thread")
+        self._interruption = interruption = Interruption()
         container = open_container(
             self.wasb_conn_id,
             self.container_name,
@@ -87,7 +93,7 @@ class _S3ToAzureOperator(BaseOperator):
             max_concurrency=self.max_concurrency,
             create_container=self.create_container,
         )
-        return bucket, container, interruption
+        return container, interruption
 
 
 class _CopyOperator(_S3ToAzureOperator):
@@ -319,7 +325,8 @@ class S3ToAzurePlanOperator(_S3ToAzureOperator):
             log.info("listing %r and %s", bucket.source.url(self.s3_prefix), container.blobs.url)
             plan = make_plan(
                 list_objects(bucket.client, bucket.name, self.s3_prefix, requester_pays=self.requester_pays),
-                list_blobs(container.client, options.naming.common_name_prefix(self.s3_prefix)),
+                # The names of all keys under the prefix begin with the prefix's own name.
+                list_blobs(container.client, options.naming.name(self.s3_prefix)),
                 options,
                 folder,
             )
@@ -395,7 +402,7 @@ class S3ToAzureCopyBatchOperator(_CopyOperator):
             options = self._copy_options()
             bucket, container, interruption = self._open()
             folder = PlanFolder(container.client, reference.folder)
-            run = BatchRun(reference, folder, is_retry=context["ti"].try_number > 1)
+            run = BatchRun(reference, folder, try_number=context["ti"].try_number)
             log.info("batch %d: %s", reference.index, reference.label)
             run.copy(
                 bucket.source,
@@ -446,7 +453,7 @@ class S3ToAzureReportOperator(_S3ToAzureOperator):
         if plan is None:
             raise AirflowFailException(f"task {self.plan_task_id} made no plan, so nothing was copied; see its log")
         with _airflow_failures():
-            _, container, _ = self._open()
+            container, _ = self._open_destination()
             folder = PlanFolder(container.client, plan["folder"])
             report = Report(planned=plan["objects"])
             report.add(folder.read_whole_ledger())

@@ -38,6 +38,7 @@ def s3_to_azure_sync(
     requester_pays: bool = False,
     copy_tags: bool = False,
     access_tier: Literal["Hot", "Cool", "Cold", "Archive"] | None = None,
+    discard_foreign_blocks: bool = False,
     slice: timedelta | None = None,  # noqa: A002 - the word for it
     block_size: int = DEFAULT_BLOCK_SIZE,
     max_concurrency: int = DEFAULT_CONCURRENCY,
@@ -74,6 +75,7 @@ def s3_to_azure_sync(
     :param requester_pays: agree to pay for a requester-pays bucket
     :param copy_tags: copy each object's tags as blob index tags; one more request per object
     :param access_tier: of the new blobs; None: the account's default
+    :param discard_foreign_blocks: drop blocks that another tool left staged where they keep ours out and no blob exists
     :param slice: a copy task stops cleanly after this time and goes on in a later execution of the same try
     :param block_size: bytes in a block
     :param max_concurrency: threads of each copy task, each with a buffer of ``block_size``
@@ -119,6 +121,7 @@ def s3_to_azure_sync(
             verify=verify,
             copy_tags=copy_tags,
             access_tier=access_tier,
+            discard_foreign_blocks=discard_foreign_blocks,
             slice=slice,
             map_index_template="{{ task.batch['label'] | default(task.task_id) }}",
             max_active_tis_per_dagrun=max_active_tis_per_dagrun,

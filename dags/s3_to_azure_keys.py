@@ -42,13 +42,15 @@ with DAG(
 
     @task
     def list_keys(params: dict[str, Any]) -> list[str]:
-        """Return the keys of the form, or those under its prefix (folder markers left out)."""
+        """Return the keys of the form, or those under its prefix (without keys that only stand for a folder)."""
         from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
         if params["s3_keys"]:
             return list(params["s3_keys"])
         found = S3Hook("aws_default").iter_file_metadata(prefix=params["s3_prefix"], bucket_name=params["s3_bucket"])
-        keys = list(islice((item["Key"] for item in found if not item["Key"].endswith("/")), MAX_KEYS + 1))
+        keys = list(
+            islice((item["Key"] for item in found if item["Size"] or not item["Key"].endswith("/")), MAX_KEYS + 1)
+        )
         if len(keys) > MAX_KEYS:
             raise ValueError(f"more than {MAX_KEYS:,} keys under {params['s3_prefix']!r}: use s3_to_azure_nightly")
         return keys
@@ -59,5 +61,5 @@ with DAG(
         container_name="{{ params.container_name }}",
         create_container=True,
         retries=3,
-        map_index_template="{{ task.s3_key | default(task.task_id) }}",
+        map_index_template="{{ (task.s3_key | default(task.task_id))[-250:] }}",
     ).expand(s3_key=list_keys())  # type: ignore[call-arg, misc]  # Airflow passes params

@@ -43,7 +43,6 @@ with DAG(
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=2,
-    dagrun_timeout=timedelta(hours=20),
     tags=["s3", "azure"],
     doc_md=DOC,
     params={
@@ -79,4 +78,6 @@ with DAG(
         container_name="{{ params.container_name }}",
         blob_prefix="{{ params.blob_prefix }}",
         create_container=True,
+        # A copy that takes days is many tasks of an hour, each of which may be killed or moved to another worker.
+        slice=timedelta(hours=1),
     )

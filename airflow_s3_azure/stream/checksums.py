@@ -128,7 +128,7 @@ def stored_checksum(headers: Iterable[tuple[str, str]]) -> StoredChecksum | None
     ends in ``-N``). SHA-1 and SHA-256 cannot be combined from blocks and are left out.
     """
     found = {name.lower(): value for name, value in headers}
-    composite = found.get("x-amz-checksum-type", "FULL_OBJECT") == "COMPOSITE"
+    told = found.get("x-amz-checksum-type")
     usable = []
     for algorithm in cast("tuple[Algorithm, ...]", get_args(Algorithm)):
         text, _, count = found.get(f"x-amz-checksum-{algorithm.lower()}", "").partition("-")
@@ -136,7 +136,8 @@ def stored_checksum(headers: Iterable[tuple[str, str]]) -> StoredChecksum | None
             raw = base64.b64decode(text, validate=True)
         except ValueError:
             continue
-        # Without the number of parts a composite value tells nothing, and with one it is composite.
-        if len(raw) == _WIDTHS[algorithm] and bool(count) == composite and (count.isdecimal() or not count):
+        # With a number of parts a value is composite, and without one it is not, unless S3 contradicts that.
+        agrees = told is None or (told == "COMPOSITE") == bool(count)
+        if len(raw) == _WIDTHS[algorithm] and agrees and (count.isdecimal() or not count):
             usable.append(StoredChecksum(algorithm, int.from_bytes(raw, "big"), parts=int(count or 0)))
     return next(iter(usable), None)

@@ -21,7 +21,6 @@ from airflow_s3_azure.stream.errors import (
     IntegrityError,
     SourceArchived,
     SourceChanged,
-    SourceReadError,
     TransferError,
 )
 from airflow_s3_azure.stream.interruption import Interruption
@@ -62,9 +61,9 @@ class CopyOptions:
     :param copy_tags: copy the object's tags as blob index tags; costs a request per object
     :param access_tier: of the new blob; None: the account's default
     :param discard_foreign_blocks: drop blocks that another tool left staged for a blob that does not exist yet, where
-        they keep ours out; for a moment an empty blob is visible
+        they keep ours out; for a moment an empty blob is visible, and if it may not be deleted then, it stays
     :param retry: for each request
-    :param retry_budget: retries of all requests of one object together
+    :param retry_budget: retries of all requests of one object together; one more for every ten blocks
     :raises ConfigurationError: if a value is none of those it takes
     """
 
@@ -130,6 +129,7 @@ class ObjectCopy:
         self._resumed = 0
         self._source: SourceObject | None = None
         self._precondition = request.precondition
+        self._tags: dict[str, str] = {}
         self._cut: CutObject | None = None
         self._checksums: dict[int, BlockChecksums] = {}
 
@@ -177,6 +177,7 @@ class ObjectCopy:
                 return done
             # The plan knows both sides: one GET and one PUT are all that a small object needs.
             if request.size <= whole and options.verify == "auto":
+                self._read_tags(request.version_id)
                 return self._copy_whole(request.size, request.etag, request.version_id, request.precondition, buffer)
         source = self._source = self._retrying(lambda: self._from.head(request.key, request.version_id))
         self._check_is_planned(source)
@@ -187,6 +188,7 @@ class ObjectCopy:
             self._precondition = Precondition(None if state is None else state.etag)
         if source.is_archived:
             raise SourceArchived("it is archived; restore it in S3 first, or leave it out")
+        self._read_tags(source.version_id)  # before all else: they need a permission of their own
         is_whole = source.size <= whole
         source, part_size = self._with_usable_checksum(source, is_whole=is_whole)
         if is_whole:
@@ -257,11 +259,12 @@ class ObjectCopy:
             return blob_etag
         return self._result("copied", blob_etag=blob_etag, verified=verified, blocks=len(names))
 
-    def _content(self, source: SourceObject) -> BlobContent:
-        tags = {}
+    def _read_tags(self, version_id: str | None) -> None:
         if self._options.copy_tags:
-            tags = self._retrying(lambda: self._from.tags(source.key, source.version_id))
-        return BlobContent.of(source, tags=tags, access_tier=self._options.access_tier)
+            self._tags = self._retrying(lambda: self._from.tags(self.request.key, version_id))
+
+    def _content(self, source: SourceObject) -> BlobContent:
+        return BlobContent.of(source, tags=self._tags, access_tier=self._options.access_tier)
 
     def _check_is_planned(self, source: SourceObject) -> None:
         planned, found = (self.request.size, self.request.etag), (source.size, source.etag)
@@ -360,13 +363,17 @@ class ObjectCopy:
         with self._lock:
             self._bytes_read += size
 
-    def _count_retry(self) -> None:
+    def _count_retry(self, error: TransferError) -> None:
+        # A large object may meet more trouble than a small one: one more retry for every ten blocks.
+        budget = self._options.retry_budget + (len(self._cut.blocks) // 10 if self._cut else 0)
         with self._lock:
             self._retries += 1
-            spent = self._retries > self._options.retry_budget
+            spent = self._retries > budget
         if spent:
-            raise SourceReadError(
-                f"its budget of {self._options.retry_budget} retries is used up; see the warnings above"
+            raise type(error)(
+                f"its budget of {budget} retries is used up; the last error: {error.message}",
+                key=error.key,
+                blob=error.blob,
             )
 
     @property

@@ -56,17 +56,17 @@ class BatchFailed(S3ToAzureError):
     """Some objects of a batch could not be copied; all others were.
 
     :param objects: how many the batch has
-    :param errors: of those that failed
+    :param errors: what is said of those that failed
     :param shown: how many to quote
     """
 
-    def __init__(self, objects: int, errors: Sequence[S3ToAzureError], *, shown: int = 10) -> None:
+    def __init__(self, objects: int, errors: Sequence[str], *, retryable: bool, shown: int = 10) -> None:
         lines = [f"{len(errors):,} of {objects:,} objects could not be copied:"]
-        lines += [f"  {type(error).__name__}: {error}" for error in errors[:shown]]
+        lines += [f"  {error}" for error in errors[:shown]]
         if len(errors) > shown:
             lines.append(f"  … and {len(errors) - shown:,} more, in the ledger")
         super().__init__("\n".join(lines))
-        self.retryable = any(error.retryable for error in errors)
+        self.retryable = retryable
 
 
 class TransferError(S3ToAzureError):

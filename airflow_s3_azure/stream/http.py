@@ -11,6 +11,7 @@ import logging
 import re
 import socket
 import ssl
+import threading
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -35,14 +36,9 @@ MAX_RETRY_AFTER = 300.0
 _SECRET = re.compile(
     r"(?i)\b(x-amz-signature|x-amz-credential|x-amz-security-token|awsaccesskeyid|signature|sig)=[^&\s\"']+"
 )
-_NOISY_LOGGERS = (
-    "urllib3.connectionpool",
-    "urllib3.util.retry",
-    "botocore.auth",
-    "botocore.endpoint",
-    "botocore.awsrequest",
-    "botocore.parsers",
-)
+_SILENT_LOGGERS = ("botocore.auth", "botocore.endpoint", "botocore.parsers")
+"""At DEBUG they tell signatures, session tokens and whole answers of STS, in many forms."""
+_REDACTED_LOGGERS = ("urllib3.connectionpool", "urllib3.util.retry", "botocore.awsrequest")
 
 
 class VerbatimAdapter(HTTPAdapter):
@@ -55,22 +51,32 @@ class VerbatimAdapter(HTTPAdapter):
 
     def __init__(self, connections: int) -> None:
         self._connections: weakref.WeakSet[HTTPConnection] = weakref.WeakSet()
+        self._changing = threading.Lock()
         super().__init__(pool_maxsize=connections)
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
         """Make a pool of connections that this adapter keeps track of."""
         super().init_poolmanager(*arguments, **options)
-        opened = self._connections
+        self.poolmanager.pool_classes_by_scheme = self._pools()
+
+    def proxy_manager_for(self, *arguments: Any, **options: Any) -> Any:
+        """Return the pools behind a proxy, of connections that this adapter keeps track of too."""
+        manager = super().proxy_manager_for(*arguments, **options)
+        manager.pool_classes_by_scheme = self._pools()
+        return manager
+
+    def _pools(self) -> dict[str, type[HTTPConnectionPool]]:
+        opened = self._opened
 
         class Connection(HTTPConnection):
             def connect(self) -> None:
                 super().connect()
-                opened.add(self)
+                opened(self)
 
         class SecureConnection(HTTPSConnection):
             def connect(self) -> None:
                 super().connect()
-                opened.add(self)
+                opened(self)
 
         class Pool(HTTPConnectionPool):
             ConnectionCls = Connection
@@ -78,14 +84,21 @@ class VerbatimAdapter(HTTPAdapter):
         class SecurePool(HTTPSConnectionPool):
             ConnectionCls = SecureConnection
 
-        self.poolmanager.pool_classes_by_scheme = {"http": Pool, "https": SecurePool}
+        return {"http": Pool, "https": SecurePool}
+
+    def _opened(self, connection: HTTPConnection) -> None:
+        with self._changing:
+            self._connections.add(connection)
 
     def cut(self) -> None:
         """Shut every open socket, so that whoever is blocked in one gets an error at once."""
-        for connection in list(self._connections):
-            if connection.sock is not None:
+        with self._changing:
+            connections = list(self._connections)
+        for connection in connections:
+            opened = connection.sock  # its worker may close it meanwhile
+            if opened is not None:
                 with suppress(OSError):
-                    connection.sock.shutdown(socket.SHUT_RDWR)
+                    opened.shutdown(socket.SHUT_RDWR)
 
     def request_url(self, request: requests.PreparedRequest, proxies: Mapping[str, str] | None) -> str:
         """Return what follows the method on the request line."""
@@ -134,16 +147,19 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def redact_http_logs() -> None:
-    """Take signatures and tokens out of what urllib3 and botocore log at DEBUG. Doing it again changes nothing."""
-    for name in _NOISY_LOGGERS:
+    """Take signatures and tokens out of what urllib3 and botocore log at DEBUG. Doing it again changes nothing.
+
+    What botocore's signer, endpoints and parsers say at DEBUG is dropped.
+    """
+    for name in (*_SILENT_LOGGERS, *_REDACTED_LOGGERS):
         logger = logging.getLogger(name)
         if _redact not in logger.filters:
             logger.addFilter(_redact)
 
 
 def _redact(record: logging.LogRecord) -> bool:
-    if record.name == "botocore.auth":
-        return False  # it logs the canonical request and the signature itself
+    if record.name in _SILENT_LOGGERS:
+        return record.levelno > logging.DEBUG
     record.msg, record.args = _SECRET.sub(r"\1=***", record.getMessage()), ()
     return True
 

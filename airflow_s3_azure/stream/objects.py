@@ -152,6 +152,7 @@ class CopyResult:
             "mib_per_second": round((self.size or 0) / MIB / self.seconds, 2) if copied else None,
             "reason": self.reason,
             "error": None if self.error is None else f"{type(self.error).__name__}: {self.error}",
+            "retryable": None if self.error is None else self.error.retryable,
         }
 
 

@@ -13,7 +13,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import EllipsisType
@@ -56,7 +56,7 @@ def copy_objects(
     slice_seconds: float | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     progress_interval: float = 10.0,
-) -> Iterator[CopyResult]:
+) -> Generator[CopyResult, None, None]:
     """Copy objects, and yield each one's result as it is there; the order is theirs, not the requests'.
 
     A failed object is a result and does not stop the others. Closing the generator, an exception thrown into it, or

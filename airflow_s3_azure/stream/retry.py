@@ -17,8 +17,8 @@ log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 
-def _nothing() -> None:
-    pass
+def _nothing(error: TransferError) -> None:
+    del error
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,14 @@ class RetryPolicy:
     max_wait: float = 30.0
 
     def call(
-        self, function: Callable[[], Result], interruption: Interruption, on_retry: Callable[[], None] = _nothing
+        self,
+        function: Callable[[], Result],
+        interruption: Interruption,
+        on_retry: Callable[[TransferError], None] = _nothing,
     ) -> Result:
         """Return what ``function`` returns, calling it again while it raises a transient :class:`TransferError`.
 
-        :param on_retry: called before each further attempt
+        :param on_retry: called with the error before each further attempt
         :raises TransferError: the last one, when all attempts are used up or it is not transient
         :raises Interrupted: while waiting
         """
@@ -60,7 +63,8 @@ class RetryPolicy:
                 state.next_action.sleep if state.next_action else 0.0,
                 error,
             )
-            on_retry()
+            if isinstance(error, TransferError):
+                on_retry(error)
 
         def stop(state: RetryCallState) -> bool:
             error = state.outcome.exception() if state.outcome else None

@@ -216,10 +216,16 @@ class BlobContainer:
             )
         if status == 400 and code in ("InvalidTag", "TagsTooLarge", "EmptyTagName", "InvalidTags"):
             return DestinationConflict(f"{what}: Azure cannot hold its tags; copy without copy_tags", blob=blob_url)
+        if code == "BlockCountExceedsLimit":
+            return DestinationConflict(
+                f"{what}: too many blocks of earlier versions are staged for this blob; wait until Azure drops them "
+                "(a week), or copy to another name",
+                blob=blob_url,
+            )
         if status in (401, 403):
             return DestinationAccessDenied(
                 f"{what}: the wasb connection needs to read and write blobs here (role Storage Blob Data Contributor, "
-                "or a SAS with racwl)",
+                "or a SAS with racwl; for copy_tags the role Storage Blob Data Owner, or t in the SAS)",
                 blob=blob_url,
             )
         if status in (409, 412):

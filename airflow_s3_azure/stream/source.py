@@ -35,7 +35,8 @@ READ_SIZE = 256 * 1024
 
 _MD5 = re.compile("[0-9a-f]{32}")
 _ERROR_CODE = re.compile(rb"<Code>([A-Za-z0-9]+)</Code>")
-_SIGNATURE_CODES = {"AccessDenied", "RequestTimeTooSkewed", "ExpiredToken", "SignatureDoesNotMatch"}
+_REGION_CODES = {"PermanentRedirect", "AuthorizationHeaderMalformed", "AuthorizationQueryParametersError"}
+_SIGNATURE_CODES = {"AccessDenied", "RequestTimeTooSkewed", "ExpiredToken", "InvalidToken", "SignatureDoesNotMatch"}
 """Refusals that a new signature may mend: an expired URL is AccessDenied too. A HEAD is refused without a code."""
 _SIGNED_HEADERS = {
     "IfMatch": "If-Match",
@@ -50,6 +51,10 @@ Params = Mapping[str, str | int]
 Count = Callable[[int], None]
 """Told how many bytes a request brought."""
 Operation = Literal["head_object", "get_object", "get_object_tagging", "head_bucket"]
+
+
+class _UnclearError(SourceReadError):
+    """S3 refused a HEAD with 400, which may mean much."""
 
 
 class Presign(Protocol):
@@ -105,6 +110,10 @@ class S3Source:
             response = self._send("HEAD", "head_object", key, params)
         except SourceNotFound:
             self._check_bucket(key)
+            raise
+        except _UnclearError:
+            # The answer to a HEAD has no body, so a GET of one byte has to say what is wrong.
+            self._send("GET", "get_object", key, {**params, "Range": "bytes=0-0"}).close()
             raise
         with response:
             return _describe_object(key, response.headers)
@@ -163,7 +172,14 @@ class S3Source:
         params = {"Key": source.key, "IfMatch": f'"{source.etag}"', "Range": f"bytes={block.start}-{block.stop - 1}"}
         if source.version_id is not None:
             params["VersionId"] = source.version_id
-        with self._send("GET", "get_object", source.key, params) as response:
+        try:
+            response = self._send("GET", "get_object", source.key, params)
+        except SourceNotFound as error:
+            raise SourceChanged(
+                f"it was there when the copy began, but now {error.message}; try again to copy what there is",
+                key=self.url(source.key),
+            ) from None
+        with response:
             expected = f"bytes {block.start}-{block.stop - 1}/{source.size}"
             found = response.headers.get("Content-Range")
             if response.status_code != 206 or found != expected:
@@ -196,12 +212,14 @@ class S3Source:
 
     def _send(self, method: str, operation: Operation, key: str, params: Params) -> requests.Response:
         self._interruption.check()
-        if self._requester_pays:
+        if self._requester_pays and operation != "head_bucket":
             params = {**params, "RequestPayer": "requester"}
         prepared = requests.Request(method, "https://signed.invalid", headers=_headers(params)).prepare()
         # The URL is set after preparation, which would rewrite "/../" and "/./" in keys and break the signature.
         prepared.url = self._presign(operation, params)
-        settings = self._session.merge_environment_settings(prepared.url, {}, True, None, None)
+        # What the connection says comes before what the environment says.
+        proxies, verify = dict(self._session.proxies), self._session.verify
+        settings = self._session.merge_environment_settings(prepared.url, proxies, True, verify, None)
         failure: TransferError
         try:
             response = self._session.send(prepared, timeout=self._timeout, allow_redirects=False, **settings)
@@ -259,23 +277,26 @@ class S3Source:
             )
         if code == "InvalidObjectState":
             return SourceArchived(f"{what}: it is archived; restore it first, or leave it out", key=where)
-        if status in (301, 307, 400) and (region := response.headers.get("x-amz-bucket-region")):
+        if status in (301, 307) or code in _REGION_CODES:
+            region = response.headers.get("x-amz-bucket-region", "another one")
             return SourceReadError(
                 f"{what}: bucket {self.bucket!r} is in region {region}; set region_name in the AWS connection's extra",
                 key=where,
                 retryable=False,
             )
         if status == 400 and response.request.method == "HEAD":
+            return _UnclearError(what, key=where)
+        if code == "InvalidRequest":
             return SourceAccessDenied(
-                f"{what} to a HEAD: it is encrypted with a customer's own key (SSE-C), which cannot be read through a "
-                "presigned URL; re-encrypt it with SSE-S3 or SSE-KMS, or leave it out",
+                f"{what}: most likely it is encrypted with a customer's own key (SSE-C), which cannot be read through "
+                "a presigned URL; re-encrypt it with SSE-S3 or SSE-KMS, or leave it out",
                 key=where,
             )
         if status == 404:
             return SourceNotFound(
                 f"{what}: there is no such object; check the key and the connection's region", key=where
             )
-        if status in (401, 403):
+        if status in (401, 403) or code in _SIGNATURE_CODES:
             return SourceAccessDenied(
                 f"{what}: the AWS connection needs s3:GetObject here (s3:GetObjectVersion for versions, kms:Decrypt "
                 "for KMS keys), and s3:ListBucket to tell a missing key from a forbidden one",

@@ -58,9 +58,12 @@ class PlanFolder:
         """Yield what a batch is to copy."""
         return map(_request_from_json, _read(self._client, f"{self.path}/manifest/{index:05d}.jsonl"))
 
-    def write_ledger(self, part: str, rows: Iterable[JsonObject]) -> None:
-        """Write one part of the ledger (``plan``, or a batch's five digits), replacing the part if it is there."""
-        _write(self._client, f"{self.path}/ledger/{part}.jsonl", _lines(rows))
+    def write_ledger(self, part: str, rows: Iterable[JsonObject], *, seconds: int | None = None) -> None:
+        """Write one part of the ledger (``plan``, or a batch's five digits), replacing the part if it is there.
+
+        :param seconds: try once, and give up when nobody answers for this long
+        """
+        _write(self._client, f"{self.path}/ledger/{part}.jsonl", _lines(rows), seconds=seconds)
 
     def read_ledger(self, part: str) -> Iterator[dict[str, Any]]:
         """Yield the rows of one part of the ledger; none if it was never written."""
@@ -104,12 +107,14 @@ def _lines(rows: Iterable[JsonObject]) -> Iterator[bytes]:
         yield json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
-def _write(client: ContainerClient, name: str, lines: Iterator[bytes]) -> None:
+def _write(client: ContainerClient, name: str, lines: Iterator[bytes], *, seconds: int | None = None) -> None:
     """Write a blob of unknown length; the SDK holds 4 MiB of it at a time."""
+    once: dict[str, Any] = (
+        {} if seconds is None else {"retry_total": 0, "connection_timeout": seconds, "read_timeout": seconds}
+    )
+    content = ContentSettings(content_type="application/x-ndjson")
     try:
-        client.upload_blob(
-            name, lines, overwrite=True, content_settings=ContentSettings(content_type="application/x-ndjson")
-        )
+        client.upload_blob(name, lines, overwrite=True, content_settings=content, **once)
     except AzureError as error:
         raise DestinationWriteError(
             f"{name.rpartition('/')[2]} could not be written: {describe(error)}", blob=name
@@ -123,8 +128,21 @@ def _read(client: ContainerClient, name: str, *, missing_ok: bool = False) -> It
         if missing_ok:
             return
         raise DestinationWriteError("it is gone; clear the plan task to make it anew", blob=name) from None
+    except AzureError as error:
+        raise _unreadable(name, error) from None
     rest = b""
-    for piece in download.chunks():
+    pieces = iter(download.chunks())
+    while True:
+        try:
+            piece = next(pieces, None)
+        except AzureError as error:
+            raise _unreadable(name, error) from None
+        if piece is None:
+            return
         *whole, rest = (rest + piece).split(b"\n")
         for line in whole:
             yield json.loads(line)
+
+
+def _unreadable(name: str, error: AzureError) -> DestinationWriteError:
+    return DestinationWriteError(f"it could not be read: {describe(error)}", blob=name)

@@ -51,7 +51,6 @@ def list_objects(
                 size=item["Size"],
                 etag=item["ETag"].strip('"'),
                 last_modified=item["LastModified"],
-                storage_class=item.get("StorageClass", "STANDARD"),
             )
 
 

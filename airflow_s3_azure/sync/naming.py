@@ -37,10 +37,6 @@ class Naming:
             raise ConfigurationError(f"key {key!r} does not begin with strip_prefix {self.strip_prefix!r}")
         return self.blob_prefix + key[len(self.strip_prefix) :]
 
-    def common_name_prefix(self, s3_prefix: str) -> str:
-        """Return what the names of all keys under ``s3_prefix`` begin with, to list no more blobs than needed."""
-        return self.name(s3_prefix)
-
 
 def why_refused(name: str) -> str | None:
     """Return why Azure cannot hold a blob under exactly this name, or None if it can."""

@@ -19,4 +19,3 @@ class ListedObject:
     size: int
     etag: str
     last_modified: datetime
-    storage_class: str = "STANDARD"

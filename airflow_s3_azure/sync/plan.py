@@ -18,6 +18,9 @@ from airflow_s3_azure.sync.select import Selection, is_folder_marker
 
 log = logging.getLogger(__name__)
 
+MAX_LABEL = 200
+"""Characters of keys in a batch's label: Airflow's database takes 250 for the whole."""
+
 
 @dataclass(frozen=True, slots=True)
 class PlanOptions:
@@ -167,10 +170,17 @@ class _Planner:
 
 
 def _label(one: Batch) -> str:
+    """Return what the UI calls a batch: the folder that its keys share, how many they are, how large together."""
     first, last = one.requests[0].key, one.requests[-1].key
     if len(one.requests) == 1:
-        return f"{first} ({size_text(one.size)})"
+        return f"{_shortened(first)} ({size_text(one.size)})"
     # In sorted order, what the first and the last share, all share.
     shared = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
     folder = first[: first.rfind("/", 0, shared) + 1]
-    return f"{folder or f'{first} … {last}'} ({len(one.requests):,} objects, {size_text(one.size)})"
+    what = folder or f"{_shortened(first, MAX_LABEL // 2)} … {_shortened(last, MAX_LABEL // 2)}"
+    return f"{_shortened(what)} ({len(one.requests):,} objects, {size_text(one.size)})"
+
+
+def _shortened(text: str, most: int = MAX_LABEL) -> str:
+    """Return the text, or its end, which tells keys apart better than its beginning."""
+    return text if len(text) <= most else "…" + text[1 - most :]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import closing, suppress
 from dataclasses import replace
 from typing import Any
 
 from airflow_s3_azure.stream.copy import CopyOptions
-from airflow_s3_azure.stream.errors import BatchFailed, S3ToAzureError
+from airflow_s3_azure.stream.errors import BatchFailed, DestinationWriteError, SliceEnded, SourceChanged
 from airflow_s3_azure.stream.interruption import Interruption
 from airflow_s3_azure.stream.objects import CopyRequest, CopyResult
 from airflow_s3_azure.stream.pool import copy_objects
@@ -27,20 +28,23 @@ LEDGER_SECONDS = 15.0
 
 
 class BatchRun:
-    """One try at a batch.
+    """One execution of a batch; a try has several where slices end.
+
+    What earlier executions settled stays settled: every key that did not fail; a key that failed for good; and a key
+    that failed in an earlier slice of this same try, so that it is not read again in every slice.
 
     :param folder: of the plan that the batch belongs to
-    :param is_retry: whether an earlier try may have copied some of it
+    :param try_number: Airflow's, from 1
     """
 
-    def __init__(self, reference: BatchReference, folder: PlanFolder, *, is_retry: bool) -> None:
+    def __init__(self, reference: BatchReference, folder: PlanFolder, *, try_number: int) -> None:
         self._reference = reference
         self._folder = folder
-        earlier = folder.read_ledger(reference.part)
-        self._rows: dict[str, dict[str, Any]] = {row["key"]: row for row in earlier if row["status"] != "failed"}
-        # A slice that ended is no retry, but has left its part of the ledger.
-        self._is_retry = is_retry or bool(self._rows)
-        self._errors: list[S3ToAzureError] = []
+        self._try_number = try_number
+        earlier = {row["key"]: row for row in folder.read_ledger(reference.part)}
+        self._is_first = try_number == 1 and not earlier
+        self._rows = {key: row for key, row in earlier.items() if self._is_settled(row)}
+        self._changed = {key for key, row in earlier.items() if str(row["error"]).startswith(SourceChanged.__name__)}
         self._seconds = 0.0
 
     def copy(
@@ -59,33 +63,44 @@ class BatchRun:
         :raises SliceEnded: if ``slice_seconds`` were over before all were copied
         :raises Interrupted: if ``interruption`` was set
         """
+        # Read before the pool starts, so that no worker waits for it while it holds the others up.
+        requests = list(self._requests())
         if self._rows:
-            log.info("%d of %d objects were done by an earlier try", len(self._rows), self._reference.objects)
+            log.info("%d of %d objects were settled before", len(self._rows), self._reference.objects)
         done = sum(row["size"] or 0 for row in self._rows.values())
 
         def on_progress(progress: Progress) -> None:
             left = progress.describe(self._reference.size - done)
             log.info("%d of %d objects, %s", len(self._rows), self._reference.objects, left)
 
+        results = copy_objects(
+            requests,
+            source,
+            container,
+            options,
+            interruption,
+            max_concurrency=max_concurrency,
+            slice_seconds=slice_seconds,
+            on_progress=on_progress,
+        )
         started = written = time.monotonic()
         try:
-            for result in copy_objects(
-                self._requests(set(self._rows)),
-                source,
-                container,
-                options,
-                interruption,
-                max_concurrency=max_concurrency,
-                slice_seconds=slice_seconds,
-                on_progress=on_progress,
-            ):
-                self._note(result)
-                if time.monotonic() - written > LEDGER_SECONDS:
-                    self._write_ledger()
-                    written = time.monotonic()
-        finally:
+            with closing(results):
+                for result in results:
+                    self._note(result)
+                    if time.monotonic() - written > LEDGER_SECONDS:
+                        self._write_ledger()
+                        written = time.monotonic()
+        except SliceEnded:
             self._write_ledger()
-            self._seconds = time.monotonic() - started
+            raise
+        except BaseException:
+            # Airflow kills a task five seconds after it asked it to end.
+            with suppress(DestinationWriteError):
+                self._write_ledger(seconds=1)
+            raise
+        self._write_ledger()
+        self._seconds = time.monotonic() - started
 
     def summary(self) -> dict[str, Any]:
         """Return the batch's counts by status and its bytes, for XCom."""
@@ -103,28 +118,43 @@ class BatchRun:
 
     @property
     def has_failures(self) -> bool:
-        """Whether any object failed in this try."""
-        return bool(self._errors)
+        """Whether any object of the batch failed."""
+        return bool(self._failures())
 
     def raise_failures(self) -> None:
         """Do nothing, or raise if any object failed.
 
         :raises BatchFailed: naming the first of them; retryable if a retry can help any of them
         """
-        if self._errors:
-            raise BatchFailed(self._reference.objects, self._errors, shown=MAX_FAILURES)
+        if failures := self._failures():
+            raise BatchFailed(
+                self._reference.objects,
+                [str(row["error"]) for row in failures],
+                retryable=any(row["retryable"] for row in failures),
+                shown=MAX_FAILURES,
+            )
 
-    def _requests(self, done: set[str]) -> Iterator[CopyRequest]:
+    def _requests(self) -> Iterator[CopyRequest]:
         for request in self._folder.read_manifest(self._reference.index):
-            if request.key not in done:
-                # An earlier try may have copied it and died before it could say so.
-                yield replace(request, look_first=self._is_retry)
+            if request.key in self._rows:
+                continue
+            if request.key in self._changed:
+                # The plan's version is gone: copy what there is now, onto the blob that the plan saw.
+                yield replace(request, etag=None, size=None)
+            else:
+                # An earlier execution may have copied it and died before it could say so.
+                yield replace(request, look_first=not self._is_first)
+
+    def _is_settled(self, row: Mapping[str, Any]) -> bool:
+        return row["status"] != "failed" or not row["retryable"] or row["try_number"] == self._try_number
+
+    def _failures(self) -> list[dict[str, Any]]:
+        return [row for row in self._rows.values() if row["status"] == "failed"]
 
     def _note(self, result: CopyResult) -> None:
-        self._rows[result.key] = result.as_json()
+        self._rows[result.key] = result.as_json() | {"try_number": self._try_number}
         if result.error is not None:
-            self._errors.append(result.error)
             log.error("%s: %s", type(result.error).__name__, result.error)
 
-    def _write_ledger(self) -> None:
-        self._folder.write_ledger(self._reference.part, self._rows.values())
+    def _write_ledger(self, seconds: int | None = None) -> None:
+        self._folder.write_ledger(self._reference.part, self._rows.values(), seconds=seconds)

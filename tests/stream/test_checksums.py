@@ -182,17 +182,22 @@ def test_a_full_object_checksum_is_taken() -> None:
     assert stored_checksum(headers) == StoredChecksum("CRC32", 0xCBF43926)
 
 
-def test_a_composite_checksum_is_left_out_by_its_type() -> None:
-    """A checksum of checksums says nothing of blocks that are cut elsewhere."""
-    headers = [("x-amz-checksum-crc32", "y/Q5Jg=="), ("X-Amz-Checksum-Type", "COMPOSITE")]
+@pytest.mark.parametrize("parts", [1, 12, 10000])
+@pytest.mark.parametrize(
+    "told", [[], [("x-amz-checksum-type", "COMPOSITE")]], ids=["without its type", "with its type"]
+)
+def test_a_composite_checksum_is_known_by_its_number_of_parts(parts: int, told: list[tuple[str, str]]) -> None:
+    """Some endpoints name no type, but all write how many parts there were."""
+    found = stored_checksum([("x-amz-checksum-crc32", f"y/Q5Jg==-{parts}"), *told])
 
-    assert stored_checksum(headers) is None
+    assert found == StoredChecksum("CRC32", 0xCBF43926, parts=parts)
+    assert found.verifies == "composite-crc32"
 
 
-@pytest.mark.parametrize("suffix", ["-1", "-12", "-10000"])
-def test_a_composite_checksum_is_left_out_by_its_suffix(suffix: str) -> None:
-    """Endpoints that name no type mark a composite value by the number of its parts."""
-    assert stored_checksum([("x-amz-checksum-crc32", f"y/Q5Jg=={suffix}")]) is None
+@pytest.mark.parametrize(("value", "told"), [("y/Q5Jg==", "COMPOSITE"), ("y/Q5Jg==-3", "FULL_OBJECT")])
+def test_a_checksum_that_contradicts_its_type_is_left_out(value: str, told: str) -> None:
+    """Whatever it is, nothing can be held against it."""
+    assert stored_checksum([("x-amz-checksum-crc32", value), ("x-amz-checksum-type", told)]) is None
 
 
 @pytest.mark.parametrize(

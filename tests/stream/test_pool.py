@@ -269,7 +269,7 @@ def start(
     **settings: Any,
 ) -> Generator[CopyResult, None, None]:
     """Begin to copy; every object of the bucket to a blob of its name unless told otherwise."""
-    results = copy_objects(
+    return copy_objects(
         [CopyRequest(key, key) for key in source.objects] if requests is None else requests,
         cast("S3Source", source),
         cast("BlobContainer", container),
@@ -278,7 +278,6 @@ def start(
         max_concurrency=threads,
         **settings,
     )
-    return cast("Generator[CopyResult, None, None]", results)
 
 
 def copy(source: FakeS3, container: FakeAzure, *args: Any, **settings: Any) -> dict[str, CopyResult]:
@@ -290,6 +289,18 @@ def copy_one(source: FakeS3, container: FakeAzure, **settings: Any) -> CopyResul
     """Copy the only object of the bucket with one thread, block after block."""
     (result,) = start(source, container, threads=1, **settings)
     return result
+
+
+def test_fifty_thousand_blocks_are_one_blob() -> None:
+    """As many blocks as Azure takes, each of one byte, in the order of the object; one byte more, and they grow."""
+    for size, blocks in ((50_000, 50_000), (50_001, 1)):
+        data = content_of(size)
+        container = FakeAzure()
+
+        (result,) = start(FakeS3({"key": stored(data)}), container, options=replace(OPTIONS, block_size=1))
+
+        assert (result.error, result.verified, result.blocks) == (None, "crc64nvme", blocks)
+        assert container.blobs["key"].data == data
 
 
 def request_for(key: str, found: StoredObject, precondition: Precondition) -> CopyRequest:

@@ -52,7 +52,7 @@ class Request:
         return "answer"
 
 
-def ignore() -> None:
+def ignore(error: TransferError) -> None:
     """Take no notice of a retry."""
 
 
@@ -81,9 +81,9 @@ def test_a_transient_failure_is_tried_again() -> None:
 
 def test_each_further_attempt_is_counted() -> None:
     """The callback hears of retries, not of first attempts."""
-    retries: list[int] = []
+    retries: list[TransferError] = []
 
-    RetryPolicy().call(Request(transient(), transient()), RecordedInterruption(), lambda: retries.append(1))
+    RetryPolicy().call(Request(transient(), transient()), RecordedInterruption(), retries.append)
 
     assert len(retries) == 2
 

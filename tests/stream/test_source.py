@@ -16,7 +16,7 @@ from airflow_s3_azure.stream.blocks import Block
 from airflow_s3_azure.stream.errors import (
     SourceAccessDenied,
     SourceArchived,
-    SourceNotFound,
+    SourceChanged,
     SourceReadError,
     TransferError,
 )
@@ -168,10 +168,11 @@ def test_a_body_that_is_too_short_is_worth_another_try(server: Server, length: s
     assert caught.value.transient
 
 
-@pytest.mark.parametrize("status", [301, 400])
-def test_a_bucket_in_another_region_is_named(server: Server, status: int) -> None:
-    """S3 tells the bucket's region in a header, also to a HEAD, whose answers have no body."""
+@pytest.mark.parametrize(("status", "code"), [(301, "PermanentRedirect"), (400, "AuthorizationQueryParametersError")])
+def test_a_bucket_in_another_region_is_named(server: Server, status: int, code: str) -> None:
+    """A HEAD that is refused with 400 says nothing, so a GET of one byte is asked what is wrong."""
     server.answer.status, server.answer.headers = status, {"x-amz-bucket-region": "us-west-2"}
+    server.answer.body = f"<Error><Code>{code}</Code></Error>".encode()
 
     with pytest.raises(SourceReadError, match="is in region us-west-2; set region_name") as caught:
         _source(server).head("a")
@@ -185,9 +186,11 @@ def test_a_bucket_in_another_region_is_named(server: Server, status: int) -> Non
         (403, "AccessDenied", SourceAccessDenied, True),
         (403, "InvalidObjectState", SourceArchived, False),
         (403, "InvalidAccessKeyId", SourceAccessDenied, False),
-        (404, "NoSuchKey", SourceNotFound, False),
+        (404, "NoSuchKey", SourceChanged, False),
         (301, "PermanentRedirect", SourceReadError, False),
         (400, "AuthorizationHeaderMalformed", SourceReadError, False),
+        (400, "ExpiredToken", SourceAccessDenied, True),
+        (400, "InvalidRequest", SourceAccessDenied, False),
         (500, "InternalError", SourceReadError, True),
         (503, "SlowDown", SourceReadError, True),
     ],

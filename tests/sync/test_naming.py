@@ -36,7 +36,7 @@ def test_names_begin_with_the_name_of_their_prefix(blob_prefix: str, strip_prefi
     """Listing that prefix of the container finds the blobs of all keys under the S3 prefix."""
     naming, s3_prefix = Naming(blob_prefix, strip_prefix), strip_prefix + folder
 
-    assert naming.name(s3_prefix + rest).startswith(naming.common_name_prefix(s3_prefix))
+    assert naming.name(s3_prefix + rest).startswith(naming.name(s3_prefix))
 
 
 def test_a_key_without_the_stripped_prefix_is_refused() -> None:
