@@ -202,6 +202,7 @@ def open_container(
     :raises ConfigurationError: if the connection or the container is missing
     :raises DestinationWriteError: if nobody answers; a later try may succeed
     """
+    redact_http_logs()
     _require_connection("wasb_conn_id", wasb_conn_id)
     if not container_name:
         raise ConfigurationError("container_name is empty; name the container to copy to")
