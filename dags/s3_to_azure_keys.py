@@ -31,9 +31,18 @@ with DAG(
             os.environ.get("S3_TO_AZURE_BUCKET", "my-bucket"), type="string", title="S3 bucket", minLength=3
         ),
         "s3_keys": Param(
-            [], type="array", items={"type": "string"}, title="Keys", description="One key a line. Empty: the prefix."
+            None,
+            type=["null", "array"],
+            items={"type": "string"},
+            title="Keys",
+            description_md="One key a line. Empty: all keys under the prefix.",
         ),
-        "s3_prefix": Param("", type="string", title="S3 prefix", description="Used if no keys are given."),
+        "s3_prefix": Param(
+            None,
+            type=["null", "string"],
+            title="S3 prefix",
+            description_md="Used if no keys are given. Empty: all keys.",
+        ),
         "container_name": Param(
             os.environ.get("S3_TO_AZURE_CONTAINER", "my-container"), type="string", title="Azure container", minLength=3
         ),
@@ -47,7 +56,9 @@ with DAG(
 
         if params["s3_keys"]:
             return list(params["s3_keys"])
-        found = S3Hook("aws_default").iter_file_metadata(prefix=params["s3_prefix"], bucket_name=params["s3_bucket"])
+        found = S3Hook("aws_default").iter_file_metadata(
+            prefix=params["s3_prefix"] or "", bucket_name=params["s3_bucket"]
+        )
         keys = list(
             islice((item["Key"] for item in found if item["Size"] or not item["Key"].endswith("/")), MAX_KEYS + 1)
         )

@@ -50,33 +50,34 @@ with DAG(
             os.environ.get("S3_TO_AZURE_BUCKET", "my-bucket"), type="string", title="S3 bucket", minLength=3
         ),
         "s3_prefix": Param(
-            os.environ.get("S3_TO_AZURE_PREFIX", ""),
-            type="string",
+            os.environ.get("S3_TO_AZURE_PREFIX"),
+            type=["null", "string"],
             title="S3 prefix",
-            description="Only keys that begin with this, such as `exports/`. Empty: all.",
+            description_md="Only keys that begin with this, such as `exports/`. Empty: all.",
         ),
         "day_folder": Param(
-            os.environ.get("S3_TO_AZURE_DAY_FOLDER", ""),
-            type="string",
+            os.environ.get("S3_TO_AZURE_DAY_FOLDER"),
+            type=["null", "string"],
             title="Day folder",
-            description="How the run's day follows the prefix, such as `%Y/%m/%d/` or `dt=%Y-%m-%d/`. Empty: every day.",
+            description_md="How the run's day follows the prefix, such as `%Y/%m/%d/` or `dt=%Y-%m-%d/`. Empty: every day.",
         ),
         "container_name": Param(
             os.environ.get("S3_TO_AZURE_CONTAINER", "my-container"), type="string", title="Azure container", minLength=3
         ),
         "blob_prefix": Param(
-            os.environ.get("S3_TO_AZURE_BLOB_PREFIX", ""),
-            type="string",
+            os.environ.get("S3_TO_AZURE_BLOB_PREFIX"),
+            type=["null", "string"],
             title="Blob prefix",
-            description="Put before each key to make the blob's name.",
+            description_md="Put before each key to make the blob's name.",
         ),
     },
 ):
     s3_to_azure_sync(
         s3_bucket="{{ params.s3_bucket }}",
-        s3_prefix="{{ params.s3_prefix }}{{ (dag_run.data_interval_start or dag_run.run_after).strftime(params.day_folder) }}",
+        s3_prefix="{{ params.s3_prefix or '' }}"
+        "{{ (dag_run.data_interval_start or dag_run.run_after).strftime(params.day_folder or '') }}",
         container_name="{{ params.container_name }}",
-        blob_prefix="{{ params.blob_prefix }}",
+        blob_prefix="{{ params.blob_prefix or '' }}",
         create_container=True,
         # A copy that takes days is many tasks of an hour, each of which may be killed or moved to another worker.
         slice=timedelta(hours=1),

@@ -48,10 +48,10 @@ def _names(container: ContainerClient) -> list[str]:
 
 @pytest.mark.parametrize(
     ("day_folder", "expected"),
-    [("", ["in/2026/11/20/a", "in/2026/11/21/b"]), ("%Y/%m/%d/", ["in/2026/11/21/b"])],
+    [(None, ["in/2026/11/20/a", "in/2026/11/21/b"]), ("%Y/%m/%d/", ["in/2026/11/21/b"])],
 )
 def test_nightly_copies_everything_or_its_own_day(
-    bucket: Bucket, container: ContainerClient, sides: dict[str, Any], day_folder: str, expected: list[str]
+    bucket: Bucket, container: ContainerClient, sides: dict[str, Any], day_folder: str | None, expected: list[str]
 ) -> None:
     """The data interval of a manual run is the day before its logical date, as of a scheduled one."""
     for key in ("in/2026/11/20/a", "in/2026/11/21/b", "out/c"):
@@ -101,6 +101,17 @@ def test_keys_copies_what_was_typed_or_what_is_under_the_prefix(
     assert _names(container) == expected
     if expected:
         assert sorted(run.labels("copy")) == expected
+
+
+@pytest.mark.parametrize("name", ["s3_to_azure_nightly", "s3_to_azure_keys"])
+def test_a_form_asks_only_for_what_is_needed(name: str) -> None:
+    """A field that may be empty must allow null, or the UI refuses the whole form until it is filled."""
+    params = _dag(name).params
+
+    needed = [key for key in params if "null" not in params.get_param(key).schema["type"]]
+
+    assert needed == ["s3_bucket", "container_name"]
+    assert {key for key in params if params[key] is None} == set(params) - set(needed)
 
 
 def _readme_examples() -> list[str]:
