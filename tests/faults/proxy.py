@@ -328,7 +328,10 @@ class FaultProxy:
     def _connected(self, far: Stream | None) -> Stream:
         """Return the connection to the server, a new one if the server closed it since the last exchange."""
         if far is not None:
-            if not select.select([far.socket], [], [], 0)[0]:
+            # Not select(): it takes no descriptor above 1,023, of which a long test session may have more.
+            closed = select.poll()
+            closed.register(far.socket, select.POLLIN)
+            if not closed.poll(0):
                 return far
             self._drop(far.socket)
         connection = socket.create_connection(self._server)
