@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from airflow_s3_azure.connections import AzureContainer, S3Bucket
     from airflow_s3_azure.stream.copy import CopyOptions
     from airflow_s3_azure.stream.interruption import Interruption
+    from airflow_s3_azure.stream.progress import Progress
     from airflow_s3_azure.sync.plan import PlanOptions
 
 log = logging.getLogger(__name__)
@@ -228,7 +229,7 @@ class S3ToAzureBlobStreamOperator(_CopyOperator):
                 interruption,
                 max_concurrency=self.max_concurrency,
                 slice_seconds=self._slice_seconds(),
-                on_progress=lambda progress: log.info("%s", progress.describe()),
+                on_progress=_log_progress,
             )
             if result.error is not None:
                 raise result.error
@@ -322,7 +323,8 @@ class S3ToAzurePlanOperator(_S3ToAzureOperator):
             group = ti.task_id.rpartition(".")[0] or ti.task_id
             now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
             folder = PlanFolder(container.client, f"{ROOT}/{ti.dag_id}/{ti.run_id}/{group}/{now}")
-            log.info("listing %r and %s", bucket.source.url(self.s3_prefix), container.blobs.url)
+            source = bucket.source.url(self.s3_prefix)
+            log.info("listing %r and %s", source, container.blobs.url)
             plan = make_plan(
                 list_objects(bucket.client, bucket.name, self.s3_prefix, requester_pays=self.requester_pays),
                 # The names of all keys under the prefix begin with the prefix's own name.
@@ -340,6 +342,8 @@ class S3ToAzurePlanOperator(_S3ToAzureOperator):
             f"{plan.counts['skipped']:,}",
             folder.url,
         )
+        if not plan.objects:
+            log.warning("no key is selected under %r: check s3_bucket, s3_prefix and the filters", source)
         ti.xcom_push(key=PLAN_KEY, value=plan.as_json())
         return [reference.as_json() for reference in plan.batches]
 
@@ -464,6 +468,11 @@ class S3ToAzureReportOperator(_S3ToAzureOperator):
             ti.xcom_push(key="return_value", value=summary)  # a task that fails returns nothing
             raise AirflowFailException(f"{report.verdict()}\nledger: {summary['ledger']}")
         return summary
+
+
+def _log_progress(progress: Progress) -> None:
+    if progress.total:  # before that nobody knows how much there is
+        log.info("%s", progress.describe())
 
 
 @contextmanager

@@ -90,9 +90,13 @@ def test_a_second_run_copies_nothing_but_what_changed(bucket: Bucket, container:
     assert _copies(container)["k3"] == b"new 3"
 
 
-def test_nothing_to_copy_is_a_green_run(container: ContainerClient, sync: Sync) -> None:
-    """An empty selection skips the copy tasks and still reports."""
+def test_nothing_to_copy_is_a_green_run(
+    container: ContainerClient, sync: Sync, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An empty selection skips the copy tasks and still reports, with a warning: it may be a typing error."""
     run = run_dag(sync(s3_prefix="nothing/"))
+
+    assert "no key is selected under 's3://" in caplog.text
 
     assert run.state == "success"
     assert run.states()[("s3_to_azure.copy", -1)] == "skipped"
