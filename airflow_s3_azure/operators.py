@@ -155,7 +155,7 @@ class S3ToAzureBlobStreamOperator(_CopyOperator):
     Returns a dictionary to XCom: ``key``, ``blob``, ``status`` (``copied``, ``unchanged``, ``skipped``), ``size``,
     ``blocks``, ``resumed_blocks``, ``etag`` (S3's), ``version_id``, ``blob_etag`` (Azure's), ``verified``
     (``crc64nvme``, ``crc32``, ``crc32c``, ``composite-crc32``, ``composite-crc32c``, ``md5`` or ``blocks``), ``bytes_read``, ``retries``, ``seconds``,
-    ``mib_per_second``, ``reason``, ``error`` (always None: an error fails the task), ``source`` and ``destination``.
+    ``mib_per_second``, ``reason``, ``error`` and ``retryable`` (always None: an error fails the task), ``source`` and ``destination``.
 
     :param s3_bucket: bucket to copy from (templated)
     :param s3_key: key to copy (templated)
