@@ -8,12 +8,8 @@ from typing import Any, Literal
 
 from airflow.sdk import TaskGroup, TriggerRule
 
-from airflow_s3_azure.operators import (
-    DEFAULT_CONCURRENCY,
-    S3ToAzureCopyBatchOperator,
-    S3ToAzurePlanOperator,
-    S3ToAzureReportOperator,
-)
+from airflow_s3_azure.operators import S3ToAzureCopyBatchOperator, S3ToAzurePlanOperator, S3ToAzureReportOperator
+from airflow_s3_azure.operators.connected import DEFAULT_CONCURRENCY
 from airflow_s3_azure.stream.blocks import DEFAULT_BLOCK_SIZE
 from airflow_s3_azure.sync.batch import DEFAULT_BATCH_OBJECTS, DEFAULT_BATCH_SIZE
 

@@ -1,0 +1,148 @@
+"""What all operators share: the two connections, and how errors and kills pass between Airflow and the engine."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException
+
+from airflow_s3_azure.stream.blocks import DEFAULT_BLOCK_SIZE
+from airflow_s3_azure.stream.errors import ConfigurationError, S3ToAzureError, SliceEnded
+
+if TYPE_CHECKING:
+    from airflow_s3_azure.connections import AzureContainer, S3Bucket
+    from airflow_s3_azure.stream.copy import CopyOptions
+    from airflow_s3_azure.stream.interruption import Interruption
+
+log = logging.getLogger(__name__)
+
+DEFAULT_CONCURRENCY = 8
+RESCHEDULE_AFTER = timedelta(seconds=30)
+"""Between two slices. Airflow's supervisor may notice only 5 s after it that a task ended, and the scheduler fails a
+task that it has queued again before it hears of that (seen on 3.3.2)."""
+
+
+class ConnectedOperator(BaseOperator):
+    """An operator with a connection to each side, whose task can be killed at any time."""
+
+    def __init__(
+        self,
+        *,
+        s3_bucket: str,
+        container_name: str,
+        aws_conn_id: str | None = "aws_default",
+        wasb_conn_id: str = "wasb_default",
+        max_concurrency: int = DEFAULT_CONCURRENCY,
+        create_container: bool = False,
+        requester_pays: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.s3_bucket = s3_bucket
+        self.container_name = container_name
+        self.aws_conn_id = aws_conn_id
+        self.wasb_conn_id = wasb_conn_id
+        self.max_concurrency = max_concurrency
+        self.create_container = create_container
+        self.requester_pays = requester_pays
+        self._interruption: Interruption | None = None
+
+    def on_kill(self) -> None:
+        """Ask the copy to stop."""
+        # Runs in a signal handler: it may only set a flag.
+        if self._interruption is not None:
+            self._interruption.set("the task was killed")
+
+    def _open(self) -> tuple[S3Bucket, AzureContainer, Interruption]:
+        """Open both sides. From here on the task can be interrupted."""
+        from airflow_s3_azure.connections import open_bucket
+
+        container, interruption = self._open_destination()
+        bucket = open_bucket(
+            self.aws_conn_id,
+            self.s3_bucket,
+            interruption,
+            max_concurrency=self.max_concurrency,
+            requester_pays=self.requester_pays,
+        )
+        return bucket, container, interruption
+
+    def _open_destination(self) -> tuple[AzureContainer, Interruption]:
+        from airflow_s3_azure.connections import open_container
+        from airflow_s3_azure.stream.interruption import Interruption
+
+        if self.max_concurrency < 1:
+            raise ConfigurationError(f"max_concurrency is {self.max_concurrency}; it takes at least 1 thread")
+        self._interruption = interruption = Interruption()
+        container = open_container(
+            self.wasb_conn_id,
+            self.container_name,
+            interruption,
+            max_concurrency=self.max_concurrency,
+            create_container=self.create_container,
+        )
+        return container, interruption
+
+
+class CopyingOperator(ConnectedOperator):
+    """An operator that copies objects: how they are copied, and for how long at a time."""
+
+    def __init__(
+        self,
+        *,
+        block_size: int = DEFAULT_BLOCK_SIZE,
+        overwrite: bool = True,
+        verify: Literal["auto", "require"] = "auto",
+        copy_tags: bool = False,
+        access_tier: Literal["Hot", "Cool", "Cold", "Archive"] | None = None,
+        discard_foreign_blocks: bool = False,
+        slice: timedelta | None = None,  # noqa: A002 - the word for it
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.block_size = block_size
+        self.overwrite = overwrite
+        self.verify = verify
+        self.copy_tags = copy_tags
+        self.access_tier = access_tier
+        self.discard_foreign_blocks = discard_foreign_blocks
+        self.slice = slice
+
+    def _copy_options(self) -> CopyOptions:
+        from airflow_s3_azure.stream.copy import CopyOptions
+
+        return CopyOptions(
+            block_size=self.block_size,
+            overwrite=self.overwrite,
+            verify=self.verify,
+            copy_tags=self.copy_tags,
+            access_tier=self.access_tier,
+            discard_foreign_blocks=self.discard_foreign_blocks,
+        )
+
+    def _slice_seconds(self) -> float | None:
+        if self.slice is None:
+            return None
+        if self.slice <= timedelta(0):
+            raise ConfigurationError(f"slice is {self.slice}; it takes a time above zero, such as timedelta(hours=1)")
+        return self.slice.total_seconds()
+
+
+@contextmanager
+def airflow_failures() -> Iterator[None]:
+    """Turn errors that no retry can mend into Airflow's way to say so; let the others through."""
+    try:
+        yield
+    except SliceEnded as end:
+        log.info("%s", end)
+        # Not a failure: the worker is free, no retry is used up, and the task runs again as soon as there is a slot.
+        raise AirflowRescheduleException(datetime.now(UTC) + RESCHEDULE_AFTER) from None  # type: ignore[no-untyped-call]
+    except S3ToAzureError as error:
+        if error.retryable:
+            raise
+        raise AirflowFailException(f"{type(error).__name__}: {error}") from error

@@ -1,0 +1,72 @@
+"""The operator that copies one batch of a plan."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow_s3_azure.operators.connected import CopyingOperator, airflow_failures
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+log = logging.getLogger(__name__)
+
+
+class S3ToAzureCopyBatchOperator(CopyingOperator):
+    """Copy one batch of a plan over one bounded pool of threads, and write its part of the ledger.
+
+    A failed object does not stop the others; the task fails at its end if any failed, and its retry copies only what
+    is not done. Returns a summary to XCom: ``label``, counts by status, ``copied_bytes``, ``seconds``.
+
+    :param batch: what the plan returned for this batch; mapped, and never rendered as a template
+    """
+
+    template_fields: Sequence[str] = ("s3_bucket", "container_name", "aws_conn_id", "wasb_conn_id")
+    ui_color = "#e8f1fb"
+
+    def __init__(
+        self,
+        *,
+        batch: Mapping[str, Any],
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.batch = batch
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Copy what the batch's manifest names and its ledger does not have yet."""
+        from airflow_s3_azure.stream.progress import duration_text, size_text
+        from airflow_s3_azure.sync.ledger import PlanFolder
+        from airflow_s3_azure.sync.plan import BatchReference
+        from airflow_s3_azure.sync.run import BatchRun
+
+        with airflow_failures():
+            reference = BatchReference.from_json(self.batch)
+            options = self._copy_options()
+            bucket, container, interruption = self._open()
+            folder = PlanFolder(container.client, reference.folder)
+            run = BatchRun(reference, folder, try_number=context["ti"].try_number)
+            log.info("batch %d: %s", reference.index, reference.label)
+            run.copy(
+                bucket.source,
+                container.blobs,
+                options,
+                interruption,
+                max_concurrency=self.max_concurrency,
+                slice_seconds=self._slice_seconds(),
+            )
+            summary = run.summary()
+        log.info(
+            "batch %d: %s copied, %s unchanged, %s skipped, %s failed; %s in %s",
+            reference.index,
+            *(f"{summary[status]:,}" for status in ("copied", "unchanged", "skipped", "failed")),
+            size_text(summary["copied_bytes"]),
+            duration_text(summary["seconds"]),
+        )
+        if run.has_failures:
+            context["ti"].xcom_push(key="return_value", value=summary)  # a task that fails returns nothing
+        with airflow_failures():
+            run.raise_failures()
+        return summary

@@ -1,0 +1,141 @@
+"""The operator for one object."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow_s3_azure.operators.connected import CopyingOperator, airflow_failures
+from airflow_s3_azure.stream.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_s3_azure.stream.progress import Progress
+
+log = logging.getLogger(__name__)
+
+
+class S3ToAzureBlobStreamOperator(CopyingOperator):
+    """Copy one object from Amazon S3 to Azure Blob Storage, block by block, with nothing on disk.
+
+    The object is read through presigned URLs in ranges that are pinned to its ETag. Azure checks a CRC-64 of each
+    block on arrival, and the combined value is held against the checksum that S3 stored, before the blob becomes
+    visible. A retried task copies only the blocks that are not staged yet. Memory is about
+    ``max_concurrency * block_size``.
+
+    Use ``.partial(...).expand(s3_key=keys)`` for one mapped task per key; keys that come from an XCom are then not
+    rendered as templates. (``.expand_kwargs`` would render them: do not use it with keys you do not trust.)
+
+    Returns a dictionary to XCom: ``key``, ``blob``, ``status`` (``copied``, ``unchanged``, ``skipped``), ``size``,
+    ``blocks``, ``resumed_blocks``, ``etag`` (S3's), ``version_id``, ``blob_etag`` (Azure's), ``verified``
+    (``crc64nvme``, ``crc32``, ``crc32c``, ``composite-crc32``, ``composite-crc32c``, ``md5`` or ``blocks``), ``bytes_read``, ``retries``, ``seconds``,
+    ``mib_per_second``, ``reason``, ``error`` and ``retryable`` (always None: an error fails the task), ``source`` and ``destination``.
+
+    :param s3_bucket: bucket to copy from (templated)
+    :param s3_key: key to copy (templated)
+    :param container_name: container to copy to (templated)
+    :param blob_name: name of the blob; the key if it is not given (templated)
+    :param blob_prefix: text to put before the key to make the blob's name; not together with ``blob_name`` (templated)
+    :param aws_conn_id: Airflow connection to S3; None: boto3's default credentials (templated)
+    :param wasb_conn_id: Airflow connection to Azure Blob Storage (templated)
+    :param s3_version_id: a version to copy instead of the current one (templated)
+    :param block_size: bytes in a block; grows by itself where Azure's 50,000 blocks would not suffice
+    :param max_concurrency: blocks in flight, each with its thread and its buffer
+    :param overwrite: replace a blob that is not a copy of this version of the object; False: skip it
+    :param create_container: create the container if it is missing
+    :param verify: ``"auto"``: verify against the checksum S3 stored, if it stored one; ``"require"``: fail if not
+    :param copy_tags: copy the object's tags as blob index tags; one more request
+    :param access_tier: of the new blob: ``"Hot"``, ``"Cool"``, ``"Cold"``, ``"Archive"``; None: the account's default
+    :param discard_foreign_blocks: drop blocks that another tool left staged where they keep ours out and no blob exists
+    :param slice: stop cleanly after this time and go on in a later execution of the same try: the worker is free in
+        between and no retry is used up, so that a copy of days is many short tasks
+    :param requester_pays: agree to pay for a requester-pays bucket
+    """
+
+    template_fields: Sequence[str] = (
+        "s3_bucket",
+        "s3_key",
+        "container_name",
+        "blob_name",
+        "blob_prefix",
+        "aws_conn_id",
+        "wasb_conn_id",
+        "s3_version_id",
+    )
+    ui_color = "#e8f1fb"
+
+    def __init__(
+        self,
+        *,
+        s3_key: str,
+        blob_name: str | None = None,
+        blob_prefix: str = "",
+        s3_version_id: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.s3_key = s3_key
+        self.blob_name = blob_name
+        self.blob_prefix = blob_prefix
+        self.s3_version_id = s3_version_id
+
+    def execute(self, context: Context) -> dict[str, Any]:  # noqa: ARG002 - Airflow passes it
+        """Copy the object; return what became of it.
+
+        :raises AirflowFailException: if no retry can help
+        :raises S3ToAzureError: if a retry can help; it resumes
+        """
+        from airflow_s3_azure.stream.objects import CopyRequest
+        from airflow_s3_azure.stream.pool import copy_objects
+        from airflow_s3_azure.stream.progress import duration_text, size_text
+
+        with airflow_failures():
+            request = CopyRequest(self.s3_key, self._checked_name(), version_id=self.s3_version_id or None)
+            options = self._copy_options()
+            bucket, container, interruption = self._open()
+            source, destination = bucket.source.url(self.s3_key), container.blobs.blob_url(request.blob)
+            log.info("copying %r to %r", source, destination)
+            (result,) = copy_objects(
+                [request],
+                bucket.source,
+                container.blobs,
+                options,
+                interruption,
+                max_concurrency=self.max_concurrency,
+                slice_seconds=self._slice_seconds(),
+                on_progress=_log_progress,
+            )
+            if result.error is not None:
+                raise result.error
+        log.info(
+            "%s%s: %s in %s, %d blocks (%d resumed), verified by %s, %s read from S3, %d retries",
+            result.status,
+            f" ({result.reason})" if result.reason else "",
+            size_text(result.size or 0),
+            duration_text(result.seconds),
+            result.blocks,
+            result.resumed_blocks,
+            result.verified or "nothing: nothing was copied",
+            size_text(result.bytes_read),
+            result.retries,
+        )
+        return result.as_json() | {"source": source, "destination": destination}
+
+    def _checked_name(self) -> str:
+        from airflow_s3_azure.sync.naming import Naming, why_refused
+
+        if not self.s3_key:
+            raise ConfigurationError("s3_key is empty; name the object to copy")
+        if self.blob_name and self.blob_prefix:
+            raise ConfigurationError("blob_name and blob_prefix are both given; give one of them")
+        name = self.blob_name or Naming(self.blob_prefix).name(self.s3_key)
+        if refused := why_refused(name):
+            raise ConfigurationError(f"Azure cannot hold blob {name!r}: {refused}; give another blob_name")
+        return name
+
+
+def _log_progress(progress: Progress) -> None:
+    if progress.total:  # before that nobody knows how much there is
+        log.info("%s", progress.describe())
