@@ -3,32 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
-from airflow.sdk import TaskGroup, TriggerRule
+from airflow.sdk import Asset, TaskGroup, TriggerRule, XComArg
 
-from airflow_s3_azure.operators import S3ToAzureCopyBatchOperator, S3ToAzurePlanOperator, S3ToAzureReportOperator
+from airflow_s3_azure.operators import (
+    S3ToAzureBatchesOperator,
+    S3ToAzureCopyBatchOperator,
+    S3ToAzurePlanOperator,
+    S3ToAzureReportOperator,
+)
 from airflow_s3_azure.operators.connected import DEFAULT_CONCURRENCY
+from airflow_s3_azure.retrying import retry_arguments
 from airflow_s3_azure.stream.blocks import DEFAULT_BLOCK_SIZE
+from airflow_s3_azure.stream.errors import ConfigurationError
 from airflow_s3_azure.sync.batch import DEFAULT_BATCH_OBJECTS, DEFAULT_BATCH_SIZE
+
+GROUP_ID = "s3_to_azure"
 
 
 def s3_to_azure_sync(
-    group_id: str = "s3_to_azure",
+    group_id: str = GROUP_ID,
     *,
     s3_bucket: str,
     container_name: str,
-    s3_prefix: str = "",
+    s3_prefix: str | Sequence[str] | XComArg = "",
     blob_prefix: str = "",
     strip_prefix: str = "",
+    blob_template: str = "",
+    rename: bool = False,
+    day_folder: str = "",
+    first_day: date | str | None = None,
+    last_day: date | str | None = None,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     modified_since: datetime | str | None = None,
     modified_before: datetime | str | None = None,
+    lookback: timedelta = timedelta(0),
+    min_size: int = 0,
+    max_size: int | None = None,
+    storage_classes: Sequence[str] = (),
+    require_keys: bool = False,
+    compare: Literal["etag", "size", "always"] | str = "etag",  # noqa: PYI051 - the text may be a template
+    overwrite: bool | str = True,
+    dry_run: bool | str = False,
+    egress_price_per_gib: float | str | None = None,
+    max_objects: int | str | None = None,
+    max_bytes: int | str | None = None,
+    delete: Literal["extra"] | None = None,
+    max_delete: float | str = 0.1,
+    approve_delete: bool = True,
+    approve_timeout: timedelta = timedelta(hours=12),
     aws_conn_id: str | None = "aws_default",
     wasb_conn_id: str = "wasb_default",
-    overwrite: bool = True,
     verify: Literal["auto", "require"] = "auto",
     create_container: bool = False,
     requester_pays: bool = False,
@@ -44,6 +72,9 @@ def s3_to_azure_sync(
     retry_delay: timedelta = timedelta(minutes=1),
     pool: str | None = None,
     max_active_tis_per_dagrun: int | None = None,
+    outlets: Sequence[Asset] | None = None,
+    on_success_callback: Any = None,
+    on_failure_callback: Any = None,
 ) -> TaskGroup:
     """Add a task group that makes a container hold what is under an S3 prefix, and return it.
 
@@ -52,22 +83,67 @@ def s3_to_azure_sync(
     unchanged source costs two listings. Every selected key is in the ledger exactly once, under
     ``_s3_to_azure/<dag_id>/<run_id>/`` in the container.
 
+    What to copy:
+
     :param group_id: name of the group; give another to each sync in a DAG
     :param s3_bucket: bucket to copy from (templated)
-    :param container_name: container to copy to (templated)
-    :param s3_prefix: keys to copy begin with it, such as ``exports/{{ ds }}/``; empty: all (templated)
-    :param blob_prefix: text to put before each key to make the blob's name (templated)
-    :param strip_prefix: text to cut off the front of each key before that (templated)
-    :param include: globs over the whole key (``**`` crosses ``/``), one of which must match; empty: all do (templated)
-    :param exclude: globs over the whole key, none of which may match (templated)
+    :param s3_prefix: keys to copy begin with it, such as ``exports/{{ ds }}/``; empty: all (templated). A list of
+        prefixes (each templated), or the output of a task that returns one (not rendered: it may hold what others
+        named), is planned side by side on as many workers, each prefix by a mapped task of its own
+    :param day_folder: how a day follows the prefix in the keys, such as ``%Y/%m/%d/`` or ``dt=%Y-%m-%d/``: only keys
+        with such a day, from ``first_day`` to ``last_day``, in one listing however long the range (templated)
+    :param first_day: such as ``2026-11-22``; None: no beginning (templated)
+    :param last_day: this day too; None: no end (templated)
+    :param include: globs over the whole key (``**`` crosses ``/``), one of which must match; empty: all do. A list, or
+        text with one on each line (templated)
+    :param exclude: globs over the whole key, none of which may match, likewise (templated)
     :param modified_since: only objects last modified at this time or later, such as ``{{ data_interval_start }}``
         (templated)
     :param modified_before: only objects last modified before this time (templated)
+    :param lookback: how much before ``modified_since`` to look too: S3 dates a multipart upload by when it began
+    :param min_size: only objects of so many bytes or more
+    :param max_size: only objects of so many bytes or less
+    :param storage_classes: only objects of these classes, such as ``["STANDARD", "STANDARD_IA"]``; empty: any (templated)
+    :param require_keys: fail the plan if no key is selected, instead of a warning
+
+    Where to, under what name:
+
+    :param container_name: container to copy to (templated)
+    :param blob_prefix: text to put before each key to make the blob's name (templated)
+    :param strip_prefix: text to cut off the front of each key before that (templated)
+    :param blob_template: makes the name instead, such as ``landing/{last_modified:%Y/%m/%d}/{name}``; see
+        :class:`~airflow_s3_azure.sync.naming.Naming` (templated)
+    :param rename: percent-encode what Azure cannot hold in a name, reversibly, instead of skipping the key; every
+        ``%`` becomes ``%25`` then
+    :param create_container: create the container if it is missing
+
+    What is done already:
+
+    :param compare: ``"etag"``: a blob is unchanged if the object's ETag and size are recorded on it, or, where another
+        tool wrote it, if it has the object's size and is newer; ``"size"``: if it has the object's size; ``"always"``:
+        never (templated)
+    :param overwrite: replace blobs that differ; False: leave every existing blob alone (templated)
+
+    Before it begins:
+
+    :param dry_run: make the plan and tell what it would cost, and copy nothing (templated)
+    :param egress_price_per_gib: what a GiB out of S3 costs you, for the plan's price (templated)
+    :param max_objects: fail the plan if there are more objects to copy (templated)
+    :param max_bytes: fail the plan if there are more bytes to copy (templated)
+
+    Mirroring:
+
+    :param delete: ``"extra"``: delete blobs that were copied from S3, under this prefix, and whose key is gone
+    :param max_delete: delete nothing if it would be more blobs than this: a number, or, below 1, a share of the blobs
+        under the prefix (templated)
+    :param approve_delete: ask a human first, in Airflow's UI
+    :param approve_timeout: without an answer for so long nothing is deleted
+
+    How:
+
     :param aws_conn_id: Airflow connection to S3; None: boto3's default credentials (templated)
     :param wasb_conn_id: Airflow connection to Azure Blob Storage (templated)
-    :param overwrite: replace blobs that differ; False: leave every existing blob alone
     :param verify: ``"auto"`` or ``"require"``, see :class:`~airflow_s3_azure.operators.S3ToAzureBlobStreamOperator`
-    :param create_container: create the container if it is missing
     :param requester_pays: agree to pay for a requester-pays bucket
     :param copy_tags: copy each object's tags as blob index tags; one more request per object
     :param access_tier: of the new blobs; None: the account's default
@@ -81,33 +157,75 @@ def s3_to_azure_sync(
     :param retry_delay: before the first retry; doubled for each further one
     :param pool: Airflow pool of the copy tasks
     :param max_active_tis_per_dagrun: copy tasks of one run at a time
+
+    And then:
+
+    :param outlets: assets of which ``report`` tells, once per good run that is not dry, with the run's totals; None:
+        one asset named after the DAG (``<dag_id>``, or ``<dag_id>.<group_id>`` with another ``group_id``, which
+        begins with the groups around it)
+    :param on_success_callback: notifier or function, called when ``report`` has ended well
+    :param on_failure_callback: notifier or function, called when ``report`` has failed
     """
+    if delete not in (None, "extra"):
+        raise ConfigurationError(f"delete is {delete!r}; it takes 'extra' or None")
     sides: dict[str, Any] = {
         "s3_bucket": s3_bucket,
         "container_name": container_name,
         "aws_conn_id": aws_conn_id,
         "wasb_conn_id": wasb_conn_id,
         "requester_pays": requester_pays,
-        "retries": retries,
-        "retry_delay": retry_delay,
-        "retry_exponential_backoff": 2.0,
     }
+    retrying = retry_arguments(retries, retry_delay)
     with TaskGroup(group_id) as group:
-        plan = S3ToAzurePlanOperator(
-            task_id="plan",
-            s3_prefix=s3_prefix,
-            blob_prefix=blob_prefix,
-            strip_prefix=strip_prefix,
-            include=include,
-            exclude=exclude,
-            modified_since=modified_since,
-            modified_before=modified_before,
-            overwrite=overwrite,
-            create_container=create_container,
-            batch_objects=batch_objects,
-            batch_size=batch_size,
+        plan_arguments: dict[str, Any] = {
+            "task_id": "plan",
+            "day_folder": day_folder,
+            "first_day": first_day,
+            "last_day": last_day,
+            "blob_prefix": blob_prefix,
+            "strip_prefix": strip_prefix,
+            "blob_template": blob_template,
+            "rename": rename,
+            "include": include,
+            "exclude": exclude,
+            "modified_since": modified_since,
+            "modified_before": modified_before,
+            "lookback": lookback,
+            "min_size": min_size,
+            "max_size": max_size,
+            "storage_classes": storage_classes,
+            "require_keys": require_keys,
+            "compare": compare,
+            "overwrite": overwrite,
+            "is_dry_run": dry_run,
+            "egress_price_per_gib": egress_price_per_gib,
+            "max_objects": max_objects,
+            "max_bytes": max_bytes,
+            "delete": delete == "extra",
+            "max_delete": max_delete,
+            "create_container": create_container,
+            "block_size": block_size,
+            "batch_objects": batch_objects,
+            "batch_size": batch_size,
             **sides,
-        )
+            **retrying,
+        }
+        plan: Any
+        if isinstance(s3_prefix, str):
+            plan = S3ToAzurePlanOperator(s3_prefix=s3_prefix, **plan_arguments)
+        else:
+            several = S3ToAzurePlanOperator.partial(
+                # Airflow's database takes 250 characters, and no empty text.
+                map_index_template="{{ (task.s3_prefix | default(task.task_id, true))[-250:] }}",
+                **plan_arguments,
+            ).expand(s3_prefix=s3_prefix if isinstance(s3_prefix, XComArg) else list(s3_prefix))
+            plan = S3ToAzureBatchesOperator(
+                task_id="batches",
+                plan_task_id=several.task_id,
+                blob_template=blob_template,
+                **retrying,
+            )
+            several >> plan
         # expand(), not expand_kwargs(): that would render templates in the labels, which are made of keys.
         copy = S3ToAzureCopyBatchOperator.partial(
             task_id="copy",
@@ -123,12 +241,57 @@ def s3_to_azure_sync(
             max_active_tis_per_dagrun=max_active_tis_per_dagrun,
             **({"pool": pool} if pool else {}),
             **sides,
+            **retrying,
         ).expand(batch=plan.output)
         report = S3ToAzureReportOperator(
             task_id="report",
             plan_task_id=plan.task_id,
+            delete_task_id=f"{group.group_id}.delete" if delete else None,
             trigger_rule=TriggerRule.ALL_DONE,  # it must tell of failed batches, and it decides the run's colour
+            outlets=list(outlets) if outlets is not None else [_asset(group)],
+            on_success_callback=on_success_callback,
+            on_failure_callback=on_failure_callback,
             **sides,
+            **retrying,
         )
         plan >> copy >> report
+        if delete is not None:
+            asked, deleted = _deletion(plan.task_id, approve_timeout if approve_delete else None, sides, retrying)
+            copy >> asked
+            deleted >> report
     return group
+
+
+def _deletion(
+    plan_task_id: str, approve_timeout: timedelta | None, sides: dict[str, Any], retrying: dict[str, Any]
+) -> tuple[Any, Any]:
+    """Return the first and the last of the tasks that delete."""
+    # Only a mirror needs them, and the module of human approval takes time to import.
+    from airflow_s3_azure.operators.delete import S3ToAzureApproveDeleteOperator, S3ToAzureDeleteOperator
+
+    # A copy that was skipped had nothing to do; one that failed keeps every blob where it is.
+    delete = S3ToAzureDeleteOperator(
+        task_id="delete",
+        plan_task_id=plan_task_id,
+        trigger_rule=TriggerRule.NONE_FAILED if approve_timeout is None else TriggerRule.ALL_SUCCESS,
+        **sides,
+        **retrying,
+    )
+    if approve_timeout is None:
+        return delete, delete
+    approve = S3ToAzureApproveDeleteOperator(
+        task_id="approve_delete",
+        plan_task_id=plan_task_id,
+        trigger_rule=TriggerRule.NONE_FAILED,
+        response_timeout=approve_timeout,
+        **retrying,
+    )
+    approve >> delete
+    return approve, delete
+
+
+def _asset(group: TaskGroup) -> Asset:
+    dag_id = group.dag.dag_id
+    # With the groups around it, for those may hold several of one name.
+    name = dag_id if group.group_id == GROUP_ID else f"{dag_id}.{group.group_id}"
+    return Asset(name=name, uri=f"s3-to-azure://{name}")

@@ -68,6 +68,34 @@ def run_dag(dag: DAG, conf: dict[str, Any] | None = None, logical_date: datetime
     return Run(str(finished.state), dag.dag_id, finished.run_id)
 
 
+def clear_and_run(dag: DAG, run: Run, *, only_failed: bool) -> Run:
+    """Clear a run's failed tasks, or all of them, as the UI does, and run them to the run's end."""
+    from airflow.models.dagrun import DagRun
+    from airflow.sdk.definitions.dag import _run_task
+    from airflow.serialization.serialized_objects import DagSerialization
+    from airflow.utils.session import create_session
+    from airflow.utils.state import DagRunState, TaskInstanceState
+    from sqlalchemy import select
+
+    scheduled_dag = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dag))
+    with create_session() as session:
+        scheduled_dag.clear(run_id=run.run_id, only_failed=only_failed, session=session)
+        found = session.scalars(select(DagRun).where(DagRun.dag_id == run.dag_id, DagRun.run_id == run.run_id)).one()
+        found.dag = scheduled_dag
+        found.state = DagRunState.RUNNING
+        # What dag.test() does for a run that it has just made.
+        while found.state == DagRunState.RUNNING:
+            session.expire_all()
+            schedulable, _ = found.update_state(session=session)
+            for one in schedulable:
+                one.try_number += 1
+                one.state = TaskInstanceState.SCHEDULED
+            session.commit()
+            for one in schedulable:
+                _run_task(ti=one, task=dag.task_dict[one.task_id])
+        return Run(str(found.state), run.dag_id, run.run_id)
+
+
 @cache
 def _migrate() -> None:
     from airflow.dag_processing.bundles.manager import DagBundlesManager

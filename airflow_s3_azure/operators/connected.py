@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException
 
+from airflow_s3_azure.operators.arguments import flag
 from airflow_s3_azure.stream.blocks import DEFAULT_BLOCK_SIZE
 from airflow_s3_azure.stream.errors import ConfigurationError, S3ToAzureError, SliceEnded
 
@@ -96,7 +97,7 @@ class CopyingOperator(ConnectedOperator):
         self,
         *,
         block_size: int = DEFAULT_BLOCK_SIZE,
-        overwrite: bool = True,
+        overwrite: bool | str = True,
         verify: Literal["auto", "require"] = "auto",
         copy_tags: bool = False,
         access_tier: Literal["Hot", "Cool", "Cold", "Archive"] | None = None,
@@ -118,7 +119,7 @@ class CopyingOperator(ConnectedOperator):
 
         return CopyOptions(
             block_size=self.block_size,
-            overwrite=self.overwrite,
+            overwrite=flag("overwrite", self.overwrite),
             verify=self.verify,
             copy_tags=self.copy_tags,
             access_tier=self.access_tier,

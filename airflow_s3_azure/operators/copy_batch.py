@@ -18,20 +18,16 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
     """Copy one batch of a plan over one bounded pool of threads, and write its part of the ledger.
 
     A failed object does not stop the others; the task fails at its end if any failed, and its retry copies only what
-    is not done. Returns a summary to XCom: ``label``, counts by status, ``copied_bytes``, ``seconds``.
+    is not done. Returns a summary to XCom: ``label``, ``objects``, ``size``, counts by status, ``copied_bytes``,
+    ``bytes_read``, ``seconds``, ``failures`` (the first ten).
 
     :param batch: what the plan returned for this batch; mapped, and never rendered as a template
     """
 
-    template_fields: Sequence[str] = ("s3_bucket", "container_name", "aws_conn_id", "wasb_conn_id")
+    template_fields: Sequence[str] = ("s3_bucket", "container_name", "overwrite", "aws_conn_id", "wasb_conn_id")
     ui_color = "#e8f1fb"
 
-    def __init__(
-        self,
-        *,
-        batch: Mapping[str, Any],
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, *, batch: Mapping[str, Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.batch = batch
 
@@ -43,11 +39,19 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
         from airflow_s3_azure.sync.run import BatchRun
 
         with airflow_failures():
+            ti = context["ti"]
             reference = BatchReference.from_json(self.batch)
             options = self._copy_options()
             bucket, container, interruption = self._open()
             folder = PlanFolder(container.client, reference.folder)
-            run = BatchRun(reference, folder, try_number=context["ti"].try_number)
+            run = BatchRun(
+                reference,
+                folder,
+                try_number=ti.try_number,
+                # Clearing a task leaves its number of tries and grants it `retries` more.
+                cleared_at=max(1, ti.max_tries - (self.retries or 0) + 1),
+                map_index=-1 if ti.map_index is None else ti.map_index,
+            )
             log.info("batch %d: %s", reference.index, reference.label)
             run.copy(
                 bucket.source,
@@ -66,7 +70,7 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
             duration_text(summary["seconds"]),
         )
         if run.has_failures:
-            context["ti"].xcom_push(key="return_value", value=summary)  # a task that fails returns nothing
+            ti.xcom_push(key="return_value", value=summary)  # a task that fails returns nothing
         with airflow_failures():
             run.raise_failures()
         return summary

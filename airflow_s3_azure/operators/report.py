@@ -1,15 +1,17 @@
-"""The operator that reports what became of a plan."""
+"""The operator that reports what became of a sync."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from airflow_s3_azure.operators.connected import ConnectedOperator, airflow_failures
-from airflow_s3_azure.operators.plan import PLAN_KEY
+from airflow_s3_azure.operators.plan import plans_of, task_states
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -18,20 +20,27 @@ log = logging.getLogger(__name__)
 
 
 class S3ToAzureReportOperator(ConnectedOperator):
-    """Add up the ledger of a plan, write ``summary.json``, and fail if any key failed or is not accounted for.
+    """Add up the ledger of a sync, write ``summary.json``, and fail if any key failed or is not accounted for.
 
-    Returns the totals to XCom: ``objects``, ``copied``, ``unchanged``, ``skipped``, ``failed``, ``missing``,
-    ``copied_bytes``, ``bytes_read``, ``verified``, ``failures`` (the first ten), ``ledger`` (its URL).
+    Returns the totals to XCom: ``source``, ``destination``, ``ledger`` (URLs), ``objects`` (keys planned), ``copied``,
+    ``unchanged``, ``skipped``, ``failed``, ``deleted``, ``missing``, ``copied_bytes``, ``bytes_read``, ``seconds``
+    (since the plan began), ``bytes_per_second``, ``verified`` (copied objects by what verified them), ``failures`` and
+    ``skips`` (the first ten), ``dry_run``, ``cost``, ``data_interval_start`` and ``data_interval_end``. The numbers
+    are also the ``extra`` of the asset events of its outlets; a dry run makes none, for it changes no data.
 
-    :param plan_task_id: the task that made the plan
+    Where the plan was skipped, so is the report.
+
+    :param plan_task_id: the task that made the plan, or put several together
+    :param delete_task_id: the task that deletes blobs whose key is gone; None: there is none
     """
 
     template_fields: Sequence[str] = ("s3_bucket", "container_name", "aws_conn_id", "wasb_conn_id")
     ui_color = "#eef7ee"
 
-    def __init__(self, *, plan_task_id: str, **kwargs: Any) -> None:
+    def __init__(self, *, plan_task_id: str, delete_task_id: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.plan_task_id = plan_task_id
+        self.delete_task_id = delete_task_id
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Report; the run's colour is this task's."""
@@ -39,18 +48,93 @@ class S3ToAzureReportOperator(ConnectedOperator):
         from airflow_s3_azure.sync.report import Report
 
         ti = context["ti"]
-        plan = ti.xcom_pull(task_ids=self.plan_task_id, key=PLAN_KEY)
-        if plan is None:
+        if task_states(ti, self.plan_task_id).get(self.plan_task_id) == "skipped":
+            raise AirflowSkipException(
+                f"task {self.plan_task_id} was skipped: there was no prefix, or a task before it was skipped"
+            )
+        plans = plans_of(ti, self.plan_task_id)
+        if not plans:
             raise AirflowFailException(f"task {self.plan_task_id} made no plan, so nothing was copied; see its log")
+        dry_run = any(plan["dry_run"] for plan in plans)
         with airflow_failures():
             container, _ = self._open_destination()
-            folder = PlanFolder(container.client, plan["folder"])
-            report = Report(planned=plan["objects"])
-            report.add(folder.read_whole_ledger())
-            summary = report.as_json() | {"ledger": f"{folder.url}ledger/"}
-            folder.write_summary(summary)
-        log.info("result of the run, in %s\n%s", summary["ledger"], report.table())
-        if not report.is_good:
+            report = Report(planned=sum(_expected(plan) for plan in plans))
+            folders = [PlanFolder(container.client, plan["folder"]) for plan in plans]
+            for folder in folders:
+                report.add(folder.read_whole_ledger())
+            seconds = (
+                datetime.now(UTC) - min(datetime.fromisoformat(one["started_at"]) for one in plans)
+            ).total_seconds()
+            summary = {
+                **_where(plans),
+                **report.as_json(),
+                "seconds": round(seconds, 1),
+                "bytes_per_second": round(report.copied_size / seconds) if seconds > 0 else None,
+                "dry_run": dry_run,
+                "cost": _cost(plans),
+                **_interval(context),
+            }
+            url = folders[0].write_summary(summary)
+        log.info("%s -> %s\n%s", summary["source"], summary["destination"], report.table(seconds))
+        if dry_run:
+            log.info("this was a dry run: %s objects would be copied", f"{summary['cost']['objects']:,}")
+        log.info("ledger: %s", summary["ledger"])
+        log.info("summary: %s", url)
+        problems = [report.verdict()] if not report.is_good else []
+        problems += self._why_not_deleted(ti, plans)
+        if problems:
             ti.xcom_push(key="return_value", value=summary)  # a task that fails returns nothing
-            raise AirflowFailException(f"{report.verdict()}\nledger: {summary['ledger']}")
+            raise AirflowFailException("\n".join([*problems, f"ledger: {summary['ledger']}"]))
+        if dry_run:
+            self.outlets = []  # Airflow makes an event for each that is there when the task ends
+        for outlet in self.outlets:
+            context["outlet_events"][outlet].extra.update(
+                {name: value for name, value in summary.items() if isinstance(value, int | float | str)}
+            )
         return summary
+
+    def _why_not_deleted(self, ti: Any, plans: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Return what kept the blobs whose key is gone, unless a human did."""
+        to_delete = [plan for plan in plans if plan["extra"] and not plan["dry_run"]]
+        if self.delete_task_id is None or not to_delete:
+            return []
+        state = task_states(ti, self.delete_task_id).get(self.delete_task_id)
+        if state == "success":
+            return []
+        extra = f"{sum(plan['extra'] for plan in to_delete):,} blobs have no key any more"
+        if state == "skipped":
+            log.warning("%s; they stay, for nobody approved to delete them", extra)
+            return []
+        refusals = [plan["delete_refused"] for plan in to_delete if plan["delete_refused"]]
+        return refusals or [f"{extra}, and task {self.delete_task_id} did not end well; see its log"]
+
+
+def _expected(plan: Mapping[str, Any]) -> int:
+    """Return how many keys the ledger must hold: in a dry run, those that need no copy."""
+    return int(plan["objects"]) - (int(plan["counts"]["copy"]) if plan["dry_run"] else 0)
+
+
+def _where(plans: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return where the plans' keys came from and went to, and their ledger; of several plans, the folders of all."""
+    from airflow_s3_azure.sync.batch import shared_start
+
+    found = {}
+    for name in ("source", "destination", "ledger"):
+        shared = reduce(shared_start, [str(plan[name]) for plan in plans])
+        found[name] = shared if len(plans) == 1 else shared[: shared.rfind("/") + 1]
+    return found
+
+
+def _cost(plans: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    costs = [plan["cost"] for plan in plans]
+    total = {name: sum(cost[name] for cost in costs) for name in costs[0] if name != "egress_price"}
+    prices = [cost["egress_price"] for cost in costs]
+    return total | {"egress_price": None if None in prices else round(sum(prices), 2)}
+
+
+def _interval(context: Context) -> dict[str, str | None]:
+    run = context["dag_run"]
+    return {
+        name: value.isoformat() if (value := getattr(run, name, None)) is not None else None
+        for name in ("data_interval_start", "data_interval_end")
+    }

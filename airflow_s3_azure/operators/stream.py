@@ -43,7 +43,7 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
     :param s3_version_id: a version to copy instead of the current one (templated)
     :param block_size: bytes in a block; grows by itself where Azure's 50,000 blocks would not suffice
     :param max_concurrency: blocks in flight, each with its thread and its buffer
-    :param overwrite: replace a blob that is not a copy of this version of the object; False: skip it
+    :param overwrite: replace a blob that is not a copy of this version of the object; False: skip it (templated)
     :param create_container: create the container if it is missing
     :param verify: ``"auto"``: verify against the checksum S3 stored, if it stored one; ``"require"``: fail if not
     :param copy_tags: copy the object's tags as blob index tags; one more request
@@ -60,6 +60,7 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
         "container_name",
         "blob_name",
         "blob_prefix",
+        "overwrite",
         "aws_conn_id",
         "wasb_conn_id",
         "s3_version_id",

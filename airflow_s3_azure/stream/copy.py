@@ -318,7 +318,8 @@ class ObjectCopy:
 
     def _look(self, etag: str, size: int) -> CopyResult | None:
         state = self._retrying(lambda: self._to.head(self.request.blob))
-        if state is not None and state.is_copy_of(etag, size):
+        # The very blob that the plan saw is to be replaced, whatever its record says.
+        if state is not None and Precondition(state.etag) != self._precondition and state.is_copy_of(etag, size):
             return self._result("unchanged", blob_etag=state.etag)
         return None
 
@@ -407,6 +408,6 @@ class ObjectCopy:
             bytes_read=self._bytes_read,
             retries=self._retries,
             seconds=time.monotonic() - self._started,
-            reason=reason,
+            reason=self.request.reason if status == "copied" else reason,
             error=error,
         )

@@ -8,6 +8,7 @@
     ├─ Interrupted                 the copy was told to stop; staged blocks stay for the next try
     ├─ SliceEnded                  the time of this slice is over; the next one goes on
     ├─ BatchFailed                 some objects of a batch could not be copied; the others were
+    │  └─ BatchChanged             because they changed since the plan: the next try copies what there is then
     └─ TransferError               one key could not be copied to one blob
        ├─ SourceNotFound · SourceArchived · SourceAccessDenied
        ├─ SourceChanged            ETag or size moved during the copy
@@ -56,17 +57,21 @@ class BatchFailed(S3ToAzureError):
     """Some objects of a batch could not be copied; all others were.
 
     :param objects: how many the batch has
-    :param errors: what is said of those that failed
-    :param shown: how many to quote
+    :param failed: how many of them failed
+    :param errors: what is said of the first of these
     """
 
-    def __init__(self, objects: int, errors: Sequence[str], *, retryable: bool, shown: int = 10) -> None:
-        lines = [f"{len(errors):,} of {objects:,} objects could not be copied:"]
-        lines += [f"  {error}" for error in errors[:shown]]
-        if len(errors) > shown:
-            lines.append(f"  … and {len(errors) - shown:,} more, in the ledger")
+    def __init__(self, objects: int, failed: int, errors: Sequence[str], *, retryable: bool) -> None:
+        lines = [f"{failed:,} of {objects:,} objects could not be copied:"]
+        lines += [f"  {error}" for error in errors]
+        if failed > len(errors):
+            lines.append(f"  … and {failed - len(errors):,} more, in the ledger")
         super().__init__("\n".join(lines))
         self.retryable = retryable
+
+
+class BatchChanged(BatchFailed):
+    """All that a retry can help in a batch are objects that changed since the plan. It copies what there is then."""
 
 
 class TransferError(S3ToAzureError):

@@ -88,6 +88,7 @@ class CopyRequest:
     :param version_id: a version to copy instead of the current one
     :param precondition: from a listing of the destination; None: look at the blob first
     :param look_first: look whether the blob is a copy already, which an earlier try may have made since the listing
+    :param reason: why it is to be copied, for the result
     """
 
     key: str
@@ -97,6 +98,7 @@ class CopyRequest:
     version_id: str | None = None
     precondition: Precondition | None = None
     look_first: bool = False
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ class CopyResult:
     :param bytes_read: bytes read from S3 by this execution, the repeated ones included
     :param retries: requests that were sent again
     :param seconds: from the first request to the last
-    :param reason: why it was skipped
+    :param reason: why it was skipped, or, from the request, why it was copied
     :param error: why it failed
     """
 

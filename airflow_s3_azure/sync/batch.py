@@ -1,12 +1,13 @@
-"""Cutting the objects to copy into batches for mapped tasks. Pure."""
+"""Cutting what is to be copied into batches for mapped tasks, as it comes, in bounded memory. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
+from typing import Self
 
 from airflow_s3_azure.stream.blocks import MIB
-from airflow_s3_azure.stream.objects import CopyRequest
 
 MAX_BATCHES = 1000
 """Below Airflow's default ``core.max_map_length`` of 1,024."""
@@ -14,61 +15,147 @@ DEFAULT_BATCH_OBJECTS = 1_000
 """Objects in a batch: at a few milliseconds each, many times the half second that a task costs Airflow."""
 DEFAULT_BATCH_SIZE = 32 * 1024 * MIB
 """Bytes in a batch: minutes of work, so that a retry or a lost worker costs minutes."""
+MAX_RUNS = 65_536
+"""Runs to cut between; beyond it neighbours are joined, so that more objects take no more memory."""
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """Objects that one task copies, in the order of the listing.
+class Run:
+    """Neighbouring lines of the manifest.
 
-    :param index: from 0
+    :param start: byte of the manifest at which they begin
+    :param stop: byte after them
+    :param size: bytes of their objects
+    :param first: the first key
+    :param last: the last key
+    :param shared: what all keys begin with
     """
 
-    index: int
-    requests: Sequence[CopyRequest]
+    start: int
+    stop: int
+    objects: int
+    size: int
+    first: str
+    last: str
+    shared: str
 
-    @property
-    def size(self) -> int:
-        """Bytes of all its objects."""
-        return sum(request.size or 0 for request in self.requests)
+    @classmethod
+    def of(cls, key: str, size: int, start: int, stop: int) -> Self:
+        """Return the run of one object."""
+        return cls(start, stop, 1, size, key, key, key)
+
+    def joined(self, other: Run) -> Run:
+        """Return this run and the one that follows it as one."""
+        return Run(
+            self.start,
+            other.stop,
+            self.objects + other.objects,
+            self.size + other.size,
+            self.first,
+            other.last,
+            shared_start(self.shared, other.shared),
+        )
 
 
-def batch(
-    requests: Sequence[CopyRequest],
-    *,
-    max_objects: int = DEFAULT_BATCH_OBJECTS,
-    max_size: int = DEFAULT_BATCH_SIZE,
-    max_batches: int = MAX_BATCHES,
-) -> list[Batch]:
-    """Cut ``requests`` into runs of about equal work, in their order, depending on nothing but the arguments.
+def shared_start(one: str, other: str) -> str:
+    """Return what both texts begin with."""
+    same, most = 0, min(len(one), len(other))
+    while same < most:  # halving: keys share much
+        middle = (same + most + 1) // 2
+        if one[same:middle] == other[same:middle]:
+            same = middle
+        else:
+            most = middle - 1
+    return one[:same]
 
-    A run holds at most ``max_objects`` objects and ``max_size`` bytes; a larger object is a run of its own. Where
-    that would need more than ``max_batches``, both limits are doubled until it does not.
+
+class Batcher:
+    """Takes objects one by one, and cuts them into batches of about equal work once it has seen them all.
+
+    A batch is a run of objects, in their order, and depends on nothing but the arguments. It holds at most
+    ``max_objects`` objects and ``max_size`` bytes; a larger object is a batch of its own. Where that would need more
+    than ``max_batches``, both limits are doubled until it does not.
     """
-    while True:
-        runs = _cut(requests, max_objects, max_size)
-        if len(runs) <= max_batches:
-            return [Batch(index, run) for index, run in enumerate(runs)]
-        max_objects, max_size = max_objects * 2, max_size * 2
+
+    def __init__(
+        self,
+        *,
+        max_objects: int = DEFAULT_BATCH_OBJECTS,
+        max_size: int = DEFAULT_BATCH_SIZE,
+        max_batches: int = MAX_BATCHES,
+        max_runs: int = MAX_RUNS,
+    ) -> None:
+        self._max_objects = max_objects
+        self._max_size = max_size
+        self._max_batches = max_batches
+        self._max_runs = max_runs
+        self._runs: list[Run] = []
+
+    def add(self, run: Run) -> None:
+        """Take what follows what it has."""
+        self._runs.append(run)
+        while len(self._runs) > self._max_runs:
+            shorter = _joined_pairs(self._runs, self._max_objects, self._max_size)
+            if len(shorter) > self._max_runs * 3 // 4:  # batches of this size would be too many by far
+                self._max_objects, self._max_size = self._max_objects * 2, self._max_size * 2
+            self._runs = shorter
+
+    def batches(self) -> list[Run]:
+        """Return the batches of all that was taken."""
+        max_objects, max_size = self._max_objects, self._max_size
+        while True:
+            found = _cut(self._runs, max_objects, max_size)
+            if len(found) <= self._max_batches:
+                return found
+            max_objects, max_size = max_objects * 2, max_size * 2
 
 
-def _cut(requests: Sequence[CopyRequest], max_objects: int, max_size: int) -> list[list[CopyRequest]]:
-    # The work of an object, in units of which one run holds `full`: its share of the bytes and of the objects.
+def _joined_pairs(runs: Sequence[Run], max_objects: int, max_size: int) -> list[Run]:
+    """Join each run with its neighbour where both together are no more than a batch."""
+    found: list[Run] = []
+    may_grow = False
+    for run in runs:
+        last = found[-1] if may_grow else None
+        if last and last.objects + run.objects <= max_objects and last.size + run.size <= max_size:
+            found[-1] = last.joined(run)
+            may_grow = False
+        else:
+            found.append(run)
+            may_grow = True
+    return found
+
+
+def _cut(runs: Sequence[Run], max_objects: int, max_size: int) -> list[Run]:
+    # The work of a run, in units of which one batch holds `full`: its share of the bytes and of the objects.
     full = max_objects * max_size
-    work = [min((request.size or 0) * max_objects + max_size, full) for request in requests]
+    work = [min(run.size * max_objects + run.objects * max_size, full) for run in runs]
     total = sum(one for one in work if one < full)
     shares = -(-total // full)
-    runs: list[list[CopyRequest]] = []
+    found: list[list[Run]] = []
     before = filled = 0
     share = None
-    for request, one in zip(requests, work, strict=True):
+    for run, one in zip(runs, work, strict=True):
         alone = one == full
-        # Equal shares of what is left beside the large ones, so that the last run is no small remainder.
+        # Equal shares of what is left beside the large ones, so that the last batch is no small remainder.
         own = None if alone else before * shares // total
         if alone or own != share or filled + one > full:
-            runs.append([])
+            found.append([])
             filled = 0
         share = own
-        runs[-1].append(request)
+        found[-1].append(run)
         filled += one
         before += 0 if alone else one
-    return runs
+    return [_joined(one) for one in found]
+
+
+def _joined(runs: Sequence[Run]) -> Run:
+    first, last = runs[0], runs[-1]
+    return Run(
+        first.start,
+        last.stop,
+        sum(run.objects for run in runs),
+        sum(run.size for run in runs),
+        first.first,
+        last.last,
+        reduce(shared_start, (run.shared for run in runs)),
+    )

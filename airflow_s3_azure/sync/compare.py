@@ -8,6 +8,9 @@ from typing import Literal
 from airflow_s3_azure.stream.objects import BlobState, Precondition
 from airflow_s3_azure.sync.objects import ListedObject
 
+Compare = Literal["etag", "size", "always"]
+"""By what a blob is held to be a copy: the source's ETag and size recorded on it, its size alone, or never."""
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -23,22 +26,34 @@ class Decision:
     precondition: Precondition | None = None
 
 
-def decide(item: ListedObject, blob: BlobState | None, *, overwrite: bool = True) -> Decision:
+def decide(
+    item: ListedObject, blob: BlobState | None, *, compare: Compare = "etag", overwrite: bool = True
+) -> Decision:
     """Return what to do with an object whose name holds ``blob`` (None: nothing) in the container.
 
-    A blob of ours is compared by the ETag and size recorded on it. A blob without a record, which another tool
-    wrote, counts as unchanged if it has the object's size and was written after the object.
+    Compared by ``etag``, a blob of ours is unchanged if it has the object's size and the ETag and size recorded on
+    it are the object's; a blob without a record, which another tool wrote, if it has the object's size and was
+    written after the object.
     """
     if blob is None:
-        return Decision("copy", "missing", Precondition(None))
-    if blob.record is not None:
-        if blob.is_copy_of(item.etag, item.size):
-            return Decision("unchanged", "same ETag and size as recorded on the blob")
-        reason = "the object, or the blob, changed since it was copied"
-    elif blob.size == item.size and blob.last_modified is not None and blob.last_modified > item.last_modified:
-        return Decision("unchanged", "another tool's blob, of the same size and newer than the object")
-    else:
-        reason = "another tool's blob, of another size or older than the object"
+        return Decision("copy", "there is no blob", Precondition(None))
+    is_unchanged, reason = _judge(item, blob, compare)
+    if is_unchanged:
+        return Decision("unchanged", reason)
     if not overwrite:
         return Decision("skip", f"{reason}, but overwrite is off")
     return Decision("copy", reason, Precondition(blob.etag))
+
+
+def _judge(item: ListedObject, blob: BlobState, compare: Compare) -> tuple[bool, str]:
+    if compare == "always":
+        return False, "compare is 'always'"
+    if compare == "size":
+        return (True, "the same size") if blob.size == item.size else (False, "another size")
+    if blob.record is not None:
+        if blob.is_copy_of(item.etag, item.size):
+            return True, "same ETag and size as recorded on the blob"
+        return False, "the object, or the blob, changed since it was copied"
+    if blob.size == item.size and blob.last_modified is not None and blob.last_modified > item.last_modified:
+        return True, "another tool's blob, of the same size and newer than the object"
+    return False, "another tool's blob, of another size or older than the object"

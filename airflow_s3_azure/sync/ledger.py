@@ -1,12 +1,15 @@
 """The manifest and the ledger: JSON lines in the destination container, one line per key.
 
-A plan has a folder of its own::
+A plan has a folder of its own, below that of its run::
 
-    _s3_to_azure/<dag_id>/<run_id>/<group_id>/<time of the plan>/
-        manifest/00000.jsonl    what batch 0 is to copy
-        ledger/plan.jsonl       keys that the plan settled: unchanged, skipped
-        ledger/00000.jsonl      what became of batch 0's keys
-        summary.json            the run's totals
+    _s3_to_azure/<dag_id>/<run_id>/<group_id>/
+        summary.json                the run's totals
+        <time of the plan>/
+            manifest.jsonl          what is to be copied; each batch is a range of its lines
+            delete.jsonl            blobs to delete, if the sync deletes
+            ledger/plan.jsonl       keys that the plan settled: unchanged, skipped
+            ledger/00000.jsonl      what became of batch 0's keys
+            ledger/delete.jsonl     what became of the blobs to delete
 
 so a plan that is made again never mixes with an earlier one. ``_`` in front makes Spark and Hive skip the folder.
 """
@@ -14,18 +17,26 @@ so a plan that is made again never mixes with an earlier one. ``_`` in front mak
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from azure.core.exceptions import AzureError, ResourceNotFoundError
+from azure.core.exceptions import AzureError
 from azure.storage.blob import ContentSettings
 
 from airflow_s3_azure.stream.errors import DestinationWriteError
-from airflow_s3_azure.stream.http import describe
-from airflow_s3_azure.stream.objects import CopyRequest, Precondition
+from airflow_s3_azure.stream.objects import BlobState, CopyRequest, CopyResult, Precondition
+from airflow_s3_azure.stream.properties import SourceRecord
+from airflow_s3_azure.sync.answers import answer_text
+from airflow_s3_azure.sync.jsonlines import LinesWriter, read_lines
+from airflow_s3_azure.sync.objects import ListedObject
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
+
+log = logging.getLogger(__name__)
 
 ROOT = "_s3_to_azure"
 
@@ -48,38 +59,154 @@ class PlanFolder:
         """The folder's URL, without any credential."""
         return f"{self._client.url.partition('?')[0]}/{self.path}/"
 
-    def write_manifest(self, index: int, requests: Iterable[CopyRequest]) -> str:
-        """Write what a batch is to copy; return the manifest's blob name."""
-        name = f"{self.path}/manifest/{index:05d}.jsonl"
-        _write(self._client, name, _lines(map(_request_as_json, requests)))
-        return name
+    @property
+    def ledger_url(self) -> str:
+        """The URL of the ledger's parts, without any credential."""
+        return f"{self.url}ledger/"
 
-    def read_manifest(self, index: int) -> Iterator[CopyRequest]:
-        """Yield what a batch is to copy."""
-        return map(_request_from_json, _read(self._client, f"{self.path}/manifest/{index:05d}.jsonl"))
+    def new_manifest(self) -> LinesWriter:
+        """Return a writer of what is to be copied."""
+        return LinesWriter(self._client, f"{self.path}/manifest.jsonl")
 
-    def write_ledger(self, part: str, rows: Iterable[JsonObject], *, seconds: int | None = None) -> None:
-        """Write one part of the ledger (``plan``, or a batch's five digits), replacing the part if it is there.
+    def read_manifest(self, start: int, stop: int) -> Iterator[CopyRequest]:
+        """Yield what is to be copied, of the lines between two bytes."""
+        return map(request_from_json, read_lines(self._client, f"{self.path}/manifest.jsonl", start, stop))
 
-        :param seconds: try once, and give up when nobody answers for this long
-        """
-        _write(self._client, f"{self.path}/ledger/{part}.jsonl", _lines(rows), seconds=seconds)
+    def new_ledger(self, part: str) -> LinesWriter:
+        """Return a writer of one part of the ledger: ``plan``, ``delete``, or a batch's five digits."""
+        return LinesWriter(self._client, f"{self.path}/ledger/{part}.jsonl")
 
     def read_ledger(self, part: str) -> Iterator[dict[str, Any]]:
         """Yield the rows of one part of the ledger; none if it was never written."""
-        return _read(self._client, f"{self.path}/ledger/{part}.jsonl", missing_ok=True)
+        return read_lines(self._client, f"{self.path}/ledger/{part}.jsonl", missing_ok=True)
 
     def read_whole_ledger(self) -> Iterator[dict[str, Any]]:
         """Yield the rows of every part of the ledger, part after part."""
-        for blob in self._client.list_blobs(name_starts_with=f"{self.path}/ledger/"):
-            yield from _read(self._client, blob.name)
+        try:
+            names = [blob.name for blob in self._client.list_blobs(name_starts_with=f"{self.path}/ledger/")]
+        except AzureError as error:
+            raise DestinationWriteError(
+                f"the ledger could not be listed: {answer_text(error)}", blob=self.ledger_url
+            ) from None
+        for name in names:
+            yield from read_lines(self._client, name)
 
-    def write_summary(self, summary: JsonObject) -> None:
-        """Write the run's totals."""
-        _write(self._client, f"{self.path}/summary.json", iter([json.dumps(summary, indent=2).encode()]))
+    def new_deletions(self) -> LinesWriter:
+        """Return a writer of the blobs to delete."""
+        return LinesWriter(self._client, f"{self.path}/delete.jsonl")
+
+    def read_deletions(self) -> Iterator[dict[str, Any]]:
+        """Yield the blobs to delete: ``blob``, ``size``, ``blob_etag``, ``last_modified``."""
+        return read_lines(self._client, f"{self.path}/delete.jsonl")
+
+    def write_summary(self, summary: JsonObject) -> str:
+        """Write the run's totals beside the plan's folder; return their URL, without any credential."""
+        name = f"{self.path.rpartition('/')[0]}/summary.json"
+        try:
+            self._client.upload_blob(
+                name,
+                json.dumps(summary, indent=2, ensure_ascii=False).encode(),
+                overwrite=True,
+                content_settings=ContentSettings(content_type="application/json"),
+            )
+        except AzureError as error:
+            raise DestinationWriteError(f"summary.json could not be written: {answer_text(error)}", blob=name) from None
+        return f"{self._client.url.partition('?')[0]}/{name}"
+
+    def source_spool(self) -> ObjectSpool:
+        """Return where runs of a sorted source listing wait to be merged."""
+        return ObjectSpool(self._client, f"{self.path}/sort/source")
+
+    def destination_spool(self) -> BlobSpool:
+        """Return where runs of a sorted destination listing wait to be merged."""
+        return BlobSpool(self._client, f"{self.path}/sort/destination")
 
 
-def _request_as_json(request: CopyRequest) -> JsonObject:
+class _Runs:
+    """Files of a plan's folder that hold sorted runs, for as long as it takes to merge them."""
+
+    def __init__(self, client: ContainerClient, path: str) -> None:
+        self._client = client
+        self._path = path
+
+    def drop(self, run: int) -> None:
+        """Delete a run, or leave it where the connection may not delete."""
+        with suppress(AzureError):
+            self._client.delete_blob(self._name(run))
+
+    def _name(self, run: int) -> str:
+        return f"{self._path}-{run:05d}.jsonl"
+
+    def _write(self, run: int, rows: Iterable[list[Any]]) -> None:
+        writer = LinesWriter(self._client, self._name(run))
+        for row in rows:
+            writer.write(row)
+        writer.commit()
+
+
+class ObjectSpool(_Runs):
+    """Sorted runs of names with their objects."""
+
+    def write(self, run: int, entries: Iterable[tuple[str, ListedObject]]) -> None:
+        """Keep a run."""
+        self._write(
+            run,
+            (
+                [name, one.key, one.size, one.etag, one.last_modified.isoformat(), one.storage_class]
+                for name, one in entries
+            ),
+        )
+
+    def read(self, run: int) -> Iterator[tuple[str, ListedObject]]:
+        """Yield the entries of a run."""
+        for name, key, size, etag, modified, storage_class in read_lines(self._client, self._name(run)):
+            yield name, ListedObject(key, size, etag, datetime.fromisoformat(modified), storage_class)
+
+
+class BlobSpool(_Runs):
+    """Sorted runs of blob names with what a plan needs to know of the blobs."""
+
+    def write(self, run: int, entries: Iterable[tuple[str, BlobState]]) -> None:
+        """Keep a run."""
+        self._write(
+            run,
+            (
+                [
+                    name,
+                    blob.etag,
+                    blob.size,
+                    blob.last_modified.isoformat() if blob.last_modified else None,
+                    [blob.record.etag, blob.record.size] if blob.record else None,
+                ]
+                for name, blob in entries
+            ),
+        )
+
+    def read(self, run: int) -> Iterator[tuple[str, BlobState]]:
+        """Yield the entries of a run."""
+        for name, etag, size, modified, record in read_lines(self._client, self._name(run)):
+            yield (
+                name,
+                BlobState(
+                    etag,
+                    size,
+                    datetime.fromisoformat(modified) if modified else None,
+                    SourceRecord(*record) if record else None,
+                ),
+            )
+
+
+def ledger_row(result: CopyResult, *, batch: int | None = None, attempts: int = 0) -> dict[str, Any]:
+    """Return the ledger's line for a key.
+
+    :param batch: map index of the task that copied the key's batch; None if the plan settled it
+    :param attempts: the task's tries until it was settled; 0 if the plan settled it
+    """
+    return result.as_json() | {"batch": batch, "attempts": attempts}
+
+
+def request_as_json(request: CopyRequest) -> JsonObject:
+    """Return the manifest's line for a key."""
     condition = request.precondition
     return {
         "key": request.key,
@@ -88,10 +215,12 @@ def _request_as_json(request: CopyRequest) -> JsonObject:
         "etag": request.etag,
         "version_id": request.version_id,
         "blob_etag": condition.etag if condition else None,
+        "reason": request.reason,
     }
 
 
-def _request_from_json(row: JsonObject) -> CopyRequest:
+def request_from_json(row: JsonObject) -> CopyRequest:
+    """Return the request that was :func:`request_as_json`."""
     return CopyRequest(
         key=row["key"],
         blob=row["blob"],
@@ -99,50 +228,5 @@ def _request_from_json(row: JsonObject) -> CopyRequest:
         etag=row["etag"],
         version_id=row["version_id"],
         precondition=Precondition(row["blob_etag"]),
+        reason=row["reason"],
     )
-
-
-def _lines(rows: Iterable[JsonObject]) -> Iterator[bytes]:
-    for row in rows:
-        yield json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
-
-
-def _write(client: ContainerClient, name: str, lines: Iterator[bytes], *, seconds: int | None = None) -> None:
-    """Write a blob of unknown length; the SDK holds 4 MiB of it at a time."""
-    once: dict[str, Any] = (
-        {} if seconds is None else {"retry_total": 0, "connection_timeout": seconds, "read_timeout": seconds}
-    )
-    content = ContentSettings(content_type="application/x-ndjson")
-    try:
-        client.upload_blob(name, lines, overwrite=True, content_settings=content, **once)
-    except AzureError as error:
-        raise DestinationWriteError(
-            f"{name.rpartition('/')[2]} could not be written: {describe(error)}", blob=name
-        ) from None
-
-
-def _read(client: ContainerClient, name: str, *, missing_ok: bool = False) -> Iterator[dict[str, Any]]:
-    try:
-        download = client.download_blob(name)
-    except ResourceNotFoundError:
-        if missing_ok:
-            return
-        raise DestinationWriteError("it is gone; clear the plan task to make it anew", blob=name) from None
-    except AzureError as error:
-        raise _unreadable(name, error) from None
-    rest = b""
-    pieces = iter(download.chunks())
-    while True:
-        try:
-            piece = next(pieces, None)
-        except AzureError as error:
-            raise _unreadable(name, error) from None
-        if piece is None:
-            return
-        *whole, rest = (rest + piece).split(b"\n")
-        for line in whole:
-            yield json.loads(line)
-
-
-def _unreadable(name: str, error: AzureError) -> DestinationWriteError:
-    return DestinationWriteError(f"it could not be read: {describe(error)}", blob=name)

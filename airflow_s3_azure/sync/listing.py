@@ -19,6 +19,7 @@ from airflow_s3_azure.stream.errors import (
 from airflow_s3_azure.stream.http import describe
 from airflow_s3_azure.stream.objects import BlobState
 from airflow_s3_azure.stream.properties import SourceRecord
+from airflow_s3_azure.sync.answers import answer_text
 from airflow_s3_azure.sync.objects import ListedObject
 
 if TYPE_CHECKING:
@@ -51,11 +52,14 @@ def list_objects(
                 size=item["Size"],
                 etag=item["ETag"].strip('"'),
                 last_modified=item["LastModified"],
+                storage_class=item.get("StorageClass", "STANDARD"),
             )
 
 
 def list_blobs(client: ContainerClient, prefix: str = "") -> Iterator[tuple[str, BlobState]]:
     """Yield the name and state of each committed blob under a prefix, with the record of its source.
+
+    The directories of an account with a hierarchical namespace, which it lists as blobs, are left out.
 
     :raises TransferError: if the container cannot be listed
     """
@@ -65,8 +69,7 @@ def list_blobs(client: ContainerClient, prefix: str = "") -> Iterator[tuple[str,
         try:
             blob = next(blobs, None)
         except HttpResponseError as error:
-            code = getattr(error, "error_code", None)
-            message = f"the container could not be listed: Azure answered {error.status_code} {code or error.reason}"
+            message = f"the container could not be listed: {answer_text(error)}"
             if error.status_code in (401, 403):
                 raise DestinationAccessDenied(f"{message}; the wasb connection needs to list it", blob=where) from None
             raise DestinationWriteError(message, blob=where) from None
@@ -74,13 +77,16 @@ def list_blobs(client: ContainerClient, prefix: str = "") -> Iterator[tuple[str,
             raise DestinationWriteError(f"the container could not be listed: {describe(error)}", blob=where) from None
         if blob is None:
             return
+        metadata = blob.metadata or {}
+        if any(name.lower() == "hdi_isfolder" and value == "true" for name, value in metadata.items()):
+            continue
         yield (
             blob.name,
             BlobState(
                 etag=f'"{blob.etag}"' if not blob.etag.startswith('"') else blob.etag,
                 size=blob.size,
                 last_modified=blob.last_modified,
-                record=SourceRecord.from_metadata(blob.metadata or {}),
+                record=SourceRecord.from_metadata(metadata),
             ),
         )
 

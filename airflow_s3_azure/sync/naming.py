@@ -6,7 +6,11 @@ https://learn.microsoft.com/rest/api/storageservices/naming-and-referencing-cont
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from string import Formatter
+from urllib.parse import quote, unquote
 
 from airflow_s3_azure.stream.errors import ConfigurationError
 
@@ -16,30 +20,142 @@ MAX_SEGMENTS = 254
 """Path segments, that is parts between slashes, in a blob name."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ufffe\uffff]")
+_SUSPECT = re.compile(r"[\\\x00-\x1f\x7f-\x9f\ufffe\uffff]|\./|[./]\Z")
+"""In every name that breaks a rule which is not one of length."""
+_ESCAPED = re.compile(r"[%\\\x00-\x1f\x7f-\x9f\ufffe\uffff]")
+_FIELDS = ("key", "folder", "name", "stem", "extension", "last_modified")
 
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """How keys become blob names: cut ``strip_prefix`` off the front, put ``blob_prefix`` before the rest.
+    """How keys become blob names.
 
-    Both are plain text, not folders: write the slash where one is meant.
+    Either ``strip_prefix`` is cut off the front and ``blob_prefix`` put before the rest; both are plain text, not
+    folders: write the slash where one is meant. Or ``template`` says it, with the fields
+
+    * ``{key}``: the whole key, ``a/b/report.2026.csv``
+    * ``{folder}``: up to and including its last slash, ``a/b/``; empty if it has none
+    * ``{name}``: what follows, ``report.2026.csv``
+    * ``{stem}`` and ``{extension}``: the name before its last dot, ``report.2026``, and from it on, ``.csv``
+    * ``{last_modified:%Y/%m/%d}``: when the object was last modified, in UTC, in any format of ``strftime``
+
+    :param rename: write what Azure cannot hold as ``%`` and two hexadecimal digits, and each ``%`` as ``%25``, so
+        that ``urllib.parse.unquote`` gives the name without renaming back
+    :raises ConfigurationError: if the template has other fields, or comes together with a prefix
     """
 
     blob_prefix: str = ""
     strip_prefix: str = ""
+    template: str = ""
+    rename: bool = False
+    _fields: tuple[tuple[str, str | None, str], ...] = field(init=False, repr=False, compare=False)
 
-    def name(self, key: str) -> str:
-        """Return the blob name for a key. Different keys that begin with ``strip_prefix`` get different names.
+    def __post_init__(self) -> None:
+        if self.template and (self.blob_prefix or self.strip_prefix):
+            raise ConfigurationError(
+                "blob_template comes together with blob_prefix or strip_prefix; give one or the other"
+            )
+        object.__setattr__(self, "_fields", tuple(_parse(self.template)))
 
+    @property
+    def keeps_order(self) -> bool:
+        """Whether blob names sort as their keys do."""
+        return not self.template and not self.rename
+
+    @property
+    def keeps_keys_apart(self) -> bool:
+        """Whether each name has the key's whole path in it, so that no two keys meet."""
+        fields = {name for _, name, _ in self._fields}
+        return not self.template or "key" in fields or ("folder" in fields and bool(fields & {"name", "stem"}))
+
+    def name(self, key: str, last_modified: datetime | None = None) -> str:
+        """Return the blob name for a key. With prefixes, different keys get different names.
+
+        :param last_modified: for a template that asks for it
         :raises ConfigurationError: if the key does not begin with ``strip_prefix``
         """
+        name = self._from_template(key, last_modified) if self.template else self._from_prefixes(key)
+        return _renamed(name) if self.rename else name
+
+    def common_prefix(self, s3_prefix: str) -> str:
+        """Return what the blob names of all keys under a prefix begin with; other blobs' names may, too."""
+        shared = self._shared(s3_prefix)
+        if not self.rename:
+            return shared
+        # How a dot or a slash at its end is renamed depends on what follows.
+        return _renamed(shared + "x")[: -2 if shared.endswith((".", "/")) else -1]
+
+    def covers(self, name: str, s3_prefix: str) -> bool:
+        """Tell whether a blob with the common prefix is where one of the keys under ``s3_prefix`` could be."""
+        return not self.rename or unquote(name).startswith(self._shared(s3_prefix))
+
+    def separates(self, s3_prefix: str) -> bool:
+        """Tell whether no key outside ``s3_prefix`` could have a name with the common prefix."""
+        if not self.template:
+            return True
+        return self._shared(s3_prefix) == self._fields[0][0] + s3_prefix
+
+    def _shared(self, s3_prefix: str) -> str:
+        """Return what the names of all keys under a prefix begin with, before they are renamed."""
+        if not self.template:
+            return self._from_prefixes(s3_prefix)
+        literal, name, _ = self._fields[0]
+        return literal + {"key": s3_prefix, "folder": s3_prefix[: s3_prefix.rfind("/") + 1]}.get(name or "", "")
+
+    def _from_prefixes(self, key: str) -> str:
         if not key.startswith(self.strip_prefix):
             raise ConfigurationError(f"key {key!r} does not begin with strip_prefix {self.strip_prefix!r}")
         return self.blob_prefix + key[len(self.strip_prefix) :]
 
+    def _from_template(self, key: str, last_modified: datetime | None) -> str:
+        folder, slash, name = key.rpartition("/")
+        stem, dot, extension = name.rpartition(".")
+        if not stem:  # no dot, or one in front
+            stem, dot, extension = name, "", ""
+        values = {"key": key, "folder": folder + slash, "name": name, "stem": stem, "extension": dot + extension}
+        parts = []
+        for literal, wanted, spec in self._fields:
+            parts.append(literal)
+            if wanted == "last_modified":
+                if last_modified is None:
+                    raise ConfigurationError(
+                        f"blob_template {self.template!r} asks for last_modified, which is not known"
+                    )
+                parts.append(last_modified.astimezone(UTC).strftime(spec))
+            elif wanted is not None:
+                parts.append(values[wanted])
+        return "".join(parts)
+
+
+def _parse(template: str) -> Iterator[tuple[str, str | None, str]]:
+    """Yield the template's pieces: text, the field that follows it (None at the end), the field's format."""
+    try:
+        pieces = list(Formatter().parse(template))
+    except ValueError as error:
+        raise ConfigurationError(f"blob_template {template!r} is not a template: {error}") from None
+    for literal, name, spec, conversion in pieces:
+        if name is not None and (name not in _FIELDS or conversion):
+            known = ", ".join(f"{{{one}}}" for one in _FIELDS)
+            raise ConfigurationError(f"blob_template {template!r} has the field {{{name}}}; there are {known}")
+        if name == "last_modified" and not spec:
+            raise ConfigurationError("blob_template needs a format for last_modified, as {last_modified:%Y/%m/%d}")
+        if name not in (None, "last_modified") and spec:
+            raise ConfigurationError(f"blob_template {template!r}: the field {{{name}}} takes no format")
+        yield literal, name, spec or ""
+
+
+def _renamed(name: str) -> str:
+    """Return the name with whatever Azure cannot hold percent-encoded, and each ``%`` too."""
+    escaped = _ESCAPED.sub(lambda match: quote(match[0], safe=""), name)
+    segments = [one[:-1] + "%2E" if one.endswith(".") else one for one in escaped.split("/")]
+    whole = "/".join(segments)
+    return whole[:-1] + "%2F" if whole.endswith("/") else whole
+
 
 def why_refused(name: str) -> str | None:
     """Return why Azure cannot hold a blob under exactly this name, or None if it can."""
+    if 0 < len(name) <= MAX_NAME and name.count("/") < MAX_SEGMENTS and not _SUSPECT.search(name):
+        return None
     if not name:
         return "a blob name cannot be empty"
     if len(name) > MAX_NAME:
@@ -55,6 +171,4 @@ def why_refused(name: str) -> str | None:
         return f"a blob name has at most {MAX_SEGMENTS} path segments; this one has {len(segments)}"
     if any(segment in (".", "..") for segment in segments):
         return "Azure resolves the path segments '.' and '..' in a blob name"
-    if any(segment.endswith(".") for segment in segments):
-        return "Azure drops the dot at the end of a path segment"
-    return None
+    return "Azure drops the dot at the end of a path segment"

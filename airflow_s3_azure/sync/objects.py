@@ -13,9 +13,11 @@ class ListedObject:
     :param size: bytes
     :param etag: without quotes
     :param last_modified: for a multipart upload, the time it began
+    :param storage_class: S3's name of it, such as ``STANDARD`` or ``GLACIER``
     """
 
     key: str
     size: int
     etag: str
     last_modified: datetime
+    storage_class: str = "STANDARD"

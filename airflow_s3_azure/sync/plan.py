@@ -3,23 +3,74 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import asdict, dataclass, field, replace
+from itertools import pairwise
+from typing import Any, Generic, TypeVar
 
+from airflow_s3_azure.stream.blocks import DEFAULT_BLOCK_SIZE
+from airflow_s3_azure.stream.errors import PlanError
+from airflow_s3_azure.stream.interruption import Interruption
 from airflow_s3_azure.stream.objects import BlobState, CopyRequest, CopyResult
 from airflow_s3_azure.stream.progress import size_text
-from airflow_s3_azure.sync.batch import DEFAULT_BATCH_OBJECTS, DEFAULT_BATCH_SIZE, MAX_BATCHES, Batch, batch
-from airflow_s3_azure.sync.compare import decide
-from airflow_s3_azure.sync.ledger import PlanFolder
+from airflow_s3_azure.sync.batch import (
+    DEFAULT_BATCH_OBJECTS,
+    DEFAULT_BATCH_SIZE,
+    MAX_BATCHES,
+    Batcher,
+    Run,
+    shared_start,
+)
+from airflow_s3_azure.sync.compare import Compare, decide
+from airflow_s3_azure.sync.cost import Cost
+from airflow_s3_azure.sync.join import OutOfOrder, join
+from airflow_s3_azure.sync.ledger import ROOT, PlanFolder, ledger_row, request_as_json
 from airflow_s3_azure.sync.naming import Naming, why_refused
 from airflow_s3_azure.sync.objects import ListedObject
 from airflow_s3_azure.sync.select import Selection, is_folder_marker
+from airflow_s3_azure.sync.sort import in_order
 
 log = logging.getLogger(__name__)
 
+_TO = " … "
+"""Between the first and the last key of a label."""
 MAX_LABEL = 200
 """Characters of keys in a batch's label: Airflow's database takes 250 for the whole."""
+PROGRESS_SECONDS = 10.0
+LOOK_UP_EVERY = 1_000
+"""Names between two looks at the clock and at the interruption."""
+
+Entry = TypeVar("Entry")
+
+_OWN = f"{ROOT}/"
+
+
+@dataclass(frozen=True, slots=True)
+class Listing(Generic[Entry]):
+    """One side of a sync.
+
+    :param open: begins to list; called again if the order turns out not to be that of the names' UTF-8 bytes
+    :param is_sorted: False where it is known not to be
+    """
+
+    open: Callable[[], Iterator[Entry]]
+    is_sorted: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a plan may be, so that a mistake is not carried out.
+
+    :param max_objects: objects to copy
+    :param max_bytes: bytes to copy
+    :param max_delete: blobs to delete: a number, or a share of the blobs under the plan's prefix, below 1
+    """
+
+    max_objects: int | None = None
+    max_bytes: int | None = None
+    max_delete: float = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,43 +78,74 @@ class PlanOptions:
     """How a plan is made.
 
     :param overwrite: replace blobs that differ; False: leave every existing blob alone
+    :param delete: write down the blobs whose key is gone
     :param batch_objects: objects to aim at in a batch
     :param batch_size: bytes to aim at in a batch
     :param max_batches: below Airflow's ``core.max_map_length``
+    :param block_size: bytes, of the copy, for its cost
     """
 
     selection: Selection
     naming: Naming
+    compare: Compare = "etag"
     overwrite: bool = True
+    delete: bool = False
+    budget: Budget = field(default_factory=Budget)
     batch_objects: int = DEFAULT_BATCH_OBJECTS
     batch_size: int = DEFAULT_BATCH_SIZE
     max_batches: int = MAX_BATCHES
+    block_size: int = DEFAULT_BLOCK_SIZE
 
 
 @dataclass(frozen=True, slots=True)
 class BatchReference:
-    """What a mapped task is given: where its manifest is, and what to call it. Small enough for XCom a thousand times.
+    """What a mapped task is given: where its part of the manifest is. Small enough for XCom a thousand times.
 
     :param folder: the plan's folder
     :param index: the batch's number, from 0
-    :param label: such as ``exports/2026/11/ (812 objects, 3.1 GiB)``
+    :param what: the folder or the keys that it is about
     :param size: bytes
+    :param start: byte of the manifest at which its lines begin
+    :param stop: byte after its lines
     """
 
     folder: str
     index: int
-    label: str
+    what: str
     objects: int
     size: int
+    start: int
+    stop: int
+
+    @classmethod
+    def of(cls, folder: str, index: int, run: Run) -> BatchReference:
+        """Return the reference to a run of the manifest's lines."""
+        return cls(folder, index, _what(run), run.objects, run.size, run.start, run.stop)
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> BatchReference:
         """Return the reference that was :meth:`as_json`."""
-        return cls(**found)
+        return cls(**{name: value for name, value in found.items() if name != "label"})
 
     def as_json(self) -> dict[str, str | int]:
-        """Return the reference as XCom holds it."""
-        return asdict(self)
+        """Return the reference as XCom holds it, with its label."""
+        return {**asdict(self), "label": self.label}
+
+    @property
+    def label(self) -> str:
+        """What the UI calls the batch, such as ``exports/2026/11/ (812 objects, 3.1 GiB)``."""
+        if self.objects == 1:
+            return f"{self.what} ({size_text(self.size)})"
+        return f"{self.what} ({self.objects:,} objects, {size_text(self.size)})"
+
+    def joined(self, other: BatchReference) -> BatchReference:
+        """Return this batch and the one that follows it in the same manifest as one."""
+        half = MAX_LABEL // 2
+        first, last = self.what.partition(_TO)[0], other.what.rpartition(_TO)[2]
+        shared = shared_start(first, last) if _TO not in self.what + other.what else ""
+        what = shared[: shared.rfind("/") + 1] or f"{_shortened(first, half)}{_TO}{_shortened(last, half)}"
+        objects, size = self.objects + other.objects, self.size + other.size
+        return replace(self, what=what, objects=objects, size=size, stop=other.stop)
 
     @property
     def part(self) -> str:
@@ -77,18 +159,28 @@ class Plan:
 
     :param folder: its folder in the destination container
     :param counts: keys by what the plan says of them: ``copy``, ``unchanged``, ``skipped``
-    :param size: bytes to copy
+    :param cost: of the objects to copy
+    :param extra: blobs to delete
+    :param delete_refused: why none of these may be deleted; None if they may
+    :param batches: None to copy
     """
 
     folder: str
     counts: Mapping[str, int]
-    size: int
+    cost: Cost
+    extra: int
+    delete_refused: str | None
     batches: list[BatchReference]
 
     @property
     def objects(self) -> int:
         """Selected keys, each of which must end in the ledger exactly once."""
         return sum(self.counts.values())
+
+    @property
+    def size(self) -> int:
+        """Bytes to copy."""
+        return self.cost.size
 
     def as_json(self) -> dict[str, Any]:
         """Return the plan's totals for XCom, without its batches."""
@@ -98,87 +190,275 @@ class Plan:
             "counts": dict(self.counts),
             "size": self.size,
             "batches": len(self.batches),
+            "extra": self.extra,
+            "delete_refused": self.delete_refused,
         }
 
 
 def make_plan(
-    objects: Iterable[ListedObject],
-    blobs: Iterable[tuple[str, BlobState]],
+    source: Listing[ListedObject],
+    destination: Listing[tuple[str, BlobState]],
     options: PlanOptions,
     folder: PlanFolder,
+    interruption: Interruption | None = None,
 ) -> Plan:
-    """Compare two listings, and write the manifest of each batch and the ledger of what needs no copy.
+    """Compare two listings, and write down what each batch copies, what needs no copy, and what is to be deleted.
 
-    Holds the destination's listing and the objects to copy in memory.
+    Both listings are read once, side by side, and neither is held. One that is not in the order of its names is
+    sorted first, through the plan's folder.
+
+    :raises PlanError: if two keys meet in one blob name, or there is more to copy than the budget allows
+    :raises Interrupted: if ``interruption`` was set
     """
-    planner = _Planner(dict(blobs), options)
-    folder.write_ledger("plan", planner.settle(objects))
-    batches = batch(
-        planner.to_copy,
-        max_objects=options.batch_objects,
-        max_size=options.batch_size,
-        max_batches=options.max_batches,
-    )
-    references = []
-    for one in batches:
-        folder.write_manifest(one.index, one.requests)
-        references.append(BatchReference(folder.path, one.index, _label(one), objects=len(one.requests), size=one.size))
-    return Plan(folder.path, planner.counts, sum(one.size for one in batches), references)
+    sorts = {
+        "source": not (source.is_sorted and options.naming.keeps_order),
+        "destination": not destination.is_sorted,
+    }
+    interruption = interruption or Interruption()
+    while True:
+        objects: Iterator[tuple[str, ListedObject]] = _named(source.open(), options)
+        blobs: Iterator[tuple[str, BlobState]] = destination.open()
+        # Closed however it ends, and before another pass begins: that drops the sorted runs.
+        with ExitStack() as sorting:
+            if sorts["source"]:
+                ordered = in_order(_watched(objects, interruption), folder.source_spool())
+                objects = sorting.enter_context(closing(ordered))
+            if sorts["destination"]:
+                ordered_blobs = in_order(_watched(blobs, interruption), folder.destination_spool())
+                blobs = sorting.enter_context(closing(ordered_blobs))
+            try:
+                return _Planner(options, folder, interruption).plan(objects, blobs)
+            except OutOfOrder as found:
+                log.info("the %s lists names in an order of its own: listing again, and sorting them", found.side)
+                sorts[found.side] = True
+
+
+def _named(objects: Iterable[ListedObject], options: PlanOptions) -> Iterator[tuple[str, ListedObject]]:
+    """Yield the objects with their blob names; of those not selected, only where their blobs must be kept."""
+    name, selection = options.naming.name, options.selection
+    for item in objects:
+        if options.delete or item in selection:
+            yield name(item.key, item.last_modified), item
+
+
+def _watched(entries: Iterable[Entry], interruption: Interruption) -> Iterator[Entry]:
+    """Yield the entries, until ``interruption`` is set."""
+    for number, entry in enumerate(entries):
+        if not number % LOOK_UP_EVERY:
+            interruption.check()
+        yield entry
 
 
 class _Planner:
-    def __init__(self, blobs: dict[str, BlobState], options: PlanOptions) -> None:
-        self._blobs = blobs
+    """One way through both listings."""
+
+    def __init__(self, options: PlanOptions, folder: PlanFolder, interruption: Interruption) -> None:
         self._options = options
-        self.to_copy: list[CopyRequest] = []
-        self.counts = {"copy": 0, "unchanged": 0, "skipped": 0}
+        self._folder = folder
+        self._interruption = interruption
+        self._manifest = folder.new_manifest()
+        self._settled = folder.new_ledger("plan")
+        self._deletions = folder.new_deletions()
+        self._batcher = Batcher(
+            max_objects=options.batch_objects, max_size=options.batch_size, max_batches=options.max_batches
+        )
+        self._cost = Cost(options.block_size)
+        self._counts = {"copy": 0, "unchanged": 0, "skipped": 0}
+        self._listed = self._blobs = self._extra = 0
+        self._last: tuple[str, str] | None = None
+        self._told = time.monotonic()
 
-    def settle(self, objects: Iterable[ListedObject]) -> Iterator[dict[str, Any]]:
-        """Yield the ledger's rows for keys that need no copy; keep the requests for those that do."""
-        for item in objects:
-            if item not in self._options.selection:
-                continue
-            result = self._decide(item)
-            if result is not None:
-                self.counts[result.status] += 1
-                yield result.as_json()
+    def plan(self, objects: Iterator[tuple[str, ListedObject]], blobs: Iterator[tuple[str, BlobState]]) -> Plan:
+        selection, all_are_selected = self._options.selection, not self._options.delete
+        for number, (name, item, blob) in enumerate(join(objects, blobs)):
+            if not number % LOOK_UP_EVERY:
+                self._look_up()
+            # Ledgers are no copies; counted, they would make max_delete a share of ever more.
+            if blob is not None and not name.startswith(_OWN):
+                self._blobs += 1
+                if item is None:
+                    self._note_extra(name, blob)
+            if item is not None:
+                self._listed += 1
+                if all_are_selected or item in selection:
+                    self._note(name, item, blob)
+        self._manifest.commit()
+        self._settled.commit()
+        if self._options.delete:
+            self._deletions.commit()
+        self._check_budget()
+        batches = [
+            BatchReference.of(self._folder.path, index, run) for index, run in enumerate(self._batcher.batches())
+        ]
+        return Plan(self._folder.path, self._counts, self._cost, self._extra, self._why_not_delete(), batches)
 
-    def _decide(self, item: ListedObject) -> CopyResult | None:
-        name = self._options.naming.name(item.key)
+    def _note(self, name: str, item: ListedObject, blob: BlobState | None) -> None:
         refused = "it only stands for a folder" if is_folder_marker(item) else why_refused(name)
+        if name.startswith(f"{ROOT}/"):
+            refused = f"{ROOT}/ is where manifests and ledgers are; copy it under a blob_prefix"
         if refused:
-            log.debug("%r: skipped: %s", item.key, refused)
-            return CopyResult(item.key, name, "skipped", size=item.size, etag=item.etag, reason=refused)
-        blob = self._blobs.get(name)
-        decision = decide(item, blob, overwrite=self._options.overwrite)
-        log.debug("%r: %s: %s", item.key, decision.action, decision.reason)
-        if decision.action == "copy":
-            self.counts["copy"] += 1
-            self.to_copy.append(
-                CopyRequest(item.key, name, size=item.size, etag=item.etag, precondition=decision.precondition)
+            self._settle(CopyResult(item.key, name, "skipped", size=item.size, etag=item.etag, reason=refused))
+            return
+        if self._last is not None and self._last[0] == name:
+            raise PlanError(
+                f"keys {self._last[1]!r} and {item.key!r} would both become blob {name!r}; nothing was copied: change "
+                "the naming, or leave one of them out"
             )
-            return None
-        return CopyResult(
+        self._last = (name, item.key)
+        decision = decide(item, blob, compare=self._options.compare, overwrite=self._options.overwrite)
+        if decision.action != "copy":
+            self._settle(
+                CopyResult(
+                    item.key,
+                    name,
+                    "unchanged" if decision.action == "unchanged" else "skipped",
+                    size=item.size,
+                    etag=item.etag,
+                    blob_etag=blob.etag if blob else None,
+                    reason=decision.reason,
+                )
+            )
+            return
+        request = CopyRequest(
             item.key,
             name,
-            "unchanged" if decision.action == "unchanged" else "skipped",
             size=item.size,
             etag=item.etag,
-            blob_etag=blob.etag if blob else None,
+            precondition=decision.precondition,
             reason=decision.reason,
         )
+        start = self._manifest.position
+        self._manifest.write(request_as_json(request))
+        self._batcher.add(Run.of(item.key, item.size, start, self._manifest.position))
+        self._cost.add(item.size)
+        self._counts["copy"] += 1
+        log.debug("%r: copy: %s", item.key, decision.reason)
+
+    def _settle(self, result: CopyResult) -> None:
+        self._counts[result.status] += 1
+        self._settled.write(ledger_row(result))
+        log.debug("%r: %s: %s", result.key, result.status, result.reason)
+
+    def _note_extra(self, name: str, blob: BlobState) -> None:
+        if not self._options.delete:
+            return
+        if blob.record is None:
+            log.debug("%r: no key, but it is another tool's blob: left alone", name)
+            return
+        self._extra += 1
+        modified = blob.last_modified.isoformat() if blob.last_modified else None
+        self._deletions.write(
+            {"blob": name, "size": blob.size, "blob_etag": blob.etag, "last_modified": modified},
+        )
+
+    def _why_not_delete(self) -> str | None:
+        """Return why the blobs whose key is gone must stay, or None if they may be deleted, or there are none."""
+        limit = self._options.budget.max_delete
+        allowed = limit * self._blobs if limit < 1 else limit
+        if not self._extra:
+            return None
+        if not self._listed:
+            return f"the source listing is empty, and {self._extra:,} blobs would be deleted: check s3_bucket and s3_prefix"
+        if self._extra > allowed:
+            return (
+                f"{self._extra:,} of {self._blobs:,} blobs would be deleted, but max_delete is {limit:,}: look at "
+                "delete.jsonl in the plan's folder, then raise it"
+            )
+        return None
+
+    def _check_budget(self) -> None:
+        budget, cost = self._options.budget, self._cost
+        if budget.max_objects is not None and cost.objects > budget.max_objects:
+            raise PlanError(
+                f"there are {cost.objects:,} objects to copy, but max_objects is {budget.max_objects:,}; nothing was "
+                f"copied: raise it, or select less. The list is in {self._folder.url}manifest.jsonl"
+            )
+        if budget.max_bytes is not None and cost.size > budget.max_bytes:
+            raise PlanError(
+                f"there are {cost.size:,} bytes ({size_text(cost.size)}) to copy, but max_bytes is "
+                f"{budget.max_bytes:,}; nothing was copied: raise it, or select less. The list is in "
+                f"{self._folder.url}manifest.jsonl"
+            )
+
+    def _look_up(self) -> None:
+        self._interruption.check()
+        if (now := time.monotonic()) - self._told >= PROGRESS_SECONDS:
+            self._told = now
+            log.info(
+                "%s keys listed so far: %s to copy (%s), %s unchanged, %s skipped",
+                f"{self._listed:,}",
+                f"{self._counts['copy']:,}",
+                size_text(self._cost.size),
+                f"{self._counts['unchanged']:,}",
+                f"{self._counts['skipped']:,}",
+            )
 
 
-def _label(one: Batch) -> str:
-    """Return what the UI calls a batch: the folder that its keys share, how many they are, how large together."""
-    first, last = one.requests[0].key, one.requests[-1].key
-    if len(one.requests) == 1:
-        return f"{_shortened(first)} ({size_text(one.size)})"
-    # In sorted order, what the first and the last share, all share.
-    shared = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
-    folder = first[: first.rfind("/", 0, shared) + 1]
-    what = folder or f"{_shortened(first, MAX_LABEL // 2)} … {_shortened(last, MAX_LABEL // 2)}"
-    return f"{_shortened(what)} ({len(one.requests):,} objects, {size_text(one.size)})"
+def check_prefixes(prefixes: Sequence[str]) -> None:
+    """Make sure that no key is under two of the prefixes.
+
+    :raises PlanError: if one is
+    """
+    ordered = sorted(prefixes)
+    for one, following in pairwise(ordered):
+        if following.startswith(one):
+            raise PlanError(
+                f"prefixes {one!r} and {following!r} overlap, so keys would be copied twice; nothing was copied: leave "
+                "one of them out"
+            )
+
+
+def check_destinations(destinations: Sequence[str], naming: Naming) -> None:
+    """Make sure that keys of different prefixes, whose plans know nothing of each other, do not become one blob.
+
+    :param destinations: what the blob names of each plan begin with
+    :param naming: of all of them
+    :raises PlanError: if some may
+    """
+    if naming.keeps_keys_apart:
+        return
+    for one, following in pairwise(sorted(destinations)):
+        if following.startswith(one):
+            raise PlanError(
+                f"keys of different prefixes may become one blob under {one!r}; nothing was copied: let blob_template "
+                "have {key}, or {folder} and {name}"
+            )
+
+
+def joined_batches(references: Sequence[BatchReference], most: int = MAX_BATCHES) -> list[BatchReference]:
+    """Return the batches, neighbours of one plan joined where there are more than ``most``.
+
+    :raises PlanError: if there are more plans than that
+    """
+    found = list(references)
+    while len(found) > most:
+        shorter: list[BatchReference] = []
+        to_join = len(found) - most
+        may_grow = False
+        for one in found:
+            last = shorter[-1] if may_grow and to_join else None
+            if last and last.stop == one.start and last.folder == one.folder:
+                shorter[-1] = last.joined(one)
+                to_join -= 1
+                may_grow = False
+            else:
+                shorter.append(one)
+                may_grow = True
+        if len(shorter) == len(found):
+            raise PlanError(
+                f"{len(found):,} plans have something to copy, but Airflow maps over {most:,} batches at most"
+            )
+        found = shorter
+    return found
+
+
+def _what(run: Run) -> str:
+    """Return what a batch is about: its key, the folder that its keys share, or the first and the last of them."""
+    if run.objects == 1:
+        return _shortened(run.first)
+    folder = run.shared[: run.shared.rfind("/") + 1]
+    half = MAX_LABEL // 2
+    return _shortened(folder) or f"{_shortened(run.first, half)}{_TO}{_shortened(run.last, half)}"
 
 
 def _shortened(text: str, most: int = MAX_LABEL) -> str:

@@ -1,4 +1,4 @@
-"""The report: a plan's whole ledger, added up and held against the plan."""
+"""The report: a run's whole ledger, added up and held against its plan."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_s3_azure.stream.progress import size_text
+from airflow_s3_azure.stream.progress import duration_text, size_text
 
 MAX_FAILURES = 10
 """How many failed keys a report names; the ledger has them all."""
@@ -18,29 +18,38 @@ class Report:
 
     :param planned: keys that must be in the ledger
     :param counts: keys by status
+    :param deletions: blobs to delete by what became of them: ``deleted``, ``kept``, ``failed``
     :param copied_size: bytes of the copied objects
     :param bytes_read: bytes read from S3 by the executions that finished the objects, the repeated ones included
     :param verified: copied objects by what verified them
     :param failures: the first failed rows of the ledger
+    :param skips: the first rows of skipped keys
     """
 
     planned: int
     counts: dict[str, int] = field(default_factory=lambda: {"copied": 0, "unchanged": 0, "skipped": 0, "failed": 0})
+    deletions: dict[str, int] = field(default_factory=lambda: {"deleted": 0, "kept": 0, "failed": 0})
     copied_size: int = 0
     bytes_read: int = 0
     verified: dict[str, int] = field(default_factory=dict)
     failures: list[Mapping[str, Any]] = field(default_factory=list)
+    skips: list[Mapping[str, Any]] = field(default_factory=list)
 
     def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Add rows of the ledger."""
         for row in rows:
-            self.counts[row["status"]] += 1
             self.bytes_read += row["bytes_read"]
+            if row["status"] == "failed" and len(self.failures) < MAX_FAILURES:
+                self.failures.append(row)
+            if row["key"] is None:
+                self.deletions[row["status"]] += 1
+                continue
+            self.counts[row["status"]] += 1
             if row["status"] == "copied":
                 self.copied_size += row["size"]
                 self.verified[row["verified"]] = self.verified.get(row["verified"], 0) + 1
-            elif row["status"] == "failed" and len(self.failures) < MAX_FAILURES:
-                self.failures.append(row)
+            elif row["status"] == "skipped" and len(self.skips) < MAX_FAILURES:
+                self.skips.append(row)
 
     @property
     def missing(self) -> int:
@@ -49,41 +58,56 @@ class Report:
 
     @property
     def is_good(self) -> bool:
-        """Whether every key is accounted for and none failed."""
-        return not self.counts["failed"] and not self.missing
+        """Whether every key is accounted for and nothing failed."""
+        return not (self.counts["failed"] or self.deletions["failed"] or self.missing)
 
     def as_json(self) -> dict[str, Any]:
         """Return the totals for XCom and ``summary.json``."""
         return {
             "objects": self.planned,
             **self.counts,
+            "deleted": self.deletions["deleted"],
             "missing": self.missing,
             "copied_bytes": self.copied_size,
             "bytes_read": self.bytes_read,
             "verified": dict(sorted(self.verified.items())),
-            "failures": [{name: row[name] for name in ("key", "blob", "error")} for row in self.failures],
+            "failures": [{name: row[name] for name in ("key", "blob", "error", "batch")} for row in self.failures],
+            "skips": [{name: row[name] for name in ("key", "reason")} for row in self.skips],
         }
 
-    def table(self) -> str:
-        """Return the totals as a table for the log."""
+    def table(self, seconds: float | None = None) -> str:
+        """Return the totals as a table for the log.
+
+        :param seconds: that the run took so far
+        """
         rows = [(status, f"{count:,}") for status, count in self.counts.items()]
+        rows += [(f"blobs {status}", f"{count:,}") for status, count in self.deletions.items() if count]
         if self.missing:
             rows.append(("not in the ledger", f"{self.missing:,}"))
         rows.append(("planned", f"{self.planned:,}"))
         rows.append(("bytes copied", size_text(self.copied_size)))
         rows.append(("bytes read", size_text(self.bytes_read)))
         rows += [(f"verified by {by}", f"{count:,}") for by, count in sorted(self.verified.items())]
+        if seconds is not None:
+            rows.append(("time", duration_text(seconds)))
         wide = max(len(name) for name, _ in rows)
-        return "\n".join(f"  {name:<{wide}}  {value:>12}" for name, value in rows)
+        lines = [f"  {name:<{wide}}  {value:>12}" for name, value in rows]
+        lines += [f"  skipped: {row['key']!r}: {row['reason']}" for row in self.skips]
+        if self.counts["skipped"] > len(self.skips):
+            lines.append(f"  … and {self.counts['skipped'] - len(self.skips):,} more skipped, in the ledger")
+        return "\n".join(lines)
 
     def verdict(self) -> str:
         """Say in words what went wrong, naming the first failed keys. Only if it is not good."""
         lines = []
         if self.counts["failed"]:
             lines.append(f"{self.counts['failed']:,} of {self.planned:,} keys could not be copied:")
-            lines += [f"  {row['error']}" for row in self.failures]
-            if self.counts["failed"] > len(self.failures):
-                lines.append(f"  … and {self.counts['failed'] - len(self.failures):,} more, in the ledger")
+        if self.deletions["failed"]:
+            lines.append(f"{self.deletions['failed']:,} blobs could not be deleted:")
+        lines += [f"  {row['error']}" for row in self.failures]
+        failed = self.counts["failed"] + self.deletions["failed"]
+        if failed > len(self.failures):
+            lines.append(f"  … and {failed - len(self.failures):,} more, in the ledger")
         if self.missing > 0:
             lines.append(
                 f"{self.missing:,} of {self.planned:,} keys are not in the ledger: their batches did not end; "

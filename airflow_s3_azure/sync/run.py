@@ -3,49 +3,110 @@
 from __future__ import annotations
 
 import logging
+import random
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 from airflow_s3_azure.stream.copy import CopyOptions
-from airflow_s3_azure.stream.errors import BatchFailed, DestinationWriteError, SliceEnded, SourceChanged
+from airflow_s3_azure.stream.errors import BatchChanged, BatchFailed, DestinationWriteError, SliceEnded, SourceChanged
 from airflow_s3_azure.stream.interruption import Interruption
 from airflow_s3_azure.stream.objects import CopyRequest, CopyResult
 from airflow_s3_azure.stream.pool import copy_objects
 from airflow_s3_azure.stream.progress import Progress
 from airflow_s3_azure.stream.sink import BlobContainer
 from airflow_s3_azure.stream.source import S3Source
-from airflow_s3_azure.sync.ledger import PlanFolder
+from airflow_s3_azure.sync.ledger import PlanFolder, ledger_row
 from airflow_s3_azure.sync.plan import BatchReference
 from airflow_s3_azure.sync.report import MAX_FAILURES
 
 log = logging.getLogger(__name__)
 
 LEDGER_SECONDS = 15.0
-"""How often a running batch writes its part of the ledger; what a killed try forgets is found by looking again."""
+"""How often a running batch adds to its part of the ledger; what a killed try forgets is found by looking again."""
+SHUFFLED = 10_000
+"""Requests put into another order at a time, where another run copies the same."""
+
+
+@dataclass(slots=True)
+class _Totals:
+    """What the rows of a batch add up to."""
+
+    counts: dict[str, int] = field(default_factory=lambda: {"copied": 0, "unchanged": 0, "skipped": 0, "failed": 0})
+    size: int = 0
+    copied_size: int = 0
+    bytes_read: int = 0
+    failures: list[Mapping[str, Any]] = field(default_factory=list)
+    may_help: bool = False
+    changed_only: bool = True
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        self.counts[row["status"]] += 1
+        self.size += row["size"] or 0
+        self.bytes_read += row["bytes_read"]
+        if row["status"] == "copied":
+            self.copied_size += row["size"]
+        elif row["status"] == "failed":
+            if row["retryable"]:
+                self.may_help = True
+                self.changed_only = self.changed_only and _has_changed(row)
+            if len(self.failures) < MAX_FAILURES:
+                self.failures.append(row)
+
+    @property
+    def objects(self) -> int:
+        return sum(self.counts.values())
+
+
+def _has_changed(row: Mapping[str, Any]) -> bool:
+    return str(row["error"]).startswith(SourceChanged.__name__)
 
 
 class BatchRun:
-    """One execution of a batch; a try has several where slices end.
+    """One execution of a batch, which takes over what earlier executions have settled.
 
-    What earlier executions settled stays settled: every key that did not fail; a key that failed for good; and a key
-    that failed in an earlier slice of this same try, so that it is not read again in every slice.
+    Settled is what was copied, is unchanged or was skipped; a failure that no retry can help, unless a human has
+    cleared the task since; and any failure of this very try, so that it is not read again in every slice.
+
+    Its memory does not grow with the batch, but for the keys that earlier executions settled or found changed.
 
     :param folder: of the plan that the batch belongs to
     :param try_number: Airflow's, from 1
+    :param cleared_at: the first try since the task was last cleared; 1 if it never was
+    :param map_index: Airflow's, of the task that copies the batch, for the ledger
     """
 
-    def __init__(self, reference: BatchReference, folder: PlanFolder, *, try_number: int) -> None:
+    def __init__(
+        self,
+        reference: BatchReference,
+        folder: PlanFolder,
+        *,
+        try_number: int,
+        cleared_at: int = 1,
+        map_index: int = -1,
+    ) -> None:
         self._reference = reference
         self._folder = folder
         self._try_number = try_number
-        earlier = {row["key"]: row for row in folder.read_ledger(reference.part)}
-        self._is_first = try_number == 1 and not earlier
-        self._rows = {key: row for key, row in earlier.items() if self._is_settled(row)}
-        self._changed = {key for key, row in earlier.items() if str(row["error"]).startswith(SourceChanged.__name__)}
+        self._cleared_at = cleared_at
+        self._map_index = map_index
+        self._ledger = folder.new_ledger(reference.part)
+        self._totals = _Totals()
+        self._settled: set[str] = set()
+        self._changed: dict[str, Mapping[str, Any]] = {}
+        self._is_first = try_number == 1
+        self._has_twin = False
         self._seconds = 0.0
+        for row in folder.read_ledger(reference.part):
+            self._is_first = False
+            if self._is_settled(row):
+                self._settled.add(row["key"])
+                self._keep(row)
+            elif _has_changed(row):
+                self._changed[row["key"]] = row
 
     def copy(
         self,
@@ -63,18 +124,16 @@ class BatchRun:
         :raises SliceEnded: if ``slice_seconds`` were over before all were copied
         :raises Interrupted: if ``interruption`` was set
         """
-        # Read before the pool starts, so that no worker waits for it while it holds the others up.
-        requests = list(self._requests())
-        if self._rows:
-            log.info("%d of %d objects were settled before", len(self._rows), self._reference.objects)
-        done = sum(row["size"] or 0 for row in self._rows.values())
+        if self._settled:
+            log.info("%d of %d objects were settled before", len(self._settled), self._reference.objects)
+        done = self._totals.size
 
         def on_progress(progress: Progress) -> None:
             left = progress.describe(self._reference.size - done)
-            log.info("%d of %d objects, %s", len(self._rows), self._reference.objects, left)
+            log.info("%d of %d objects, %s", self._totals.objects, self._reference.objects, left)
 
         results = copy_objects(
-            requests,
+            self._requests(),
             source,
             container,
             options,
@@ -89,72 +148,96 @@ class BatchRun:
                 for result in results:
                     self._note(result)
                     if time.monotonic() - written > LEDGER_SECONDS:
-                        self._write_ledger()
+                        self._ledger.commit()
                         written = time.monotonic()
         except SliceEnded:
-            self._write_ledger()
+            self._keep_changed()
+            self._ledger.commit()
             raise
         except BaseException:
+            self._keep_changed()
             # Airflow kills a task five seconds after it asked it to end.
             with suppress(DestinationWriteError):
-                self._write_ledger(seconds=1)
+                self._ledger.commit(seconds=1)
             raise
-        self._write_ledger()
+        self._ledger.commit()
         self._seconds = time.monotonic() - started
 
     def summary(self) -> dict[str, Any]:
-        """Return the batch's counts by status and its bytes, for XCom."""
-        counts = {"copied": 0, "unchanged": 0, "skipped": 0, "failed": 0}
-        copied = 0
-        for row in self._rows.values():
-            counts[row["status"]] += 1
-            copied += row["size"] if row["status"] == "copied" else 0
+        """Return the batch's counts by status, its bytes and its first failures, for XCom."""
         return {
             "label": self._reference.label,
-            **counts,
-            "copied_bytes": copied,
+            "objects": self._reference.objects,
+            "size": self._reference.size,
+            **self._totals.counts,
+            "copied_bytes": self._totals.copied_size,
+            "bytes_read": self._totals.bytes_read,
             "seconds": round(self._seconds, 3),
+            "failures": [{name: row[name] for name in ("key", "blob", "error")} for row in self._totals.failures],
         }
 
     @property
     def has_failures(self) -> bool:
         """Whether any object of the batch failed."""
-        return bool(self._failures())
+        return self._totals.counts["failed"] > 0
 
     def raise_failures(self) -> None:
         """Do nothing, or raise if any object failed.
 
-        :raises BatchFailed: naming the first of them; retryable if a retry can help any of them
+        :raises BatchFailed: naming the first of them; retryable if a retry can help any of them. It is a
+            :class:`BatchChanged` if those are all objects that changed since the plan
         """
-        if failures := self._failures():
-            raise BatchFailed(
+        if self.has_failures:
+            kind = BatchChanged if self._totals.may_help and self._totals.changed_only else BatchFailed
+            raise kind(
                 self._reference.objects,
-                [str(row["error"]) for row in failures],
-                retryable=any(row["retryable"] for row in failures),
-                shown=MAX_FAILURES,
+                self._totals.counts["failed"],
+                [str(row["error"]) for row in self._totals.failures],
+                retryable=self._totals.may_help,
             )
 
     def _requests(self) -> Iterator[CopyRequest]:
-        for request in self._folder.read_manifest(self._reference.index):
-            if request.key in self._rows:
-                continue
-            if request.key in self._changed:
-                # The plan's version is gone: copy what there is now, onto the blob that the plan saw.
-                yield replace(request, etag=None, size=None)
-            else:
-                # An earlier execution may have copied it and died before it could say so.
-                yield replace(request, look_first=not self._is_first)
+        """Yield what is still to do; called by the workers, one at a time."""
+        rows = self._folder.read_manifest(self._reference.start, self._reference.stop)
+        requests = (self._prepared(request) for request in rows if request.key not in self._settled)
+        for request in requests:
+            yield request
+            if self._has_twin:
+                break
+        # Another run copies the same keys in the same order: each would read what the other reads. In an order of
+        # its own, and looking at each blob first, it reads little twice.
+        while window := list(islice(requests, SHUFFLED)):
+            random.shuffle(window)
+            for request in window:
+                yield replace(request, look_first=True)
+
+    def _prepared(self, request: CopyRequest) -> CopyRequest:
+        if request.key in self._changed:
+            # The plan's version is gone: copy what there is now, onto the blob that the plan saw.
+            return replace(request, etag=None, size=None)
+        # An earlier execution may have copied it and died before it could say so.
+        return replace(request, look_first=True) if not self._is_first else request
+
+    def _keep_changed(self) -> None:
+        """Leave it to the next execution that these keys are no longer what was planned: only the ledger knows."""
+        for row in self._changed.values():
+            self._ledger.write(row)
+        self._changed.clear()
 
     def _is_settled(self, row: Mapping[str, Any]) -> bool:
-        return row["status"] != "failed" or not row["retryable"] or row["try_number"] == self._try_number
-
-    def _failures(self) -> list[dict[str, Any]]:
-        return [row for row in self._rows.values() if row["status"] == "failed"]
+        if row["status"] != "failed" or row["attempts"] == self._try_number:
+            return True
+        return not row["retryable"] and row["attempts"] >= self._cleared_at
 
     def _note(self, result: CopyResult) -> None:
-        self._rows[result.key] = result.as_json() | {"try_number": self._try_number}
+        self._changed.pop(result.key, None)
+        self._keep(ledger_row(result, batch=self._map_index, attempts=self._try_number))
+        if result.status == "unchanged" and self._is_first and not self._has_twin:
+            log.info("%r was copied by another run meanwhile; from here on each blob is looked at first", result.key)
+            self._has_twin = True
         if result.error is not None:
             log.error("%s: %s", type(result.error).__name__, result.error)
 
-    def _write_ledger(self, seconds: int | None = None) -> None:
-        self._folder.write_ledger(self._reference.part, self._rows.values(), seconds=seconds)
+    def _keep(self, row: Mapping[str, Any]) -> None:
+        self._totals.add(row)
+        self._ledger.write(row)

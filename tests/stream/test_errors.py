@@ -92,7 +92,7 @@ def test_a_side_that_is_filled_in_later_is_told() -> None:
 
 def test_a_failed_batch_quotes_its_errors() -> None:
     """Each error is a line, after how many of how many failed; the list is cut, with the count of what is left out."""
-    error = BatchFailed(1200, [f"SourceNotFound: gone {number}" for number in range(5)], retryable=True, shown=2)
+    error = BatchFailed(1200, 5, [f"SourceNotFound: gone {number}" for number in range(2)], retryable=True)
 
     assert error.retryable
     assert str(error).splitlines() == [

@@ -1,42 +1,56 @@
-"""Cutting the objects to copy into batches."""
+"""Cutting the objects to copy into batches, as they come."""
 
 from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_s3_azure.stream.objects import CopyRequest
-from airflow_s3_azure.sync.batch import MAX_BATCHES, Batch, batch
+from airflow_s3_azure.sync.batch import MAX_BATCHES, Batcher, Run, shared_start
 
 UNBOUNDED = 10**9
 """More batches than any of these tests needs, so that no limit has to give way."""
+LINE = 10
+"""Bytes of each object's line."""
 
 sizes_to_copy = st.lists(st.integers(0, 2000) | st.sampled_from([0, 10**6]), max_size=60)
+many_sizes = st.lists(st.integers(0, 2000) | st.sampled_from([0, 10**6]), min_size=100, max_size=400)
 max_objects_in_batch = st.integers(1, 20)
 max_sizes = st.integers(1, 3000)
 
 
-def requests_of(sizes: list[int]) -> list[CopyRequest]:
-    """Return one request for each size."""
-    return [CopyRequest(f"{number:04}", f"{number:04}", size=size) for number, size in enumerate(sizes)]
+def cut(sizes: list[int], **limits: Any) -> list[Run]:
+    """Return the batches of objects of these sizes."""
+    batcher = Batcher(**limits)
+    for number, size in enumerate(sizes):
+        batcher.add(Run.of(f"{number:06}", size, number * LINE, (number + 1) * LINE))
+    return batcher.batches()
 
 
-def sizes_in(batches: list[Batch]) -> list[list[int | None]]:
+def sizes_in(sizes: list[int], batches: list[Run]) -> list[list[int]]:
     """Return the sizes in each batch."""
-    return [[request.size for request in one.requests] for one in batches]
+    return [sizes[one.start // LINE : one.stop // LINE] for one in batches]
+
+
+def assert_whole(sizes: list[int], batches: list[Run]) -> None:
+    """Assert that the batches are the objects, in their order, each once, and say rightly what they hold."""
+    assert [0, *(one.stop for one in batches)] == [*(one.start for one in batches), len(sizes) * LINE]
+    for one, found in zip(batches, sizes_in(sizes, batches), strict=True):
+        first, last = one.start // LINE, one.stop // LINE - 1
+        shared = shared_start(f"{first:06}", f"{last:06}")
+        assert found
+        assert one == Run(one.start, one.stop, len(found), sum(found), f"{first:06}", f"{last:06}", shared)
 
 
 @given(sizes=sizes_to_copy, max_objects=max_objects_in_batch, max_size=max_sizes, max_batches=st.integers(1, 70))
 def test_batches_keep_the_order_and_lose_nothing(
     sizes: list[int], max_objects: int, max_size: int, max_batches: int
 ) -> None:
-    """Put together again, they are what was cut."""
-    requests = requests_of(sizes)
-
-    found = batch(requests, max_objects=max_objects, max_size=max_size, max_batches=max_batches)
-
-    assert [request for one in found for request in one.requests] == requests
+    """Put together again, they are what was cut; none is empty."""
+    assert_whole(sizes, cut(sizes, max_objects=max_objects, max_size=max_size, max_batches=max_batches))
 
 
 @given(sizes=sizes_to_copy, max_objects=max_objects_in_batch, max_size=max_sizes, max_batches=st.integers(1, 70))
@@ -44,55 +58,75 @@ def test_batches_are_never_more_than_allowed(
     sizes: list[int], max_objects: int, max_size: int, max_batches: int
 ) -> None:
     """Airflow refuses a longer map."""
-    found = batch(requests_of(sizes), max_objects=max_objects, max_size=max_size, max_batches=max_batches)
-
-    assert len(found) <= max_batches
-
-
-@given(sizes=sizes_to_copy, max_objects=max_objects_in_batch, max_size=max_sizes)
-def test_no_batch_is_empty(sizes: list[int], max_objects: int, max_size: int) -> None:
-    """Each mapped task has something to do."""
-    found = batch(requests_of(sizes), max_objects=max_objects, max_size=max_size)
-
-    assert all(one.requests for one in found)
-
-
-@given(sizes=sizes_to_copy, max_objects=max_objects_in_batch, max_size=max_sizes)
-def test_batches_are_numbered_from_zero(sizes: list[int], max_objects: int, max_size: int) -> None:
-    """A batch's index is its place."""
-    found = batch(requests_of(sizes), max_objects=max_objects, max_size=max_size)
-
-    assert [one.index for one in found] == list(range(len(found)))
+    assert len(cut(sizes, max_objects=max_objects, max_size=max_size, max_batches=max_batches)) <= max_batches
 
 
 @given(sizes=sizes_to_copy, max_objects=max_objects_in_batch, max_size=max_sizes)
 def test_a_batch_keeps_its_limits(sizes: list[int], max_objects: int, max_size: int) -> None:
     """It has at most so many objects, and at most so many bytes unless it is one object."""
-    found = batch(requests_of(sizes), max_objects=max_objects, max_size=max_size, max_batches=UNBOUNDED)
+    found = cut(sizes, max_objects=max_objects, max_size=max_size, max_batches=UNBOUNDED)
 
-    assert all(len(one.requests) <= max_objects for one in found)
-    assert all(one.size <= max_size or len(one.requests) == 1 for one in found)
+    assert all(one.objects <= max_objects for one in found)
+    assert all(one.size <= max_size or one.objects == 1 for one in found)
 
 
 @given(sizes=sizes_to_copy, max_objects=max_objects_in_batch, max_size=max_sizes)
 def test_a_huge_object_stands_alone(sizes: list[int], max_objects: int, max_size: int) -> None:
     """An object that fills a batch shares it with no other."""
-    found = batch(requests_of(sizes), max_objects=max_objects, max_size=max_size, max_batches=UNBOUNDED)
+    found = cut(sizes, max_objects=max_objects, max_size=max_size, max_batches=UNBOUNDED)
 
-    assert [one for one in sizes_in(found) if len(one) > 1 and max(size or 0 for size in one) >= max_size] == []
+    assert [one for one in sizes_in(sizes, found) if len(one) > 1 and max(one) >= max_size] == []
 
 
 @given(sizes=sizes_to_copy, max_objects=max_objects_in_batch, max_size=max_sizes, max_batches=st.integers(1, 70))
 def test_the_same_objects_are_always_cut_alike(
     sizes: list[int], max_objects: int, max_size: int, max_batches: int
 ) -> None:
-    """A plan that is made again has the same batches."""
-    requests = requests_of(sizes)
+    """A plan that is made again has the same batches; to look at them changes nothing."""
+    batcher = Batcher(max_objects=max_objects, max_size=max_size, max_batches=max_batches)
+    for number, size in enumerate(sizes):
+        batcher.add(Run.of(f"{number:06}", size, number * LINE, (number + 1) * LINE))
+    first = batcher.batches()
 
-    first = batch(requests, max_objects=max_objects, max_size=max_size, max_batches=max_batches)
-    second = batch(tuple(requests), max_objects=max_objects, max_size=max_size, max_batches=max_batches)
+    again = cut(sizes, max_objects=max_objects, max_size=max_size, max_batches=max_batches)
 
-    assert first == second
+    assert first == batcher.batches() == again
+
+
+@given(
+    sizes=many_sizes,
+    max_objects=max_objects_in_batch,
+    max_size=max_sizes,
+    max_batches=st.integers(1, 20),
+    max_runs=st.integers(4, 16),
+)
+def test_runs_that_were_joined_early_lose_nothing(
+    sizes: list[int], max_objects: int, max_size: int, max_batches: int, max_runs: int
+) -> None:
+    """Of more objects than there are runs the batches are coarser, but still all objects, and no more than allowed."""
+    found = cut(sizes, max_objects=max_objects, max_size=max_size, max_batches=max_batches, max_runs=max_runs)
+
+    assert_whole(sizes, found)
+    assert len(found) <= min(max_batches, max_runs)
+
+
+@pytest.mark.parametrize("objects", [17, 1000, 4321])
+@pytest.mark.parametrize("size", [0, 7, 10**7])
+def test_batches_of_joined_runs_are_balanced(objects: int, size: int) -> None:
+    """Equal objects in sixteen runs make batches of which none has more than four times its share."""
+    found = cut([size] * objects, max_objects=10, max_size=1000, max_batches=8, max_runs=16)
+
+    assert_whole([size] * objects, found)
+    assert max(one.objects for one in found) <= max(10, 4 * objects / 8)
+    assert len(found) >= 2
+
+
+def test_a_huge_object_stays_alone_among_joined_runs() -> None:
+    """As long as a batch has room for the others."""
+    sizes = [1] * 500 + [10**6] + [1] * 500
+    found = sizes_in(sizes, cut(sizes, max_objects=1000, max_size=1000, max_batches=8, max_runs=16))
+
+    assert [10**6] in found
 
 
 @pytest.mark.parametrize(
@@ -106,49 +140,69 @@ def test_the_same_objects_are_always_cut_alike(
 )
 def test_equal_objects_are_shared_equally(objects: int, size: int, batches: int) -> None:
     """Where the objects can be dealt out evenly, they are."""
-    found = batch(requests_of([size] * objects), max_objects=5, max_size=1000)
+    found = cut([size] * objects, max_objects=5, max_size=1000)
 
-    assert [len(one.requests) for one in found] == [objects // batches] * batches
+    assert [one.objects for one in found] == [objects // batches] * batches
 
 
 @pytest.mark.parametrize("objects", [1001, 1999, 2500])
 def test_the_last_batch_is_no_small_remainder(objects: int) -> None:
     """Objects of equal size that need several batches are shared so that none is much smaller than the others."""
-    found = batch(requests_of([0] * objects), max_objects=1000, max_size=1000)
+    lengths = [one.objects for one in cut([0] * objects, max_objects=1000, max_size=1000)]
 
-    lengths = [len(one.requests) for one in found]
     assert max(lengths) - min(lengths) <= 1
 
 
 def test_a_huge_object_among_small_ones_is_cut_out() -> None:
     """The small ones before and after it are batches of their own."""
-    found = batch(requests_of([1, 1, 10**6, 1, 1]), max_objects=100, max_size=1000)
+    sizes = [1, 1, 10**6, 1, 1]
 
-    assert sizes_in(found) == [[1, 1], [10**6], [1, 1]]
+    assert sizes_in(sizes, cut(sizes, max_objects=100, max_size=1000)) == [[1, 1], [10**6], [1, 1]]
 
 
 def test_many_small_objects_beside_a_huge_one_keep_their_limit() -> None:
     """The huge object does not make the others' batches large."""
-    found = batch(requests_of([10**12] + [1000] * 50_000), max_objects=1000)
+    found = cut([10**12] + [1000] * 50_000, max_objects=1000)
 
-    assert max(len(one.requests) for one in found) <= 1000
+    assert max(one.objects for one in found) <= 1000
 
 
 def test_more_objects_than_planned_for_fit_the_map() -> None:
     """More objects than the batches were meant for make the batches larger."""
-    found = batch(requests_of([0] * 30_000), max_objects=10)
+    found = cut([0] * 30_000, max_objects=10)
 
     assert len(found) <= MAX_BATCHES
-    assert max(len(one.requests) for one in found) <= 40
+    assert max(one.objects for one in found) <= 40
 
 
 def test_nothing_to_copy_makes_no_batch() -> None:
     """A sync without changes maps over nothing."""
-    assert batch([]) == []
+    assert cut([]) == []
 
 
-def test_a_batch_knows_its_size() -> None:
-    """It is the sum of its objects' sizes, where they are known."""
-    requests = [CopyRequest("a", "a", size=5), CopyRequest("b", "b"), CopyRequest("c", "c", size=7)]
+texts = st.text("ab/", max_size=12)
 
-    assert Batch(0, requests).size == 12
+
+@given(one=texts, other=texts, start=texts)
+def test_what_two_texts_share_is_the_longest_that_both_begin_with(one: str, other: str, start: str) -> None:
+    """Not a character more, and not one less."""
+    shared = shared_start(start + one, start + other)
+
+    assert (start + one).startswith(shared)
+    assert (start + other).startswith(shared)
+    assert len(shared) >= len(start)
+    follow = [text[len(shared) : len(shared) + 1] for text in (start + one, start + other)]
+    assert follow[0] != follow[1] or follow == ["", ""]
+
+
+@given(keys=st.lists(texts, min_size=1, max_size=20))
+def test_what_a_batch_shares_is_what_all_its_keys_begin_with(keys: list[str]) -> None:
+    """It is the batch's name in the UI."""
+    batcher = Batcher(max_runs=4, max_batches=1)
+    for number, key in enumerate(keys):
+        batcher.add(Run.of(key, 0, number, number + 1))
+
+    (found,) = batcher.batches()
+
+    assert all(key.startswith(found.shared) for key in keys)
+    assert found.shared == min((shared_start(one, other) for one, other in pairwise([*keys, keys[0]])), key=len)

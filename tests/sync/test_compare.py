@@ -8,7 +8,7 @@ import pytest
 
 from airflow_s3_azure.stream.objects import BlobState, Precondition
 from airflow_s3_azure.stream.properties import SourceRecord
-from airflow_s3_azure.sync.compare import Decision, decide
+from airflow_s3_azure.sync.compare import Compare, Decision, decide
 from airflow_s3_azure.sync.objects import ListedObject
 
 UPLOADED = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -48,7 +48,13 @@ OTHERS_CHANGED = {
 @every_overwrite
 def test_a_missing_blob_is_copied(*, overwrite: bool) -> None:
     """On condition that it is still missing at the commit."""
-    assert decide(ITEM, None, overwrite=overwrite) == Decision("copy", "missing", Precondition(None))
+    assert decide(ITEM, None, overwrite=overwrite) == Decision("copy", "there is no blob", Precondition(None))
+
+
+@pytest.mark.parametrize("compare", ["etag", "size", "always"])
+def test_a_missing_blob_is_copied_however_compared(compare: Compare) -> None:
+    """There is nothing to compare."""
+    assert decide(ITEM, None, compare=compare).action == "copy"
 
 
 @every_overwrite
@@ -92,6 +98,38 @@ def test_another_tools_other_blob_is_replaced(found: BlobState) -> None:
 def test_another_tools_other_blob_is_kept_without_overwrite(found: BlobState) -> None:
     """It is skipped, with the reason."""
     assert decide(ITEM, found, overwrite=False) == Decision("skip", f"{OTHERS}, but overwrite is off")
+
+
+@every_overwrite
+@pytest.mark.parametrize(
+    "found", [blob(), blob(modified=BEFORE), blob(record=SourceRecord("old", 5)), blob(modified=None)]
+)
+def test_compared_by_size_the_same_size_is_unchanged(found: BlobState, *, overwrite: bool) -> None:
+    """Whoever wrote it, and whenever."""
+    assert decide(ITEM, found, compare="size", overwrite=overwrite) == Decision("unchanged", "the same size")
+
+
+@pytest.mark.parametrize("found", [blob(4), blob(4, record=SourceRecord("etag", 5)), blob(4, SourceRecord("etag", 4))])
+def test_compared_by_size_another_size_is_replaced(found: BlobState) -> None:
+    """Whatever its record says."""
+    assert decide(ITEM, found, compare="size") == Decision("copy", "another size", Precondition('"blob"'))
+
+
+@pytest.mark.parametrize("found", [blob(), blob(record=SourceRecord("etag", 5))], ids=["another tool's", "a copy"])
+def test_always_replaces(found: BlobState) -> None:
+    """Also what is known to be the same, on condition that it is the blob that was listed."""
+    assert decide(ITEM, found, compare="always") == Decision("copy", "compare is 'always'", Precondition('"blob"'))
+
+
+@pytest.mark.parametrize(
+    ("compare", "reason"),
+    [("size", "another size, but overwrite is off"), ("always", "compare is 'always', but overwrite is off")],
+)
+def test_no_way_to_compare_overwrites_what_must_be_kept(compare: Compare, reason: str) -> None:
+    """``overwrite=False`` never touches a blob."""
+    found = blob(4, record=SourceRecord("etag", 5))
+
+    assert decide(ITEM, found, compare=compare, overwrite=False) == Decision("skip", reason)
 
 
 def test_objects_are_replaced_by_default() -> None:

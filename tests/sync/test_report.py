@@ -9,6 +9,7 @@ import pytest
 
 from airflow_s3_azure.stream.errors import SourceNotFound
 from airflow_s3_azure.stream.objects import CopyResult, Status
+from airflow_s3_azure.sync.ledger import ledger_row
 from airflow_s3_azure.sync.report import Report
 
 MIB = 1024**2
@@ -16,7 +17,7 @@ MIB = 1024**2
 
 def row(status: Status, key: str = "key", **values: Any) -> dict[str, Any]:
     """Return a row of the ledger."""
-    return CopyResult(key, key, status, **values).as_json()
+    return ledger_row(CopyResult(key, key, status, **values), batch=3, attempts=1)
 
 
 def copied(size: int = 5, **values: Any) -> dict[str, Any]:
@@ -27,6 +28,12 @@ def copied(size: int = 5, **values: Any) -> dict[str, Any]:
 def failed(key: str = "key", **values: Any) -> dict[str, Any]:
     """Return the row of a failed object."""
     return row("failed", key, error=SourceNotFound("gone", key=f"s3://b/{key}"), **values)
+
+
+def deletion(status: str, blob: str = "blob") -> dict[str, Any]:
+    """Return the row of a blob that was to be deleted."""
+    error = f"{blob!r} could not be deleted: no" if status == "failed" else None
+    return row("skipped", size=100) | {"key": None, "blob": blob, "status": status, "error": error}
 
 
 def report(planned: int, *rows: dict[str, Any]) -> Report:
@@ -54,11 +61,13 @@ def test_a_ledger_is_added_up() -> None:
         "unchanged": 1,
         "skipped": 1,
         "failed": 1,
+        "deleted": 0,
         "missing": 0,
         "copied_bytes": 60,
         "bytes_read": 72,
         "verified": {"blocks": 1, "crc32": 2},
-        "failures": [{"key": "key", "blob": "key", "error": "SourceNotFound: 's3://b/key': gone"}],
+        "failures": [{"key": "key", "blob": "key", "error": "SourceNotFound: 's3://b/key': gone", "batch": 3}],
+        "skips": [{"key": "key", "reason": "no"}],
     }
 
 
@@ -152,6 +161,59 @@ def test_the_verdict_tells_of_failed_and_missing_keys() -> None:
     lines = report(3, failed()).verdict().splitlines()
 
     assert [line[:7] for line in lines] == ["1 of 3 ", "  Sourc", "2 of 3 "]
+
+
+def test_deletions_are_no_keys() -> None:
+    """They are counted beside the keys, and the plan's keys must still all be there."""
+    made = report(1, copied(10), deletion("deleted"), deletion("deleted"), deletion("kept"))
+
+    assert (made.missing, made.is_good) == (0, True)
+    assert made.deletions == {"deleted": 2, "kept": 1, "failed": 0}
+    assert {name: made.as_json()[name] for name in ("objects", "copied", "deleted", "copied_bytes")} == {
+        "objects": 1,
+        "copied": 1,
+        "deleted": 2,
+        "copied_bytes": 10,
+    }
+
+
+def test_a_failed_deletion_fails_the_run() -> None:
+    """It is named as a failed key is."""
+    made = report(1, copied(), deletion("failed", "old"))
+
+    assert not made.is_good
+    assert made.as_json()["failures"] == [
+        {"key": None, "blob": "old", "error": "'old' could not be deleted: no", "batch": 3}
+    ]
+    assert made.verdict().splitlines() == ["1 blobs could not be deleted:", "  'old' could not be deleted: no"]
+
+
+def test_the_verdict_counts_failures_of_both_kinds() -> None:
+    """Ten in all are quoted."""
+    rows = [failed(str(number)) for number in range(8)] + [deletion("failed", str(number)) for number in range(5)]
+    lines = report(8, *rows).verdict().splitlines()
+
+    assert lines[:2] == ["8 of 8 keys could not be copied:", "5 blobs could not be deleted:"]
+    assert lines[-1] == "  … and 3 more, in the ledger"
+    assert len(lines) == 13
+
+
+def test_the_table_tells_of_deletions_and_time() -> None:
+    """Only of those that there were."""
+    lines = report(0, deletion("deleted"), deletion("deleted")).table(90).splitlines()
+
+    assert "  blobs deleted             2" in lines
+    assert not [line for line in lines if "blobs kept" in line]
+    assert lines[-1].split()[0] == "time"
+
+
+def test_the_table_names_the_first_skipped_keys() -> None:
+    """With their reasons, and how many more there are."""
+    rows = [row("skipped", f"a\n{number}", reason="no") for number in range(12)]
+    lines = report(12, *rows).table().splitlines()
+
+    assert lines[-11] == r"  skipped: 'a\n0': no"
+    assert lines[-1] == "  … and 2 more skipped, in the ledger"
 
 
 def test_the_table_lines_up() -> None:

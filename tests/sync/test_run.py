@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import threading
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import airflow_s3_azure
 from airflow_s3_azure.connections import open_bucket, open_container
 from airflow_s3_azure.stream.copy import CopyOptions
 from airflow_s3_azure.stream.errors import BatchFailed, Interrupted, SliceEnded, SourceReadError
 from airflow_s3_azure.stream.interruption import Interruption
 from airflow_s3_azure.stream.objects import CopyRequest, Precondition, SourceObject
 from airflow_s3_azure.stream.source import S3Source
-from airflow_s3_azure.sync.ledger import PlanFolder
+from airflow_s3_azure.sync.ledger import PlanFolder, request_as_json
 from airflow_s3_azure.sync.plan import BatchReference
 from airflow_s3_azure.sync.run import BatchRun
 
@@ -31,26 +36,54 @@ class Tries:
 
     def __init__(self, bucket: Bucket, container: ContainerClient, bodies: dict[str, bytes]) -> None:
         etags = {key: bucket.put(key, body) for key, body in bodies.items()}
-        self.folder = PlanFolder(container, "_s3_to_azure/plan")
-        requests = [CopyRequest(key, key, len(bodies[key]), etags[key], None, Precondition(None)) for key in bodies]
-        self.folder.write_manifest(0, requests)
-        self.reference = BatchReference(self.folder.path, 0, "all", len(requests), sum(map(len, bodies.values())))
+        self.bodies = bodies
+        self._etags = etags
+        self._container = container
         self._names = (bucket.name, container.container_name)
+        self.plan("_s3_to_azure/plan")
+
+    def plan(self, path: str) -> None:
+        """Write the plan down, into a folder of its own."""
+        self.folder = PlanFolder(self._container, path)
+        manifest = self.folder.new_manifest()
+        manifest.write(request_as_json(CopyRequest("of another batch", "x", precondition=Precondition(None))))
+        start = manifest.position
+        for key, body in self.bodies.items():
+            request = CopyRequest(key, key, len(body), self._etags[key], None, Precondition(None), reason="missing")
+            manifest.write(request_as_json(request))
+        stop = manifest.position
+        manifest.write(request_as_json(CopyRequest("of another batch", "y", precondition=Precondition(None))))
+        manifest.commit()
+        size = sum(map(len, self.bodies.values()))
+        self.reference = BatchReference(path, 0, "all", len(self.bodies), size, start, stop)
 
     def run(
-        self, *, try_number: int, interruption: Interruption | None = None, slice_seconds: float | None = None
+        self,
+        *,
+        try_number: int,
+        interruption: Interruption | None = None,
+        slice_seconds: float | None = None,
+        max_concurrency: int = 1,
+        **options: Any,
     ) -> BatchRun:
         """Try the batch."""
         stop = interruption or Interruption()
-        source = open_bucket("aws_default", self._names[0], stop, max_concurrency=1).source
-        blobs = open_container("wasb_default", self._names[1], stop, max_concurrency=1).blobs
-        run = BatchRun(self.reference, self.folder, try_number=try_number)
-        run.copy(source, blobs, OPTIONS, stop, max_concurrency=1, slice_seconds=slice_seconds)
+        source = open_bucket("aws_default", self._names[0], stop, max_concurrency=max_concurrency).source
+        blobs = open_container("wasb_default", self._names[1], stop, max_concurrency=max_concurrency).blobs
+        run = BatchRun(self.reference, self.folder, try_number=try_number, **options)
+        run.copy(source, blobs, OPTIONS, stop, max_concurrency=max_concurrency, slice_seconds=slice_seconds)
         return run
 
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the batch's part of the ledger."""
+        return list(self.folder.read_ledger("00000"))
+
     def ledger(self) -> dict[str, tuple[str, int]]:
-        """Return what the ledger says of each key: its status and the bytes read."""
-        return {row["key"]: (row["status"], row["bytes_read"]) for row in self.folder.read_ledger("00000")}
+        """Return what the ledger says of each key, which it does once: its status and the bytes read."""
+        rows = self.rows()
+        found = {row["key"]: (row["status"], row["bytes_read"]) for row in rows}
+        assert len(found) == len(rows)
+        return found
 
 
 def test_a_retry_copies_only_what_is_not_done(
@@ -196,3 +229,155 @@ def test_slices_add_up_to_the_whole_batch(bucket: Bucket, container: ContainerCl
     assert slices > 3
     assert {key: status for key, (status, _) in tries.ledger().items()} == dict.fromkeys(bodies, "copied")
     assert {key: container.download_blob(key).readall() for key in bodies} == bodies
+
+
+def test_the_ledger_says_what_became_of_each_key(bucket: Bucket, container: ContainerClient) -> None:
+    """And which task did it, at which try, and why."""
+    tries = Tries(bucket, container, {"a": b"a" * 10, "c": b"c" * 2500})
+
+    tries.run(try_number=1, map_index=7)
+
+    rows = {row["key"]: row for row in tries.rows()}
+    assert {
+        name: rows["c"][name] for name in ("blob", "status", "size", "blocks", "bytes_read", "batch", "attempts")
+    } == {
+        "blob": "c",
+        "status": "copied",
+        "size": 2500,
+        "blocks": 3,
+        "bytes_read": 2500,
+        "batch": 7,
+        "attempts": 1,
+    }
+    assert [(row["reason"], row["error"], row["retryable"]) for row in rows.values()] == [("missing", None, None)] * 2
+
+
+def test_a_batch_is_summed_up(bucket: Bucket, container: ContainerClient) -> None:
+    """For XCom: counts by status, bytes, and the first failures."""
+    tries = Tries(bucket, container, {"a": b"a" * 10, "b": b"b" * 20, "c": b"c" * 2500})
+    container.upload_blob("b", b"theirs")
+
+    run = tries.run(try_number=1)
+
+    summary = run.summary()
+    assert run.has_failures
+    assert summary.pop("seconds") > 0
+    (failure,) = summary.pop("failures")
+    assert (failure["key"], failure["blob"]) == ("b", "b")
+    assert "someone else wrote this blob since the copy was planned" in failure["error"]
+    assert summary == {
+        "label": "all (3 objects, 2.5 KiB)",
+        "objects": 3,
+        "size": 2530,
+        "copied": 2,
+        "unchanged": 0,
+        "skipped": 0,
+        "failed": 1,
+        "copied_bytes": 2510,
+        "bytes_read": 2530,
+    }
+
+
+def test_the_summary_of_a_retry_is_that_of_the_whole_batch(bucket: Bucket, container: ContainerClient) -> None:
+    """What earlier tries copied counts, and so do the bytes that they read."""
+    tries = Tries(bucket, container, {"a": b"a" * 10, "b": b"b" * 20})
+    tries.run(try_number=1)
+
+    summary = tries.run(try_number=2).summary()
+
+    assert (summary["copied"], summary["copied_bytes"], summary["bytes_read"]) == (2, 30, 30)
+
+
+def test_a_key_that_failed_for_good_is_read_again_once_a_human_cleared_the_task(
+    bucket: Bucket, container: ContainerClient
+) -> None:
+    """Who clears it has mended something."""
+    tries = Tries(bucket, container, {"a": b"a" * 10, "b": b"b" * 20})
+    container.upload_blob("b", b"theirs")
+    assert tries.run(try_number=1).has_failures
+    assert tries.run(try_number=2).has_failures
+    container.delete_blob("b")
+
+    tries.run(try_number=3, cleared_at=3).raise_failures()
+
+    assert tries.ledger() == {"a": ("copied", 10), "b": ("copied", 20)}
+
+
+def test_a_changed_source_is_copied_by_a_retry_of_many_slices(bucket: Bucket, container: ContainerClient) -> None:
+    """Each slice leaves it to the next that the planned version is gone; no other place knows."""
+    tries = Tries(bucket, container, {str(number): b"x" * 2500 for number in range(4)})
+    for number in range(4):
+        bucket.put(str(number), b"y" * 2600)
+    assert tries.run(try_number=1).has_failures
+
+    slices = 0
+    while True:
+        slices += 1
+        try:
+            tries.run(try_number=2, slice_seconds=1e-6).raise_failures()
+        except SliceEnded:
+            assert len(tries.ledger()) == 4
+            continue
+        break
+
+    assert slices > 3
+    assert {status for status, _ in tries.ledger().values()} == {"copied"}
+    assert {container.download_blob(str(number)).readall() for number in range(4)} == {b"y" * 2600}
+
+
+def test_a_changed_source_is_copied_after_an_interrupted_retry(bucket: Bucket, container: ContainerClient) -> None:
+    """Also a killed try leaves it to the next one."""
+    tries = Tries(bucket, container, {"a": b"a" * 10, "b": b"b" * 10})
+    bucket.put("a", b"A" * 11)
+    bucket.put("b", b"B" * 11)
+    assert tries.run(try_number=1).has_failures
+    stop = Interruption()
+    stop.set("the task was killed")
+    with pytest.raises(Interrupted):
+        tries.run(try_number=2, interruption=stop)
+
+    tries.run(try_number=3).raise_failures()
+
+    assert {status for status, _ in tries.ledger().values()} == {"copied"}
+
+
+def test_two_runs_over_the_same_keys_read_little_twice(bucket: Bucket, container: ContainerClient) -> None:
+    """Nights may overlap: both end well, each with a whole ledger, and each key was copied by one of them."""
+    bodies = {f"{number:03}": bytes([number]) * (100 + 20 * number) for number in range(150)}
+    one, other = Tries(bucket, container, bodies), Tries(bucket, container, bodies)
+    other.plan("_s3_to_azure/other")
+    together = threading.Barrier(2)
+
+    def run(tries: Tries) -> dict[str, Any]:
+        together.wait()
+        done = tries.run(try_number=1, max_concurrency=2)
+        done.raise_failures()
+        return done.summary()
+
+    with ThreadPoolExecutor(2) as pool:
+        summaries = list(pool.map(run, [one, other]))
+
+    ledgers = [one.ledger(), other.ledger()]
+    assert [set(ledger) for ledger in ledgers] == [set(bodies)] * 2
+    assert {tuple(sorted(ledger[key][0] for ledger in ledgers)) for key in bodies} == {("copied", "unchanged")}
+    assert sum(summary["bytes_read"] for summary in summaries) < 1.5 * sum(map(len, bodies.values()))
+    assert {key: container.download_blob(key).readall() for key in bodies} == bodies
+
+
+def test_a_batch_takes_no_memory_for_what_it_has_done(bucket: Bucket, container: ContainerClient) -> None:
+    """What became of an object is in the ledger, and nowhere else: a batch may have a million."""
+    tries = Tries(bucket, container, {f"{number:04}": b"x" for number in range(150)})
+    stop = Interruption()
+    source = open_bucket("aws_default", bucket.name, stop, max_concurrency=2).source
+    blobs = open_container("wasb_default", container.container_name, stop, max_concurrency=2).blobs
+    run = BatchRun(tries.reference, tries.folder, try_number=1)
+    ours = tracemalloc.Filter(inclusive=True, filename_pattern=str(Path(airflow_s3_azure.__file__).parent / "*"))
+    tracemalloc.start()
+    try:
+        run.copy(source, blobs, OPTIONS, stop, max_concurrency=2)
+        kept = tracemalloc.take_snapshot().filter_traces([ours]).statistics("filename")
+    finally:
+        tracemalloc.stop()
+
+    assert run.summary()["copied"] == 150
+    assert sum(one.size for one in kept) < 150 * 100

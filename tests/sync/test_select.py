@@ -20,9 +20,11 @@ keys = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20
 literal_globs = st.text(string.printable.replace("*", "").replace("?", ""), min_size=1, max_size=20)
 
 
-def listed(key: str = "a.csv", *, size: int = 5, modified: datetime = NOON) -> ListedObject:
+def listed(
+    key: str = "a.csv", *, size: int = 5, modified: datetime = NOON, storage_class: str = "STANDARD"
+) -> ListedObject:
     """Return a line of a listing."""
-    return ListedObject(key, size, "etag", modified)
+    return ListedObject(key, size, "etag", modified, storage_class)
 
 
 def matches(glob: str, key: str) -> bool:
@@ -208,6 +210,42 @@ def test_an_empty_window_is_refused(since: datetime) -> None:
     """A sync that can select nothing is a mistake."""
     with pytest.raises(ConfigurationError, match="no object can be selected"):
         Selection(modified_since=since, modified_before=NOON)
+
+
+@pytest.mark.parametrize(
+    ("limits", "selected"),
+    [
+        ({"min_size": 5}, True),
+        ({"min_size": 6}, False),
+        ({"max_size": 5}, True),
+        ({"max_size": 4}, False),
+        ({"min_size": 5, "max_size": 5}, True),
+        ({"max_size": 0}, False),
+    ],
+)
+def test_limits_of_size_include_themselves(*, limits: dict[str, int], selected: bool) -> None:
+    """An object of exactly that size is selected."""
+    assert (listed(size=5) in Selection(**limits)) is selected  # type: ignore[arg-type]
+
+
+def test_the_empty_objects_are_selected_by_a_largest_size_of_zero() -> None:
+    """Zero is a limit, and not none."""
+    assert listed(size=0) in Selection(max_size=0)
+
+
+def test_sizes_the_wrong_way_round_are_refused() -> None:
+    """A sync that can select nothing is a mistake."""
+    with pytest.raises(ConfigurationError, match=r"min_size \(6\) is above max_size \(5\): no object can be selected"):
+        Selection(min_size=6, max_size=5)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "selected"),
+    [((), True), (("STANDARD_IA",), True), (("STANDARD", "STANDARD_IA"), True), (("STANDARD",), False)],
+)
+def test_an_object_has_one_of_the_storage_classes(*, wanted: tuple[str, ...], selected: bool) -> None:
+    """By its whole name."""
+    assert (listed(storage_class="STANDARD_IA") in Selection(storage_classes=wanted)) is selected
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,111 @@
+"""The operators of a mirror: a human's approval, and the deletion of blobs whose key is gone."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk.exceptions import AirflowFailException
+
+from airflow_s3_azure.operators.connected import ConnectedOperator, airflow_failures
+from airflow_s3_azure.operators.plan import plans_of
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+log = logging.getLogger(__name__)
+
+SHOWN = 10
+"""How many blobs an approval names; the plan's ``delete.jsonl`` has them all."""
+
+
+class S3ToAzureApproveDeleteOperator(ApprovalOperator):
+    """Ask a human, in Airflow's UI, whether the blobs that a plan found without a key may be deleted.
+
+    Asks nothing where there is nothing to delete, or nothing may be deleted. Without an answer within
+    ``response_timeout`` it is a refusal.
+
+    :param plan_task_id: the task that made the plan, or put several together
+    """
+
+    def __init__(self, *, plan_task_id: str, **kwargs: Any) -> None:
+        super().__init__(subject="Delete blobs whose S3 key is gone?", defaults=self.REJECT, **kwargs)
+        self.plan_task_id = plan_task_id
+
+    def execute(self, context: Context) -> Any:
+        """Ask, or say that there is nothing to ask."""
+        plans = [one for one in plans_of(context["ti"], self.plan_task_id) if one["extra"] and not one["dry_run"]]
+        if not plans or any(plan["delete_refused"] for plan in plans):
+            log.info("there is nothing to delete, or nothing may be deleted, so nobody is asked")
+            return None
+        extra = sum(plan["extra"] for plan in plans)
+        self.body = "\n".join(
+            [
+                f"**{extra:,} blobs** were copied from S3, and their keys are no longer there:",
+                "",
+                *(f"* {plan['extra']:,} in `{plan['destination']}`" for plan in plans[:SHOWN]),
+                "",
+                *(f"The list: `{plan['ledger'].removesuffix('ledger/')}delete.jsonl`" for plan in plans[:SHOWN]),
+            ]
+        )
+        return super().execute(context)
+
+
+class S3ToAzureDeleteOperator(ConnectedOperator):
+    """Delete the blobs that a plan found without a key, each only if it is still as the plan saw it.
+
+    Returns to XCom how many were ``deleted``, ``kept`` because they changed, and ``failed``.
+
+    :param plan_task_id: the task that made the plan, or put several together
+    """
+
+    template_fields: Sequence[str] = ("s3_bucket", "container_name", "aws_conn_id", "wasb_conn_id")
+    ui_color = "#fdecea"
+
+    def __init__(self, *, plan_task_id: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.plan_task_id = plan_task_id
+
+    def execute(self, context: Context) -> dict[str, int]:
+        """Delete, and write it into the ledger.
+
+        :raises AirflowFailException: if the plan says that nothing may be deleted
+        :raises DestinationWriteError: if any blob could not be deleted; a retry may help
+        """
+        from airflow_s3_azure.stream.errors import DestinationWriteError
+        from airflow_s3_azure.sync.delete import delete_blobs
+        from airflow_s3_azure.sync.ledger import PlanFolder
+
+        ti = context["ti"]
+        counts = Counter({"deleted": 0, "kept": 0, "failed": 0})
+        with airflow_failures():
+            container, interruption = self._open_destination()
+            plans = [one for one in plans_of(ti, self.plan_task_id) if one["extra"] and not one["dry_run"]]
+            refusals = [plan["delete_refused"] for plan in plans if plan["delete_refused"]]
+            if refusals:
+                raise AirflowFailException("nothing was deleted: " + "; ".join(refusals))
+            for plan in plans:
+                folder = PlanFolder(container.client, plan["folder"])
+                ledger = folder.new_ledger("delete")
+                try:
+                    for row in delete_blobs(
+                        container.client,
+                        folder.read_deletions(),
+                        interruption,
+                        max_concurrency=self.max_concurrency,
+                        attempts=ti.try_number,
+                    ):
+                        counts[row["status"]] += 1
+                        ledger.write(row)
+                        if row["error"]:
+                            log.error("%s", row["error"])
+                finally:
+                    ledger.commit()
+            log.info("%s blobs deleted, %s kept, %s failed", *(f"{counts[name]:,}" for name in counts))
+            if counts["failed"]:
+                ti.xcom_push(key="return_value", value=dict(counts))  # a task that fails returns nothing
+                raise DestinationWriteError(f"{counts['failed']:,} blobs could not be deleted; the ledger says why")
+        return dict(counts)

@@ -1,0 +1,56 @@
+"""What a plan will cost, before a byte is moved. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_s3_azure.stream.blocks import DEFAULT_BLOCK_SIZE, MIB, block_size_for
+
+GIB = 1024 * MIB
+
+
+@dataclass(slots=True)
+class Cost:
+    """Requests and bytes of the objects to copy, if each request succeeds at once.
+
+    An object of at most one block takes a GET and a Put Blob. A larger one takes a HEAD and a GET for each block; Get
+    Block List, a Put Block for each block, and Put Block List. Not counted: the listings, the manifest and the
+    ledger; a HEAD more for composite checksums, a request more for ``copy_tags``.
+
+    :param block_size: bytes
+    :param size: bytes to read from S3, each once
+    """
+
+    block_size: int = DEFAULT_BLOCK_SIZE
+    objects: int = 0
+    size: int = 0
+    s3_requests: int = 0
+    azure_requests: int = 0
+
+    def add(self, size: int) -> None:
+        """Count an object of ``size`` bytes."""
+        self.objects += 1
+        self.size += size
+        if size <= self.block_size:
+            self.s3_requests += 1
+            self.azure_requests += 1
+            return
+        blocks = -(-size // block_size_for(size, self.block_size))
+        self.s3_requests += 1 + blocks
+        self.azure_requests += 2 + blocks
+
+    def as_json(self, egress_price_per_gib: float | None = None) -> dict[str, Any]:
+        """Return the cost for XCom.
+
+        :param egress_price_per_gib: what a GiB out of S3 costs, in any currency; None: the price is None
+        """
+        gib = self.size / GIB
+        return {
+            "objects": self.objects,
+            "bytes": self.size,
+            "s3_requests": self.s3_requests,
+            "azure_requests": self.azure_requests,
+            "egress_gib": round(gib, 3),
+            "egress_price": None if egress_price_per_gib is None else round(gib * egress_price_per_gib, 2),
+        }

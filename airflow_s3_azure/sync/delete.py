@@ -1,0 +1,76 @@
+"""Deleting the blobs whose key is gone: each only if it is still the blob that the plan saw."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from azure.core import MatchConditions
+from azure.core.exceptions import AzureError, ResourceNotFoundError
+
+from airflow_s3_azure.stream.interruption import Interruption
+from airflow_s3_azure.stream.objects import CopyResult
+from airflow_s3_azure.sync.answers import answer_text
+from airflow_s3_azure.sync.ledger import ledger_row
+
+if TYPE_CHECKING:
+    from azure.storage.blob import ContainerClient
+
+log = logging.getLogger(__name__)
+
+WINDOW = 1_000
+"""Deletions handed to the threads at a time."""
+
+
+def delete_blobs(
+    client: ContainerClient,
+    deletions: Iterable[Mapping[str, Any]],
+    interruption: Interruption,
+    *,
+    max_concurrency: int,
+    attempts: int,
+) -> Iterator[dict[str, Any]]:
+    """Delete blobs, and yield the ledger's row for each: ``deleted``, ``kept`` with the reason, or ``failed``.
+
+    :param deletions: as the plan wrote them down
+    :param attempts: the task's tries, for the rows
+    :raises Interrupted: if ``interruption`` was set
+    """
+
+    def delete(found: Mapping[str, Any]) -> dict[str, Any]:
+        interruption.check()
+        return _delete(client, found) | {"attempts": attempts}
+
+    rest = iter(deletions)
+    with ThreadPoolExecutor(max_concurrency, thread_name_prefix="s3-to-azure-delete") as pool:
+        while window := list(islice(rest, WINDOW)):
+            yield from pool.map(delete, window)
+
+
+def _delete(client: ContainerClient, found: Mapping[str, Any]) -> dict[str, Any]:
+    blob, etag = found["blob"], found["blob_etag"]
+    status, reason, error = "deleted", "its key is gone", None
+    try:
+        client.delete_blob(blob, delete_snapshots="include", etag=etag, match_condition=MatchConditions.IfNotModified)
+    except AzureError as caught:
+        # A leased blob, for one, fails another precondition.
+        if not isinstance(caught, ResourceNotFoundError) and getattr(caught, "error_code", None) != "ConditionNotMet":
+            status, error = "failed", f"{blob!r} could not be deleted: {answer_text(caught)}"
+        elif _is_there(client, blob):
+            status, reason = "kept", "the blob changed since the plan"
+        else:  # which fails the condition, too
+            reason = "its key is gone, and so was the blob"
+    log.debug("%r: %s: %s", blob, status, error or reason)
+    row = ledger_row(CopyResult("", blob, "skipped", size=found["size"], blob_etag=etag, reason=reason))
+    return row | {"key": None, "status": status, "error": error, "retryable": True if error else None}
+
+
+def _is_there(client: ContainerClient, blob: str) -> bool:
+    """Tell whether there is such a blob; where that cannot be told, there is."""
+    try:
+        return bool(client.get_blob_client(blob).exists())
+    except AzureError:
+        return True

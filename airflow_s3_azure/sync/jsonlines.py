@@ -1,0 +1,138 @@
+"""JSON lines in a container, written and read as streams: a few MiB are held, however many lines there are."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
+from azure.storage.blob import BlobBlock, ContentSettings
+
+from airflow_s3_azure.stream.blocks import MIB
+from airflow_s3_azure.stream.errors import DestinationWriteError
+from airflow_s3_azure.sync.answers import answer_text
+
+if TYPE_CHECKING:
+    from azure.storage.blob import ContainerClient
+
+BLOCK_SIZE = 4 * MIB
+"""Bytes that a writer holds before it stages them; 50,000 such blocks are 195 GiB of lines."""
+PIECE_SIZE = 256 * 1024
+"""Bytes that a reader holds; a sort reads dozens of files side by side."""
+
+Row = Mapping[str, Any] | Sequence[Any]
+
+_as_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+class LinesWriter:
+    """Writes lines to one blob. They become visible with :meth:`commit`, all at once, and then again.
+
+    What was in the blob before stays until the first commit. Two writers of one blob never mix: the one whose
+    commit comes in between the other's ends the other with an error.
+
+    :param client: of the container
+    :param name: of the blob
+    """
+
+    def __init__(self, client: ContainerClient, name: str) -> None:
+        self._blob = client.get_blob_client(name)
+        self._name = name
+        self._own = secrets.token_hex(8)
+        self._blocks: list[BlobBlock] = []
+        self._held = bytearray()
+        self._is_committed = False
+        self.position = 0
+        """Bytes written so far: where the next line begins."""
+
+    def write(self, row: Row) -> None:
+        """Add a line."""
+        line = _as_json(row).encode()
+        self._held += line
+        self._held += b"\n"
+        self.position += len(line) + 1
+        if len(self._held) >= BLOCK_SIZE:
+            self._stage({})
+
+    def commit(self, *, seconds: int | None = None) -> None:
+        """Make all lines written so far the blob's content.
+
+        :param seconds: try once, and give up when nobody answers for this long
+        :raises DestinationWriteError: if Azure could not be written to, or another writer took the blob over
+        """
+        once: dict[str, Any] = (
+            {} if seconds is None else {"retry_total": 0, "connection_timeout": seconds, "read_timeout": seconds}
+        )
+        if not self._held and self._is_committed:
+            return
+        if self._held:
+            self._stage(once)
+        content = ContentSettings(content_type="application/x-ndjson")
+        try:
+            self._blob.commit_block_list(self._blocks, content_settings=content, **once)
+        except HttpResponseError as error:
+            if getattr(error, "error_code", None) == "InvalidBlockList":
+                raise DestinationWriteError(
+                    "another attempt of this task is writing it too; the one that wrote last goes on",
+                    blob=self._name,
+                ) from None
+            raise self._unwritten(error) from None
+        except AzureError as error:
+            raise self._unwritten(error) from None
+        self._is_committed = True
+
+    def _stage(self, once: Mapping[str, Any]) -> None:
+        block = BlobBlock(block_id=f"{self._own}-{len(self._blocks):05d}")
+        try:
+            self._blob.stage_block(block.id, bytes(self._held), length=len(self._held), **once)
+        except AzureError as error:
+            raise self._unwritten(error) from None
+        self._blocks.append(block)
+        self._held = bytearray()
+
+    def _unwritten(self, error: AzureError) -> DestinationWriteError:
+        return DestinationWriteError(
+            f"{self._name.rpartition('/')[2]} could not be written: {answer_text(error)}", blob=self._name
+        )
+
+
+def read_lines(
+    client: ContainerClient, name: str, start: int = 0, stop: int | None = None, *, missing_ok: bool = False
+) -> Iterator[Any]:
+    """Yield the rows of a blob, or of a part of it that begins and ends at ends of lines.
+
+    :param start: byte at which the first line begins
+    :param stop: byte after the last line; None: to the blob's end
+    :param missing_ok: yield nothing if there is no such blob
+    :raises DestinationWriteError: if it is gone or cannot be read
+    """
+    rest = b""
+    for piece in _pieces(client, name, start, stop, missing_ok=missing_ok):
+        *whole, rest = (rest + piece).split(b"\n")
+        yield from map(json.loads, whole)
+
+
+def _pieces(client: ContainerClient, name: str, start: int, stop: int | None, *, missing_ok: bool) -> Iterator[bytes]:
+    while stop is None or start < stop:
+        length = PIECE_SIZE if stop is None else min(PIECE_SIZE, stop - start)
+        try:
+            piece = bytes(client.download_blob(name, offset=start, length=length).readall())
+        except ResourceNotFoundError:
+            if missing_ok:
+                return
+            raise DestinationWriteError("it is gone; clear the plan task to make it anew", blob=name) from None
+        except AzureError as error:
+            if getattr(error, "status_code", None) == 416 and stop is None:
+                return  # nothing begins here: the blob ends where a piece ended, or is empty
+            raise DestinationWriteError(f"it could not be read: {answer_text(error)}", blob=name) from None
+        yield piece
+        start += len(piece)
+        if len(piece) == length:
+            continue
+        if stop is not None:
+            raise DestinationWriteError(
+                f"it ends at byte {start:,}, before byte {stop:,}; clear the plan task to make it anew", blob=name
+            )
+        return

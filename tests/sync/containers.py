@@ -1,0 +1,107 @@
+"""A container in memory, with what plans and ledgers use of the SDK's client; its contract is in ``test_jsonlines``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+from azure.storage.blob import BlobBlock
+
+if TYPE_CHECKING:
+    from azure.storage.blob import ContainerClient
+
+
+def refusal(status: int, code: str) -> HttpResponseError:
+    """Return what the SDK raises for an answer."""
+    kind = ResourceNotFoundError if status == 404 else HttpResponseError
+    error = kind(message=code)
+    error.status_code = status
+    cast("Any", error).error_code = code
+    return error
+
+
+@dataclass
+class _Piece:
+    data: bytes
+
+    def readall(self) -> bytes:
+        return self.data
+
+
+@dataclass
+class _Name:
+    name: str
+
+
+class MemoryContainer:
+    """Committed blobs, and blocks that are not committed."""
+
+    url = "https://account.example/container"
+
+    def __init__(self) -> None:
+        self.blobs: dict[str, bytes] = {}
+        self.commits = 0
+        self._staged: dict[str, dict[str, bytes]] = {}
+        self._committed: dict[str, dict[str, bytes]] = {}
+
+    def as_client(self) -> ContainerClient:
+        """Return it as what it stands in for."""
+        return cast("ContainerClient", self)
+
+    def get_blob_client(self, name: str) -> MemoryBlob:
+        """Return a client of one blob."""
+        return MemoryBlob(self, name)
+
+    def stage(self, name: str, block_id: str, data: bytes) -> None:
+        """Keep a block for a blob."""
+        self._staged.setdefault(name, {})[block_id] = data
+
+    def commit(self, name: str, ids: Sequence[str]) -> None:
+        """Make a blob of blocks, and forget those that are not in it."""
+        known = {**self._committed.get(name, {}), **self._staged.get(name, {})}
+        if any(one not in known for one in ids):
+            raise refusal(400, "InvalidBlockList")
+        self.commits += 1
+        self._committed[name] = {one: known[one] for one in ids}
+        self._staged.pop(name, None)
+        self.blobs[name] = b"".join(self._committed[name].values())
+
+    def download_blob(self, name: str, offset: int, length: int) -> _Piece:
+        """Return what can read a part of a blob."""
+        if name not in self.blobs:
+            raise refusal(404, "BlobNotFound")
+        data = self.blobs[name]
+        if offset >= len(data) and offset:
+            raise refusal(416, "InvalidRange")
+        return _Piece(data[offset : offset + length])
+
+    def delete_blob(self, name: str) -> None:
+        """Delete a blob."""
+        if name not in self.blobs:
+            raise refusal(404, "BlobNotFound")
+        del self.blobs[name], self._committed[name]
+
+    def list_blobs(self, name_starts_with: str) -> Iterator[_Name]:
+        """Yield the blobs under a prefix."""
+        return (_Name(name) for name in sorted(self.blobs) if name.startswith(name_starts_with))
+
+
+class MemoryBlob:
+    """One blob of a container in memory."""
+
+    def __init__(self, container: MemoryContainer, name: str) -> None:
+        self._container = container
+        self._name = name
+
+    def stage_block(self, block_id: str, data: bytes, length: int, **options: Any) -> None:
+        """Keep a block."""
+        del options
+        assert len(data) == length
+        self._container.stage(self._name, block_id, data)
+
+    def commit_block_list(self, blocks: Sequence[BlobBlock], **options: Any) -> None:
+        """Make the blob of blocks."""
+        del options
+        self._container.commit(self._name, [str(block.id) for block in blocks])

@@ -1,0 +1,122 @@
+"""Deleting the blobs whose key is gone, from Azurite."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_s3_azure.stream.errors import Interrupted
+from airflow_s3_azure.stream.interruption import Interruption
+from airflow_s3_azure.sync.delete import WINDOW, delete_blobs
+
+if TYPE_CHECKING:
+    from azure.storage.blob import ContainerClient
+
+pytestmark = pytest.mark.servers
+
+
+def upload(container: ContainerClient, *names: str) -> list[dict[str, Any]]:
+    """Upload blobs, and return what a plan writes down to have them deleted."""
+    return [
+        {"blob": name, "size": 1, "blob_etag": container.upload_blob(name, b"x").get_blob_properties().etag}
+        for name in names
+    ]
+
+
+def delete(container: ContainerClient, deletions: list[dict[str, Any]], **options: Any) -> dict[str, dict[str, Any]]:
+    """Delete blobs, and return the ledger's rows by the blobs."""
+    rows = delete_blobs(
+        container, deletions, **{"interruption": Interruption(), "max_concurrency": 4, "attempts": 2, **options}
+    )
+    return {row["blob"]: row for row in rows}
+
+
+def test_each_blob_is_deleted_and_told(container: ContainerClient) -> None:
+    """The ledger's row has no key, for there is none any more."""
+    deletions = upload(container, "a", "b/ä 😀%2F")
+    container.upload_blob("c", b"c")
+
+    rows = delete(container, deletions)
+
+    assert [blob.name for blob in container.list_blobs()] == ["c"]
+    row = rows["a"]
+    assert (row["key"], row["status"], row["reason"], row["error"]) == (None, "deleted", "its key is gone", None)
+    assert (row["size"], row["blob_etag"], row["attempts"], row["bytes_read"]) == (1, deletions[0]["blob_etag"], 2, 0)
+    assert set(rows) == {"a", "b/ä 😀%2F"}
+
+
+def test_a_blob_that_changed_since_the_plan_is_kept(container: ContainerClient) -> None:
+    """Somebody wants it."""
+    deletions = upload(container, "a")
+    container.upload_blob("a", b"new", overwrite=True)
+
+    row = delete(container, deletions)["a"]
+
+    assert (row["status"], row["reason"], row["error"]) == ("kept", "the blob changed since the plan", None)
+    assert container.download_blob("a").readall() == b"new"
+
+
+def test_a_blob_that_is_gone_is_deleted(container: ContainerClient) -> None:
+    """An earlier try has done it, and died before it could say so."""
+    deletions = upload(container, "a")
+    container.delete_blob("a")
+
+    row = delete(container, deletions)["a"]
+
+    assert (row["status"], row["reason"]) == ("deleted", "its key is gone, and so was the blob")
+
+
+def test_a_blob_with_snapshots_is_deleted(container: ContainerClient) -> None:
+    """Azure refuses to delete it alone."""
+    deletions = upload(container, "a")
+    container.get_blob_client("a").create_snapshot()
+
+    assert delete(container, deletions)["a"]["status"] == "deleted"
+    assert list(container.list_blobs(include=["snapshots"])) == []
+
+
+def test_a_blob_that_cannot_be_deleted_does_not_stop_the_others(container: ContainerClient) -> None:
+    """It failed, with Azure's reason, and another try may help."""
+    deletions = upload(container, "a", "b", "c")
+    lease = container.get_blob_client("b").acquire_lease()
+
+    rows = delete(container, deletions)
+    lease.release()
+
+    assert {name: row["status"] for name, row in rows.items()} == {"a": "deleted", "b": "failed", "c": "deleted"}
+    assert rows["b"]["error"] == "'b' could not be deleted: Azure answered 412 LeaseIdMissing"
+    assert rows["b"]["retryable"] is True
+
+
+def test_no_more_is_deleted_once_it_is_interrupted(container: ContainerClient) -> None:
+    """What was not begun stays."""
+    deletions = upload(container, "a", "b")
+    stop = Interruption()
+    stop.set("the task was killed")
+
+    with pytest.raises(Interrupted, match="the task was killed"):
+        delete(container, deletions, interruption=stop)
+
+    assert [blob.name for blob in container.list_blobs()] == ["a", "b"]
+
+
+def test_the_list_is_read_as_it_is_worked_off(container: ContainerClient) -> None:
+    """However long it is, no more than a window of it is held."""
+    taken = 0
+    gone = {"size": 1, "blob_etag": '"x"'}
+
+    def endless() -> Iterator[dict[str, Any]]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield {"blob": f"gone-{taken}"} | gone
+
+    rows = delete_blobs(container, endless(), Interruption(), max_concurrency=4, attempts=1)
+    next(rows)
+    rows.close()  # type: ignore[attr-defined]
+
+    assert taken == WINDOW
+    assert not [one for one in threading.enumerate() if one.name.startswith("s3-to-azure-delete")]

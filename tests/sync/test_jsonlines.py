@@ -1,0 +1,263 @@
+"""JSON lines in a container, in memory and in Azurite alike."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from azure.core.exceptions import AzureError
+from azure.storage.blob import BlobBlock, ContainerClient
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_s3_azure.stream.errors import DestinationWriteError
+from airflow_s3_azure.sync import jsonlines
+from airflow_s3_azure.sync.jsonlines import LinesWriter, read_lines
+from tests.sync.containers import MemoryContainer
+
+if TYPE_CHECKING:
+    from tests.servers import AzureServer
+
+NAME = "_s3_to_azure/lines.jsonl"
+ODD = [
+    "line\nbreak",
+    "carriage\rreturn",
+    "line\u2028separator",
+    "paragraph\u2029separator",
+    "next\x85line",
+    "nul\x00",
+    'quote"back\\slash',
+    "é",
+    "e\u0301",
+    "😀",
+    "\ufeffmark",
+    "{{ ds }}",
+    "",
+]
+
+texts = st.text(st.characters(exclude_categories=["Cs"]))
+rows = st.dictionaries(texts, texts | st.integers() | st.booleans() | st.none(), max_size=4) | st.lists(texts)
+
+
+@pytest.fixture(params=["memory", pytest.param("azurite", marks=pytest.mark.servers)])
+def client(request: pytest.FixtureRequest) -> ContainerClient:
+    """An empty container: the one that fast tests use, and the one that it must be like."""
+    if request.param == "memory":
+        return MemoryContainer().as_client()
+    found: ContainerClient = request.getfixturevalue("container")
+    return found
+
+
+def write(client: ContainerClient, lines: list[Any], name: str = NAME) -> list[int]:
+    """Write lines, and return where each begins, and where the last one ends."""
+    writer = LinesWriter(client, name)
+    positions = []
+    for line in lines:
+        positions.append(writer.position)
+        writer.write(line)
+    writer.commit()
+    return [*positions, writer.position]
+
+
+@given(lines=st.lists(rows))
+def test_what_was_written_is_read(lines: list[Any]) -> None:
+    """Whatever is in a key."""
+    client = MemoryContainer().as_client()
+    write(client, lines)
+
+    assert list(read_lines(client, NAME)) == lines
+
+
+@given(lines=st.lists(rows, min_size=1), data=st.data())
+def test_a_range_between_ends_of_lines_is_read(lines: list[Any], data: st.DataObject) -> None:
+    """A batch is such a range."""
+    client = MemoryContainer().as_client()
+    positions = write(client, lines)
+    first = data.draw(st.integers(0, len(lines)))
+    last = data.draw(st.integers(first, len(lines)))
+
+    assert list(read_lines(client, NAME, positions[first], positions[last])) == lines[first:last]
+
+
+def test_odd_texts_keep_to_their_line(client: ContainerClient) -> None:
+    """Only the newline ends one, and JSON escapes it."""
+    write(client, [{"key": text} for text in ODD])
+
+    assert [row["key"] for row in read_lines(client, NAME)] == ODD
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 64])
+def test_lines_may_end_anywhere_in_a_piece(client: ContainerClient, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the middle of a character, at its end, and where the blob ends."""
+    monkeypatch.setattr(jsonlines, "PIECE_SIZE", size)
+    lines = ["é😀", "", "x" * 9, "y"]
+    positions = write(client, lines)
+
+    assert list(read_lines(client, NAME)) == lines
+    assert list(read_lines(client, NAME, positions[1], positions[3])) == lines[1:3]
+
+
+def test_a_blob_that_ends_where_a_piece_ends_is_read_to_its_end(
+    client: ContainerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next piece is not there, and that is no error."""
+    stop = write(client, ["a", "b"])[-1]
+    monkeypatch.setattr(jsonlines, "PIECE_SIZE", stop)
+
+    assert list(read_lines(client, NAME)) == ["a", "b"]
+
+
+def test_nothing_is_written_as_an_empty_blob(client: ContainerClient) -> None:
+    """A plan without anything to copy has a manifest too."""
+    write(client, [])
+
+    assert list(read_lines(client, NAME)) == []
+    assert list(read_lines(client, NAME, 0, 0)) == []
+
+
+def test_a_range_past_the_end_is_no_short_answer(client: ContainerClient) -> None:
+    """Keys that are not read would be keys that are lost."""
+    stop = write(client, ["a", "b"])[-1]
+
+    with pytest.raises(DestinationWriteError, match=f"it ends at byte {stop}, before byte {stop + 1}; clear the plan"):
+        list(read_lines(client, NAME, 0, stop + 1))
+
+
+def test_a_blob_that_is_gone_is_told(client: ContainerClient) -> None:
+    """With what to do."""
+    with pytest.raises(DestinationWriteError, match="it is gone; clear the plan task to make it anew") as caught:
+        list(read_lines(client, NAME))
+
+    assert caught.value.blob == NAME
+
+
+def test_a_blob_that_may_be_missing_has_no_lines(client: ContainerClient) -> None:
+    """A batch that never ran has no ledger."""
+    assert list(read_lines(client, NAME, missing_ok=True)) == []
+
+
+def test_nothing_is_visible_before_the_commit(client: ContainerClient) -> None:
+    """What was there before stays, also when blocks are staged already."""
+    write(client, ["old"])
+    writer = LinesWriter(client, NAME)
+    writer.write("x" * jsonlines.BLOCK_SIZE)
+
+    assert list(read_lines(client, NAME)) == ["old"]
+
+
+def test_commits_add_up(client: ContainerClient) -> None:
+    """A running batch commits again and again."""
+    writer = LinesWriter(client, NAME)
+    seen = []
+    for line in ["a", "b"]:
+        writer.write(line)
+        writer.commit()
+        writer.commit()
+        seen.append(list(read_lines(client, NAME)))
+
+    assert seen == [["a"], ["a", "b"]]
+
+
+def test_a_commit_without_new_lines_asks_nothing() -> None:
+    """A batch with one object that takes hours commits every few seconds."""
+    container = MemoryContainer()
+    writer = LinesWriter(container.as_client(), NAME)
+    writer.write("a")
+    for _ in range(3):
+        writer.commit()
+
+    assert container.commits == 1
+
+
+def test_lines_of_many_blocks_are_read(client: ContainerClient) -> None:
+    """A writer holds one block of them, a reader one piece."""
+    lines = [f"{number:07d}" + "é" * 100_000 for number in range(50)]  # 10 MB
+    positions = write(client, lines)
+
+    assert list(read_lines(client, NAME)) == lines
+    assert list(read_lines(client, NAME, positions[30], positions[32])) == lines[30:32]
+
+
+def test_of_two_writers_the_one_whose_lines_were_replaced_is_told(client: ContainerClient) -> None:
+    """The lines of both are never mixed, and neither believes that its own are there when they are not."""
+    one, other = LinesWriter(client, NAME), LinesWriter(client, NAME)
+    one.write("one")
+    one.commit()
+    other.write("other")
+    other.commit()
+    one.write("one more")
+
+    with pytest.raises(DestinationWriteError, match="another attempt of this task is writing it too") as caught:
+        one.commit()
+
+    assert caught.value.retryable
+    assert list(read_lines(client, NAME)) == ["other"]
+
+
+def test_the_writer_that_wrote_last_goes_on(client: ContainerClient) -> None:
+    """The other's failed commit changes nothing for it."""
+    one, other = LinesWriter(client, NAME), LinesWriter(client, NAME)
+    one.write("one")
+    one.commit()
+    other.write("other")
+    other.commit()
+    one.write("one more")
+    with pytest.raises(DestinationWriteError):
+        one.commit()
+
+    other.write("other more")
+    other.commit()
+
+    assert list(read_lines(client, NAME)) == ["other", "other more"]
+
+
+@pytest.mark.servers
+def test_an_answer_is_told_by_its_code(azure_server: AzureServer) -> None:
+    """What Azure answered says what to do; the class of an exception does not."""
+    writer = LinesWriter(azure_server.container_client("missing-container", create=False), NAME)
+    writer.write("a")
+
+    with pytest.raises(DestinationWriteError, match=r"could not be written: Azure answered 404 ContainerNotFound"):
+        writer.commit()
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """The port of a server that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+def test_a_dying_task_does_not_wait_for_a_dead_server(silent_port: int) -> None:
+    """Airflow kills a task five seconds after it asked it to end; the SDK alone would try for minutes."""
+    with ContainerClient(f"http://127.0.0.1:{silent_port}/account", "container", credential="a2V5") as client:
+        writer = LinesWriter(client, NAME)
+        writer.write("a")
+        started = time.monotonic()
+
+        with pytest.raises(DestinationWriteError, match=r"lines\.jsonl could not be written: timed out"):
+            writer.commit(seconds=1)
+
+    assert time.monotonic() - started < 4
+
+
+@pytest.mark.parametrize("name", ["missing", NAME])
+def test_a_stand_in_refuses_as_azurite_does(client: ContainerClient, name: str) -> None:
+    """By the status and the code that the code looks at."""
+    write(client, ["a"])
+    answers = []
+    for act in (
+        lambda: client.download_blob(name, offset=100, length=1).readall(),
+        lambda: client.get_blob_client(name).commit_block_list([BlobBlock(block_id="none")]),
+        lambda: client.delete_blob(name),
+    ):
+        try:
+            act()
+        except AzureError as error:
+            answers.append((getattr(error, "status_code", None), getattr(error, "error_code", None)))
+
+    missing, invalid = (404, "BlobNotFound"), (400, "InvalidBlockList")
+    assert answers == ([(416, "InvalidRange"), invalid] if name == NAME else [missing, invalid, missing])

@@ -1,0 +1,203 @@
+"""What a run tells: the report and its files, XCom, assets, callbacks, the log."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from airflow.sdk import Asset, BaseNotifier, task
+from airflow.sdk.exceptions import AirflowSkipException
+
+from tests.sync_group.nights import MIB, Night, Sync
+
+pytestmark = [pytest.mark.servers, pytest.mark.airflow]
+
+
+class Postcard(BaseNotifier):
+    """A notifier that keeps what it is called with."""
+
+    template_fields = ("text",)
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text = text
+        self.sent: list[tuple[str, str]] = []
+
+    def notify(self, context: Any) -> None:
+        """Keep the rendered text, and whose it is."""
+        self.sent.append((self.text, context["ti"].task_id))
+
+
+def _events(night: Night) -> list[tuple[str, str, dict[str, Any]]]:
+    """Return name, URI and extra of the asset events that a run has made."""
+    from airflow.models.asset import AssetEvent
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        found = session.scalars(select(AssetEvent).where(AssetEvent.source_run_id == night.run.run_id))
+        return sorted(
+            (one.asset.name, one.asset.uri, one.extra) for one in found if one.source_dag_id == night.run.dag_id
+        )
+
+
+def test_the_report_adds_up_the_ledger(sync: Sync, said: Callable[[], str]) -> None:
+    """XCom, summary.json, the log's table and the asset event say the same, and it is what the ledger says."""
+    sync.put(*(f"in/k{n}" for n in range(7)))
+    sync.night(include=["in/k0", "in/k1"])
+    sync.put("in/dot.")
+    sync.put("in/big", body=b"x" * (MIB + 1))
+    said()
+
+    night = sync.night(egress_price_per_gib=0.09)
+
+    assert night.state == "success"
+    report = night.report
+    assert Counter(night.statuses().values()) == {"copied": 6, "unchanged": 2, "skipped": 1}
+    assert night.totals("objects", "copied", "unchanged", "skipped", "failed", "deleted", "missing") == (
+        9,
+        6,
+        2,
+        1,
+        0,
+        0,
+        0,
+    )
+    assert report["copied_bytes"] == sum(row["size"] for row in night.ledger if row["status"] == "copied")
+    assert report["bytes_read"] == sum(row["bytes_read"] for row in night.ledger) == 5 * 5 + MIB + 1
+    assert report["verified"] == dict(Counter(row["verified"] for row in night.ledger if row["verified"]))
+    assert report["skips"] == [{"key": "in/dot.", "reason": "a blob name cannot end with '.'"}]
+    assert (report["failures"], report["dry_run"]) == ([], False)
+    assert (report["source"], report["destination"]) == (f"s3://{sync.bucket.name}/", f"{sync.container.url}/")
+    assert report["data_interval_start"].startswith("2026-01-01T00:")
+    folder = night.plans[0]["folder"]
+    assert report["ledger"] == f"{sync.container.url}/{folder}/ledger/"
+    assert json.loads(sync.container.download_blob(f"{folder.rpartition('/')[0]}/summary.json").readall()) == report
+
+    (plan,) = night.plans
+    assert plan["counts"] == {"copy": 6, "unchanged": 2, "skipped": 1}
+    assert (plan["objects"], plan["size"], plan["extra"], plan["dry_run"]) == (9, 5 * 5 + MIB + 1, 0, False)
+    references = night.run.xcom("s3_to_azure.plan")
+    assert len(references) == plan["batches"]
+    assert sum(one["objects"] for one in references) == 6
+    batches = [night.run.xcom("s3_to_azure.copy", map_index=index) for index in range(len(references))]
+    assert [(one["label"], one["objects"], one["size"]) for one in batches] == [
+        (one["label"], one["objects"], one["size"]) for one in references
+    ]
+    for name in ("copied", "failed", "copied_bytes", "bytes_read"):
+        assert sum(one[name] for one in batches) == report[name]
+
+    ((name, uri, extra),) = _events(night)
+    assert (name, uri) == (night.dag.dag_id, Asset(name, uri=f"s3-to-azure://{name}").uri)
+    assert {key: extra[key] for key in ("objects", "copied", "copied_bytes")} == {
+        key: report[key] for key in ("objects", "copied", "copied_bytes")
+    }
+
+    table = {tuple(line.split()) for line in said().splitlines()}
+    assert table >= {
+        ("copied", "6"),
+        ("unchanged", "2"),
+        ("skipped", "1"),
+        ("planned", "9"),
+        ("bytes", "copied", "1.0", "MiB"),
+        ("verified", "by", "crc32", "6"),
+    }
+
+
+def test_only_a_good_run_that_changed_data_makes_asset_events(sync: Sync) -> None:
+    """One for each outlet; none after a failure, and none of a dry run."""
+    sync.put("a", "b")
+    outlets = [Asset("mine"), Asset("and_mine", uri="s3-to-azure://elsewhere")]
+    lease = sync.container.upload_blob("a", b"old").acquire_lease()
+
+    failed, dry = sync.night(outlets=outlets), sync.night(outlets=outlets, dry_run=True)
+    lease.release()
+    good, silent = sync.night(outlets=outlets), sync.night(outlets=[])
+
+    assert (failed.state, _events(failed)) == ("failed", [])
+    assert (dry.state, _events(dry)) == ("success", [])
+    assert [(name, extra["copied"]) for name, _, extra in _events(good)] == [("and_mine", 1), ("mine", 1)]
+    assert (silent.state, _events(silent)) == ("success", [])
+
+
+def test_callbacks_hear_of_the_end(sync: Sync) -> None:
+    """A notifier is called once, with the report's context: of a good run, of a failed key, of a plan that failed."""
+    sync.put("a")
+    good, bad = Postcard("{{ dag.dag_id }} is there"), Postcard("{{ dag.dag_id }} is not there")
+    callbacks: dict[str, Any] = {"on_success_callback": good, "on_failure_callback": bad}
+
+    night = sync.night(**callbacks)
+
+    text = f"{night.dag.dag_id} is"
+    assert (good.sent, bad.sent) == ([(f"{text} there", "s3_to_azure.report")], [])
+
+    sync.night(max_objects=0, compare="always", **callbacks)
+
+    assert (len(good.sent), bad.sent) == (1, [(f"{text} not there", "s3_to_azure.report")])
+
+
+def test_what_an_earlier_try_of_the_run_told_counts_for_nothing(sync: Sync, said: Callable[[], str]) -> None:
+    """A run that is cleared and whose tasks then do not get to plan is red, though its first report was good."""
+    sync.put("a", "b")
+    problems: list[str] = []
+
+    @task
+    def extract() -> None:
+        if problems:
+            raise ValueError(problems[0])
+
+    dag = sync.dag(s3_prefix=["a", "b"])
+    with dag:
+        extract() >> dag.get_task("s3_to_azure.plan")
+    night = sync.carry_out(dag)
+    assert night.state == "success"
+    assert len(_events(night)) == 1
+    problems.append("no extract today")
+
+    again = sync.clear(night, only_failed=False)
+
+    assert again.state == "failed"
+    assert again.states() == {
+        **dict.fromkeys(night.states(), "upstream_failed"),
+        "extract": "failed",
+        "report": "failed",
+    }
+    assert "task s3_to_azure.batches made no plan, so nothing was copied" in said()
+    assert len(_events(night)) == 1
+
+
+def test_a_cleared_run_goes_by_the_prefixes_that_there_are_now(sync: Sync) -> None:
+    """What a prefix that is gone was planned to be is neither copied nor reported again."""
+    sync.put("a/1", "b/1", "c/1")
+    prefixes = ["a/", "b/", "c/"]
+    night = sync.night(listed=prefixes)
+    assert night.totals("objects", "copied") == (3, 3)
+    prefixes.pop()
+    sync.put("a/2")
+
+    again = sync.clear(night, only_failed=False)
+
+    assert again.state == "success"
+    assert [plan["objects"] for plan in again.plans] == [2, 1]
+    assert again.totals("objects", "copied", "unchanged", "missing") == (3, 1, 2, 0)
+
+
+def test_a_group_that_is_skipped_reports_nothing(sync: Sync) -> None:
+    """A day without data upstream is no failure."""
+    dag = sync.dag()
+    with dag:
+
+        @task
+        def extract() -> None:
+            raise AirflowSkipException("no data today")
+
+        extract() >> dag.get_task("s3_to_azure.plan")
+
+    night = sync.carry_out(dag)
+
+    assert night.state == "success"
+    assert set(night.states().values()) == {"skipped"}
+    assert _events(night) == []
