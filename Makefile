@@ -11,7 +11,7 @@ unexport VIRTUAL_ENV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install servers demo test torture bench-memory check lint types unit format build clean
+.PHONY: help install servers demo test torture bench-memory bench-plan check lint types unit format build clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ torture: servers  ## 20 kills of a copy of 256 MiB (KILLS=, KILL_SEED=, KILL_MIB
 
 bench-memory: .venv/installed  ## peak memory, disk writes and CPU of a copy of 2 GiB, with their bounds
 	@$(RUN)/python -m benchmarks.memory
+
+bench-plan: .venv/installed  ## peak memory and time of plans of up to 1,000,000 keys, with their bounds
+	@$(RUN)/python -m benchmarks.plan
 
 check: lint types unit  ## lint, types and unit tests: what to run before each commit
 
