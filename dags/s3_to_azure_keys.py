@@ -3,48 +3,77 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
 from airflow.sdk import DAG, Param, task
+from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_s3_azure.operators import S3ToAzureBlobStreamOperator
+from airflow_s3_azure.retrying import retry_arguments
 
 DOC = """
 ### S3 → Azure, key by key
 
-Copies the keys typed into the form, or else all keys under the prefix, with one mapped task each. Airflow maps over
-at most 1,024 keys and each task costs it about half a second: for more keys use `s3_to_azure_nightly`, which maps
-over batches.
+Copies the keys typed into the form, or else all keys under the prefix, with one mapped task each. It is the smallest
+DAG that copies: take it as an example, and let any task of your own return the keys.
+
+| task | what it does | if it is red |
+|---|---|---|
+| `list_keys` | returns the keys: those of the form, or those under the prefix | there are more than 1,000, or the bucket cannot be listed |
+| `copy` | copies one key; its label is the key, and its XCom says what became of it | its log says why; a retry copies only the blocks that Azure does not hold yet |
+
+Airflow maps over at most 1,024 keys and each task costs it about half a second: for more keys use
+`s3_to_azure_nightly` or `s3_to_azure_history`, which map over batches.
+
+The connections are `aws_default` and `wasb_default`. The form begins with `S3_TO_AZURE_BUCKET` and
+`S3_TO_AZURE_CONTAINER` of the environment of Airflow's DAG processor.
 """
 MAX_KEYS = 1000
 
 with DAG(
     dag_id="s3_to_azure_keys",
+    description="Copy a list of keys from an S3 bucket to an Azure container, one task per key",
     schedule=None,
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    max_active_runs=4,
+    default_args=retry_arguments(retries=3, retry_delay=timedelta(minutes=1)),
     tags=["s3", "azure", "example"],
     doc_md=DOC,
     params={
         "s3_bucket": Param(
-            os.environ.get("S3_TO_AZURE_BUCKET", "my-bucket"), type="string", title="S3 bucket", minLength=3
+            os.environ.get("S3_TO_AZURE_BUCKET", "my-bucket"),
+            type="string",
+            minLength=3,
+            title="S3 bucket",
+            description_md="Bucket to copy from.",
         ),
         "s3_keys": Param(
             None,
             type=["null", "array"],
             items={"type": "string"},
             title="Keys",
-            description_md="One key a line. Empty: all keys under the prefix.",
+            description_md="One key on each line. Empty: all keys under the prefix.",
         ),
         "s3_prefix": Param(
             None,
             type=["null", "string"],
             title="S3 prefix",
-            description_md="Used if no keys are given. Empty: all keys.",
+            description_md="Used if no keys are given. Empty: all keys of the bucket.",
         ),
         "container_name": Param(
-            os.environ.get("S3_TO_AZURE_CONTAINER", "my-container"), type="string", title="Azure container", minLength=3
+            os.environ.get("S3_TO_AZURE_CONTAINER", "my-container"),
+            type="string",
+            minLength=3,
+            title="Azure container",
+            description_md="Container to copy to. It is created if it is missing.",
+        ),
+        "blob_prefix": Param(
+            None,
+            type=["null", "string"],
+            title="Blob prefix",
+            description_md="Put before each key to make the blob's name, such as `from-s3/`. Empty: the key is the name.",
         ),
     },
 ):
@@ -63,14 +92,17 @@ with DAG(
             islice((item["Key"] for item in found if item["Size"] or not item["Key"].endswith("/")), MAX_KEYS + 1)
         )
         if len(keys) > MAX_KEYS:
-            raise ValueError(f"more than {MAX_KEYS:,} keys under {params['s3_prefix']!r}: use s3_to_azure_nightly")
+            raise AirflowFailException(
+                f"more than {MAX_KEYS:,} keys under {params['s3_prefix']!r}: use s3_to_azure_nightly"
+            )
         return keys
 
+    # expand(), not expand_kwargs(): that would render templates in the keys.
     S3ToAzureBlobStreamOperator.partial(
         task_id="copy",
         s3_bucket="{{ params.s3_bucket }}",
         container_name="{{ params.container_name }}",
+        blob_prefix="{{ params.blob_prefix or '' }}",
         create_container=True,
-        retries=3,
         map_index_template="{{ (task.s3_key | default(task.task_id))[-250:] }}",
     ).expand(s3_key=list_keys())  # type: ignore[call-arg, misc]  # Airflow passes params

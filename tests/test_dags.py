@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from tests.conftest import Bucket
     from tests.servers import AzureServer, S3Server
+
+NAMES = [path.stem for path in sorted((ROOT / "dags").glob("*.py"))]
 
 pytestmark = [pytest.mark.servers, pytest.mark.airflow, pytest.mark.usefixtures("connections")]
 
@@ -38,12 +40,83 @@ def _dag(name: str) -> DAG:
 
 @pytest.fixture
 def sides(bucket: Bucket, container: ContainerClient) -> dict[str, Any]:
-    """What the form of both DAGs asks for."""
+    """What each form asks for."""
     return {"s3_bucket": bucket.name, "container_name": container.container_name}
+
+
+_seconds = iter(range(10**6))
+
+
+def _night_after(day: datetime) -> datetime:
+    """Return a logical date that no other run has, whose last full day is the one before ``day``."""
+    return day + timedelta(seconds=next(_seconds))
 
 
 def _names(container: ContainerClient) -> list[str]:
     return [name for name in container.list_blob_names() if not name.startswith("_s3_to_azure/")]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_dag_explains_itself(name: str) -> None:
+    """Documentation with a table of its tasks, a description, tags, and a bound on its runs."""
+    dag = _dag(name)
+
+    assert dag.doc_md
+    assert dag.doc_md.strip().startswith("### S3 → Azure")
+    tasks = {task_id.rpartition(".")[2] for task_id in dag.task_ids}
+    assert tasks == set(re.findall(r"^\| `(\w+)` \| [a-z]", dag.doc_md, re.MULTILINE))
+    assert dag.description
+    assert {"s3", "azure"} < dag.tags
+    assert 1 < dag.max_active_runs <= 4
+    assert {task.retries for task in dag.tasks} == {3}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_form_can_be_sent_as_it_opens(name: str) -> None:
+    """Each default is valid; a field that may be empty allows null, or the UI refuses the whole form."""
+    params = _dag(name).params
+
+    params.validate()
+    schemas = {key: params.get_param(key).schema for key in params}
+    needed = [key for key, schema in schemas.items() if schema["type"] == "string" and "enum" not in schema]
+    assert needed == ["s3_bucket", "container_name"]
+    assert {key for key in params if params[key] is None} == {
+        key for key, schema in schemas.items() if "null" in schema["type"]
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_form_explains_each_field_and_opens_with_few(name: str) -> None:
+    """Five to eight fields are open; the rest is in one section."""
+    params = _dag(name).params
+    schemas = {key: params.get_param(key).schema for key in params}
+
+    assert all(schema["title"] and schema["description_md"].endswith((".", "below).")) for schema in schemas.values())
+    assert 5 <= sum("section" not in schema for schema in schemas.values()) <= 8
+    assert {schema["section"] for schema in schemas.values() if "section" in schema} <= {"More"}
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("s3_to_azure_nightly", {"s3_prefix": "in/", "blob_prefix": "b/", "day_folder": "%Y/", "only_modified": True}),
+        ("s3_to_azure_history", {"s3_prefix": "in/", "blob_prefix": "b/", "day_folder": "%Y/"}),
+        ("s3_to_azure_keys", {}),
+    ],
+)
+def test_the_environment_sets_a_forms_defaults(
+    monkeypatch: pytest.MonkeyPatch, name: str, expected: dict[str, Any]
+) -> None:
+    """They are what scheduled and backfill runs use."""
+    for field, value in {"PREFIX": "in/", "BLOB_PREFIX": "b/", "DAY_FOLDER": "%Y/", "ONLY_MODIFIED": "true"}.items():
+        monkeypatch.setenv(f"S3_TO_AZURE_{field}", value)
+    monkeypatch.setenv("S3_TO_AZURE_BUCKET", "acme-exports")
+    monkeypatch.setenv("S3_TO_AZURE_CONTAINER", "landing")
+
+    params = _dag(name).params
+
+    expected |= {"s3_bucket": "acme-exports", "container_name": "landing"}
+    assert {field: params[field] for field in expected} == expected
 
 
 @pytest.mark.parametrize(
@@ -60,7 +133,7 @@ def test_nightly_copies_everything_or_its_own_day(
     run = run_dag(
         _dag("s3_to_azure_nightly"),
         conf=sides | {"s3_prefix": "in/", "day_folder": day_folder},
-        logical_date=datetime(2026, 11, 22, tzinfo=UTC),
+        logical_date=_night_after(datetime(2026, 11, 22, tzinfo=UTC)),
     )
 
     assert run.state == "success"
@@ -68,15 +141,156 @@ def test_nightly_copies_everything_or_its_own_day(
     assert run.xcom("s3_to_azure.report")["copied"] == len(expected)
 
 
+@pytest.mark.parametrize(("days", "lookback", "found"), [(1, 0, 1), (2, 0, 0), (2, 24, 1), (3, 24, 0), (0, 24, 0)])
+def test_nightly_takes_what_its_own_day_modified(
+    bucket: Bucket, sides: dict[str, Any], days: int, lookback: int, found: int
+) -> None:
+    """Of runs so many days after the object was written, only its day's takes it, and one that looks back that far."""
+    bucket.put("a", b"x")
+    modified = bucket.client.head_object(Bucket=bucket.name, Key="a")["LastModified"]
+    midnight = modified.replace(hour=0, minute=0, second=0)
+
+    run = run_dag(
+        _dag("s3_to_azure_nightly"),
+        conf=sides | {"only_modified": True, "lookback_hours": lookback, "dry_run": True},
+        logical_date=_night_after(midnight + timedelta(days)),
+    )
+
+    assert run.state == "success"
+    assert run.xcom("s3_to_azure.report")["cost"]["objects"] == found
+
+
 def test_nightly_runs_without_a_logical_date(bucket: Bucket, container: ContainerClient, sides: dict[str, Any]) -> None:
     """A run that is triggered without a date has no data interval; it takes the day it was triggered."""
     today = datetime.now(UTC)
-    bucket.put(today.strftime("%Y-%m-%d/a"), b"x")
+    key = today.strftime("%Y-%m-%d/a")
+    bucket.put(key, b"x")
+    bucket.put((today - timedelta(1)).strftime("%Y-%m-%d/a"), b"x")
 
-    run = run_dag(_dag("s3_to_azure_nightly"), conf=sides | {"day_folder": "%Y-%m-%d/"}, logical_date=None)
+    run = run_dag(
+        _dag("s3_to_azure_nightly"),
+        conf=sides | {"day_folder": "%Y-%m-%d/", "only_modified": True, "lookback_hours": 0},
+        logical_date=None,
+    )
 
     assert run.state == "success"
-    assert _names(container) == [today.strftime("%Y-%m-%d/a")]
+    assert _names(container) == [key]
+
+
+def test_a_full_compare_takes_what_came_too_late_for_its_day(
+    bucket: Bucket, container: ContainerClient, sides: dict[str, Any]
+) -> None:
+    """The next day's run does not look at it; a run with the day folder emptied copies it, and nothing else."""
+    conf, night = sides | {"day_folder": "%Y-%m-%d/"}, _night_after(datetime(2026, 11, 22, tzinfo=UTC))
+    bucket.put("2026-11-21/a", b"x")
+    first = run_dag(_dag("s3_to_azure_nightly"), conf=conf, logical_date=night)
+    bucket.put("2026-11-21/late", b"x")
+    second = run_dag(_dag("s3_to_azure_nightly"), conf=conf, logical_date=night + timedelta(1))
+
+    full = run_dag(
+        _dag("s3_to_azure_nightly"), conf=sides | {"day_folder": None}, logical_date=night + timedelta(days=1, hours=9)
+    )
+
+    counts = [run.xcom("s3_to_azure.report") for run in (first, second, full)]
+    assert [(one["copied"], one["unchanged"]) for one in counts] == [(1, 0), (0, 0), (1, 1)]
+    assert _names(container) == ["2026-11-21/a", "2026-11-21/late"]
+
+
+HISTORY = ("in/2025-12-31/a", "in/2026-01-01/b.csv", "in/2026-01-01/_tmp/c", "in/2026-02-15/d.csv", "in/notes", "out/e")
+
+
+@pytest.mark.parametrize(
+    ("conf", "expected"),
+    [
+        ({"day_folder": "%Y-%m-%d/"}, [*HISTORY]),
+        (
+            {"s3_prefix": "in/", "exclude": ["**/_tmp/**", "in/notes"], "include": ["**/*.csv", "**/c"]},
+            ["b.csv", "d.csv"],
+        ),
+        (
+            {"s3_prefix": "in/", "day_folder": "%Y-%m-%d/", "from_date": "2025-12-31", "to_date": "2026-01-01"},
+            ["a", "b.csv", "c"],
+        ),
+        ({"s3_prefix": "in/", "day_folder": "%Y-%m-%d/", "from_date": "2026-01-01"}, ["b.csv", "c", "d.csv"]),
+        (
+            {"s3_prefix": "in/", "day_folder": "%Y-%m-%d/", "to_date": "2026-12-31", "include": ["**.csv"]},
+            ["b.csv", "d.csv"],
+        ),
+        ({"from_date": "2026-01-01", "to_date": "2026-02-15"}, []),
+    ],
+)
+def test_history_copies_a_range_of_days(
+    bucket: Bucket, container: ContainerClient, sides: dict[str, Any], conf: dict[str, Any], expected: list[str]
+) -> None:
+    """By the day in the key, or by when it was last modified, which all of these were just now."""
+    for key in HISTORY:
+        bucket.put(key, b"x")
+
+    run = run_dag(_dag("s3_to_azure_history"), conf=sides | conf)
+
+    assert run.state == "success"
+    wanted = {name.rpartition("/")[2] for name in expected}
+    assert _names(container) == sorted(key for key in HISTORY if key.rpartition("/")[2] in wanted)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "found"), [(0, 0, 1), (0, None, 1), (None, 0, 1), (1, None, 0), (None, -1, 0)]
+)
+def test_history_takes_both_ends_of_the_range(
+    bucket: Bucket, sides: dict[str, Any], first: int | None, last: int | None, found: int
+) -> None:
+    """An object is in the range that begins, or ends, on the day it was last modified, and in none beside it."""
+    bucket.put("a", b"x")
+    modified = bucket.client.head_object(Bucket=bucket.name, Key="a")["LastModified"].date()
+    ends = {"from_date": first, "to_date": last}
+    conf = {name: None if days is None else (modified + timedelta(days)).isoformat() for name, days in ends.items()}
+
+    run = run_dag(_dag("s3_to_azure_history"), conf=sides | conf | {"dry_run": True})
+
+    assert run.xcom("s3_to_azure.report")["cost"]["objects"] == found
+
+
+def test_history_tells_the_cost_first_and_then_copies(
+    bucket: Bucket, container: ContainerClient, sides: dict[str, Any]
+) -> None:
+    """A dry run copies nothing; the same form without it copies what was announced, under the blob prefix."""
+    for name in "abc":
+        bucket.put(f"in/{name}", b"x" * 2**20)
+    conf = sides | {"s3_prefix": "in/", "blob_prefix": "from-s3/", "egress_price_per_gib": 1024}
+
+    dry = run_dag(_dag("s3_to_azure_history"), conf=conf | {"dry_run": True})
+    names_then = _names(container)
+    real = run_dag(_dag("s3_to_azure_history"), conf=conf)
+
+    announced, copied = dry.xcom("s3_to_azure.report"), real.xcom("s3_to_azure.report")
+    assert (dry.state, names_then, announced["dry_run"], announced["copied"]) == ("success", [], True, 0)
+    assert (announced["cost"]["objects"], announced["cost"]["egress_price"]) == (3, 3.0)
+    assert (real.state, copied["copied"], copied["copied_bytes"]) == ("success", 3, announced["cost"]["bytes"])
+    assert _names(container) == ["from-s3/in/a", "from-s3/in/b", "from-s3/in/c"]
+
+
+@pytest.mark.parametrize(
+    ("conf", "state"),
+    [
+        ({"max_objects": 1}, "failed"),
+        ({"max_bytes": 1}, "failed"),
+        ({"max_objects": 2, "max_bytes": 2}, "success"),
+        ({"day_folder": "%j/", "from_date": "2026-01-01"}, "failed"),
+        ({"from_date": "2026-01-02", "to_date": "2026-01-01"}, "failed"),
+    ],
+)
+def test_history_refuses_what_is_too_much_or_makes_no_sense(
+    bucket: Bucket, container: ContainerClient, sides: dict[str, Any], conf: dict[str, Any], state: str
+) -> None:
+    """Before anything is copied, and without a retry."""
+    bucket.put("a", b"x")
+    bucket.put("b", b"x")
+
+    run = run_dag(_dag("s3_to_azure_history"), conf=sides | conf)
+
+    assert run.state == state
+    assert run.states()["s3_to_azure.plan", -1] == state
+    assert _names(container) == (["a", "b"] if state == "success" else [])
 
 
 @pytest.mark.parametrize(
@@ -101,17 +315,6 @@ def test_keys_copies_what_was_typed_or_what_is_under_the_prefix(
     assert _names(container) == expected
     if expected:
         assert sorted(run.labels("copy")) == expected
-
-
-@pytest.mark.parametrize("name", ["s3_to_azure_nightly", "s3_to_azure_keys"])
-def test_a_form_asks_only_for_what_is_needed(name: str) -> None:
-    """A field that may be empty must allow null, or the UI refuses the whole form until it is filled."""
-    params = _dag(name).params
-
-    needed = [key for key in params if "null" not in params.get_param(key).schema["type"]]
-
-    assert needed == ["s3_bucket", "container_name"]
-    assert {key for key in params if params[key] is None} == set(params) - set(needed)
 
 
 def _readme_examples() -> list[str]:

@@ -6,16 +6,19 @@ import json
 import os
 import secrets
 import signal
+import sqlite3
 import sys
 import sysconfig
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
+import psutil
 import requests
 
 from tests.servers.process import ServerError, ServerProcess, child_environment, free_port
@@ -24,6 +27,7 @@ _NAME = "Airflow"
 _START_SECONDS = 180.0
 _POLL_SECONDS = 0.5
 _PAGE = 100
+_QUIET_SECONDS = 30.0
 # Not the triggerer: only deferred tasks need it, and it is there seconds later.
 _AWAITED = ("metadatabase", "scheduler", "dag_processor")
 _FINAL_RUN_STATES = ("success", "failed")
@@ -45,7 +49,8 @@ class AirflowServer:
         connections: Mapping[str, Mapping[str, Any]],
         config: Mapping[str, str] | None = None,
     ) -> None:
-        self.home = directory / "airflow"
+        self.home = (directory / "airflow").resolve()
+        self._database = self.home / "airflow.db"
         self.log = directory / "airflow.log"
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -76,6 +81,10 @@ class AirflowServer:
 
     def start(self) -> None:
         """Start Airflow and wait until its API server, scheduler and DAG processor are healthy."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        # Kept in the file. Without it whoever reads keeps the others from writing.
+        with closing(sqlite3.connect(self._database)) as database:
+            database.execute("PRAGMA journal_mode=WAL")
         self.process.start(self._is_healthy, within=_START_SECONDS)
 
     def stop(self) -> None:
@@ -157,6 +166,80 @@ class AirflowServer:
                 raise ServerError(_NAME, problem, self.log)
             time.sleep(_POLL_SECONDS)
 
+    def backfill(self, dag_id: str, first: datetime, last: datetime, **options: Any) -> int:
+        """Create a backfill, as the UI does, and return its id.
+
+        :param first: logical date of the first run
+        :param last: of the last one, itself included
+        :param options: more of the request's body: `dag_run_conf`, `reprocess_behavior`, `max_active_runs`, …
+        """
+        dates = {"from_date": first.isoformat(), "to_date": last.isoformat()}
+        with self.quiet_database():
+            return int(self.api("POST", "/backfills", dag_id=dag_id, **dates, **options)["id"])
+
+    @contextmanager
+    def quiet_database(self) -> Iterator[None]:
+        """Keep all but the API server from the database, between two of their transactions.
+
+        For the creation of a backfill: on SQLite Airflow gives it up if another process writes meanwhile, after the
+        scheduler has seen its runs, and then the scheduler dies of their absence.
+        """
+        writers = [one for one in self._processes() if {"scheduler", "dag-processor", "triggerer"} & {*one.cmdline()}]
+        deadline = time.monotonic() + _QUIET_SECONDS
+        try:
+            while True:
+                for one in writers:
+                    one.suspend()
+                if self._nobody_writes():
+                    break
+                for one in writers:
+                    one.resume()
+                if time.monotonic() > deadline:
+                    raise ServerError(_NAME, f"has written to its database for {_QUIET_SECONDS:g} s", self.log)
+            yield
+        finally:
+            for one in writers:
+                one.resume()
+
+    def _processes(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def _nobody_writes(self) -> bool:
+        with closing(sqlite3.connect(self._database, timeout=0.2)) as database:
+            try:
+                database.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                return False
+            return True
+
+    def wait_for_backfill(self, backfill_id: int, timeout: float) -> None:
+        """Wait until all runs of a backfill have ended and Airflow, which looks every 30 s, has seen that."""
+        deadline = time.monotonic() + timeout
+        while self.api("GET", f"/backfills/{backfill_id}")["completed_at"] is None:
+            if time.monotonic() > deadline:
+                raise ServerError(_NAME, f"has not completed backfill {backfill_id} after {timeout:g} s", self.log)
+            time.sleep(_POLL_SECONDS)
+
+    def runs(self, dag_id: str, run_type: str) -> list[dict[str, Any]]:
+        """Return up to 100 runs of a type, such as `backfill`, by their dates."""
+        path = f"/dags/{_quoted(dag_id)}/dagRuns"
+        return list(self.api("GET", path, run_type=run_type, limit=_PAGE, order_by="run_after")["dag_runs"])
+
+    def wait_for_question(self, dag_id: str, run_id: str, task_id: str, timeout: float) -> dict[str, Any]:
+        """Return what a task asks of a human once it waits for the answer: `subject`, `body`, `options`, …"""
+        deadline = time.monotonic() + timeout
+        path = f"{_run_path(dag_id, run_id)}/taskInstances/{_quoted(task_id)}"
+        while (state := self.api("GET", path)["state"]) != "awaiting_input":
+            if time.monotonic() > deadline:
+                raise ServerError(_NAME, f"has {task_id} of {run_id} still {state} after {timeout:g} s", self.log)
+            time.sleep(_POLL_SECONDS)
+        return self.api("GET", f"{path}/-1/hitlDetails")
+
+    def answer(self, dag_id: str, run_id: str, task_id: str, option: str) -> None:
+        """Answer a task that waits for a human."""
+        path = f"{_run_path(dag_id, run_id)}/taskInstances/{_quoted(task_id)}/-1/hitlDetails"
+        self.api("PATCH", path, chosen_options=[option])
+
     def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """Return all task instances of a run, the mapped ones too."""
         found: list[dict[str, Any]] = []
@@ -215,7 +298,7 @@ class AirflowServer:
             **{
                 # Standalone starts its parts as `airflow`.
                 "PATH": f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
-                "AIRFLOW_HOME": str(self.home.resolve()),
+                "AIRFLOW_HOME": str(self.home),
                 "AIRFLOW__API__HOST": "127.0.0.1",
                 "AIRFLOW__API__PORT": str(self.port),
                 "AIRFLOW__API__BASE_URL": self.url,

@@ -1,0 +1,180 @@
+"""The trigger forms and a backfill, by hand: a real browser drives the UI of a started Airflow."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.conftest import ROOT, Bucket
+from tests.servers import AirflowServer
+
+if TYPE_CHECKING:
+    from azure.storage.blob import ContainerClient
+    from playwright.sync_api import Locator, Page
+
+    from tests.servers import AzureServer, S3Server
+
+pytestmark = [pytest.mark.servers, pytest.mark.airflow]
+
+NIGHTLY, HISTORY, KEYS = "s3_to_azure_nightly", "s3_to_azure_history", "s3_to_azure_keys"
+DAYS = ("2026-03-28", "2026-03-29")
+MAX_SECONDS = 30
+"""For the browser to find what it looks for, on a busy machine."""
+
+
+@pytest.fixture(scope="module")
+def chromium() -> str:
+    """The machine's Chromium: playwright's own download is not needed."""
+    found = shutil.which("chromium")
+    if found is None:
+        pytest.skip("there is no chromium on the PATH; install Debian's package `chromium`")
+    return found
+
+
+@pytest.fixture(scope="module")
+def bucket(s3_server: S3Server) -> Bucket:
+    """A bucket with a key for each of a few days."""
+    bucket = Bucket(s3_server, f"exports-{secrets.token_hex(6)}")
+    for day in ("2026-03-27", *DAYS, "2026-03-30"):
+        bucket.put(f"exports/{day}/orders.csv", day.encode())
+    return bucket
+
+
+@pytest.fixture(scope="module")
+def container(azure_server: AzureServer) -> ContainerClient:
+    """The container that the forms name."""
+    return azure_server.container_client(f"landing-{secrets.token_hex(6)}")
+
+
+@pytest.fixture(scope="module")
+def airflow(
+    chromium: str,  # noqa: ARG001 - without a browser there is no need for it
+    bucket: Bucket,
+    container: ContainerClient,
+    s3_server: S3Server,
+    azure_server: AzureServer,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[AirflowServer]:
+    """An Airflow with all DAGs, their defaults set as their documentation says."""
+    connections = {"aws_default": s3_server.airflow_connection(), "wasb_default": azure_server.airflow_connection()}
+    config = {
+        "S3_TO_AZURE_BUCKET": bucket.name,
+        "S3_TO_AZURE_PREFIX": "exports/",
+        "S3_TO_AZURE_DAY_FOLDER": "%Y-%m-%d/",
+        "S3_TO_AZURE_CONTAINER": container.container_name,
+        # All runs are the tests' own: once unpaused, last night's would start too.
+        "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
+    }
+    with AirflowServer(tmp_path_factory.mktemp("ui"), ROOT / "dags", connections, config) as server:
+        for dag_id in (NIGHTLY, HISTORY, KEYS):
+            server.wait_for_dag(dag_id)
+            server.unpause(dag_id)
+        yield server
+
+
+@pytest.fixture(scope="module")
+def page(airflow: AirflowServer, chromium: str) -> Iterator[Page]:
+    """A browser's page, of someone who has logged in."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        context = browser.new_context(
+            base_url=airflow.url, timezone_id="UTC", locale="en-GB", viewport={"width": 1400, "height": 1600}
+        )
+        context.add_cookies([{"name": "_token", "value": airflow.token(), "url": airflow.url}])
+        context.set_default_timeout(MAX_SECONDS * 1000)
+        yield context.new_page()
+        browser.close()
+
+
+def _open_form(page: Page, dag_id: str) -> Locator:
+    page.goto(f"/dags/{dag_id}")
+    page.get_by_role("button", name="Trigger").first.click()
+    form = page.get_by_role("dialog").filter(has_text=dag_id)
+    _field(form, "s3_bucket").wait_for()
+    return form
+
+
+def _field(form: Locator, name: str) -> Locator:
+    # Airflow's labels do not name their fields.
+    return form.locator(f"[name=element_{name}]")
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "opened", "more"),
+    [
+        (NIGHTLY, ["s3_prefix", "day_folder", "container_name", "blob_prefix"], ["include", "exclude"]),
+        (HISTORY, ["s3_prefix", "from_date", "to_date", "day_folder", "container_name"], ["include", "exclude"]),
+        (KEYS, ["s3_keys", "s3_prefix", "container_name", "blob_prefix"], []),
+    ],
+)
+def test_a_form_shows_the_important_fields_first(
+    page: Page, bucket: Bucket, tmp_path: Path, dag_id: str, opened: list[str], more: list[str]
+) -> None:
+    """With their defaults; the others are one click away."""
+    form = _open_form(page, dag_id)
+
+    bucket_then = _field(form, "s3_bucket").input_value()
+    visible_then = [name for name in [*opened, *more] if _field(form, name).is_visible()]
+    page.screenshot(path=tmp_path / f"{dag_id}.png", full_page=True)
+    if more:
+        form.get_by_role("button", name="More").click()
+        _field(form, more[0]).wait_for()
+        page.screenshot(path=tmp_path / f"{dag_id}-more.png", full_page=True)
+
+    assert bucket_then == bucket.name
+    assert visible_then == opened
+    assert all(_field(form, name).is_visible() for name in more)
+
+
+def test_history_is_tried_from_its_form(page: Page, airflow: AirflowServer) -> None:
+    """What is typed, picked and switched there reaches the run as it is meant."""
+    form = _open_form(page, HISTORY)
+    _field(form, "from_date").fill(DAYS[0])
+    _field(form, "to_date").fill(DAYS[1])
+    form.locator("label", has=page.locator("[name=element_dry_run]")).click()
+    form.get_by_role("button", name="More").click()
+    _field(form, "include").fill("*.csv\n*.parquet")
+
+    with page.expect_response(lambda answer: answer.request.method == "POST" and "dagRuns" in answer.url) as sent:
+        form.get_by_role("button", name="Trigger").click()
+
+    run_id = sent.value.json()["dag_run_id"]
+    assert airflow.wait_for_run(HISTORY, run_id, timeout=120) == "success"
+    report = airflow.xcom(HISTORY, run_id, "s3_to_azure.report")
+    assert (report["dry_run"], report["cost"]["objects"], report["copied"]) == (True, 2, 0)
+
+
+def test_a_backfill_is_five_clicks(page: Page, airflow: AirflowServer, container: ContainerClient) -> None:
+    """Trigger, Backfill, From, To, Run: one green run for each day, with the day's key."""
+    form = _open_form(page, NIGHTLY)
+    form.get_by_text("Backfill", exact=True).click()
+    for label, day in zip(("From", "To"), DAYS, strict=True):
+        field = form.get_by_role("group").filter(has=page.get_by_text(label, exact=True))
+        field.get_by_test_id("datetime-input").click()
+        page.get_by_placeholder("YYYY/MM/DD").locator("visible=true").fill(day.replace("-", "/"))
+        page.keyboard.press("Enter")
+        page.keyboard.press("Escape")
+    form.get_by_text("2 runs will be triggered").wait_for()
+
+    with airflow.quiet_database(), page.expect_response(re.compile("/backfills$")) as sent:
+        form.get_by_role("button", name="Run Backfill").click()
+
+    assert sent.value.status == 200, sent.value.text()
+    runs = airflow.runs(NIGHTLY, "backfill")
+    assert [run["logical_date"] for run in runs] == [f"{day}T00:00:00Z" for day in DAYS]
+    states = [airflow.wait_for_run(NIGHTLY, run["dag_run_id"], timeout=120) for run in runs]
+    assert states == ["success", "success"]
+    copies = [name for name in container.list_blob_names() if not name.startswith("_s3_to_azure/")]
+    assert copies == [f"exports/{day}/orders.csv" for day in DAYS]
+    page.goto(f"/dags/{NIGHTLY}/runs")
+    page.get_by_text("success", exact=False).nth(1).wait_for()
+    assert datetime.fromisoformat(runs[0]["data_interval_end"]) == datetime(2026, 3, 29, tzinfo=UTC)
