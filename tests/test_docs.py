@@ -1,0 +1,71 @@
+"""The how-to guides: their examples are real."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from textwrap import indent
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from azure.storage.blob import ContainerClient
+
+    from tests.servers import AzureServer
+
+GUIDES = sorted((Path(__file__).parent.parent / "docs" / "how-to").glob("*.md"))
+WRAPPED = """
+from datetime import datetime, timedelta
+from airflow.sdk import DAG
+from airflow_s3_azure.sync_group import s3_to_azure_sync
+
+with DAG("example", schedule=None):
+"""
+
+
+def _examples(guide: Path) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", guide.read_text(), re.DOTALL)
+
+
+DAGS = [
+    pytest.param(example, id=f"{guide.stem}-{number}")
+    for guide in GUIDES
+    for number, example in enumerate(_examples(guide))
+    if "s3_to_azure_sync(" in example or "DAG(" in example
+]
+
+
+@pytest.mark.airflow
+@pytest.mark.parametrize("example", DAGS)
+def test_an_example_is_a_dag_that_airflow_takes(example: str, tmp_path: Path) -> None:
+    """It is imported and serialized, as the DAG processor does it; a mere call is put into a DAG first."""
+    from airflow.dag_processing.dagbag import DagBag
+    from airflow.serialization.serialized_objects import LazyDeserializedDAG
+
+    path = tmp_path / "example.py"
+    path.write_text(example if "DAG(" in example else WRAPPED + indent(example, "    "))
+    bag = DagBag(str(path), collect_dags=False)
+    (dag,) = bag.process_file(str(path))  # type: ignore[no-untyped-call]
+
+    assert bag.import_errors == {}
+    assert LazyDeserializedDAG.from_dag(dag).dag_id == dag.dag_id
+
+
+@pytest.mark.servers
+def test_the_ledger_is_read_as_the_guide_says(
+    azure_server: AzureServer, container: ContainerClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """DuckDB reads all parts of all runs in one go."""
+    (guide,) = (one for one in GUIDES if one.stem == "ledger")
+    (example,) = (one for one in _examples(guide) if "duckdb" in one)
+    for run in ("manual__2026-11-21T00:00:00+00:00", "scheduled__2026-11-22T00:00:00+00:00"):
+        rows = [{"key": f"{run}/{number}", "status": "copied", "size": 5} for number in range(3)]
+        lines = "".join(json.dumps(row) + "\n" for row in rows)
+        container.upload_blob(f"_s3_to_azure/s3_to_azure_nightly/{run}/s3_to_azure/now/ledger/00000.jsonl", lines)
+
+    there = example.replace("abfs://landing", f"abfs://{container.container_name}")
+    exec(compile(there, "example", "exec"), {"connection_string": azure_server.connection_string})
+
+    assert re.search(r"copied\D+6\D+30\b", capsys.readouterr().out)
