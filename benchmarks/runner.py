@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.clients import rclone
+from benchmarks.http_server import CPU
 from benchmarks.job import Job
 from benchmarks.measure import BLOCK, Cost, cpu_seconds
 from benchmarks.stand_ins import StandIns
@@ -35,12 +36,14 @@ class Run:
     :param reads: requests to S3, by kind
     :param writes: requests to Azure, by kind
     :param bytes_read: of objects, that S3 sent
+    :param servers_cpu: seconds that each of the two stand-ins took, to show that they were not the limit
     """
 
     cost: Cost
     reads: Mapping[str, int]
     writes: Mapping[str, int]
     bytes_read: int
+    servers_cpu: tuple[float, float]
 
     def as_json(self) -> dict[str, Any]:
         """Return it for the file of results."""
@@ -71,7 +74,13 @@ def run(name: str, job: Job, servers: StandIns, scratch: Path) -> Run:
     finally:
         for container in containers:
             servers.delete_container(container)
-    return Run(cost, _requests(reads), _requests(writes), reads.get("bytes out", 0))
+    return Run(
+        cost,
+        _requests(reads),
+        _requests(writes),
+        bytes_read=reads.get("bytes out", 0),
+        servers_cpu=(reads[CPU] / 1000, writes[CPU] / 1000),
+    )
 
 
 def _run_python(name: str, job: Job, scratch: Path, servers: StandIns) -> Cost:
@@ -135,4 +144,4 @@ def _wait(
 
 
 def _requests(counts: Mapping[str, int]) -> dict[str, int]:
-    return {name: count for name, count in sorted(counts.items()) if not name.startswith("bytes ")}
+    return {name: count for name, count in sorted(counts.items()) if not name.startswith(("bytes ", "ms "))}

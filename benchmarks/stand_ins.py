@@ -68,7 +68,7 @@ class StandIns:
             requests.delete(_root(url) + COUNTS, timeout=10).raise_for_status()
 
     def counts(self) -> tuple[Mapping[str, int], Mapping[str, int]]:
-        """Return what the source and the sink counted: exchanges by name, ``bytes in``, ``bytes out``."""
+        """Return what the source and the sink counted: exchanges by name, ``bytes in``, ``bytes out``, ``ms cpu``."""
         told = [requests.get(_root(url) + COUNTS, timeout=10).json() for url in (self.source, self.sink)]
         return told[0], told[1]
 

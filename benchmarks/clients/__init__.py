@@ -22,5 +22,6 @@ CLIENTS = {
     "script": "requests → upload_blob",
     "sdk": "boto3 → stage_block",
     "obstore": "obstore",
+    "floor": "floor: bare sockets, no checks",
 }
 """What each is called in tables."""

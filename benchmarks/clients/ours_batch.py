@@ -30,7 +30,7 @@ def prepare(job: Job) -> Copy:
     def plan(one: Job) -> tuple[BatchReference, PlanFolder]:
         bucket, container = opened[one.container]
         folder = PlanFolder(container.client, f"{ROOT}/benchmark")
-        options = PlanOptions(Selection(), Naming(), batch_objects=one.objects, batch_size=one.objects * one.size)
+        options = PlanOptions(Selection(), Naming(), max_batches=1)
         made = make_plan(list_objects(bucket.client, bucket.name), [], options, folder)
         (reference,) = made.batches
         return reference, folder

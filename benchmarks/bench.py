@@ -1,0 +1,156 @@
+"""The benchmark: this project and what a user would pick instead, side by side, in one run.
+
+``python -m benchmarks.bench`` runs every client on every case, interleaved, three times, prints the tables and what
+became of each target, and with ``--write`` keeps them as files. It ends with 1 if a client failed or did not deliver
+what it should, with ``--check`` also if a target is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmarks.cases import TO_SINK, TO_SOURCE, Case, full, quick
+from benchmarks.chart import svg
+from benchmarks.job import Job
+from benchmarks.link import linked, prove
+from benchmarks.report import markdown
+from benchmarks.results import Results
+from benchmarks.runner import BrokenRunError, run
+from benchmarks.source import bucket_name
+from benchmarks.stand_ins import StandIns, stand_ins
+from benchmarks.targets import judge
+from benchmarks.task import TASKS, run_task
+
+ROUNDS = 3
+MIB = 1024 * 1024
+
+
+def main() -> int:
+    """Measure, print, keep."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.bench", description="Side by side with the others.")
+    parser.add_argument("--quick", action="store_true", help="fewer bytes, one round: under two minutes")
+    parser.add_argument("--check", action="store_true", help="end with 1 if a target is missed")
+    parser.add_argument("--rounds", type=int, help=f"by default {ROUNDS}, quick 1")
+    parser.add_argument("--only", default="", help="cases whose id begins so, such as 'large' or 'link'")
+    parser.add_argument("--write", type=Path, help="folder for latest.md, latest.json and performance.svg")
+    given = parser.parse_args()
+    results = Results(is_quick=given.quick)
+    cases = [case for case in (quick() if given.quick else full()) if case.id.startswith(given.only)]
+    rounds = given.rounds or (1 if given.quick else ROUNDS)
+    with scratch_folder() as scratch, stand_ins() as near, linked(near, TO_SOURCE, TO_SINK) as far:
+        if any(case.is_linked for case in cases):
+            _prove(far, results)
+        for number in range(rounds):
+            for case in cases:
+                if number < case.rounds:
+                    _run_case(
+                        case, far if case.is_linked else near, near, results, scratch, turn=f"{number + 1}/{rounds}"
+                    )
+            if "task".startswith(given.only):
+                _run_tasks(near, results, scratch)
+    targets = judge(results)
+    report = markdown(results, targets)
+    sys.stdout.write(f"\n{report}")
+    if given.write:
+        given.write.mkdir(parents=True, exist_ok=True)
+        (given.write / "latest.md").write_text(report)
+        (given.write / "latest.json").write_text(results.as_json([asdict(target) for target in targets]))
+        if "large" in results.runs and "small" in results.runs:
+            (given.write / "performance.svg").write_text(svg(results))
+    missed = given.check and not all(target.is_met for target in targets)
+    return 1 if results.broken or missed else 0
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """Give a folder on the checkout's disk, not in /tmp, which may be memory: what is written to disk is counted."""
+    root = Path(__file__).parent.parent / ".cache"
+    root.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=root) as folder:
+        yield Path(folder)
+
+
+def _prove(far: StandIns, results: Results) -> None:
+    """Let the shaped link measure itself; once more if another process was in its way."""
+    for name, url, link, size in (
+        ("to S3", far.source, TO_SOURCE, 25_000_000),
+        ("to Azure", far.sink, TO_SINK, 0),
+    ):
+        proof = prove(url, link, size=size)
+        if not proof.holds:
+            proof = prove(url, link, size=size)
+        results.links.append(f"{name}: {proof.describe()}")
+        _say(f"shaped link {results.links[-1]}")
+        if not proof.holds:
+            results.broken.append(f"the shaped link {name} is not what it should be: {proof.describe()}")
+
+
+def _run_case(case: Case, servers: StandIns, near: StandIns, results: Results, scratch: Path, *, turn: str) -> None:
+    for client in case.clients:
+        job = Job(
+            servers.source,
+            servers.sink,
+            "",
+            case.objects,
+            case.size,
+            connections=case.connections,
+            block_size=case.block_size,
+        )
+        try:
+            found = run(client, job, near, scratch)
+        except BrokenRunError as error:
+            results.broken.append(f"{case.title}: {error}")
+            _say(results.broken[-1])
+            continue
+        results.add(case, client, found)
+        cost = found.cost
+        _say(f"{turn} {case.title}: {client}: {cost.cpu:.2f} s CPU, {cost.seconds:.2f} s, {cost.memory / MIB:.0f} MiB")
+
+
+def _run_tasks(near: StandIns, results: Results, scratch: Path) -> None:
+    inherited = {name: os.environ[name] for name in ("PATH", "PYTHONPYCACHEPREFIX", "LANG") if name in os.environ}
+    environment = {
+        **inherited,
+        "AIRFLOW_HOME": str(scratch / "airflow"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "HOME": str(scratch),
+        "TMPDIR": str(scratch),
+        **near.airflow_connections(),
+    }
+    for name in TASKS:
+        container = f"task-{secrets.token_hex(6)}"
+        near.create_container(container)
+        job = Job(near.source, near.sink, container, 1, MIB)
+        try:
+            if not results.tasks.get(name):
+                run_task(name, job, environment, scratch)  # bytecode, and Airflow's first look at its home
+                near.delete_container(container)
+                near.create_container(container)
+            cost = run_task(name, job, environment, scratch)
+            if name != "task-empty" and near.totals(container) != (1, MIB):
+                raise BrokenRunError(f"{name} did not copy {bucket_name(1, MIB)}")
+        except BrokenRunError as error:
+            results.broken.append(str(error))
+            _say(str(error))
+        else:
+            results.tasks.setdefault(name, []).append(cost)
+            _say(f"{TASKS[name]}: {cost.cpu:.2f} s CPU, {cost.seconds:.2f} s")
+        near.delete_container(container)
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
