@@ -22,10 +22,10 @@ from benchmarks.cases import TO_SINK, TO_SOURCE, Case, full, quick
 from benchmarks.chart import svg
 from benchmarks.job import Job
 from benchmarks.link import linked, prove
+from benchmarks.measure import Cost
 from benchmarks.report import markdown
 from benchmarks.results import Results
 from benchmarks.runner import BrokenRunError, run
-from benchmarks.source import bucket_name
 from benchmarks.stand_ins import StandIns, stand_ins
 from benchmarks.targets import judge
 from benchmarks.task import TASKS, run_task
@@ -47,16 +47,16 @@ def main() -> int:
     cases = [case for case in (quick() if given.quick else full()) if case.id.startswith(given.only)]
     rounds = given.rounds or (1 if given.quick else ROUNDS)
     with scratch_folder() as scratch, stand_ins() as near, linked(near, TO_SOURCE, TO_SINK) as far:
+        bench = _Bench(near, far, results, scratch)
         if any(case.is_linked for case in cases):
-            _prove(far, results)
+            bench.prove_link()
         for number in range(rounds):
             for case in cases:
-                if number < case.rounds:
-                    _run_case(
-                        case, far if case.is_linked else near, near, results, scratch, turn=f"{number + 1}/{rounds}"
-                    )
+                for client in case.clients:
+                    if number < (1 if client in case.once else case.rounds):
+                        bench.run_client(client, case, f"{number + 1}/{rounds}")
             if "task".startswith(given.only):
-                _run_tasks(near, results, scratch)
+                bench.run_tasks()
     targets = judge(results)
     report = markdown(results, targets)
     sys.stdout.write(f"\n{report}")
@@ -79,23 +79,40 @@ def scratch_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-def _prove(far: StandIns, results: Results) -> None:
-    """Let the shaped link measure itself; once more if another process was in its way."""
-    for name, url, link, size in (
-        ("to S3", far.source, TO_SOURCE, 25_000_000),
-        ("to Azure", far.sink, TO_SINK, 0),
-    ):
-        proof = prove(url, link, size=size)
-        if not proof.holds:
+class _Bench:
+    """One run of the benchmark.
+
+    :param near: the stand-ins
+    :param far: the same behind the shaped link
+    :param scratch: a folder on a disk
+    """
+
+    def __init__(self, near: StandIns, far: StandIns, results: Results, scratch: Path) -> None:
+        self._near = near
+        self._far = far
+        self._results = results
+        self._scratch = scratch
+
+    def prove_link(self) -> None:
+        """Let the shaped link measure itself; once more if another process was in its way."""
+        for name, url, link, size in (
+            ("to S3", self._far.source, TO_SOURCE, 25_000_000),
+            ("to Azure", self._far.sink, TO_SINK, 0),
+        ):
             proof = prove(url, link, size=size)
-        results.links.append(f"{name}: {proof.describe()}")
-        _say(f"shaped link {results.links[-1]}")
-        if not proof.holds:
-            results.broken.append(f"the shaped link {name} is not what it should be: {proof.describe()}")
+            if not proof.holds:
+                proof = prove(url, link, size=size)
+            self._results.links.append(f"{name}: {proof.describe()}")
+            _say(f"shaped link {self._results.links[-1]}")
+            if not proof.holds:
+                self._broken(f"the shaped link {name} is not what it should be: {proof.describe()}")
 
+    def run_client(self, client: str, case: Case, turn: str) -> None:
+        """Let a client copy a case once.
 
-def _run_case(case: Case, servers: StandIns, near: StandIns, results: Results, scratch: Path, *, turn: str) -> None:
-    for client in case.clients:
+        :param turn: which round it is, for the log
+        """
+        servers = self._far if case.is_linked else self._near
         job = Job(
             servers.source,
             servers.sink,
@@ -106,45 +123,52 @@ def _run_case(case: Case, servers: StandIns, near: StandIns, results: Results, s
             block_size=case.block_size,
         )
         try:
-            found = run(client, job, near, scratch)
+            found = run(client, job, self._near, self._scratch)
         except BrokenRunError as error:
-            results.broken.append(f"{case.title}: {error}")
-            _say(results.broken[-1])
-            continue
-        results.add(case, client, found)
+            self._broken(f"{case.title}: {error}")
+            return
+        self._results.add(case, client, found)
         cost = found.cost
         _say(f"{turn} {case.title}: {client}: {cost.cpu:.2f} s CPU, {cost.seconds:.2f} s, {cost.memory / MIB:.0f} MiB")
 
-
-def _run_tasks(near: StandIns, results: Results, scratch: Path) -> None:
-    inherited = {name: os.environ[name] for name in ("PATH", "PYTHONPYCACHEPREFIX", "LANG") if name in os.environ}
-    environment = {
-        **inherited,
-        "AIRFLOW_HOME": str(scratch / "airflow"),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "HOME": str(scratch),
-        "TMPDIR": str(scratch),
-        **near.airflow_connections(),
-    }
-    for name in TASKS:
-        container = f"task-{secrets.token_hex(6)}"
-        near.create_container(container)
-        job = Job(near.source, near.sink, container, 1, MIB)
-        try:
-            if not results.tasks.get(name):
-                run_task(name, job, environment, scratch)  # bytecode, and Airflow's first look at its home
-                near.delete_container(container)
-                near.create_container(container)
-            cost = run_task(name, job, environment, scratch)
-            if name != "task-empty" and near.totals(container) != (1, MIB):
-                raise BrokenRunError(f"{name} did not copy {bucket_name(1, MIB)}")
-        except BrokenRunError as error:
-            results.broken.append(str(error))
-            _say(str(error))
-        else:
-            results.tasks.setdefault(name, []).append(cost)
+    def run_tasks(self) -> None:
+        """Run each kind of task once; before the first time once more, for bytecode and Airflow's look at its home."""
+        inherited = {name: os.environ[name] for name in ("PATH", "PYTHONPYCACHEPREFIX", "LANG") if name in os.environ}
+        environment = {
+            **inherited,
+            "AIRFLOW_HOME": str(self._scratch / "airflow"),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "HOME": str(self._scratch),
+            "TMPDIR": str(self._scratch),
+            **self._near.airflow_connections(),
+        }
+        for name in TASKS:
+            try:
+                if not self._results.tasks.get(name):
+                    self._run_task(name, environment)
+                cost = self._run_task(name, environment)
+            except BrokenRunError as error:
+                self._broken(str(error))
+                continue
+            self._results.tasks.setdefault(name, []).append(cost)
             _say(f"{TASKS[name]}: {cost.cpu:.2f} s CPU, {cost.seconds:.2f} s")
-        near.delete_container(container)
+
+    def _run_task(self, name: str, environment: dict[str, str]) -> Cost:
+        container = f"task-{secrets.token_hex(6)}"
+        self._near.create_container(container)
+        try:
+            cost = run_task(
+                name, Job(self._near.source, self._near.sink, container, 1, MIB), environment, self._scratch
+            )
+            if name != "task-empty" and self._near.totals(container) != (1, MIB):
+                raise BrokenRunError(f"{name} did not copy its object of 1 MiB")
+        finally:
+            self._near.delete_container(container)
+        return cost
+
+    def _broken(self, what: str) -> None:
+        self._results.broken.append(what)
+        _say(what)
 
 
 def _say(text: str) -> None:

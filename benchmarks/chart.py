@@ -9,7 +9,7 @@ from benchmarks.results import Results
 
 WIDTH = 860
 ROW = 26
-LABEL = 190
+LABEL = 205
 _STYLE = """
     text { font: 13px system-ui, sans-serif; fill: #1f2328; }
     .title { font-weight: 600; font-size: 14px; }
