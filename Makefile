@@ -77,5 +77,6 @@ $(UV):
 # An environment of its own: what is compared needs other versions than what is developed.
 .tools/bench/installed: $(UV) uv.lock pyproject.toml
 	@echo "installing what is compared into .tools/bench"
-	@UV_PROJECT_ENVIRONMENT=.tools/bench $(UV) sync --quiet --locked --no-default-groups --group bench --python $(PYTHON)
+	@UV_PROJECT_ENVIRONMENT=.tools/bench $(UV) sync --quiet --locked --compile-bytecode --no-default-groups --group bench \
+		--python $(PYTHON)
 	@touch $@
