@@ -23,14 +23,16 @@ from benchmarks.chart import svg
 from benchmarks.job import Job
 from benchmarks.link import linked, prove
 from benchmarks.measure import Cost
-from benchmarks.report import markdown
+from benchmarks.report import fill, markdown, sections
 from benchmarks.results import Results
 from benchmarks.runner import BrokenRunError, run
 from benchmarks.stand_ins import StandIns, stand_ins
-from benchmarks.targets import judge
+from benchmarks.targets import Target, judge
 from benchmarks.task import TASKS, run_task
 
 ROUNDS = 3
+DOCUMENTS = (Path("docs/performance.md"), Path("README.md"))
+"""Those that quote the results; below the working directory."""
 MIB = 1024 * 1024
 
 
@@ -41,7 +43,11 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="end with 1 if a target is missed")
     parser.add_argument("--rounds", type=int, help=f"by default {ROUNDS}, quick 1")
     parser.add_argument("--only", default="", help="cases whose id begins so, such as 'large' or 'link'")
-    parser.add_argument("--write", type=Path, help="folder for latest.md, latest.json and performance.svg")
+    parser.add_argument(
+        "--write",
+        type=Path,
+        help="folder for latest.md, latest.json and performance.svg; the documentation's tables are replaced too",
+    )
     given = parser.parse_args()
     results = Results(is_quick=given.quick)
     cases = [case for case in (quick() if given.quick else full()) if case.id.startswith(given.only)]
@@ -61,11 +67,7 @@ def main() -> int:
     report = markdown(results, targets)
     sys.stdout.write(f"\n{report}")
     if given.write:
-        given.write.mkdir(parents=True, exist_ok=True)
-        (given.write / "latest.md").write_text(report)
-        (given.write / "latest.json").write_text(results.as_json([asdict(target) for target in targets]))
-        if "large" in results.runs and "small" in results.runs:
-            (given.write / "performance.svg").write_text(svg(results))
+        _write(given.write, results, targets, report)
     missed = given.check and not all(target.is_met for target in targets)
     return 1 if results.broken or missed else 0
 
@@ -77,6 +79,17 @@ def scratch_folder() -> Iterator[Path]:
     root.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bench-", dir=root) as folder:
         yield Path(folder)
+
+
+def _write(folder: Path, results: Results, targets: list[Target], report: str) -> None:
+    """Keep the results as files, and put them where the documentation quotes them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "latest.md").write_text(report)
+    (folder / "latest.json").write_text(results.as_json([asdict(target) for target in targets]))
+    if "large" in results.runs and "small" in results.runs:
+        (folder / "performance.svg").write_text(svg(results))
+    for document in DOCUMENTS:
+        document.write_text(fill(document.read_text(), sections(results, targets)))
 
 
 class _Bench:

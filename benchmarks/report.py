@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from benchmarks.cases import GIB, GRID_BLOCKS, GRID_CONNECTIONS, MIB
 from benchmarks.clients import CLIENTS
 from benchmarks.results import Results, Spread
 from benchmarks.targets import Target
 from benchmarks.task import TASKS
+
+_COLUMNS = (
+    "client",
+    "CPU s",
+    "CPU {unit}",
+    "× CPU",
+    "time s",
+    "× time",
+    "{speed}",
+    "memory + MiB",
+    "disk MiB",
+    "requests S3 + Azure",
+    "read/delivered",
+    "servers' CPU s",
+)
+_BRIEF = (0, 1, 3, 4, 5, 6, 7, 8, 9)
+"""Those that the documentation shows."""
+_SECTION = re.compile(r"<!-- measured: ([a-z-]+) -->\n(.*?)<!-- end -->", re.DOTALL)
 
 COMPARED = ("large", "several", "small", "link-large", "link-small")
 
@@ -21,34 +40,69 @@ def markdown(results: Results, targets: list[Target]) -> str:
 def _lines(results: Results, targets: list[Target]) -> Iterator[str]:
     yield f"# Measured {results.started}{' (quick)' if results.is_quick else ''}"
     yield ""
-    yield "; ".join(f"{name} {value}" for name, value in results.machine.items()) + "."
+    yield _machine(results)
     for text in results.broken:
         yield f"\n**Broken:** {text.splitlines()[0]}"
     yield "\nMedians over the rounds, with the lowest and highest; × is against ours in the same run.\n"
     for case_id in COMPARED:
         if case_id in results.runs:
             yield f"## {results.cases[case_id].title}\n"
-            yield from _compared(results, case_id)
-    yield from _scales(results)
-    yield from _grid(results)
-    yield from _tasks(results)
-    if results.links:
-        yield "## The shaped link, by its own measure\n"
-        yield from (f"* {text}" for text in results.links)
-        yield ""
-    yield "## Targets\n"
-    yield from target_table(targets)
+            yield from _compared(results, case_id, range(len(_COLUMNS)))
+    titles = {
+        "scale": "Scale: ours alone",
+        "grid": "Block size and threads: ours, 1 GiB object, loopback (CPU s · MiB/s · memory + MiB)",
+        "link-grid": "Threads: ours, 256 MiB object in blocks of 8 MiB, shaped link",
+        "tasks": "The whole task process, import to exit, for one object of 1 MiB",
+        "links": "The shaped link, by its own measure",
+        "targets": "Targets",
+    }
+    found = sections(results, targets)
+    for name, title in titles.items():
+        if name in found:
+            yield f"## {title}\n"
+            yield found[name]
 
 
-def target_table(targets: list[Target]) -> Iterator[str]:
-    """Yield the lines of the table of targets."""
-    yield from _table(
-        ("what", "target", "measured", ""),
-        [(one.what, one.limit, one.measured, "met" if one.is_met else "**missed**") for one in targets],
-    )
+def sections(results: Results, targets: list[Target]) -> dict[str, str]:
+    """Return the parts of the report that the documentation shows, by name; none for what was not measured."""
+    parts: dict[str, Iterable[str]] = {
+        case_id: _compared(results, case_id, _BRIEF) for case_id in COMPARED if case_id in results.runs
+    }
+    parts |= {
+        "summary": _summary(results),
+        "machine": [f"{_machine(results)} {results.started[:10]}.", ""],
+        "scale": _scales(results),
+        "grid": _grid(results),
+        "link-grid": _link_grid(results),
+        "tasks": _tasks(results),
+        "links": [*(f"* {text}" for text in results.links), ""] if results.links else [],
+        "targets": _table(
+            ("what", "target", "measured", ""),
+            [(one.what, one.limit, one.measured, "met" if one.is_met else "**missed**") for one in targets],
+        ),
+    }
+    made = {name: "\n".join(lines) for name, lines in parts.items()}
+    return {name: text for name, text in made.items() if text}
 
 
-def _compared(results: Results, case_id: str) -> Iterator[str]:
+def fill(document: str, parts: Mapping[str, str]) -> str:
+    """Return a document with its sections ``<!-- measured: name -->`` to ``<!-- end -->`` replaced.
+
+    What was not measured stays as it is.
+    """
+
+    def replace(found: re.Match[str]) -> str:
+        name, old = found[1], found[2]
+        return f"<!-- measured: {name} -->\n{parts.get(name, old).strip()}\n<!-- end -->"
+
+    return _SECTION.sub(replace, document)
+
+
+def _machine(results: Results) -> str:
+    return "; ".join(f"{name} {value}" for name, value in results.machine.items()) + "."
+
+
+def _compared(results: Results, case_id: str, columns: Sequence[int]) -> Iterator[str]:
     case = results.cases[case_id]
     is_small = case.objects >= 50
     ours_cpu = results.cpu(case_id, "ours") if results.has(case_id, "ours") else None
@@ -77,31 +131,38 @@ def _compared(results: Results, case_id: str) -> Iterator[str]:
                 f"{last.servers_cpu[0]:.2f} + {last.servers_cpu[1]:.2f}",
             )
         )
-    unit, speed_unit = ("ms/object", "objects/s") if is_small else ("s/GiB", "MiB/s")
-    yield from _table(
-        (
-            "client",
-            "CPU s",
-            f"CPU {unit}",
-            "×",
-            "time s",
-            "×",
-            speed_unit,
-            "memory + MiB",
-            "disk MiB",
-            "requests S3 + Azure",
-            "read/delivered",
-            "servers' CPU s",
-        ),
-        rows,
-    )
+    unit, speed = ("ms/object", "objects/s") if is_small else ("s/GiB", "MiB/s")
+    head = [column.format(unit=unit, speed=speed) for column in _COLUMNS]
+    yield from _table(tuple(head[one] for one in columns), [tuple(row[one] for one in columns) for row in rows])
+
+
+def _summary(results: Results) -> Iterator[str]:
+    """Yield the one table that says most, of the clients that copied both a large object and many small ones."""
+    if not {"large", "small"} <= results.runs.keys():
+        return
+    large, small = results.cases["large"], results.cases["small"]
+    rows = []
+    for client in results.runs["large"]:
+        if not results.has("small", client):
+            continue
+        written = results.spread("large", client, lambda run: run.cost.written).high
+        figures = (
+            f"{results.cpu('large', client):.2f}",
+            f"{large.total / MIB / results.seconds('large', client):,.0f}",
+            f"{results.memory('large', client) / MIB:,.0f}",
+            f"{written / MIB:,.0f}",
+            f"{results.cpu('small', client):.2f}",
+            f"{small.objects / results.seconds('small', client):,.0f}",
+        )
+        rows.append((f"**{CLIENTS[client]}**" if client == "ours" else CLIENTS[client], *figures))
+    head = (f"{large.title}: CPU s", "MiB/s", "memory + MiB", "disk MiB", f"{small.title}: CPU s", "objects/s")
+    yield from _table(("client", *head), rows)
 
 
 def _scales(results: Results) -> Iterator[str]:
     cases = [case for case in results.cases.values() if case.id.startswith(("objects-", "size-"))]
     if not cases:
         return
-    yield "## Scale: ours alone\n"
     rows = []
     for case in cases:
         client = case.clients[0]
@@ -121,38 +182,39 @@ def _scales(results: Results) -> Iterator[str]:
 
 
 def _grid(results: Results) -> Iterator[str]:
-    if f"grid-{GRID_BLOCKS[0]}-{GRID_CONNECTIONS[0]}" in results.runs:
-        yield "## Block size and threads: ours, 1 GiB object, loopback (CPU s · MiB/s · memory + MiB)\n"
-        rows = []
-        for block in GRID_BLOCKS:
-            cells = []
-            for connections in GRID_CONNECTIONS:
-                case = f"grid-{block}-{connections}"
-                speed = 1024 / results.seconds(case, "ours")
-                cells.append(
-                    f"{results.cpu(case, 'ours'):.2f} · {speed:,.0f} · {results.memory(case, 'ours') / MIB:,.0f}"
-                )
-            rows.append((f"{block} MiB", *cells))
-        yield from _table(("blocks", *(f"{connections} threads" for connections in GRID_CONNECTIONS)), rows)
+    if f"grid-{GRID_BLOCKS[-1]}-{GRID_CONNECTIONS[-1]}" not in results.runs:
+        return
+    rows = []
+    for block in GRID_BLOCKS:
+        cells = []
+        for connections in GRID_CONNECTIONS:
+            case = f"grid-{block}-{connections}"
+            speed = 1024 / results.seconds(case, "ours")
+            memory = results.memory(case, "ours") / MIB
+            cells.append(f"{results.cpu(case, 'ours'):.2f} · {speed:,.0f} · {memory:,.0f}")
+        rows.append((f"{block} MiB", *cells))
+    yield from _table(("blocks", *(f"{connections} threads" for connections in GRID_CONNECTIONS)), rows)
+
+
+def _link_grid(results: Results) -> Iterator[str]:
     cases = [case for case in results.cases.values() if case.id.startswith("link-grid-")]
-    if cases:
-        yield "## Threads: ours, 256 MiB object in blocks of 8 MiB, shaped link\n"
-        rows = [
-            (
-                f"{case.connections}",
-                f"{case.total / 1e6 / results.seconds(case.id, 'ours'):,.0f}",
-                f"{case.connections * 25}",
-                f"{results.memory(case.id, 'ours') / MIB:,.0f}",
-            )
-            for case in cases
-        ]
-        yield from _table(("threads", "MB/s", "the link's MB/s", "memory + MiB"), rows)
+    if not cases:
+        return
+    rows = [
+        (
+            f"{case.connections}",
+            f"{case.total / 1e6 / results.seconds(case.id, 'ours'):,.0f}",
+            f"{case.connections * 25}",
+            f"{results.memory(case.id, 'ours') / MIB:,.0f}",
+        )
+        for case in cases
+    ]
+    yield from _table(("threads", "MB/s", "the link's MB/s", "memory + MiB"), rows)
 
 
 def _tasks(results: Results) -> Iterator[str]:
     if not results.tasks:
         return
-    yield "## The whole task process, import to exit, for one object of 1 MiB\n"
     empty = {
         what: Spread.of([getattr(cost, what) for cost in results.tasks["task-empty"]]).median
         for what in ("cpu", "seconds")

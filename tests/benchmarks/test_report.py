@@ -9,7 +9,7 @@ from dataclasses import asdict
 from benchmarks.cases import GIB, MIB, Case
 from benchmarks.chart import svg
 from benchmarks.measure import Cost
-from benchmarks.report import markdown
+from benchmarks.report import fill, markdown, sections
 from benchmarks.results import Results
 from benchmarks.runner import Run
 from benchmarks.targets import judge
@@ -84,6 +84,19 @@ def test_the_report_says_who_took_how_much() -> None:
     ]
     assert rows[0][:6] == ["**this project**", "0.50 (0.40–0.90)", "0.50", "1.00", "0.50 (0.40–0.90)", "1.00"]
     assert rows[1][:4] == ["rclone, default", "2.00", "2.00", "4.00"]
+
+
+def test_documents_get_what_was_measured_and_keep_the_rest() -> None:
+    """Only a marked section is replaced, and only by something."""
+    document = (
+        "before\n<!-- measured: targets -->\nold\n<!-- end -->\n<!-- measured: grid -->\nkept\n<!-- end -->\nafter\n"
+    )
+    results = measured([0.5], rclone=2.0, stock=2.5)
+    found = fill(document, sections(results, judge(results)))
+    assert "old" not in found
+    assert "1 GiB object: CPU against rclone" in found
+    assert found.endswith("<!-- end -->\n<!-- measured: grid -->\nkept\n<!-- end -->\nafter\n")
+    assert fill(found, sections(results, judge(results))) == found
 
 
 def test_what_broke_is_in_the_report() -> None:
