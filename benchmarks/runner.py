@@ -98,11 +98,11 @@ def _run_python(name: str, job: Job, scratch: Path, servers: StandIns) -> Cost:
 
 
 def _run_rclone(job: Job, scratch: Path, servers: StandIns, *, tuned: bool) -> Cost:
-    """Run rclone, and take off what a run for one object of 1 KiB costs, as the others are warmed up with one."""
+    """Run rclone, and take off what a process of it costs that copies nothing, as the others' imports are."""
     costs = []
-    for one in (job.smallest(), job):
+    for command in ([str(rclone.BINARY), "version"], rclone.command(job, tuned=tuned)):
         servers.reset_counts()
-        used, seconds, _ = _wait("rclone", rclone.command(one, tuned=tuned), rclone.environment(one), scratch)
+        used, seconds, _ = _wait("rclone", command, rclone.environment(job), scratch)
         costs.append(Cost(cpu_seconds(used), seconds, used.ru_maxrss * 1024, used.ru_oublock * BLOCK))
     start, whole = costs
     return Cost(
