@@ -16,7 +16,7 @@ import requests
 import urllib3.exceptions
 
 from airflow_s3_azure.stream.blocks import Block
-from airflow_s3_azure.stream.checksums import stored_checksum
+from airflow_s3_azure.stream.checksums import BlockChecksums, RunningChecksums, stored_checksum
 from airflow_s3_azure.stream.errors import (
     SourceAccessDenied,
     SourceArchived,
@@ -25,12 +25,14 @@ from airflow_s3_azure.stream.errors import (
     SourceReadError,
     TransferError,
 )
-from airflow_s3_azure.stream.exchange import Connections, Headers, Reply
+from airflow_s3_azure.stream.exchange import Connections, Reply
 from airflow_s3_azure.stream.http import TRANSIENT_STATUSES, describe, retry_after
 from airflow_s3_azure.stream.interruption import Interruption
 from airflow_s3_azure.stream.objects import SourceObject
 from airflow_s3_azure.stream.properties import KeptProperties, http_date
 
+READ_SIZE = 256 * 1024
+"""Bytes asked of the socket at once: few enough to be still in the processor's cache for their checksum."""
 _MAX_DOCUMENT = 1024 * 1024
 """Bytes of the longest document that is read: the tags of an object."""
 
@@ -116,7 +118,7 @@ class S3Source:
             self._send("GET", "get_object", key, {**params, "Range": "bytes=0-0"}).close()
             raise
         with response:
-            return _describe_object(key, response.headers)
+            return _describe_object(key, dict(response.headers))
 
     def part_size(self, source: SourceObject) -> int | None:
         """Ask S3 for the size in bytes of an object's first part; None if not all but the last can have it.
@@ -161,11 +163,10 @@ class S3Source:
         tags = (one for one in document.iter() if one.tag.rpartition("}")[2] == "Tag")
         return {one.findtext("{*}Key", ""): one.findtext("{*}Value", "") for one in tags}
 
-    def read(self, source: SourceObject, block: Block, into: memoryview, count: Count) -> None:
-        """Read one block of an object into ``into``, which has the block's size.
+    def read(self, source: SourceObject, block: Block, into: memoryview, count: Count) -> BlockChecksums:
+        """Read one block of an object into ``into``, which has the block's size, and return its checksums.
 
         :param count: called with the bytes that were read, also when they were too few
-
         :raises SourceChanged: if the key no longer holds this version
         :raises TransferError: see :mod:`airflow_s3_azure.stream.errors`
         """
@@ -188,7 +189,9 @@ class S3Source:
                     "the endpoint, or a proxy before it, does not honour Range requests",
                     key=self.url(source.key),
                 )
-            self._fill(response, into, source.key, count)
+            checksums = RunningChecksums(source.checksum)
+            self._fill(response, into, source.key, count, checksums)
+            return checksums.of_block()
 
     def read_whole(self, key: str, etag: str, version_id: str | None, into: memoryview, count: Count) -> SourceObject:
         """Read an object of known size and ETag in one request, into ``into``, which has its size.
@@ -202,7 +205,7 @@ class S3Source:
         if version_id is not None:
             params["VersionId"] = version_id
         with self._send("GET", "get_object", key, params) as response:
-            found = _describe_object(key, response.headers)
+            found = _describe_object(key, dict(response.headers))
             if found.size != len(into):
                 raise SourceChanged(
                     f"it had {len(into):,} bytes when it was planned and has {found.size:,} now", key=self.url(key)
@@ -227,17 +230,27 @@ class S3Source:
                 failure = self._translate(response, key, params)
         raise failure  # outside the handler, so that no exception that quotes the URL hangs on to it
 
-    def _fill(self, response: Reply, into: memoryview, key: str, count: Count) -> None:
-        """Read the body, which must have the size of ``into``, from the raw stream: no copy and no decoding."""
+    def _fill(
+        self,
+        response: Reply,
+        into: memoryview,
+        key: str,
+        count: Count,
+        checksums: RunningChecksums | None = None,
+    ) -> None:
+        """Read the body, which must have the size of ``into``, as it comes: no copy and no decoding."""
         position = 0
         why: str | None = None
         try:
             while position < len(into):
                 self._interruption.check()
-                received = response.readinto(into[position:])
+                piece = into[position : position + READ_SIZE]
+                received = response.readinto(piece)
                 if received == 0:
                     why = "the connection was closed"
                     break
+                if checksums is not None:
+                    checksums.add(piece[:received])
                 position += received
         except OSError as error:
             why = describe(error)
@@ -333,7 +346,8 @@ def _is_archived(headers: Mapping[str, str]) -> bool:
     return headers.get("x-amz-storage-class") in ("GLACIER", "DEEP_ARCHIVE") and not restored
 
 
-def _describe_object(key: str, found: Headers) -> SourceObject:
+def _describe_object(key: str, found: Mapping[str, str]) -> SourceObject:
+    """Return what an answer's headers, by their names in lower case, say about an object."""
     version = found.get("x-amz-version-id")
     return SourceObject(
         key=key,
