@@ -71,7 +71,7 @@ def full() -> list[Case]:
                 1,
                 GIB,
                 ("ours",),
-                rounds=2,
+                rounds=1,
                 connections=connections,
                 block_size=block * MIB,
             )

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
 
 ROOT = "_s3_to_azure"
+PIECE = 256 * 1024
+"""Bytes handed to the SDK at once. It appends each piece to a copy of what it has, so single lines would cost their
+number's square: a third of the CPU of a batch of 20,000 objects."""
 
 JsonObject = Mapping[str, Any]
 
@@ -107,6 +110,18 @@ def _lines(rows: Iterable[JsonObject]) -> Iterator[bytes]:
         yield json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
+def _pieces(lines: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the lines put together to pieces of about 256 KiB."""
+    piece = bytearray()
+    for line in lines:
+        piece += line
+        if len(piece) >= PIECE:
+            yield bytes(piece)
+            piece.clear()
+    if piece:
+        yield bytes(piece)
+
+
 def _write(client: ContainerClient, name: str, lines: Iterator[bytes], *, seconds: int | None = None) -> None:
     """Write a blob of unknown length; the SDK holds 4 MiB of it at a time."""
     once: dict[str, Any] = (
@@ -114,7 +129,7 @@ def _write(client: ContainerClient, name: str, lines: Iterator[bytes], *, second
     )
     content = ContentSettings(content_type="application/x-ndjson")
     try:
-        client.upload_blob(name, lines, overwrite=True, content_settings=content, **once)
+        client.upload_blob(name, _pieces(lines), overwrite=True, content_settings=content, **once)
     except AzureError as error:
         raise DestinationWriteError(
             f"{name.rpartition('/')[2]} could not be written: {describe(error)}", blob=name
