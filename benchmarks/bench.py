@@ -31,6 +31,8 @@ from benchmarks.targets import Target, judge
 from benchmarks.task import TASKS, run_task
 
 ROUNDS = 3
+PROOFS = 5
+"""How often a link may try to prove itself."""
 DOCUMENTS = (Path("docs/performance.md"), Path("README.md"))
 """Those that quote the results; below the working directory."""
 MIB = 1024 * 1024
@@ -107,14 +109,13 @@ class _Bench:
         self._scratch = scratch
 
     def prove_link(self) -> None:
-        """Let the shaped link measure itself; once more if another process was in its way."""
+        """Let the shaped link measure itself; again if another process was in its way."""
         for name, url, link, size in (
             ("to S3", self._far.source, TO_SOURCE, 25_000_000),
             ("to Azure", self._far.sink, TO_SINK, 0),
         ):
-            proof = prove(url, link, size=size)
-            if not proof.holds:
-                proof = prove(url, link, size=size)
+            proofs = (prove(url, link, size=size) for _ in range(PROOFS))
+            proof = next((one for one in proofs if one.holds), None) or prove(url, link, size=size)
             self._results.links.append(f"{name}: {proof.describe()}")
             _say(f"shaped link {self._results.links[-1]}")
             if not proof.holds:
