@@ -45,6 +45,9 @@ class Headers(dict[str, str]):
     def __getitem__(self, name: str) -> str:
         return super().__getitem__(name.lower())
 
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and super().__contains__(name.lower())
+
     def get(self, name: str, default: Any = None) -> Any:
         """Return a header's value, or ``default``."""
         return super().get(name.lower(), default)
@@ -171,7 +174,8 @@ class Connections:
         adapter.cert_verify(pool, url, verify, cert)  # type: ignore[no-untyped-call, unused-ignore]
         target = adapter.request_url(request, proxies)
         parts = urlsplit(origin)
-        host = parts.netloc.rpartition("@")[2].removesuffix(_DEFAULT_PORTS.get(parts.scheme, "/"))
+        # In lower case, as SigV4 signs it.
+        host = parts.netloc.rpartition("@")[2].lower().removesuffix(_DEFAULT_PORTS.get(parts.scheme, "/"))
         return self._ways.setdefault(origin, _Way(host, pool, target, is_forwarded=not target.startswith("/")))
 
 
@@ -296,11 +300,12 @@ class Reply:
         if told is None:
             raise BadAnswer("it does not begin as an answer of HTTP/1 does")
         self.status_code, self.reason = int(told[2]), told[3] or ""
-        headers = self.headers = Headers()
+        headers: dict[str, str] = {}
         for line in lines:
             name, _, value = line.partition(":")
             name, value = name.lower(), value.strip()
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        self.headers = Headers(headers)
         return told[1] == "1"
 
     def _begin_chunk(self) -> None:
