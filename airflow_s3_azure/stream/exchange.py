@@ -96,7 +96,6 @@ class Connections:
     def __init__(self, session: requests.Session, *, connect_timeout: float, read_timeout: float) -> None:
         self._session = session
         self._timeout = Timeout(connect=connect_timeout, read=read_timeout)
-        self._read_timeout = read_timeout
         self._ways: dict[str, _Way] = {}
         weakref.finalize(self, _close_idle, self._ways)
         self._own = {"User-Agent": str(session.headers.get("User-Agent", ""))}
@@ -131,6 +130,7 @@ class Connections:
     def close(self) -> None:
         """Close the connections that nobody uses now, and the session. A later request opens new ones."""
         _close_idle(self._ways)
+        self._ways.clear()  # their pools end with the session
         self._session.close()
 
     def _take(self, way: _Way) -> _Connection:
@@ -329,7 +329,7 @@ class Reply:
 
 
 def _close_idle(ways: Mapping[str, _Way]) -> None:
-    for way in ways.values():
+    for way in list(ways.values()):
         while way.idle:
             with suppress(IndexError):  # a worker was faster
                 way.idle.pop().close()

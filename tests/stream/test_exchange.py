@@ -186,6 +186,17 @@ def test_a_body_that_is_not_read_costs_its_connection(serve: Callable[..., Serve
     assert server.connections == 2
 
 
+def test_what_was_closed_can_be_used_again(serve: Callable[..., Server], connections: Connections) -> None:
+    """Closing ends the connections that are open, not the use of them."""
+    server = serve(HELLO, HELLO)
+    assert ask(connections, server.url) == b"hello"
+
+    connections.close()
+
+    assert ask(connections, server.url) == b"hello"
+    assert server.connections == 2
+
+
 def test_a_connection_that_the_server_closed_meanwhile_is_not_used(
     serve: Callable[..., Server], connections: Connections
 ) -> None:
