@@ -30,9 +30,9 @@ _BUILT_IN = {
     "waiting for a turn": ("'acquire'", "'poll'", "'wait'", "'get' of '_queue"),
 }
 _FILES = {
-    "signing": ("botocore", "hmac", "hashlib", "presign"),
-    "HTTP libraries": ("urllib3", "requests", "azure", "http/", "email/", "urllib", "ssl.py", "socket.py"),
+    "signing": ("botocore", "hmac", "hashlib", "presign", "shared_key"),
     "this project": ("airflow_s3_azure",),
+    "HTTP libraries": ("urllib3", "requests", "azure", "http/", "email/", "urllib", "ssl.py", "socket.py"),
 }
 
 
