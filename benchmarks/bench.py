@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import secrets
+import signal
 import sys
 import tempfile
 import time
@@ -51,6 +52,8 @@ def main() -> int:
         help="folder for latest.md, latest.json and performance.svg; the documentation's tables are replaced too",
     )
     given = parser.parse_args()
+    # Else the stand-ins would outlive a benchmark that is asked to end.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     results = Results(is_quick=given.quick)
     cases = [case for case in (quick() if given.quick else full()) if case.id.startswith(given.only)]
     rounds = given.rounds or (1 if given.quick else ROUNDS)
@@ -65,6 +68,7 @@ def main() -> int:
                         bench.run_client(client, case, f"{number + 1}/{rounds}")
             if "task".startswith(given.only):
                 bench.run_tasks()
+            results.load.append(os.getloadavg()[0])
     targets = judge(results)
     report = markdown(results, targets)
     sys.stdout.write(f"\n{report}")

@@ -66,6 +66,7 @@ class Results:
     :param tasks: by kind of task, one for each round
     :param links: what the shaped link proved to be, each side's in words
     :param broken: what went wrong, in words
+    :param load: how many processes wanted a core, in the minute before the first round and in the last of each
     """
 
     is_quick: bool
@@ -74,6 +75,7 @@ class Results:
     tasks: dict[str, list[Cost]] = field(default_factory=dict)
     links: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
+    load: list[float] = field(default_factory=lambda: [os.getloadavg()[0]])
     machine: Mapping[str, str] = field(default_factory=describe_machine)
     started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
@@ -108,6 +110,7 @@ class Results:
             "started": self.started,
             "quick": self.is_quick,
             "machine": self.machine,
+            "load": [round(load, 1) for load in self.load],
             "links": self.links,
             "broken": self.broken,
             "targets": targets,
