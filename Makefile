@@ -11,7 +11,7 @@ unexport VIRTUAL_ENV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install servers demo test torture bench-memory bench-plan check lint types unit format build clean
+.PHONY: help install servers demo test torture bench bench-quick bench-memory bench-plan check lint types unit format build clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,12 @@ test: servers  ## all tests
 
 torture: servers  ## 20 kills of a copy of 256 MiB (KILLS=, KILL_SEED=, KILL_MIB= change that)
 	@KILLS=$(or $(KILLS),20) KILL_MIB=$(or $(KILL_MIB),256) $(RUN)/python -m pytest -s tests/faults/test_kill.py
+
+bench: .tools/bench/installed  ## side by side with what a user would pick instead, into benchmarks/results (25 minutes)
+	@.tools/bench/bin/python -m benchmarks.bench --write benchmarks/results $(BENCH)
+
+bench-quick: .tools/bench/installed  ## the same with fewer bytes, in under two minutes
+	@.tools/bench/bin/python -m benchmarks.bench --quick $(BENCH)
 
 bench-memory: .venv/installed  ## peak memory, disk writes and CPU of a copy of 2 GiB, with their bounds
 	@$(RUN)/python -m benchmarks.memory
@@ -69,4 +75,11 @@ $(UV):
 .venv/installed: $(UV) uv.lock pyproject.toml
 	@echo "installing the locked environment into .venv"
 	@$(UV) sync --quiet --locked --python $(PYTHON)
+	@touch $@
+
+# An environment of its own: what is compared needs other versions than what is developed.
+.tools/bench/installed: $(UV) uv.lock pyproject.toml
+	@echo "installing what is compared into .tools/bench"
+	@UV_PROJECT_ENVIRONMENT=.tools/bench $(UV) sync --quiet --locked --compile-bytecode --no-default-groups --group bench \
+		--python $(PYTHON)
 	@touch $@

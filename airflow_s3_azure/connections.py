@@ -16,17 +16,17 @@ from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from airflow.providers.microsoft.azure.hooks.wasb import WasbHook
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
+from azure.core.configuration import ConnectionConfiguration
 from azure.core.credentials import AzureSasCredential
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.core.pipeline import Pipeline
 from azure.core.pipeline.policies import (
     AzureSasCredentialPolicy,
     BearerTokenCredentialPolicy,
-    ProxyPolicy,
     SansIOHTTPPolicy,
     UserAgentPolicy,
 )
-from azure.core.pipeline.transport import RequestsTransport
+from azure.core.rest import HttpRequest
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -47,11 +47,15 @@ from airflow_s3_azure.stream.errors import (
     SourceAccessDenied,
     SourceReadError,
 )
+from airflow_s3_azure.stream.exchange import Connections
 from airflow_s3_azure.stream.http import TRANSIENT_STATUSES, describe, pooled_session, redact_http_logs
 from airflow_s3_azure.stream.interruption import Interruption
+from airflow_s3_azure.stream.presign import Presigner
 from airflow_s3_azure.stream.retry import RetryPolicy
+from airflow_s3_azure.stream.shared_key import SharedKeyPolicy
 from airflow_s3_azure.stream.sink import BlobContainer, ContainerAddress
 from airflow_s3_azure.stream.source import Operation, Params, S3Source
+from airflow_s3_azure.stream.transport import ConnectionsTransport
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobServiceClient, ContainerClient
@@ -60,6 +64,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _TRANSIENT_BOTO = (BotoConnectionError, HTTPClientError, CredentialRetrievalError, MetadataRetrievalError)
+_USER_AGENT = f"airflow-s3-azure/{airflow_s3_azure.__version__}"
 STORAGE_SCOPE = "https://storage.azure.com/.default"
 CHECK_RETRY = RetryPolicy(attempts=4, max_wait=4.0)
 """For the look at the container: a typing error in a host name should not take minutes to tell."""
@@ -124,17 +129,19 @@ def open_bucket(
         raise ConfigurationError(f"connection {aws_conn_id!r} gives no S3 client: {error}") from None
     config = client.meta.config
 
+    signer = Presigner(client, bucket, URL_SECONDS)
+
     def presign(operation: Operation, params: Params) -> str:
         try:
-            signed: str = client.generate_presigned_url(operation, {"Bucket": bucket, **params}, URL_SECONDS)
+            return signer(operation, params)
         except (BotoCoreError, ClientError) as error:
             raise SourceAccessDenied(
                 f"no AWS credentials to sign with ({type(error).__name__}); check connection {aws_conn_id!r}",
                 transient=not isinstance(error, NoCredentialsError),
             ) from None
-        return signed
 
     session = pooled_session(max_concurrency, interruption)
+    session.headers["User-Agent"] = _USER_AGENT
     session.verify = hook.verify if hook.verify is not None else os.environ.get("AWS_CA_BUNDLE") or True
     session.proxies.update(config.proxies or {})
     source = S3Source(
@@ -223,16 +230,15 @@ def open_container(
     settings = {
         name: value for name, value in extra.items() if name.startswith("connection_") or name == "read_timeout"
     }
-    transport = RequestsTransport(
-        session=pooled_session(max_concurrency, interruption),
-        **{"connection_timeout": 20, "read_timeout": 60, **settings},
-    )
-    policies = [
-        UserAgentPolicy(user_agent=f"airflow-s3-azure/{airflow_s3_azure.__version__}"),
-        ProxyPolicy(proxies=extra.get("proxies")),
-        *authorisation_policies(credential, str(extra.get("audience", ""))),
-    ]
-    return AzureContainer(client, BlobContainer(address, Pipeline(transport, policies), interruption))
+    config = ConnectionConfiguration(**{"connection_timeout": 20, "read_timeout": 60, **settings})
+    session = pooled_session(max_concurrency, interruption)
+    session.headers["User-Agent"] = UserAgentPolicy(user_agent=_USER_AGENT).user_agent
+    session.proxies.update(extra.get("proxies") or {})
+    session.verify, session.cert = config.verify, config.cert
+    connections = Connections(session, connect_timeout=config.timeout, read_timeout=config.read_timeout)
+    policies = authorisation_policies(credential, str(extra.get("audience", "")))
+    pipeline: Pipeline[HttpRequest, Any] = Pipeline(ConnectionsTransport(connections), policies)
+    return AzureContainer(client, BlobContainer(address, pipeline, interruption))
 
 
 def authorisation_policies(credential: Any, audience: str) -> list[Any]:
@@ -243,7 +249,8 @@ def authorisation_policies(credential: Any, audience: str) -> list[Any]:
     if credential is None:
         return []
     if isinstance(credential, SansIOHTTPPolicy):
-        return [credential]
+        is_shared_key = hasattr(credential, "account_name") and hasattr(credential, "account_key")
+        return [SharedKeyPolicy(credential) if is_shared_key else credential]
     if isinstance(credential, AzureSasCredential):
         return [AzureSasCredentialPolicy(credential)]
     if hasattr(credential, "get_token"):

@@ -34,7 +34,7 @@ from airflow_s3_azure.sync.naming import Naming
 from airflow_s3_azure.sync.objects import ListedObject
 from airflow_s3_azure.sync.plan import Listing, Plan, PlanOptions, make_plan
 from airflow_s3_azure.sync.select import Selection
-from benchmarks.memory import measure
+from benchmarks.measure import measure
 
 SIZES = (100_000, 300_000, 1_000_000)
 SORTED_SIZE = 300_000
@@ -182,7 +182,7 @@ def measure_plan(result_to: Connection, count: int, url: str, *, hierarchical: b
     """Measure one plan, and tell the result. The body of a process, so that no plan inherits another's memory."""
     plan(2_000, url, hierarchical=hierarchical)  # whatever is imported or compiled at first use is no plan's memory
     cost = measure(lambda: plan(count, url, hierarchical=hierarchical))
-    result_to.send(Measured(count, HIERARCHICAL if hierarchical else BY_BYTES, cost.peak, cost.cpu, cost.seconds))
+    result_to.send(Measured(count, HIERARCHICAL if hierarchical else BY_BYTES, cost.memory, cost.cpu, cost.seconds))
 
 
 @contextmanager

@@ -9,8 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from azure.core.credentials import AccessToken, AzureSasCredential
-from azure.core.pipeline.policies import AzureSasCredentialPolicy, BearerTokenCredentialPolicy
-from azure.storage.blob import AccountSasPermissions, ResourceTypes, generate_account_sas
+from azure.core.pipeline.policies import AzureSasCredentialPolicy, BearerTokenCredentialPolicy, SansIOHTTPPolicy
+from azure.storage.blob import AccountSasPermissions, BlobServiceClient, ResourceTypes, generate_account_sas
 
 from airflow_s3_azure.connections import authorisation_policies, open_bucket, open_container
 from airflow_s3_azure.stream.checksums import compute
@@ -23,6 +23,7 @@ from airflow_s3_azure.stream.errors import (
 )
 from airflow_s3_azure.stream.interruption import Interruption
 from airflow_s3_azure.stream.objects import BlobContent, Precondition
+from airflow_s3_azure.stream.shared_key import SharedKeyPolicy
 from tests.servers.process import free_port
 
 if TYPE_CHECKING:
@@ -202,6 +203,15 @@ def test_tokens_and_sas_credentials_are_authorised_by_azure_cores_own_policies()
     assert authorisation_policies(None, "") == []
     with pytest.raises(ConfigurationError, match="of type int cannot authorise"):
         authorisation_policies(3, "")
+
+
+def test_an_account_key_is_signed_with_here_and_an_unknown_policy_is_taken_as_it_is() -> None:
+    """Whatever the SDK puts into its client goes on to authorise."""
+    shared_key = BlobServiceClient("https://account.blob.core.windows.net", credential="AAAA").credential
+    unknown: SansIOHTTPPolicy[Any, Any] = SansIOHTTPPolicy()
+
+    assert [type(policy) for policy in authorisation_policies(shared_key, "")] == [SharedKeyPolicy]
+    assert authorisation_policies(unknown, "") == [unknown]
 
 
 @needs_servers

@@ -21,10 +21,10 @@ Verified = Literal["crc64nvme", "crc32", "crc32c", "composite-crc32", "composite
 """What an object was verified by: a checksum that S3 stored, or only each block's CRC on its way to Azure."""
 
 _WIDTHS: dict[Algorithm, int] = {"CRC64NVME": 8, "CRC32": 4, "CRC32C": 4}
-_COMPUTE: dict[Algorithm, Callable[[memoryview], int]] = {
-    "CRC64NVME": cast("Callable[[memoryview], int]", _crt.crc64nvme),
-    "CRC32": cast("Callable[[memoryview], int]", _crt.crc32),
-    "CRC32C": cast("Callable[[memoryview], int]", _crt.crc32c),
+_COMPUTE: dict[Algorithm, Callable[[memoryview, int], int]] = {
+    "CRC64NVME": cast("Callable[[memoryview, int], int]", _crt.crc64nvme),
+    "CRC32": cast("Callable[[memoryview, int], int]", _crt.crc32),
+    "CRC32C": cast("Callable[[memoryview, int], int]", _crt.crc32c),
 }
 _COMBINE: dict[Algorithm, Callable[[int, int, int], int]] = {
     "CRC64NVME": _crt.combine_crc64nvme,
@@ -72,15 +72,36 @@ class BlockChecksums:
 
 def compute(algorithm: Algorithm, data: memoryview) -> int:
     """Return the checksum of ``data`` as a number."""
-    return _COMPUTE[algorithm](data)
+    return _COMPUTE[algorithm](data, 0)
+
+
+class RunningChecksums:
+    """The CRCs of a block while it arrives: CRC-64/NVME for Azure, and the 32-bit one that ``stored`` needs, if any.
+
+    Taking each piece while the processor still has it in its cache costs a third of taking the whole block later.
+    """
+
+    def __init__(self, stored: StoredChecksum | None) -> None:
+        self._algorithm = None if stored is None or stored.algorithm == "CRC64NVME" else stored.algorithm
+        self._size = self._crc64 = self._crc32 = 0
+
+    def add(self, piece: memoryview) -> None:
+        """Take the next bytes of the block."""
+        self._size += len(piece)
+        self._crc64 = _COMPUTE["CRC64NVME"](piece, self._crc64)
+        if self._algorithm is not None:
+            self._crc32 = _COMPUTE[self._algorithm](piece, self._crc32)
+
+    def of_block(self) -> BlockChecksums:
+        """Return the CRCs of what was added."""
+        return BlockChecksums(size=self._size, crc64=self._crc64, crc32=self._crc32)
 
 
 def checksum_block(data: memoryview, stored: StoredChecksum | None) -> BlockChecksums:
     """Return the CRCs of a block: CRC-64/NVME for Azure, and the 32-bit one that ``stored`` needs, if any."""
-    crc32 = 0
-    if stored is not None and stored.algorithm != "CRC64NVME":
-        crc32 = compute(stored.algorithm, data)
-    return BlockChecksums(size=len(data), crc64=compute("CRC64NVME", data), crc32=crc32)
+    running = RunningChecksums(stored)
+    running.add(data)
+    return running.of_block()
 
 
 def combine(algorithm: Algorithm, blocks: Iterable[BlockChecksums]) -> int:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, TypeVar, get_args
 
 from airflow_s3_azure.stream.blocks import DEFAULT_BLOCK_SIZE, MIB, Block, block_size_for
-from airflow_s3_azure.stream.checksums import BlockChecksums, Verified, checksum_block, compute
+from airflow_s3_azure.stream.checksums import BlockChecksums, Verified, compute
 from airflow_s3_azure.stream.errors import (
     ConfigurationError,
     DestinationConflict,
@@ -217,7 +217,9 @@ class ObjectCopy:
         # Released when it is left: an error that is kept would keep the whole buffer by its traceback.
         with buffer.view(size) as view:
             source, verified = self._retrying(lambda: read(view))
-            crc64 = compute("CRC64NVME", view)
+            # Verified by it is: what was computed is what S3 stored.
+            known = source.checksum.value if source.checksum and verified == "crc64nvme" else None
+            crc64 = compute("CRC64NVME", view) if known is None else known
             content = self._content(source)
             blob_etag = self._make_visible(
                 source, lambda: self._to.put(self.request.blob, view, crc64, content, precondition)
@@ -230,8 +232,7 @@ class ObjectCopy:
     def _copy_block(self, block: Block, buffer: Buffer) -> None:
         cut = self._known_cut
         with buffer.view(block.size) as view:
-            self._retrying(lambda: self._from.read(cut.source, block, view, self._count_read))
-            found = checksum_block(view, cut.source.checksum)
+            found = self._retrying(lambda: self._from.read(cut.source, block, view, self._count_read))
             name = cut.name(block, found)
             self._retrying(lambda: self._to.stage(self.request.blob, name, view, found.crc64))
         with self._lock:

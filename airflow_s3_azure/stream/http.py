@@ -24,11 +24,15 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.response import HTTPResponse
 
 from airflow_s3_azure.stream.interruption import Interruption
 
 TRANSIENT_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 """Answers after which the same request may succeed within seconds."""
+
+OPEN = "OPEN"
+"""The method of a request that only opens a connection."""
 
 MAX_RETRY_AFTER = 300.0
 """Seconds. A server that asks for more is asked again after these."""
@@ -39,6 +43,33 @@ _SECRET = re.compile(
 _SILENT_LOGGERS = ("botocore.auth", "botocore.endpoint", "botocore.parsers")
 """At DEBUG they tell signatures, session tokens and whole answers of STS, in many forms."""
 _REDACTED_LOGGERS = ("urllib3.connectionpool", "urllib3.util.retry", "botocore.awsrequest")
+
+
+class _Opening(HTTPConnection):
+    """A connection that can be opened without sending anything: by a request whose method is ``OPEN``.
+
+    The headers of its answer are those that a proxy wants in each request.
+    """
+
+    _answer: HTTPResponse | None = None
+
+    def request(self, method: str, url: str, *arguments: Any, **options: Any) -> None:
+        """Send a request, or open the connection."""
+        if method != OPEN:
+            super().request(method, url, *arguments, **options)
+            return
+        if self.sock is None:
+            self.connect()
+        self._answer = HTTPResponse(b"", options.get("headers"), status=200, preload_content=False)
+
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override, unused-ignore]
+        """Return the answer to the last request."""
+        if self._answer is None:
+            return super().getresponse()
+        answer, self._answer = self._answer, None
+        if self.sock is not None:
+            self.sock.settimeout(self.timeout)
+        return answer
 
 
 class VerbatimAdapter(HTTPAdapter):
@@ -68,12 +99,12 @@ class VerbatimAdapter(HTTPAdapter):
     def _pools(self) -> dict[str, type[HTTPConnectionPool]]:
         opened = self._opened
 
-        class Connection(HTTPConnection):
+        class Connection(_Opening, HTTPConnection):
             def connect(self) -> None:
                 super().connect()
                 opened(self)
 
-        class SecureConnection(HTTPSConnection):
+        class SecureConnection(_Opening, HTTPSConnection):
             def connect(self) -> None:
                 super().connect()
                 opened(self)
@@ -146,6 +177,11 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return min(max(seconds, 0.0), MAX_RETRY_AFTER)
 
 
+def redact(text: str) -> str:
+    """Return a text without the values of signatures, keys and tokens that URLs in it carry."""
+    return _SECRET.sub(r"\1=***", text)
+
+
 def redact_http_logs() -> None:
     """Take signatures and tokens out of what urllib3 and botocore log at DEBUG. Doing it again changes nothing.
 
@@ -160,7 +196,7 @@ def redact_http_logs() -> None:
 def _redact(record: logging.LogRecord) -> bool:
     if record.name in _SILENT_LOGGERS:
         return record.levelno > logging.DEBUG
-    record.msg, record.args = _SECRET.sub(r"\1=***", record.getMessage()), ()
+    record.msg, record.args = redact(record.getMessage()), ()
     return True
 
 

@@ -46,6 +46,19 @@ class RetryPolicy:
         :raises TransferError: the last one, when all attempts are used up or it is not transient
         :raises Interrupted: while waiting
         """
+        # Nearly every request succeeds, and tenacity's machinery costs as much as a small request.
+        try:
+            return function()
+        except TransferError as error:
+            if not error.transient:
+                raise
+            failed: list[TransferError] = [error]
+
+        def again() -> Result:
+            if failed:
+                raise failed.pop()
+            return function()
+
         backoff = wait_random_exponential(multiplier=self.first_wait, max=self.max_wait)
 
         def wait(state: RetryCallState) -> float:
@@ -78,4 +91,4 @@ class RetryPolicy:
             sleep=interruption.sleep,
             before_sleep=before_sleep,
             reraise=True,
-        )(function)
+        )(again)

@@ -174,10 +174,10 @@ class BlobContainer:
     ) -> Any:
         self._interruption.check()
         parts = [part for part in (urlencode(query or {}), self._address.query) if part]
-        url = self.blob_url(blob) + ("?" + "&".join(parts) if parts else "")
+        blob_url = self.blob_url(blob)
+        url = blob_url + ("?" + "&".join(parts) if parts else "")
         request = HttpRequest(method, url, headers=_common_headers(headers or {}, data), content=_body(data))
         failure: TransferError
-        blob_url = self.blob_url(blob)
         try:
             response = self._pipeline.run(request).http_response
         except ClientAuthenticationError as error:

@@ -16,7 +16,7 @@ import requests
 import urllib3.exceptions
 
 from airflow_s3_azure.stream.blocks import Block
-from airflow_s3_azure.stream.checksums import stored_checksum
+from airflow_s3_azure.stream.checksums import BlockChecksums, RunningChecksums, stored_checksum
 from airflow_s3_azure.stream.errors import (
     SourceAccessDenied,
     SourceArchived,
@@ -25,20 +25,23 @@ from airflow_s3_azure.stream.errors import (
     SourceReadError,
     TransferError,
 )
+from airflow_s3_azure.stream.exchange import Connections, Reply
 from airflow_s3_azure.stream.http import TRANSIENT_STATUSES, describe, retry_after
 from airflow_s3_azure.stream.interruption import Interruption
 from airflow_s3_azure.stream.objects import SourceObject
 from airflow_s3_azure.stream.properties import KeptProperties, http_date
 
 READ_SIZE = 256 * 1024
-"""Bytes asked of the socket at once; also how often a worker looks whether it should stop."""
+"""Bytes asked of the socket at once: few enough to be still in the processor's cache for their checksum."""
+_MAX_DOCUMENT = 1024 * 1024
+"""Bytes of the longest document that is read: the tags of an object."""
 
 _MD5 = re.compile("[0-9a-f]{32}")
 _ERROR_CODE = re.compile(rb"<Code>([A-Za-z0-9]+)</Code>")
 _REGION_CODES = {"PermanentRedirect", "AuthorizationHeaderMalformed", "AuthorizationQueryParametersError"}
 _SIGNATURE_CODES = {"AccessDenied", "RequestTimeTooSkewed", "ExpiredToken", "InvalidToken", "SignatureDoesNotMatch"}
 """Refusals that a new signature may mend: an expired URL is AccessDenied too. A HEAD is refused without a code."""
-_SIGNED_HEADERS = {
+SIGNED_HEADERS = {
     "IfMatch": "If-Match",
     "Range": "Range",
     "ChecksumMode": "x-amz-checksum-mode",
@@ -89,9 +92,8 @@ class S3Source:
     ) -> None:
         self.bucket = bucket
         self._presign = presign
-        self._session = session
         self._interruption = interruption
-        self._timeout = (connect_timeout, read_timeout)
+        self._connections = Connections(session, connect_timeout=connect_timeout, read_timeout=read_timeout)
         self._requester_pays = requester_pays
 
     def url(self, key: str) -> str:
@@ -116,7 +118,7 @@ class S3Source:
             self._send("GET", "get_object", key, {**params, "Range": "bytes=0-0"}).close()
             raise
         with response:
-            return _describe_object(key, response.headers)
+            return _describe_object(key, dict(response.headers))
 
     def part_size(self, source: SourceObject) -> int | None:
         """Ask S3 for the size in bytes of an object's first part; None if not all but the last can have it.
@@ -154,18 +156,17 @@ class S3Source:
         params = {"Key": key} if version_id is None else {"Key": key, "VersionId": version_id}
         with self._send("GET", "get_object_tagging", key, params) as response:
             try:
-                document = ET.fromstring(response.content)
+                document = ET.fromstring(response.read(_MAX_DOCUMENT))
             except (ET.ParseError, ValueError, LookupError, OSError) as error:
                 message = f"the tags that S3 sent cannot be read ({type(error).__name__})"
                 raise SourceReadError(message, key=self.url(key), transient=True) from None
         tags = (one for one in document.iter() if one.tag.rpartition("}")[2] == "Tag")
         return {one.findtext("{*}Key", ""): one.findtext("{*}Value", "") for one in tags}
 
-    def read(self, source: SourceObject, block: Block, into: memoryview, count: Count) -> None:
-        """Read one block of an object into ``into``, which has the block's size.
+    def read(self, source: SourceObject, block: Block, into: memoryview, count: Count) -> BlockChecksums:
+        """Read one block of an object into ``into``, which has the block's size, and return its checksums.
 
         :param count: called with the bytes that were read, also when they were too few
-
         :raises SourceChanged: if the key no longer holds this version
         :raises TransferError: see :mod:`airflow_s3_azure.stream.errors`
         """
@@ -188,7 +189,9 @@ class S3Source:
                     "the endpoint, or a proxy before it, does not honour Range requests",
                     key=self.url(source.key),
                 )
-            self._fill(response, into, source.key, count)
+            checksums = RunningChecksums(source.checksum)
+            self._fill(response, into, source.key, count, checksums)
+            return checksums.of_block()
 
     def read_whole(self, key: str, etag: str, version_id: str | None, into: memoryview, count: Count) -> SourceObject:
         """Read an object of known size and ETag in one request, into ``into``, which has its size.
@@ -202,7 +205,7 @@ class S3Source:
         if version_id is not None:
             params["VersionId"] = version_id
         with self._send("GET", "get_object", key, params) as response:
-            found = _describe_object(key, response.headers)
+            found = _describe_object(key, dict(response.headers))
             if found.size != len(into):
                 raise SourceChanged(
                     f"it had {len(into):,} bytes when it was planned and has {found.size:,} now", key=self.url(key)
@@ -210,20 +213,15 @@ class S3Source:
             self._fill(response, into, key, count)
             return found
 
-    def _send(self, method: str, operation: Operation, key: str, params: Params) -> requests.Response:
+    def _send(self, method: str, operation: Operation, key: str, params: Params) -> Reply:
         self._interruption.check()
         if self._requester_pays and operation != "head_bucket":
             params = {**params, "RequestPayer": "requester"}
-        prepared = requests.Request(method, "https://signed.invalid", headers=_headers(params)).prepare()
-        # The URL is set after preparation, which would rewrite "/../" and "/./" in keys and break the signature.
-        prepared.url = self._presign(operation, params)
-        # What the connection says comes before what the environment says.
-        proxies, verify = dict(self._session.proxies), self._session.verify
-        settings = self._session.merge_environment_settings(prepared.url, proxies, True, verify, None)
+        url = self._presign(operation, params)
         failure: TransferError
         try:
-            response = self._session.send(prepared, timeout=self._timeout, allow_redirects=False, **settings)
-        except OSError as error:  # of which requests' own are; a missing CA bundle is a plain one
+            response = self._connections.send(method, url, _headers(params))
+        except (OSError, urllib3.exceptions.HTTPError) as error:  # a missing CA bundle is a plain OSError
             failure = SourceReadError(f"S3 could not be reached: {describe(error)}", key=self.url(key), transient=True)
         else:
             if response.status_code in (200, 206):
@@ -232,19 +230,29 @@ class S3Source:
                 failure = self._translate(response, key, params)
         raise failure  # outside the handler, so that no exception that quotes the URL hangs on to it
 
-    def _fill(self, response: requests.Response, into: memoryview, key: str, count: Count) -> None:
-        """Read the body, which must have the size of ``into``, from the raw stream: no copy and no decoding."""
+    def _fill(
+        self,
+        response: Reply,
+        into: memoryview,
+        key: str,
+        count: Count,
+        checksums: RunningChecksums | None = None,
+    ) -> None:
+        """Read the body, which must have the size of ``into``, as it comes: no copy and no decoding."""
         position = 0
         why: str | None = None
         try:
             while position < len(into):
                 self._interruption.check()
-                received = response.raw.readinto(into[position : position + READ_SIZE])
+                piece = into[position : position + READ_SIZE]
+                received = response.readinto(piece)
                 if received == 0:
                     why = "the connection was closed"
                     break
+                if checksums is not None:
+                    checksums.add(piece[:received])
                 position += received
-        except (urllib3.exceptions.HTTPError, OSError) as error:
+        except OSError as error:
             why = describe(error)
         finally:
             count(position)
@@ -252,7 +260,6 @@ class S3Source:
             raise SourceReadError(
                 f"the body ended after {position:,} of {len(into):,} bytes: {why}", key=self.url(key), transient=True
             )
-        response.raw.release_conn()
 
     def _check_bucket(self, key: str) -> None:
         """Say that the bucket is missing, if S3 says so. A bucket that may not be looked at is taken to exist."""
@@ -266,7 +273,7 @@ class S3Source:
         except TransferError:
             return
 
-    def _translate(self, response: requests.Response, key: str, params: Params) -> TransferError:
+    def _translate(self, response: Reply, key: str, params: Params) -> TransferError:
         status = response.status_code
         code = _error_code(response)
         where, what = self.url(key), f"S3 answered {status} {code or response.reason}"
@@ -284,7 +291,7 @@ class S3Source:
                 key=where,
                 retryable=False,
             )
-        if status == 400 and response.request.method == "HEAD":
+        if status == 400 and response.method == "HEAD":
             return _UnclearError(what, key=where)
         if code == "InvalidRequest":
             return SourceAccessDenied(
@@ -311,14 +318,14 @@ class S3Source:
 
 
 def _headers(params: Params) -> dict[str, str]:
-    signed = {header: str(params[name]) for name, header in _SIGNED_HEADERS.items() if name in params}
+    signed = {header: str(params[name]) for name, header in SIGNED_HEADERS.items() if name in params}
     return {"Accept-Encoding": "identity", **signed}
 
 
-def _error_code(response: requests.Response) -> str:
+def _error_code(response: Reply) -> str:
     try:
-        match = _ERROR_CODE.search(response.raw.read(64 * 1024) or b"")
-    except (urllib3.exceptions.HTTPError, OSError):
+        match = _ERROR_CODE.search(response.read(64 * 1024))
+    except OSError:
         return ""
     return match[1].decode("ascii") if match else ""
 
@@ -339,8 +346,8 @@ def _is_archived(headers: Mapping[str, str]) -> bool:
     return headers.get("x-amz-storage-class") in ("GLACIER", "DEEP_ARCHIVE") and not restored
 
 
-def _describe_object(key: str, headers: Mapping[str, str]) -> SourceObject:
-    found = {name.lower(): value for name, value in headers.items()}
+def _describe_object(key: str, found: Mapping[str, str]) -> SourceObject:
+    """Return what an answer's headers, by their names in lower case, say about an object."""
     version = found.get("x-amz-version-id")
     return SourceObject(
         key=key,

@@ -142,7 +142,7 @@ def test_history_is_tried_from_its_form(page: Page, airflow: AirflowServer) -> N
     _field(form, "to_date").fill(DAYS[1])
     form.locator("label", has=page.locator("[name=element_dry_run]")).click()
     form.get_by_role("button", name="More").click()
-    _field(form, "include").fill("*.csv\n*.parquet")
+    _field(form, "include").fill("**/*.csv\n*.parquet")
 
     with page.expect_response(lambda answer: answer.request.method == "POST" and "dagRuns" in answer.url) as sent:
         form.get_by_role("button", name="Trigger").click()

@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from azure.core.exceptions import ResourceNotFoundError
 from azure.core.pipeline import Pipeline
-from azure.core.pipeline.transport import RequestsTransport
 
 from airflow_s3_azure.stream.copy import CopyOptions
 from airflow_s3_azure.stream.errors import DestinationWriteError, SourceReadError, TransferError
+from airflow_s3_azure.stream.exchange import Connections
 from airflow_s3_azure.stream.http import pooled_session
 from airflow_s3_azure.stream.interruption import Interruption
 from airflow_s3_azure.stream.objects import CopyRequest, CopyResult
 from airflow_s3_azure.stream.pool import copy_objects
 from airflow_s3_azure.stream.sink import BlobContainer, ContainerAddress
 from airflow_s3_azure.stream.source import S3Source
+from airflow_s3_azure.stream.transport import ConnectionsTransport
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobBlock, ContainerClient
@@ -141,8 +142,8 @@ class Way:
         interruption = Interruption()
         with pooled_session(threads, interruption) as s3, pooled_session(threads, interruption) as azure:
             source = S3Source(self.bucket.name, self._presign, s3, interruption, read_timeout=read_timeout)
-            transport = RequestsTransport(session=azure, session_owner=False, read_timeout=read_timeout)
-            pipeline: Pipeline[Any, Any] = Pipeline(transport, [self.container.credential])
+            connections = Connections(azure, connect_timeout=20.0, read_timeout=read_timeout)
+            pipeline: Pipeline[Any, Any] = Pipeline(ConnectionsTransport(connections), [self.container.credential])
             url = f"{self.azure.url}/{self.container.account_name}/{self.container.container_name}"
             blobs = BlobContainer(ContainerAddress(url), pipeline, interruption)
             requests = [CopyRequest(self.name, self.name)]

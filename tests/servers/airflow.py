@@ -184,7 +184,9 @@ class AirflowServer:
         For the creation of a backfill: on SQLite Airflow gives it up if another process writes meanwhile, after the
         scheduler has seen its runs, and then the scheduler dies of their absence.
         """
-        writers = [one for one in self._processes() if {"scheduler", "dag-processor", "triggerer"} & {*one.cmdline()}]
+        # Standalone's own children are its parts: `airflow scheduler` and so on.
+        parts = psutil.Process(self.process.pid).children()
+        writers = [one for one in parts if not {"api-server", "api_server"} & {*one.cmdline()}]
         deadline = time.monotonic() + _QUIET_SECONDS
         try:
             while True:
@@ -200,9 +202,6 @@ class AirflowServer:
         finally:
             for one in writers:
                 one.resume()
-
-    def _processes(self) -> list[psutil.Process]:
-        return psutil.Process(self.process.pid).children(recursive=True)
 
     def _nobody_writes(self) -> bool:
         with closing(sqlite3.connect(self._database, timeout=0.2)) as database:

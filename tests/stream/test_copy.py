@@ -13,7 +13,6 @@ import pytest
 import requests
 from azure.core.pipeline import Pipeline, PipelineRequest
 from azure.core.pipeline.policies import SansIOHTTPPolicy
-from azure.core.pipeline.transport import RequestsTransport
 from azure.storage.blob import BlobBlock
 
 from airflow_s3_azure.stream.blocks import BlockId
@@ -30,6 +29,7 @@ from airflow_s3_azure.stream.errors import (
     SourceNotFound,
     SourceReadError,
 )
+from airflow_s3_azure.stream.exchange import Connections
 from airflow_s3_azure.stream.http import pooled_session
 from airflow_s3_azure.stream.interruption import Interruption
 from airflow_s3_azure.stream.objects import BlobContent, CopyRequest, CopyResult, Precondition
@@ -37,6 +37,7 @@ from airflow_s3_azure.stream.pool import copy_objects
 from airflow_s3_azure.stream.retry import RetryPolicy
 from airflow_s3_azure.stream.sink import BlobContainer, ContainerAddress
 from airflow_s3_azure.stream.source import Operation, Params, S3Source
+from airflow_s3_azure.stream.transport import ConnectionsTransport
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
@@ -63,9 +64,8 @@ class Route:
         self.interruption = Interruption()
         self.source = S3Source(bucket.name, self._presign, pooled_session(4, self.interruption), self.interruption)
         policies = [_Note(self.azure), container.credential]
-        pipeline: Pipeline[Any, Any] = Pipeline(
-            RequestsTransport(session=pooled_session(4, self.interruption)), policies
-        )
+        connections = Connections(pooled_session(4, self.interruption), connect_timeout=20, read_timeout=60)
+        pipeline: Pipeline[Any, Any] = Pipeline(ConnectionsTransport(connections), policies)
         self.blobs = BlobContainer(ContainerAddress(container.url), pipeline, self.interruption)
 
     def copy(self, *wanted: CopyRequest, options: CopyOptions = OPTIONS, threads: int = 3) -> list[CopyResult]:

@@ -21,7 +21,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_s3_azure.stream.blocks import Block, BlockId, fingerprint
-from airflow_s3_azure.stream.checksums import Algorithm, StoredChecksum, Verified, compute
+from airflow_s3_azure.stream.checksums import (
+    Algorithm,
+    BlockChecksums,
+    StoredChecksum,
+    Verified,
+    checksum_block,
+    compute,
+)
 from airflow_s3_azure.stream.copy import Buffer, CopyOptions
 from airflow_s3_azure.stream.errors import (
     DestinationConflict,
@@ -130,12 +137,15 @@ class FakeS3:
         self.heads.append(key)
         return self._object(key).describe(key)
 
-    def read(self, source: SourceObject, block: Block, into: memoryview, count: Callable[[int], None]) -> None:
-        """Read one block."""
+    def read(
+        self, source: SourceObject, block: Block, into: memoryview, count: Callable[[int], None]
+    ) -> BlockChecksums:
+        """Read one block, and return its checksums."""
         found = self._object(source.key)
         if found.etag != source.etag:
             raise SourceChanged("it changed", key=self.url(source.key))
         self._fill(source.key, block.start, found.data[block.start : block.stop], into, count)
+        return checksum_block(into, source.checksum)
 
     def read_whole(
         self, key: str, etag: str, version_id: str | None, into: memoryview, count: Callable[[int], None]

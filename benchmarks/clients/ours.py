@@ -1,0 +1,49 @@
+"""This project: the engine as its operators call it, through Airflow's connections and both real hooks."""
+
+from __future__ import annotations
+
+from benchmarks.clients import Copy
+from benchmarks.job import Job
+
+
+def prepare(job: Job) -> Copy:
+    """Open nothing yet: a bucket and a container belong to one job."""
+    from airflow_s3_azure.connections import open_bucket, open_container
+    from airflow_s3_azure.stream.copy import CopyOptions
+    from airflow_s3_azure.stream.interruption import Interruption
+    from airflow_s3_azure.stream.objects import CopyRequest, Precondition
+    from airflow_s3_azure.stream.pool import copy_objects
+    from airflow_s3_azure.sync.listing import list_blobs, list_objects
+
+    interruption = Interruption()
+    opened = {
+        one.container: (
+            open_bucket("aws_default", one.bucket, interruption, max_concurrency=job.connections),
+            open_container("wasb_default", one.container, interruption, max_concurrency=job.connections),
+        )
+        for one in (job, job.smallest())
+    }
+
+    def copy(one: Job) -> None:
+        bucket, container = opened[one.container]
+        if one.objects == 1:
+            requests = [CopyRequest(key, key) for key in one.keys]
+        else:
+            # As the plan does it: both sides are listed, and what is missing is copied.
+            blobs = dict(list_blobs(container.client))
+            requests = [
+                CopyRequest(found.key, found.key, found.size, found.etag, precondition=Precondition(None))
+                for found in list_objects(bucket.client, bucket.name)
+                if found.key not in blobs
+            ]
+        options = CopyOptions(block_size=one.block_size)
+        results = copy_objects(
+            requests, bucket.source, container.blobs, options, interruption, max_concurrency=one.connections
+        )
+        for result in results:
+            if result.error is not None:
+                raise result.error
+            if result.verified != "crc64nvme":
+                raise RuntimeError(f"{result.key} was verified by {result.verified}")
+
+    return copy

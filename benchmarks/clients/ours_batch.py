@@ -1,0 +1,48 @@
+"""This project, as a whole batch of a sync: manifest, copy, ledger, as ``S3ToAzureCopyBatchOperator`` does it."""
+
+from __future__ import annotations
+
+from benchmarks.clients import Copy
+from benchmarks.job import Job
+
+
+def prepare(job: Job) -> Copy:
+    """Open both sides, and make the plan of each job: planning is another task's work."""
+    from airflow_s3_azure.connections import open_bucket, open_container
+    from airflow_s3_azure.stream.copy import CopyOptions
+    from airflow_s3_azure.stream.interruption import Interruption
+    from airflow_s3_azure.sync.ledger import ROOT, PlanFolder
+    from airflow_s3_azure.sync.listing import list_objects
+    from airflow_s3_azure.sync.naming import Naming
+    from airflow_s3_azure.sync.plan import BatchReference, Listing, PlanOptions, make_plan
+    from airflow_s3_azure.sync.run import BatchRun
+    from airflow_s3_azure.sync.select import Selection
+
+    interruption = Interruption()
+    opened = {
+        one.container: (
+            open_bucket("aws_default", one.bucket, interruption, max_concurrency=job.connections),
+            open_container("wasb_default", one.container, interruption, max_concurrency=job.connections),
+        )
+        for one in (job, job.smallest())
+    }
+
+    def plan(one: Job) -> tuple[BatchReference, PlanFolder]:
+        bucket, container = opened[one.container]
+        folder = PlanFolder(container.client, f"{ROOT}/benchmark")
+        options = PlanOptions(Selection(), Naming(), max_batches=1)
+        source = Listing(lambda: list_objects(bucket.client, bucket.name))
+        made = make_plan(source, Listing(lambda: iter(())), options, folder)
+        (reference,) = made.batches
+        return reference, folder
+
+    planned = {one.container: plan(one) for one in (job, job.smallest())}
+
+    def copy(one: Job) -> None:
+        bucket, container = opened[one.container]
+        run = BatchRun(*planned[one.container], try_number=1)
+        options = CopyOptions(block_size=one.block_size)
+        run.copy(bucket.source, container.blobs, options, interruption, max_concurrency=one.connections)
+        run.raise_failures()
+
+    return copy

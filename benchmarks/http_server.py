@@ -1,0 +1,250 @@
+"""The HTTP/1.1 server below both stand-ins: one thread, one epoll, no copy of a body in Python.
+
+It shall not be what a benchmark measures. Bodies that are sent come from one pattern in memory, a MiB at a time
+(``sendfile`` from a file in memory costs both sides half as much again: its pages are small); bodies that are received
+are dropped in the kernel. A connection is a generator that says what it waits for. What it does not do:
+TLS, chunked request bodies, pipelining, timeouts.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import select
+import socket
+import time
+from collections import Counter
+from collections.abc import Callable, Generator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TypeVar
+from urllib.parse import parse_qsl, unquote
+
+from awscrt.checksums import crc64nvme
+
+Returned = TypeVar("Returned")
+Steps = Generator[int, None, Returned]
+"""What a connection does; yields the epoll event that it waits for."""
+
+HEAD_SIZE = 64 * 1024
+"""Bytes that a request's head may have."""
+PIECE = 1024 * 1024
+"""Bytes received or sent at once."""
+CPU = "ms cpu"
+"""The count of what the server itself took, in milliseconds."""
+COUNTS = "/_counts"
+"""GET: what was counted so far; DELETE: begin anew."""
+
+
+@dataclass(slots=True)
+class Request:
+    """A request, before its body was read.
+
+    :param path: decoded
+    :param query: decoded; the last of each name
+    :param headers: by lower-case name
+    :param size: bytes of the body
+    """
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """A body that is cut from a pattern, which begins anew where it ends."""
+
+    pattern: memoryview
+    start: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer.
+
+    :param name: what the exchange is counted as; empty: it is not
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | Slice = b""
+    name: str = ""
+
+
+class Body:
+    """The body of a request: the handler says whether to keep it, to look at it, or to drop it unseen."""
+
+    def __init__(self, connection: socket.socket, size: int, begun: bytes, scratch: memoryview) -> None:
+        self._connection = connection
+        self._begun = begun
+        self._scratch = scratch
+        self.size = size
+
+    def read(self) -> Steps[bytes]:
+        """Return the whole of it."""
+        kept = bytearray(self._begun)
+        while len(kept) < self.size:
+            kept += self._scratch[: (yield from self._receive(self.size - len(kept), 0))]
+        return bytes(kept)
+
+    def checksum(self) -> Steps[int]:
+        """Drop it, and return its CRC-64/NVME."""
+        crc64, left = crc64nvme(self._begun), self.size - len(self._begun)
+        while left:
+            received = yield from self._receive(left, 0)
+            crc64 = crc64nvme(self._scratch[:received], crc64)
+            left -= received
+        return int(crc64)
+
+    def drop(self) -> Steps[None]:
+        """Drop it. With MSG_TRUNC Linux's TCP does not even copy it."""
+        left = self.size - len(self._begun)
+        while left:
+            left -= yield from self._receive(left, socket.MSG_TRUNC)
+
+    def _receive(self, most: int, flags: int) -> Steps[int]:
+        while True:
+            try:
+                received = self._connection.recv_into(self._scratch, min(most, PIECE), flags)
+            except BlockingIOError:
+                yield select.EPOLLIN
+                continue
+            if not received:
+                raise EOFError("the client hung up within a body")
+            return received
+
+
+Handler = Callable[[Request, Body], Steps[Answer]]
+
+
+class Server:
+    """Serves one handler on a port of 127.0.0.1, and counts its exchanges, the bytes of the bodies that came in, and
+    those that went out from a pattern.
+    """
+
+    def __init__(self, handler: Handler, port: int = 0) -> None:
+        self._handler = handler
+        self._listener = socket.create_server(("127.0.0.1", port), backlog=512)
+        self._listener.setblocking(False)
+        self._scratch = memoryview(mmap.mmap(-1, PIECE))
+        self._counts: Counter[str] = Counter()
+        self._used = time.process_time()
+        self.port: int = self._listener.getsockname()[1]
+
+    def run(self) -> None:
+        """Serve until the process is killed."""
+        epoll = select.epoll()
+        epoll.register(self._listener, select.EPOLLIN)
+        waiting: dict[int, tuple[socket.socket, Steps[None], int]] = {}
+        while True:
+            for descriptor, _ in epoll.poll():
+                if descriptor == self._listener.fileno():
+                    with suppress(BlockingIOError):
+                        connection, _ = self._listener.accept()
+                        connection.setblocking(False)
+                        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                        waiting[connection.fileno()] = connection, self._converse(connection), select.EPOLLIN
+                        epoll.register(connection, select.EPOLLIN)
+                    continue
+                connection, steps, interest = waiting[descriptor]
+                try:
+                    wanted = next(steps)
+                except (StopIteration, OSError, EOFError):
+                    epoll.unregister(descriptor)
+                    del waiting[descriptor]
+                    connection.close()
+                    continue
+                if wanted != interest:
+                    epoll.modify(descriptor, wanted)
+                    waiting[descriptor] = connection, steps, wanted
+
+    def _converse(self, connection: socket.socket) -> Steps[None]:
+        """Answer one client's requests, one after the other."""
+        rest = b""
+        while True:
+            while (end := rest.find(b"\r\n\r\n")) < 0:
+                try:
+                    received = connection.recv(HEAD_SIZE)
+                except BlockingIOError:
+                    yield select.EPOLLIN
+                    continue
+                if not received:
+                    return
+                rest += received
+            request = parse(rest[:end])
+            begun, rest = rest[end + 4 :][: request.size], rest[end + 4 + request.size :]
+            if request.path == COUNTS:
+                answer = self._tell(request.method)
+            else:
+                answer = yield from self._handler(request, Body(connection, request.size, begun, self._scratch))
+                if answer.name:
+                    self._counts[answer.name] += 1
+                    self._counts["bytes in"] += request.size
+            yield from self._answer(connection, request, answer)
+
+    def _answer(self, connection: socket.socket, request: Request, answer: Answer) -> Steps[None]:
+        body = answer.body
+        size = body.size if isinstance(body, Slice) else len(body)
+        lines = [f"HTTP/1.1 {answer.status} {answer.status}"]
+        lines += [f"{name}: {value}" for name, value in answer.headers.items()]
+        if "Content-Length" not in answer.headers:
+            lines.append(f"Content-Length: {size}")
+        head = ("\r\n".join(lines) + "\r\n\r\n").encode()
+        if request.method == "HEAD" or not size:
+            yield from _send(connection, head)
+        elif isinstance(body, Slice):
+            yield from _send(connection, head, socket.MSG_MORE)
+            yield from self._send_slice(connection, body)
+        else:
+            yield from _send(connection, head + body)
+
+    def _send_slice(self, connection: socket.socket, body: Slice) -> Steps[None]:
+        period = len(body.pattern)
+        position, left = body.start % period, body.size
+        while left:
+            try:
+                sent = connection.send(body.pattern[position : position + min(left, PIECE)])
+            except BlockingIOError:
+                yield select.EPOLLOUT
+                continue
+            position, left = (position + sent) % period, left - sent
+            self._counts["bytes out"] += sent
+
+    def _tell(self, method: str) -> Answer:
+        told = json.dumps({**self._counts, CPU: round((time.process_time() - self._used) * 1000)}).encode()
+        if method == "DELETE":
+            self._counts.clear()
+            self._used = time.process_time()
+        return Answer(200, {"Content-Type": "application/json"}, told)
+
+
+def parse(head: bytes) -> Request:
+    """Read a request's head.
+
+    :raises EOFError: if the body comes in chunks, which no client here does
+    """
+    first, *lines = head.decode("latin-1").split("\r\n")
+    method, target, _ = first.split(" ")
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    if "chunked" in headers.get("transfer-encoding", ""):
+        raise EOFError("a request with a chunked body")
+    path, _, query = target.partition("?")
+    return Request(
+        method,
+        unquote(path),
+        dict(parse_qsl(query, keep_blank_values=True)),
+        headers,
+        int(headers.get("content-length", 0)),
+    )
+
+
+def _send(connection: socket.socket, data: bytes, flags: int = 0) -> Steps[None]:
+    while data:
+        try:
+            data = data[connection.send(data, flags) :]
+        except BlockingIOError:
+            yield select.EPOLLOUT

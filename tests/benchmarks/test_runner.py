@@ -1,0 +1,78 @@
+"""Running clients and tasks: what they copy arrives, what they cost is told, and who fails is found out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from benchmarks.job import Job
+from benchmarks.runner import BrokenRunError, run
+from benchmarks.stand_ins import StandIns, stand_ins
+from benchmarks.task import run_task
+
+pytestmark = pytest.mark.servers
+
+MIB = 1024 * 1024
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[StandIns]:
+    """Both stand-ins; the sink checks CRCs."""
+    with stand_ins(check=True) as started:
+        yield started
+
+
+@pytest.fixture
+def job(servers: StandIns) -> Job:
+    """Three objects of three blocks and a bit."""
+    return Job(servers.source, servers.sink, "", 3, 3 * MIB + 5, connections=2, block_size=MIB)
+
+
+@pytest.mark.parametrize("client", ["ours", "ours-batch", "script", "sdk", "stock", "floor"])
+def test_a_client_copies_its_job(client: str, job: Job, servers: StandIns, tmp_path: Path) -> None:
+    """Whatever it is, all of it arrives, is read once, and costs something."""
+    found = run(client, job, servers, tmp_path)
+    assert found.bytes_read == 3 * job.size
+    assert found.cost.cpu > 0
+    assert found.cost.seconds > 0
+
+
+def test_requests_are_those_of_the_job_alone(job: Job, servers: StandIns, tmp_path: Path) -> None:
+    """The warm-up is not counted: one GET and one PUT for each small object, and the listings."""
+    found = run("ours", replace(job, objects=5, size=1000), servers, tmp_path)
+    assert found.reads == {"GET object": 5, "LIST bucket": 1}
+    assert found.writes == {"List Blobs": 1, "Put Blob": 5}
+
+
+def test_a_client_that_fails_is_no_result(job: Job, servers: StandIns, tmp_path: Path) -> None:
+    """Its last words are in the error."""
+    with pytest.raises(BrokenRunError, match="floor ended with 1"):
+        run("floor", replace(job, source=servers.sink), servers, tmp_path)
+
+
+def test_a_task_runs_through_airflows_task_runner(job: Job, servers: StandIns, tmp_path: Path) -> None:
+    """The stand-in for the supervisor is enough for our operator, which copies its object."""
+    servers.create_container("task")
+    environment = {
+        "PATH": os.environ["PATH"],
+        "AIRFLOW_HOME": str(tmp_path / "airflow"),
+        **servers.airflow_connections(),
+    }
+    cost = run_task("task-ours", replace(job, container="task", objects=1, size=MIB), environment, tmp_path)
+    assert servers.totals("task") == (1, MIB)
+    assert cost.cpu > 0
+
+
+def test_a_task_that_fails_is_no_result(job: Job, servers: StandIns, tmp_path: Path) -> None:
+    """A task that Airflow would call failed is not measured."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "AIRFLOW_HOME": str(tmp_path / "airflow"),
+        **servers.airflow_connections(),
+    }
+    with pytest.raises(BrokenRunError, match="there is no container"):
+        run_task("task-ours", replace(job, container="none", objects=1, size=MIB), environment, tmp_path)
