@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import signal
 import sqlite3
@@ -186,7 +187,7 @@ class AirflowServer:
         """
         # Standalone's own children are its parts: `airflow scheduler` and so on.
         parts = psutil.Process(self.process.pid).children()
-        writers = [one for one in parts if not {"api-server", "api_server"} & {*one.cmdline()}]
+        writers = [one for one in parts if not re.search("api[-_]server", " ".join(one.cmdline()))]
         deadline = time.monotonic() + _QUIET_SECONDS
         try:
             while True:

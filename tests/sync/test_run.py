@@ -366,7 +366,7 @@ def test_two_runs_over_the_same_keys_read_little_twice(bucket: Bucket, container
 
 def test_a_batch_takes_no_memory_for_what_it_has_done(bucket: Bucket, container: ContainerClient) -> None:
     """What became of an object is in the ledger, and nowhere else: a batch may have a million."""
-    tries = Tries(bucket, container, {f"{number:04}": b"x" for number in range(150)})
+    tries = Tries(bucket, container, {f"{number:04}": b"x" for number in range(400)})
     stop = Interruption()
     source = open_bucket("aws_default", bucket.name, stop, max_concurrency=2).source
     blobs = open_container("wasb_default", container.container_name, stop, max_concurrency=2).blobs
@@ -379,5 +379,5 @@ def test_a_batch_takes_no_memory_for_what_it_has_done(bucket: Bucket, container:
     finally:
         tracemalloc.stop()
 
-    assert run.summary()["copied"] == 150
-    assert sum(one.size for one in kept) < 150 * 100
+    assert run.summary()["copied"] == 400
+    assert sum(one.size for one in kept) < 400 * 100
