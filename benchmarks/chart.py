@@ -31,8 +31,8 @@ _STYLE = """
 def svg(results: Results) -> str:
     """Return a picture of the client's CPU time for one large object and for many small ones."""
     panels = [
-        ("large", "CPU seconds for one object of 1 GiB", "MiB/s"),
-        ("small", "CPU seconds for 1,000 objects of 64 KiB", "objects/s"),
+        ("large", f"CPU seconds: {results.cases['large'].title}", "MiB/s"),
+        ("small", f"CPU seconds: {results.cases['small'].title}", "objects/s"),
     ]
     rows = max(len(results.runs[case]) for case, _, _ in panels)
     height = 64 + 2 * (rows * ROW + 46)

@@ -1,7 +1,7 @@
 """The HTTP/1.1 server below both stand-ins: one thread, one epoll, no copy of a body in Python.
 
 It shall not be what a benchmark measures. Bodies that are sent come from one pattern in memory, a MiB at a time
-(``sendfile`` from a file in memory costs both sides half as much again: its pages are small); bodies that are received
+(``sendfile`` from a file in memory was seen to cost either side up to 1.6 times as much); bodies that are received
 are dropped in the kernel. A connection is a generator that says what it waits for. What it does not do:
 TLS, chunked request bodies, pipelining, timeouts.
 """
