@@ -1,19 +1,19 @@
 /** The batches of a sync, or the objects of mapped copies: only the rows that are looked at exist, so 1,000 stay smooth. */
 import { bytes, count, counted, duration, isNumber, percent, rate } from "./format.js";
 import { ChakraUI, h, React } from "./host.js";
+import { useWidth } from "./live.js";
 import { Bar, Inside, logPath, STATES, StateBadge, stateColour } from "./parts.js";
 import { hasEnded, KINDS, stateKind } from "./run.js";
 
 const { Box, Button, Flex, Text } = ChakraUI;
 const ROW = 45; // pixels
 const AROUND = 6; // rows above and below what is seen
+const MOST_SECONDS = 30 * 86_400; // a longer time left says nothing
 const MAP_FROM = 13; // batches from which on a map of all of them is drawn
 
-const COLUMNS = {
-  base: "44px minmax(0, 1fr) 96px",
-  md: "52px minmax(0, 1fr) 150px 92px 84px minmax(130px, 200px)",
-};
-const WIDE = { base: "none", md: "block" };
+const NARROW = "36px minmax(0, 1fr) 110px";
+const WIDE = "40px minmax(0, 1fr) 150px 76px 84px minmax(150px, 220px)";
+const WIDE_FROM = 680; // pixels of the table: the host's panels leave it less than the window has
 
 const plural = (noun) => counted(2, noun).slice(2);
 
@@ -28,6 +28,8 @@ export function Batches({ rows, dagId, runId, noun, onSeen }) {
   const fits = Math.min(sorted.length, 10);
   const first = Math.max(0, Math.min(Math.floor(top / ROW), sorted.length - fits) - AROUND);
   const seen = sorted.slice(first, first + fits + 2 * AROUND);
+  const [ref, width] = useWidth();
+  const wide = width >= WIDE_FROM;
   const wanted = seen.map(({ task }) => `${task.task_id}${task.map_index}${task.state}${task.try_number}`).join();
   React.useEffect(() => {
     const timer = setTimeout(() => onSeen(seen), 150);
@@ -52,16 +54,16 @@ export function Batches({ rows, dagId, runId, noun, onSeen }) {
     ),
     h(
       Box,
-      { role: "table", "aria-label": `The ${plural(noun)}`, "aria-rowcount": sorted.length + 1, borderWidth: "1px", borderColor: "border", borderRadius: "lg", overflow: "hidden", "data-testid": "batches" },
+      { ref, role: "table", "aria-label": `The ${plural(noun)}`, "aria-rowcount": sorted.length + 1, borderWidth: "1px", borderColor: "border", borderRadius: "lg", overflow: "hidden", "data-testid": "batches" },
       h(
         Row,
-        { header: true, "aria-rowindex": 1 },
+        { header: true, wide, "aria-rowindex": 1 },
         h(Cell, { head: true, textAlign: "end" }, "#"),
         h(Cell, { head: true }, noun === "batch" ? "Batch" : "Object"),
         h(Cell, { head: true }, "State"),
-        h(Cell, { head: true, textAlign: "end", display: WIDE }, "Objects"),
-        h(Cell, { head: true, textAlign: "end", display: WIDE }, "Size"),
-        h(Cell, { head: true, display: WIDE }, "Progress"),
+        wide && h(Cell, { head: true, textAlign: "end" }, "Objects"),
+        wide && h(Cell, { head: true, textAlign: "end" }, "Size"),
+        wide && h(Cell, { head: true }, "Progress"),
       ),
       h(
         Box,
@@ -70,7 +72,7 @@ export function Batches({ rows, dagId, runId, noun, onSeen }) {
           "div",
           { style: { height: sorted.length * ROW, position: "relative" }, role: "presentation" },
           seen.map((row, at) =>
-            h(BatchRow, { key: `${row.task.task_id} ${row.index}`, row, dagId, runId, style: { position: "absolute", top: (first + at) * ROW, left: 0, right: 0, height: ROW }, index: first + at + 2 }),
+            h(BatchRow, { key: `${row.task.task_id} ${row.index}`, row, wide, dagId, runId, style: { position: "absolute", top: (first + at) * ROW, left: 0, right: 0, height: ROW }, index: first + at + 2 }),
           ),
         ),
       ),
@@ -78,34 +80,35 @@ export function Batches({ rows, dagId, runId, noun, onSeen }) {
   );
 }
 
-const Row = ({ header, children, ...rest }) =>
+const Row = ({ header, wide, children, ...rest }) =>
   h(
     Box,
-    { role: "row", display: "grid", gridTemplateColumns: COLUMNS, alignItems: "center", columnGap: 3, px: 3, borderTopWidth: header ? 0 : "1px", borderColor: "border.muted", bg: header ? "bg.muted" : "bg", py: header ? 2 : 0, ...rest },
+    { role: "row", display: "grid", gridTemplateColumns: wide ? WIDE : NARROW, alignItems: "center", columnGap: 3, px: 3, borderTopWidth: header ? 0 : "1px", borderColor: "border.muted", bg: header ? "bg.muted" : "bg", py: header ? 2 : 0, ...rest },
     children,
   );
 
 const Cell = ({ head, children, ...rest }) =>
   h(Box, { role: head ? "columnheader" : "cell", fontSize: head ? "xs" : "sm", color: head ? "fg.muted" : undefined, fontWeight: head ? "semibold" : undefined, minW: 0, ...rest }, children);
 
-function BatchRow({ row, dagId, runId, style, index }) {
+function BatchRow({ row, wide, dagId, runId, style, index }) {
   const { task, summary, progress } = row;
   const kind = stateKind(task.state);
   const name = String(row.label);
   return h(
     Row,
-    { style, "aria-rowindex": index, "data-testid": "batch", "data-index": row.index, "data-state": kind },
+    { style, wide, "aria-rowindex": index, "data-testid": "batch", "data-index": row.index, "data-state": kind },
     h(Cell, { textAlign: "end", color: "fg.muted", fontVariantNumeric: "tabular-nums" }, row.index >= 0 ? row.index : "–"),
     h(
       Cell,
       { truncate: true, title: name },
       // The numbers at a label's end have columns of their own.
       h(Inside, { to: logPath(dagId, runId, task), "aria-label": `Log of ${name}` }, h("bdi", null, row.objects === null ? name : name.replace(/ \([^()]*\)$/, ""))),
+      !wide && progress && h(Bar, { share: shareOf(progress), state: kind, label: `Progress of batch ${row.index}`, height: "4px" }),
     ),
     h(Cell, null, h(StateBadge, { state: kind })),
-    h(Cell, { textAlign: "end", display: WIDE, fontVariantNumeric: "tabular-nums" }, count(row.objects ?? (summary?.status ? 1 : null))),
-    h(Cell, { textAlign: "end", display: WIDE, fontVariantNumeric: "tabular-nums", whiteSpace: "nowrap" }, bytes(row.size ?? summary?.size)),
-    h(Cell, { display: WIDE }, h(Progress, { row, kind, summary, progress, task })),
+    wide && h(Cell, { textAlign: "end", fontVariantNumeric: "tabular-nums" }, count(row.objects ?? (summary?.status ? 1 : null))),
+    wide && h(Cell, { textAlign: "end", fontVariantNumeric: "tabular-nums", whiteSpace: "nowrap" }, bytes(row.size ?? summary?.size)),
+    wide && h(Cell, null, h(Progress, { row, kind, summary, progress, task })),
   );
 }
 
@@ -121,7 +124,7 @@ function Progress({ row, kind, summary, progress, task }) {
       Text,
       { fontSize: "xs", color: "fg.muted", mt: 1, whiteSpace: "nowrap", fontVariantNumeric: "tabular-nums", title: progress.current ?? undefined },
       `${percent(share, 1)}${kind === "running" && progress.bytes_per_second ? ` · ${rate(progress.bytes_per_second)}` : ""}${
-        kind === "running" && isNumber(progress.seconds_left) ? ` · ${duration(progress.seconds_left)} left` : ""
+        kind === "running" && isNumber(progress.seconds_left) && progress.seconds_left < MOST_SECONDS ? ` · ${duration(progress.seconds_left)} left` : ""
       }`,
     ),
   );

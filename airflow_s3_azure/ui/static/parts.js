@@ -60,8 +60,8 @@ export const Figures = ({ label, children }) =>
     {
       as: "dl",
       "aria-label": label,
-      display: "grid",
-      gridTemplateColumns: "repeat(auto-fit, minmax(132px, 1fr))",
+      display: "flex",
+      flexWrap: "wrap",
       gap: "1px",
       bg: "border",
       borderWidth: "1px",
@@ -75,7 +75,7 @@ export const Figures = ({ label, children }) =>
 export const Figure = ({ name, value, note, tone, testid }) =>
   h(
     Flex,
-    { direction: "column", bg: "bg", px: 4, py: 3, minW: 0 },
+    { direction: "column", bg: "bg", px: 4, py: 3, flex: "1 1 148px", minW: 0 },
     h(Text, { as: "dt", fontSize: "xs", color: "fg.muted", whiteSpace: "nowrap" }, name),
     h(
       Text,

@@ -203,7 +203,7 @@ export function outcome(sync, run) {
   };
   const numbersNow = said ?? soFar;
   const rate = numbersNow.bytes_per_second ?? (said && said.seconds ? said.copied_bytes / said.seconds : null);
-  const left = running && plan && rate ? Math.max(0, plan.size - soFar.copied_bytes) / rate : null;
+  const left = running && plan && rate > 1 ? Math.max(0, plan.size - soFar.copied_bytes) / rate : null;
   return {
     ...numbersNow,
     source: said?.source ?? plan?.source ?? null,
