@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.sdk import BaseOperator
+from airflow.sdk import BaseOperator, BaseOperatorLink
 from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException
 
+from airflow_s3_azure.links import AzurePortalLink, LedgerLink, S3ConsoleLink
 from airflow_s3_azure.stream.blocks import DEFAULT_BLOCK_SIZE
 from airflow_s3_azure.stream.errors import ConfigurationError, S3ToAzureError, SliceEnded
 
@@ -29,6 +30,8 @@ task that it has queued again before it hears of that (seen on 3.3.2)."""
 
 class ConnectedOperator(BaseOperator):
     """An operator with a connection to each side, whose task can be killed at any time."""
+
+    operator_extra_links: Collection[BaseOperatorLink] = (S3ConsoleLink(), AzurePortalLink(), LedgerLink())
 
     def __init__(
         self,
@@ -50,6 +53,7 @@ class ConnectedOperator(BaseOperator):
         self.max_concurrency = max_concurrency
         self.create_container = create_container
         self.requester_pays = requester_pays
+        self.container_url = self.ledger_url = ""  # for the links, once they are known
         self._interruption: Interruption | None = None
 
     def on_kill(self) -> None:
@@ -86,6 +90,7 @@ class ConnectedOperator(BaseOperator):
             max_concurrency=self.max_concurrency,
             create_container=self.create_container,
         )
+        self.container_url = container.blobs.url
         return container, interruption
 
 

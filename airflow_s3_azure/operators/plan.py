@@ -84,6 +84,7 @@ class S3ToAzurePlanOperator(ConnectedOperator):
             group = ti.task_id.rpartition(".")[0] or ti.task_id
             now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
             folder = PlanFolder(container.client, f"{ROOT}/{ti.dag_id}/{ti.run_id}/{group}/{now}")
+            self.ledger_url = f"{folder.url}ledger/"
             source = bucket.source.url(self.s3_prefix)
             log.info("listing %r and %s", source, container.blobs.url)
             plan = make_plan(

@@ -45,6 +45,7 @@ class S3ToAzureReportOperator(ConnectedOperator):
         with airflow_failures():
             container, _ = self._open_destination()
             folder = PlanFolder(container.client, plan["folder"])
+            self.ledger_url = f"{folder.url}ledger/"
             report = Report(planned=plan["objects"])
             report.add(folder.read_whole_ledger())
             summary = report.as_json() | {"ledger": f"{folder.url}ledger/"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import replace
 from typing import Any
@@ -23,6 +23,10 @@ from airflow_s3_azure.sync.report import MAX_FAILURES
 
 log = logging.getLogger(__name__)
 
+PROGRESS_SECONDS = 2.0
+"""How often a running batch says how far it is."""
+LOG_SECONDS = 10.0
+"""How often it says so in the log."""
 LEDGER_SECONDS = 15.0
 """How often a running batch writes its part of the ledger; what a killed try forgets is found by looking again."""
 
@@ -56,10 +60,12 @@ class BatchRun:
         *,
         max_concurrency: int,
         slice_seconds: float | None = None,
+        tell: Callable[[int, int, str | None], None] = lambda *_: None,
     ) -> None:
         """Copy what is still to do, and write the ledger every 15 seconds and at the end, also when interrupted.
 
         :param slice_seconds: after this time no more is begun
+        :param tell: called every two seconds with the objects and bytes that are done, and the key begun last
         :raises SliceEnded: if ``slice_seconds`` were over before all were copied
         :raises Interrupted: if ``interruption`` was set
         """
@@ -69,12 +75,26 @@ class BatchRun:
             log.info("%d of %d objects were settled before", len(self._rows), self._reference.objects)
         done = sum(row["size"] or 0 for row in self._rows.values())
 
+        current: str | None = None
+        logged = 0.0
+
+        def begun() -> Iterator[CopyRequest]:
+            nonlocal current
+            for request in requests:
+                current = request.key
+                yield request
+
         def on_progress(progress: Progress) -> None:
+            nonlocal logged
+            tell(len(self._rows), done + progress.size, current)
+            if progress.seconds < logged + LOG_SECONDS:
+                return
+            logged = progress.seconds
             left = progress.describe(self._reference.size - done)
             log.info("%d of %d objects, %s", len(self._rows), self._reference.objects, left)
 
         results = copy_objects(
-            requests,
+            begun(),
             source,
             container,
             options,
@@ -82,6 +102,7 @@ class BatchRun:
             max_concurrency=max_concurrency,
             slice_seconds=slice_seconds,
             on_progress=on_progress,
+            progress_interval=PROGRESS_SECONDS,
         )
         started = written = time.monotonic()
         try:
