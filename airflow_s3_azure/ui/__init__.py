@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from airflow import __version__ as airflow_version
 from airflow.sdk.plugins_manager import AirflowPlugin
 
 from airflow_s3_azure import __version__
@@ -26,14 +27,12 @@ _VIEWS = (
 )
 
 
-def _module_url() -> str:
-    """Return the URL of the module as this Airflow resolves it.
+def module_url(airflow_version: str) -> str:
+    """Return the URL of the module as an Airflow of this version resolves it.
 
     Airflow 3.3 resolves it against the page's base, Airflow 3.2 against its own script, which is in static/assets/.
     Both hold wherever Airflow is mounted.
     """
-    from airflow import __version__ as airflow_version
-
     up = "../../" if airflow_version.startswith("3.2.") else ""
     # The version makes browsers load the module anew after an upgrade.
     return f"{up}{PREFIX}/transfers.js?v={__version__}"
@@ -42,7 +41,7 @@ def _module_url() -> str:
 def _react_app(name: str, destination: str, route: str) -> dict[str, Any]:
     return {
         "name": name,
-        "bundle_url": _module_url(),
+        "bundle_url": module_url(airflow_version),
         "destination": destination,
         "url_route": route,
         "icon": f"{PREFIX}/icon.svg",

@@ -32,6 +32,9 @@ export const path = (texts, ...values) =>
 /** Where a path of the API is, wherever Airflow is mounted. */
 export const url = (where) => new URL(`api/v2/${where}`, document.baseURI);
 
+/** The time of Airflow's host at its last answer: the browser's own clock may be wrong. */
+export let hostTime = 0;
+
 async function ask(method, where, { query, body, signal } = {}) {
   const address = url(where);
   for (const [name, value] of Object.entries(query ?? {})) {
@@ -52,6 +55,7 @@ async function ask(method, where, { query, body, signal } = {}) {
       if (signal?.aborted) throw error;
       throw new ApiError(0, "Airflow does not answer");
     }
+    hostTime = Date.parse(answer.headers.get("date")) || Date.now();
     const text = await answer.text();
     let found;
     try {

@@ -65,19 +65,16 @@ function formatter(zone, options) {
   return formats.get(key);
 }
 
-/** "21 Nov 2026" */
-export const longDay = (date, zone = "UTC") =>
-  formatter(zone, { day: "numeric", month: "short", year: "numeric" }).format(new Date(date));
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /** "21 Nov" */
-export const shortDay = (date, zone = "UTC") =>
-  formatter(zone, { day: "numeric", month: "short" }).format(new Date(date));
+export function shortDay(date, zone = "UTC") {
+  const [, month, day] = dayOf(date, zone).split("-").map(Number);
+  return `${day} ${MONTHS[month - 1]}`;
+}
 
-/** "21 Nov 2026, 02:15 UTC" */
-export const moment = (date, zone = "UTC") =>
-  date
-    ? `${longDay(date, zone)}, ${formatter(zone, { hour: "2-digit", minute: "2-digit" }).format(new Date(date))} ${zone}`
-    : NONE;
+/** "21 Nov 2026" */
+export const longDay = (date, zone = "UTC") => `${shortDay(date, zone)} ${dayOf(date, zone).slice(0, 4)}`;
 
 /** The calendar day of a moment in a time zone, as 2026-11-21. */
 export function dayOf(date, zone = "UTC") {
@@ -87,17 +84,4 @@ export function dayOf(date, zone = "UTC") {
       .map(({ type, value }) => [type, value]),
   );
   return `${parts.year}-${parts.month}-${parts.day}`;
-}
-
-/** The zone that the user chose in Airflow, which keeps it in this browser. */
-export function userZone() {
-  try {
-    const kept = globalThis.localStorage.getItem("timezone");
-    const zone = kept?.startsWith('"') ? JSON.parse(kept) : kept;
-    if (!zone) return "UTC";
-    new Intl.DateTimeFormat("en", { timeZone: zone });
-    return zone;
-  } catch {
-    return "UTC";
-  }
 }

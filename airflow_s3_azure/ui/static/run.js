@@ -1,5 +1,5 @@
 /** One run: what its tasks say, read in as few requests as it takes, and what that amounts to. */
-import { get, getAll, path, tellsProgress, xcom, xcomKeys } from "./api.js";
+import { get, getAll, hostTime, path, tellsProgress, xcom, xcomKeys } from "./api.js";
 import { isNumber } from "./format.js";
 import { OPERATORS } from "./host.js";
 
@@ -8,7 +8,7 @@ const FAILED = new Set(["failed", "upstream_failed"]);
 const PROGRESSING = new Set(["running", "up_for_retry", "up_for_reschedule"]);
 const MOST_LIVE = 40; // batches whose progress is asked for; more are never seen at once
 const MOST_FAILED = 25; // failed batches whose keys are asked for without being told to
-const WHOLE_EVERY = 10; // reads of what changed before all is read again
+const WHOLE_EVERY = 10; // reads, of which the others ask only for what changed
 const OVERLAP = 15_000; // ms by which the reads of what changed overlap
 
 export const hasEnded = (task) => ENDED.has(task?.state);
@@ -33,10 +33,9 @@ export class RunReader {
 
   /** Read, and return {run, syncs, objects, mayProgress}. */
   async read(signal) {
-    const [run] = await Promise.all([
-      get(path`dags/${this.dagId}/dagRuns/${this.runId}`, {}, signal),
-      this.#readTasks(signal),
-    ]);
+    // The run first: once it has ended its tasks do not change, so what is read after it is the last word.
+    const run = await get(path`dags/${this.dagId}/dagRuns/${this.runId}`, {}, signal);
+    await this.#readTasks(signal, ["success", "failed"].includes(run.state));
     const tasks = [...this.tasks.values()];
     const byGroup = Map.groupBy(
       tasks.filter((task) => OPERATORS[task.operator] !== "object"),
@@ -63,18 +62,17 @@ export class RunReader {
     return this.values.get(key);
   }
 
-  async #readTasks(signal) {
+  async #readTasks(signal, isLast) {
     const query = { operator: Object.keys(OPERATORS) };
-    const whole = this.reads % WHOLE_EVERY === 0;
-    if (!whole && this.newest) query.updated_at_gte = new Date(this.newest - OVERLAP).toISOString();
-    const asked = Date.now();
+    const whole = isLast || this.reads % WHOLE_EVERY === 0;
+    const asked = hostTime;
+    if (!whole) query.updated_at_gte = new Date(this.newest - OVERLAP).toISOString();
     const found = await getAll(path`dags/${this.dagId}/dagRuns/${this.runId}/taskInstances`, "task_instances", query, signal);
     if (whole) this.tasks.clear(); // a mapped task that was not expanded yet has gone
     for (const task of found) {
       if (task.map_index >= 0) this.tasks.delete(`${task.task_id}\n-1`);
       this.tasks.set(identity(task), task);
     }
-    // Clocks differ: a browser that is ahead by more than the overlap sees changes at the next whole read.
     this.newest = asked;
   }
 
