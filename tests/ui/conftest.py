@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 import pytest
+
+from tests.ui.browsers import find_chromium
 
 Theme = Literal["light", "dark"]
 
@@ -17,13 +17,6 @@ if TYPE_CHECKING:
 
     from tests.ui.stage import Stage
     from tests.ui.visit import Visit
-
-NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
-
-
-def find_chromium() -> str | None:
-    """Return a Chromium of this machine: the environment's UI_CHROMIUM, or one on the path; None: there is none."""
-    return os.environ.get("UI_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
-from tests.faults.proxy import FaultProxy, Refuse, Stall
+from tests.faults.proxy import Delay, FaultProxy, Refuse, Stall
 from tests.servers import AirflowServer, AzureServer, S3Server, ServerError
 
 if TYPE_CHECKING:
@@ -99,6 +99,7 @@ class Scale:
     :param media: objects of the run that is running
     :param media_batch: objects in a batch of those
     :param media_blocks: blocks of 1 MiB of each of those that arrive before it waits, from the third in five on
+    :param media_delay: seconds that each further block waits; None: until :meth:`Stage.go_on`
     """
 
     scheduled: int = 2
@@ -110,6 +111,7 @@ class Scale:
     batch: int = 12
     media_batch: int = 1
     media_blocks: int = 1
+    media_delay: float | None = None
 
 
 class Stage:
@@ -264,7 +266,9 @@ class Stage:
             def is_late(request: Request, name: str = f"reel-{number:04d}") -> bool:
                 return request.method == "PUT" and name in request.path
 
-            self.stalling.strike(Stall("unseen"), is_late, skip=self.scale.media_blocks, times=None)
+            delay = self.scale.media_delay
+            wait = Stall("unseen") if delay is None else Delay("unseen", delay)
+            self.stalling.strike(wait, is_late, skip=self.scale.media_blocks, times=None)
 
     def _run(self) -> None:
         airflow = self.airflow
