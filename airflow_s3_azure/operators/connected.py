@@ -66,14 +66,15 @@ class ConnectedOperator(BaseOperator):
         """Open both sides. From here on the task can be interrupted."""
         from airflow_s3_azure.connections import open_bucket
 
-        container, interruption = self._open_destination()
-        bucket = open_bucket(
-            self.aws_conn_id,
-            self.s3_bucket,
-            interruption,
-            max_concurrency=self.max_concurrency,
-            requester_pays=self.requester_pays,
-        )
+        with folded("Connections"):
+            container, interruption = self._open_destination()
+            bucket = open_bucket(
+                self.aws_conn_id,
+                self.s3_bucket,
+                interruption,
+                max_concurrency=self.max_concurrency,
+                requester_pays=self.requester_pays,
+            )
         return bucket, container, interruption
 
     def _open_destination(self) -> tuple[AzureContainer, Interruption]:
@@ -136,6 +137,16 @@ class CopyingOperator(ConnectedOperator):
         if self.slice <= timedelta(0):
             raise ConfigurationError(f"slice is {self.slice}; it takes a time above zero, such as timedelta(hours=1)")
         return self.slice.total_seconds()
+
+
+@contextmanager
+def folded(title: str) -> Iterator[None]:
+    """Let Airflow's log viewer fold what is logged meanwhile under a title."""
+    log.info("::group::%s", title)
+    try:
+        yield
+    finally:
+        log.info("::endgroup::")
 
 
 @contextmanager
