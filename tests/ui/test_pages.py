@@ -104,6 +104,19 @@ def test_a_running_batch_tells_its_progress(stage: Stage) -> None:
         assert one["current"].startswith("2026/11/reel-")
 
 
+def test_a_batch_is_named_by_what_it_copies_and_its_log_is_folded(stage: Stage) -> None:
+    """Also if it fails; what the hooks say of the connections is folded, what the copy says is not."""
+    run = stage.runs[INVOICES]
+    tasks = [task for task in stage.airflow.task_instances(INVOICES, run) if task["task_id"] == COPY]
+    references = stage.airflow.xcom(INVOICES, run, PLAN)
+
+    assert [task["rendered_map_index"] for task in tasks] == [one["label"] for one in references]
+    log = stage.airflow.logs(INVOICES, run, COPY, map_index=0)
+    folded, unfolded = log.partition("::group::Connections")[2].split("::endgroup::", 1)
+    assert "batch 0:" not in folded
+    assert "batch 0:" in unfolded
+
+
 # A run
 
 

@@ -13,8 +13,8 @@ const HOME_WHILE_RUNNING = 30_000;
 const SHOWN = 8; // DAGs on the page before it is asked for more
 const HOW_TO = 'from airflow_s3_azure.sync_group import s3_to_azure_sync\n\ns3_to_azure_sync(s3_bucket="my-bucket", container_name="my-container")';
 
-/** All runs of a DAG's syncs, with their reports: [{groupId, entries, days}]. */
-async function readDag(dagId, syncs, signal) {
+/** All runs of a DAG's syncs, the newest `reports` of them with their reports: {dag, syncs: [{groupId, entries, days}]}. */
+async function readDag(dagId, syncs, reports, signal) {
   const [dag, runs] = await Promise.all([dagOf(dagId, signal), runsOf(dagId, signal)]);
   const byRun = new Map(runs.map((run) => [run.dag_run_id, run]));
   const read = await Promise.all(
@@ -25,7 +25,7 @@ async function readDag(dagId, syncs, signal) {
         .map((task) => entry(task, byRun.get(task.dag_run_id), dag.zone))
         .filter((one) => one.state)
         .sort(byData);
-      const last = entries.slice(-RUNS);
+      const last = entries.slice(-reports);
       await readReports(last, signal);
       return { groupId, taskId, entries, last, days: calendar(entries, dag) };
     }),
@@ -40,7 +40,7 @@ export function DagTab({ dagId }) {
   const { data, error, refresh } = useLive(
     async (signal) => {
       const found = await syncsOf(dagId, signal);
-      return { ...found, ...(found.syncs.length ? await readDag(dagId, found.syncs, signal) : {}) };
+      return { ...found, ...(found.syncs.length ? await readDag(dagId, found.syncs, RUNS, signal) : {}) };
     },
     ({ syncs }) => (syncs.some((sync) => isRunning(sync.entries ?? [])) ? WHILE_RUNNING : null),
     [dagId],
@@ -158,7 +158,7 @@ async function readAll(most, signal) {
   const dags = await Promise.all(
     dagIds.slice(0, most).map((dagId) => {
       const taskIds = [...new Set(tasks.filter((task) => task.dag_id === dagId).map((task) => task.task_id))];
-      return readDag(dagId, taskIds.map((taskId) => ({ taskId, groupId: taskId.slice(0, Math.max(0, taskId.lastIndexOf("."))) })), signal);
+      return readDag(dagId, taskIds.map((taskId) => ({ taskId, groupId: taskId.slice(0, Math.max(0, taskId.lastIndexOf("."))) })), 1, signal);
     }),
   );
   const entries = dags.flatMap(({ syncs }) => syncs.flatMap((sync) => sync.entries)).sort(byData).slice(-RUNS);

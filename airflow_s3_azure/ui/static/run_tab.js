@@ -148,7 +148,9 @@ function Numbers({ all }) {
   return h(
     Figures,
     { label: all.isReported ? "What the run did" : "What the run did so far" },
-    h(Figure, { name: "Copied", value: count(all.copied), note: bytes(all.copied_bytes), testid: "copied" }),
+    all.dryRun
+      ? h(Figure, { name: "Would copy", value: count(all.toCopy), note: bytes(all.size), testid: "to-copy" })
+      : h(Figure, { name: "Copied", value: count(all.copied), note: bytes(all.copied_bytes), testid: "copied" }),
     h(Figure, { name: "Unchanged", value: count(all.unchanged), note: "already in Azure", testid: "unchanged" }),
     h(Figure, { name: "Skipped", value: count(all.skipped), note: all.skipped ? "see the reasons below" : "", testid: "skipped" }),
     h(Figure, { name: "Failed", value: count(all.failed), note: all.missing > 0 ? `and ${count(all.missing)} not done` : all.objects ? `of ${counted(all.objects, "key")}` : "", tone: all.failed || all.missing > 0 ? "failed" : undefined, testid: "failed" }),
