@@ -27,9 +27,9 @@ SCALE = Scale(
     media=120,
     media_size=5 * MIB // 2,
     batch=16,
-    media_batch=5,
+    media_batch=8,
     media_blocks=0,
-    media_delay=0.5,
+    media_delay=0.7,
 )
 _SETTLED = "() => document.querySelectorAll('[aria-busy=\"true\"]').length === 0"
 

@@ -83,7 +83,7 @@ export function Batches({ rows, dagId, runId, noun, onSeen }) {
 const Row = ({ header, wide, children, ...rest }) =>
   h(
     Box,
-    { role: "row", display: "grid", gridTemplateColumns: wide ? WIDE : NARROW, alignItems: "center", columnGap: 3, px: 3, borderTopWidth: header ? 0 : "1px", borderColor: "border.muted", bg: header ? "bg.muted" : "bg", py: header ? 2 : 0, ...rest },
+    { role: "row", display: "grid", gridTemplateColumns: wide ? WIDE : NARROW, alignItems: "center", columnGap: 4, px: 3, borderTopWidth: header ? 0 : "1px", borderColor: "border.muted", bg: header ? "bg.muted" : "bg", py: header ? 2 : 0, ...rest },
     children,
   );
 

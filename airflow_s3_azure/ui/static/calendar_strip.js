@@ -43,7 +43,6 @@ export function CalendarStrip({ days, dag, onBackfill, small }) {
           borderRadius: 3,
           border: one.state === "missing" ? `2px dashed ${stateColour("missing")}` : "none",
           background: one.state === "missing" ? "transparent" : one.state === "none" ? colour("border") : stateColour(one.state),
-          opacity: one.state === "none" ? 0.7 : 1,
           cursor: at < 0 ? "default" : "pointer",
           padding: 0,
         };

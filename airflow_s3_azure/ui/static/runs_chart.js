@@ -88,7 +88,7 @@ export function RunsChart({ entries, withDag }) {
                   { key: part },
                   h("line", { x1: AXIS, x2: Math.max(end, AXIS), y1: line, y2: line, stroke: colour(part ? "border.muted" : "border.emphasized") }),
                   part === 1 &&
-                    h("text", { x: AXIS - 8, y: line + 4, style: { fontSize: 11 }, textAnchor: "end", fill: colour("fg.muted") }, panel.text(panel.max)),
+                    h("text", { x: AXIS - 8, y: line + 4, style: { fontSize: 11 }, textAnchor: "end", fill: colour("fg.muted") }, panel.text(panel.max).replace(".0 ", " ")),
                 );
               }),
               entries.map((one, at) => {
