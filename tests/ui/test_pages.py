@@ -226,7 +226,7 @@ def test_retry_copies_what_was_missing_and_nothing_else(stage: Stage, visit: Vis
     assert before.items() <= after.items()
     counts = Counter(row["status"] for row in _ledger(stage, INVOICES, run))
     assert (guest.figure("copied"), guest.figure("failed")) == (str(counts["copied"]), "0")
-    assert page.get_by_test_id("failure").count() == 0
+    assert page.get_by_test_id("failures").count() == 0
     assert page.get_by_test_id("retry").count() == 0
     tries = {
         task["map_index"]: task["try_number"]
