@@ -11,7 +11,7 @@ unexport VIRTUAL_ENV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install servers demo test torture bench bench-quick bench-memory bench-plan check lint types unit format build clean
+.PHONY: help install servers demo test torture screenshots bench bench-quick bench-memory bench-plan check lint types unit format build clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ test: servers  ## all tests
 
 torture: servers  ## 20 kills of a copy of 256 MiB (KILLS=, KILL_SEED=, KILL_MIB= change that)
 	@KILLS=$(or $(KILLS),20) KILL_MIB=$(or $(KILL_MIB),256) $(RUN)/python -m pytest -s tests/faults/test_kill.py
+
+screenshots: servers  ## take the pictures of docs/ui.md from real runs (needs Chromium; some minutes)
+	@$(RUN)/python -m tests.ui.screenshots
 
 bench: .tools/bench/installed  ## side by side with what a user would pick instead, into benchmarks/results (25 minutes)
 	@.tools/bench/bin/python -m benchmarks.bench --write benchmarks/results $(BENCH)

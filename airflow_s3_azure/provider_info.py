@@ -8,6 +8,7 @@ from typing import Any
 def get_provider_info() -> dict[str, Any]:
     """Return the provider's description; Airflow checks it against its ``provider_info.schema.json``."""
     s3, azure = "Amazon S3", "Azure Blob Storage"
+    links = "airflow_s3_azure.links"
     return {
         "package-name": "airflow-s3-azure",
         "name": "S3 to Azure",
@@ -27,4 +28,5 @@ def get_provider_info() -> dict[str, Any]:
                 "python-module": "airflow_s3_azure.operators",
             }
         ],
+        "extra-links": [f"{links}.S3ConsoleLink", f"{links}.AzurePortalLink", f"{links}.LedgerLink"],
     }

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.sdk import BaseOperator
+from airflow.sdk import BaseOperator, BaseOperatorLink
 from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException
 
+from airflow_s3_azure.links import AzurePortalLink, LedgerLink, S3ConsoleLink
 from airflow_s3_azure.operators.arguments import flag
 from airflow_s3_azure.stream.blocks import DEFAULT_BLOCK_SIZE
 from airflow_s3_azure.stream.errors import ConfigurationError, S3ToAzureError, SliceEnded
@@ -30,6 +31,8 @@ task that it has queued again before it hears of that (seen on 3.3.2)."""
 
 class ConnectedOperator(BaseOperator):
     """An operator with a connection to each side, whose task can be killed at any time."""
+
+    operator_extra_links: Collection[BaseOperatorLink] = (S3ConsoleLink(), AzurePortalLink(), LedgerLink())
 
     def __init__(
         self,
@@ -51,6 +54,7 @@ class ConnectedOperator(BaseOperator):
         self.max_concurrency = max_concurrency
         self.create_container = create_container
         self.requester_pays = requester_pays
+        self.container_url = self.ledger_url = ""  # for the links, once they are known
         self._interruption: Interruption | None = None
 
     def on_kill(self) -> None:
@@ -63,14 +67,15 @@ class ConnectedOperator(BaseOperator):
         """Open both sides. From here on the task can be interrupted."""
         from airflow_s3_azure.connections import open_bucket
 
-        container, interruption = self._open_destination()
-        bucket = open_bucket(
-            self.aws_conn_id,
-            self.s3_bucket,
-            interruption,
-            max_concurrency=self.max_concurrency,
-            requester_pays=self.requester_pays,
-        )
+        with folded("Connections"):
+            container, interruption = self._open_destination()
+            bucket = open_bucket(
+                self.aws_conn_id,
+                self.s3_bucket,
+                interruption,
+                max_concurrency=self.max_concurrency,
+                requester_pays=self.requester_pays,
+            )
         return bucket, container, interruption
 
     def _open_destination(self) -> tuple[AzureContainer, Interruption]:
@@ -87,6 +92,7 @@ class ConnectedOperator(BaseOperator):
             max_concurrency=self.max_concurrency,
             create_container=self.create_container,
         )
+        self.container_url = container.blobs.url
         return container, interruption
 
 
@@ -132,6 +138,16 @@ class CopyingOperator(ConnectedOperator):
         if self.slice <= timedelta(0):
             raise ConfigurationError(f"slice is {self.slice}; it takes a time above zero, such as timedelta(hours=1)")
         return self.slice.total_seconds()
+
+
+@contextmanager
+def folded(title: str) -> Iterator[None]:
+    """Let Airflow's log viewer fold what is logged meanwhile under a title."""
+    log.info("::group::%s", title)
+    try:
+        yield
+    finally:
+        log.info("::endgroup::")
 
 
 @contextmanager

@@ -33,6 +33,7 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Copy what the batch's manifest names and its ledger does not have yet."""
+        from airflow_s3_azure.live_progress import LiveProgress
         from airflow_s3_azure.stream.progress import duration_text, size_text
         from airflow_s3_azure.sync.ledger import PlanFolder
         from airflow_s3_azure.sync.plan import BatchReference
@@ -44,6 +45,7 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
             options = self._copy_options()
             bucket, container, interruption = self._open()
             folder = PlanFolder(container.client, reference.folder)
+            self.ledger_url = f"{folder.ledger_url}{reference.part}.jsonl"
             run = BatchRun(
                 reference,
                 folder,
@@ -53,14 +55,16 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
                 map_index=-1 if ti.map_index is None else ti.map_index,
             )
             log.info("batch %d: %s", reference.index, reference.label)
-            run.copy(
-                bucket.source,
-                container.blobs,
-                options,
-                interruption,
-                max_concurrency=self.max_concurrency,
-                slice_seconds=self._slice_seconds(),
-            )
+            with LiveProgress(context, objects=reference.objects, size=reference.size) as live:
+                run.copy(
+                    bucket.source,
+                    container.blobs,
+                    options,
+                    interruption,
+                    max_concurrency=self.max_concurrency,
+                    slice_seconds=self._slice_seconds(),
+                    tell=live.tell,
+                )
             summary = run.summary()
         log.info(
             "batch %d: %s copied, %s unchanged, %s skipped, %s failed; %s in %s",

@@ -140,6 +140,7 @@ class S3ToAzurePlanOperator(ConnectedOperator):
             if ti.map_index is not None and ti.map_index >= 0:
                 name += f"-{ti.map_index:05d}"
             folder = PlanFolder(container.client, f"{ROOT}/{ti.dag_id}/{ti.run_id}/{group}/{name}")
+            self.ledger_url = folder.ledger_url
             days = options.selection.days
             prefix = self.s3_prefix if days is None else days.shared_prefix
             source = bucket.source.url(prefix)

@@ -60,6 +60,7 @@ class S3ToAzureReportOperator(ConnectedOperator):
             container, _ = self._open_destination()
             report = Report(planned=sum(_expected(plan) for plan in plans))
             folders = [PlanFolder(container.client, plan["folder"]) for plan in plans]
+            self.ledger_url = _where(plans)["ledger"]
             for folder in folders:
                 report.add(folder.read_whole_ledger())
             seconds = (

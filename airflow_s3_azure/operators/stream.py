@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow_s3_azure.links import AzurePortalLink, S3ConsoleLink
 from airflow_s3_azure.operators.connected import CopyingOperator, airflow_failures
 from airflow_s3_azure.stream.errors import ConfigurationError
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from airflow_s3_azure.stream.progress import Progress
 
 log = logging.getLogger(__name__)
+
+LOG_SECONDS = 10.0
 
 
 class S3ToAzureBlobStreamOperator(CopyingOperator):
@@ -65,6 +68,7 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
         "wasb_conn_id",
         "s3_version_id",
     )
+    operator_extra_links = (S3ConsoleLink(), AzurePortalLink())  # it keeps no ledger
     ui_color = "#e8f1fb"
 
     def __init__(
@@ -82,12 +86,13 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
         self.blob_prefix = blob_prefix
         self.s3_version_id = s3_version_id
 
-    def execute(self, context: Context) -> dict[str, Any]:  # noqa: ARG002 - Airflow passes it
+    def execute(self, context: Context) -> dict[str, Any]:
         """Copy the object; return what became of it.
 
         :raises AirflowFailException: if no retry can help
         :raises S3ToAzureError: if a retry can help; it resumes
         """
+        from airflow_s3_azure.live_progress import TELL_SECONDS, LiveProgress, at_most_every
         from airflow_s3_azure.stream.objects import CopyRequest
         from airflow_s3_azure.stream.pool import copy_objects
         from airflow_s3_azure.stream.progress import duration_text, size_text
@@ -98,16 +103,24 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
             bucket, container, interruption = self._open()
             source, destination = bucket.source.url(self.s3_key), container.blobs.blob_url(request.blob)
             log.info("copying %r to %r", source, destination)
-            (result,) = copy_objects(
-                [request],
-                bucket.source,
-                container.blobs,
-                options,
-                interruption,
-                max_concurrency=self.max_concurrency,
-                slice_seconds=self._slice_seconds(),
-                on_progress=_log_progress,
-            )
+            in_log = at_most_every(LOG_SECONDS, _log_progress)
+
+            def on_progress(progress: Progress) -> None:
+                in_log(progress)
+                live.tell(progress.objects, progress.size, self.s3_key, progress.total or None)
+
+            with LiveProgress(context, objects=1) as live:
+                (result,) = copy_objects(
+                    [request],
+                    bucket.source,
+                    container.blobs,
+                    options,
+                    interruption,
+                    max_concurrency=self.max_concurrency,
+                    slice_seconds=self._slice_seconds(),
+                    on_progress=on_progress,
+                    progress_interval=TELL_SECONDS,
+                )
             if result.error is not None:
                 raise result.error
         log.info(

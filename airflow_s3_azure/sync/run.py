@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -25,6 +25,10 @@ from airflow_s3_azure.sync.report import MAX_FAILURES
 
 log = logging.getLogger(__name__)
 
+PROGRESS_SECONDS = 2.0
+"""How often a running batch says how far it is."""
+LOG_SECONDS = 10.0
+"""How often it says so in the log."""
 LEDGER_SECONDS = 15.0
 """How often a running batch adds to its part of the ledger; what a killed try forgets is found by looking again."""
 SHUFFLED = 10_000
@@ -117,10 +121,12 @@ class BatchRun:
         *,
         max_concurrency: int,
         slice_seconds: float | None = None,
+        tell: Callable[[int, int, str | None], None] = lambda *_: None,
     ) -> None:
         """Copy what is still to do, and write the ledger every 15 seconds and at the end, also when interrupted.
 
         :param slice_seconds: after this time no more is begun
+        :param tell: called every two seconds with the objects and bytes that are done, and the key begun last
         :raises SliceEnded: if ``slice_seconds`` were over before all were copied
         :raises Interrupted: if ``interruption`` was set
         """
@@ -128,12 +134,26 @@ class BatchRun:
             log.info("%d of %d objects were settled before", len(self._settled), self._reference.objects)
         done = self._totals.size
 
+        current: str | None = None
+        logged = 0.0
+
+        def begun() -> Iterator[CopyRequest]:
+            nonlocal current
+            for request in self._requests():
+                current = request.key
+                yield request
+
         def on_progress(progress: Progress) -> None:
+            nonlocal logged
+            tell(self._totals.objects, done + progress.size, current)
+            if progress.seconds < logged + LOG_SECONDS:
+                return
+            logged = progress.seconds
             left = progress.describe(self._reference.size - done)
             log.info("%d of %d objects, %s", self._totals.objects, self._reference.objects, left)
 
         results = copy_objects(
-            self._requests(),
+            begun(),
             source,
             container,
             options,
@@ -141,6 +161,7 @@ class BatchRun:
             max_concurrency=max_concurrency,
             slice_seconds=slice_seconds,
             on_progress=on_progress,
+            progress_interval=PROGRESS_SECONDS,
         )
         started = written = time.monotonic()
         try:

@@ -40,7 +40,8 @@ class AirflowServer:
     `connections` maps connection ids to what `airflow_connection()` of the other servers returns. `config`
     holds more environment variables for Airflow and its tasks (`AIRFLOW__CORE__PARALLELISM`, `AIRFLOW_VAR_…`,
     any other), which win over the ones set here. Everyone who reaches its port on 127.0.0.1 is an
-    administrator. The metadata database is SQLite.
+    administrator, unless there are `users`: roles of Airflow's SimpleAuthManager by name, the first of which this
+    class speaks as. All of it is below `base_path`, such as "/team/airflow". The metadata database is SQLite.
     """
 
     def __init__(
@@ -49,13 +50,18 @@ class AirflowServer:
         dags_folder: Path,
         connections: Mapping[str, Mapping[str, Any]],
         config: Mapping[str, str] | None = None,
+        *,
+        users: Mapping[str, str] | None = None,
+        base_path: str = "",
     ) -> None:
         self.home = (directory / "airflow").resolve()
         self._database = self.home / "airflow.db"
         self.log = directory / "airflow.log"
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http://127.0.0.1:{self.port}{base_path}"
         self._token: str | None = None
+        self._users = dict(users or {})
+        self._passwords = {user: secrets.token_urlsafe(16) for user in self._users}
         self._session = requests.Session()
         # Neither a proxy nor a .netrc of the machine comes between.
         self._session.trust_env = False
@@ -63,7 +69,7 @@ class AirflowServer:
             _NAME,
             [sys.executable, "-m", "airflow", "standalone"],
             directory=self.home,
-            environment=self._environment(dags_folder, connections, config or {}),
+            environment=self._environment(dags_folder, connections, {**self._user_config(), **(config or {})}),
             log=self.log,
             # SIGTERM ends standalone without its children, SIGINT with them.
             stop_signal=signal.SIGINT,
@@ -86,6 +92,8 @@ class AirflowServer:
         # Kept in the file. Without it whoever reads keeps the others from writing.
         with closing(sqlite3.connect(self._database)) as database:
             database.execute("PRAGMA journal_mode=WAL")
+        if self._users:
+            self._password_file.write_text(json.dumps(self._passwords))
         self.process.start(self._is_healthy, within=_START_SECONDS)
 
     def stop(self) -> None:
@@ -96,10 +104,18 @@ class AirflowServer:
     def token(self) -> str:
         """Return a token for the API, as the UI's cookie `_token` holds it too."""
         if self._token is None:
-            answer = self._session.get(f"{self.url}/auth/token", timeout=30)
-            _refuse_errors(answer)
-            self._token = str(answer.json()["access_token"])
+            self._token = self.token_of(next(iter(self._users), None))
         return self._token
+
+    def token_of(self, user: str | None) -> str:
+        """Return a token of one of the `users`; None: of the anonymous administrator there is without any."""
+        where = f"{self.url}/auth/token"
+        if user is None:
+            answer = self._session.get(where, timeout=30)
+        else:
+            answer = self._session.post(where, json={"username": user, "password": self._passwords[user]}, timeout=30)
+        _refuse_errors(answer)
+        return str(answer.json()["access_token"])
 
     def api(self, method: str, path: str, **values: Any) -> dict[str, Any]:
         """Send a request to /api/v2 and return its answer.
@@ -267,6 +283,21 @@ class AirflowServer:
         path = f"{_run_path(dag_id, run_id)}/taskInstances/{_quoted(task_id)}/logs/{try_number}"
         answer = self.api("GET", path, map_index=map_index, full_content=True)
         return "\n".join(json.dumps(event, ensure_ascii=False) for event in answer["content"])
+
+    @property
+    def _password_file(self) -> Path:
+        return (self.home / "passwords.json").resolve()
+
+    def _user_config(self) -> dict[str, str]:
+        if not self._users:
+            return {}
+        return {
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(
+                f"{user}:{role}" for user, role in self._users.items()
+            ),
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self._password_file),
+        }
 
     def _is_healthy(self) -> bool:
         try:

@@ -1,0 +1,75 @@
+"""Links from a task to what it works on: its source in the S3 console, its account in the Azure portal, its ledger.
+
+Airflow asks for them in the worker when the task has ended, also when it failed, and keeps them as XComs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+from airflow.sdk import BaseOperatorLink
+
+if TYPE_CHECKING:
+    from airflow.sdk.types import TaskInstanceKey
+
+_PORTALS = {
+    "core.windows.net": "https://portal.azure.com",
+    "core.usgovcloudapi.net": "https://portal.azure.us",
+    "core.chinacloudapi.cn": "https://portal.azure.cn",
+}
+
+
+class S3ConsoleLink(BaseOperatorLink):
+    """The object, or what is under the prefix, in the S3 console."""
+
+    @property
+    def name(self) -> str:
+        """The link's name."""
+        return "Amazon S3 console"
+
+    def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
+        """Return the page of the object or the prefix; of the whole bucket for tasks that are about neither."""
+        del ti_key
+        bucket = quote(operator.s3_bucket, safe="")
+        if key := getattr(operator, "s3_key", ""):
+            return f"https://s3.console.aws.amazon.com/s3/object/{bucket}?prefix={quote(key, safe='')}"
+        prefix = getattr(operator, "s3_prefix", "")
+        query = f"?prefix={quote(prefix, safe='')}" if isinstance(prefix, str) and prefix else ""
+        return f"https://s3.console.aws.amazon.com/s3/buckets/{bucket}{query}"
+
+
+class AzurePortalLink(BaseOperatorLink):
+    """The storage accounts in the Azure portal."""
+
+    @property
+    def name(self) -> str:
+        """The link's name."""
+        return "Azure portal"
+
+    def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
+        """Return the portal's list of storage accounts; the container itself where it is in none of Azure's clouds.
+
+        The portal names an account's own page by its subscription and resource group, which no connection knows.
+        """
+        del ti_key
+        container = str(operator.container_url)
+        host = urlsplit(container).hostname or ""
+        for domain, portal in _PORTALS.items():
+            if host.endswith(f".{domain}"):
+                return f"{portal}/#view/HubsExtension/BrowseResource/resourceType/Microsoft.Storage%2FStorageAccounts"
+        return container
+
+
+class LedgerLink(BaseOperatorLink):
+    """The ledger of the task's plan, or the batch's part of it."""
+
+    @property
+    def name(self) -> str:
+        """The link's name."""
+        return "Ledger"
+
+    def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
+        """Return the ledger's URL, without any credential; nothing if the task ended before it had one."""
+        del ti_key
+        return str(operator.ledger_url)

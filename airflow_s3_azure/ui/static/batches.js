@@ -1,0 +1,183 @@
+/** The batches of a sync, or the objects of mapped copies: only the rows that are looked at exist, so 1,000 stay smooth. */
+import { bytes, count, counted, duration, isNumber, percent, rate } from "./format.js";
+import { ChakraUI, h, React } from "./host.js";
+import { useWidth } from "./live.js";
+import { Bar, Inside, logPath, STATES, StateBadge, stateColour } from "./parts.js";
+import { hasEnded, KINDS, stateKind } from "./run.js";
+
+const { Box, Button, Flex, Text } = ChakraUI;
+const ROW = 45; // pixels
+const AROUND = 6; // rows above and below what is seen
+const MOST_SECONDS = 30 * 86_400; // a longer time left says nothing
+const MAP_FROM = 13; // batches from which on a map of all of them is drawn
+
+const NARROW = "36px minmax(0, 1fr) 110px";
+const WIDE = "40px minmax(0, 1fr) 150px 76px 84px minmax(150px, 220px)";
+const WIDE_FROM = 680; // pixels of the table: the host's panels leave it less than the window has
+
+const plural = (noun) => counted(2, noun).slice(2);
+
+export function Batches({ rows, dagId, runId, noun, onSeen }) {
+  const [filter, setFilter] = React.useState(null);
+  const [top, setTop] = React.useState(0);
+  const kinds = Map.groupBy(rows, ({ task }) => stateKind(task.state));
+  const kept = filter && kinds.has(filter) ? kinds.get(filter) : rows;
+  const sorted = kept.toSorted(
+    (a, b) => KINDS.indexOf(stateKind(a.task.state)) - KINDS.indexOf(stateKind(b.task.state)) || a.index - b.index,
+  );
+  const fits = Math.min(sorted.length, 10);
+  const first = Math.max(0, Math.min(Math.floor(top / ROW), sorted.length - fits) - AROUND);
+  const seen = sorted.slice(first, first + fits + 2 * AROUND);
+  const [ref, width] = useWidth();
+  const wide = width >= WIDE_FROM;
+  const wanted = seen.map(({ task }) => `${task.task_id}${task.map_index}${task.state}${task.try_number}`).join();
+  React.useEffect(() => {
+    const timer = setTimeout(() => onSeen(seen), 150);
+    return () => clearTimeout(timer);
+  }, [wanted]);
+
+  return h(
+    Box,
+    null,
+    rows.length >= MAP_FROM && h(BatchMap, { rows, noun, kinds }),
+    kinds.size > 1 && h(
+      Flex,
+      { gap: 1, wrap: "wrap", mb: 2, role: "group", "aria-label": `Which ${plural(noun)} to show` },
+      [null, ...KINDS.filter((kind) => kinds.has(kind))].map((kind) =>
+        h(
+          Button,
+          { key: kind ?? "all", size: "xs", variant: filter === kind ? "subtle" : "ghost", "aria-pressed": filter === kind, onClick: () => setFilter(kind) },
+          kind ? `${STATES[kind].sign} ${STATES[kind].word}` : "all",
+          h(Text, { as: "span", color: "fg.muted", fontVariantNumeric: "tabular-nums" }, count(kind ? kinds.get(kind).length : rows.length)),
+        ),
+      ),
+    ),
+    h(
+      Box,
+      { ref, role: "table", "aria-label": `The ${plural(noun)}`, "aria-rowcount": sorted.length + 1, borderWidth: "1px", borderColor: "border", borderRadius: "lg", overflow: "hidden", "data-testid": "batches" },
+      h(
+        Row,
+        { header: true, wide, "aria-rowindex": 1 },
+        h(Cell, { head: true, textAlign: "end" }, "#"),
+        h(Cell, { head: true }, noun === "batch" ? "Batch" : "Object"),
+        h(Cell, { head: true }, "State"),
+        wide && h(Cell, { head: true, textAlign: "end" }, "Objects"),
+        wide && h(Cell, { head: true, textAlign: "end" }, "Size"),
+        wide && h(Cell, { head: true }, "Progress"),
+      ),
+      h(
+        Box,
+        { maxH: `${ROW * 10}px`, overflowY: "auto", onScroll: (event) => setTop(event.currentTarget.scrollTop), tabIndex: sorted.length > 10 ? 0 : undefined, role: "rowgroup" },
+        h(
+          "div",
+          { style: { height: sorted.length * ROW, position: "relative" }, role: "presentation" },
+          seen.map((row, at) =>
+            h(BatchRow, { key: `${row.task.task_id} ${row.index}`, row, wide, dagId, runId, style: { position: "absolute", top: (first + at) * ROW, left: 0, right: 0, height: ROW }, index: first + at + 2 }),
+          ),
+        ),
+      ),
+    ),
+  );
+}
+
+const Row = ({ header, wide, children, ...rest }) =>
+  h(
+    Box,
+    { role: "row", display: "grid", gridTemplateColumns: wide ? WIDE : NARROW, alignItems: "center", columnGap: 4, px: 3, borderTopWidth: header ? 0 : "1px", borderColor: "border.muted", bg: header ? "bg.muted" : "bg", py: header ? 2 : 0, ...rest },
+    children,
+  );
+
+const Cell = ({ head, children, ...rest }) =>
+  h(Box, { role: head ? "columnheader" : "cell", fontSize: head ? "xs" : "sm", color: head ? "fg.muted" : undefined, fontWeight: head ? "semibold" : undefined, minW: 0, ...rest }, children);
+
+function BatchRow({ row, wide, dagId, runId, style, index }) {
+  const { task, summary, progress } = row;
+  const kind = stateKind(task.state);
+  const name = String(row.label);
+  return h(
+    Row,
+    { style, wide, "aria-rowindex": index, "data-testid": "batch", "data-index": row.index, "data-state": kind },
+    h(Cell, { textAlign: "end", color: "fg.muted", fontVariantNumeric: "tabular-nums" }, row.index >= 0 ? row.index : "–"),
+    h(
+      Cell,
+      { truncate: true, title: name },
+      // The numbers at a label's end have columns of their own.
+      h(Inside, { to: logPath(dagId, runId, task), "aria-label": `Log of ${name}` }, h("bdi", null, row.objects === null ? name : name.replace(/ \([^()]*\)$/, ""))),
+      !wide && progress && h(Bar, { share: shareOf(progress), state: kind, label: `Progress of batch ${row.index}`, height: "4px" }),
+    ),
+    h(Cell, null, h(StateBadge, { state: kind })),
+    wide && h(Cell, { textAlign: "end", fontVariantNumeric: "tabular-nums" }, count(row.objects ?? (summary?.status ? 1 : null))),
+    wide && h(Cell, { textAlign: "end", fontVariantNumeric: "tabular-nums", whiteSpace: "nowrap" }, bytes(row.size ?? summary?.size)),
+    wide && h(Cell, null, h(Progress, { row, kind, summary, progress, task })),
+  );
+}
+
+function Progress({ row, kind, summary, progress, task }) {
+  if (kind === "done" || kind === "failed") return h(Text, { fontSize: "xs", color: "fg.muted", lineClamp: 2 }, ended(summary, task, kind));
+  if (!progress) return h(Text, { fontSize: "xs", color: "fg.muted" }, kind === "running" ? "started" : "");
+  const share = shareOf(progress);
+  return h(
+    Box,
+    null,
+    h(Bar, { share, state: kind, label: `Progress of batch ${row.index}`, testid: "batch-bar" }),
+    h(
+      Text,
+      { fontSize: "xs", color: "fg.muted", mt: 1, whiteSpace: "nowrap", fontVariantNumeric: "tabular-nums", title: progress.current ?? undefined },
+      `${percent(share, 1)}${kind === "running" && progress.bytes_per_second ? ` · ${rate(progress.bytes_per_second)}` : ""}${
+        kind === "running" && isNumber(progress.seconds_left) && progress.seconds_left < MOST_SECONDS ? ` · ${duration(progress.seconds_left)} left` : ""
+      }`,
+    ),
+  );
+}
+
+/** How much of a batch is done, by bytes where there are any. */
+export function shareOf({ bytes: done, all_bytes: all, objects, all_objects: allObjects }) {
+  const share = all > 0 ? done / all : allObjects > 0 ? objects / allObjects : 0;
+  return Math.max(0, Math.min(1, share || 0));
+}
+
+function ended(summary, task, kind) {
+  if (!summary) return kind === "failed" ? "no summary: see its log" : task.duration ? duration(task.duration) : "";
+  if (summary.status) return [summary.status, summary.verified, duration(summary.seconds)].filter(Boolean).join(" · ");
+  return ["copied", "unchanged", "skipped", "failed"]
+    .filter((name) => summary[name])
+    .map((name) => `${count(summary[name])} ${name}`)
+    .concat(summary.seconds ? [duration(summary.seconds)] : [])
+    .join(" · ");
+}
+
+/** Every batch as a small square. */
+function BatchMap({ rows, noun, kinds }) {
+  const many = rows.length;
+  const side = many > 400 ? 8 : many > 120 ? 10 : 14;
+  const said = KINDS.filter((kind) => kinds.has(kind)).map((kind) => `${count(kinds.get(kind).length)} ${STATES[kind].word}`);
+  return h(
+    Box,
+    {
+      role: "img",
+      "aria-label": `${counted(many, noun)}: ${said.join(", ")}`,
+      "data-testid": "batch-map",
+      display: "grid",
+      gridTemplateColumns: `repeat(auto-fill, ${side}px)`,
+      gap: "2px",
+      mb: 3,
+    },
+    rows.map(({ task, index, label, progress }) => {
+      const kind = stateKind(task.state);
+      const plain = kind === "waiting";
+      const share = kind === "running" && progress ? shareOf(progress) : null;
+      const full = stateColour(kind);
+      return h("span", {
+        key: `${task.task_id} ${index}`,
+        title: `${index}: ${label}: ${STATES[kind].word}`,
+        style: {
+          height: side,
+          borderRadius: 2,
+          background: plain ? "var(--chakra-colors-bg-emphasized)" : share === null ? full : `linear-gradient(0deg, ${full} ${share * 100}%, var(--chakra-colors-running-muted) 0)`,
+        },
+      });
+    }),
+  );
+}
+
+export const isWithoutSummary = ({ task, summary }) => hasEnded(task) && !summary;

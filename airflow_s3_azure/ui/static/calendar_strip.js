@@ -1,0 +1,177 @@
+/** The last 90 days as a strip: which have their data, which failed, which are missing, and what to do about them. */
+import { ApiError, post } from "./api.js";
+import { counted, longDay, shortDay } from "./format.js";
+import { ChakraUI, colour, h, React, ReactRouterDOM } from "./host.js";
+import { Confirm, explained, Inside, STATES, stateColour, transferPath } from "./parts.js";
+import { useRoving } from "./roving.js";
+
+const { Box, Button, Field, Flex, Input, Text } = ChakraUI;
+const SHOWN = 6; // days to act on that are listed at once
+
+/** `days` as calendar() gives them. */
+export function CalendarStrip({ days, dag, onBackfill, small }) {
+  const lively = days.filter((one) => one.entries.length || one.state === "missing");
+  const item = useRoving(lively.length, lively.length - 1);
+  const [asked, setAsked] = React.useState(null);
+  const months = days.filter(({ day }, at) => at === 0 || day.endsWith("-01"));
+
+  return h(
+    Box,
+    { "data-testid": "calendar" },
+    h(
+      Box,
+      {
+        as: "ol",
+        "aria-label": `Days of data, ${longDay(days[0].day)} to ${longDay(days.at(-1).day)}: ${summary(days)}`,
+        display: "grid",
+        gridTemplateColumns: { base: "repeat(30, minmax(0, 1fr))", lg: `repeat(${days.length}, minmax(0, 1fr))` },
+        gap: "2px",
+        m: 0,
+        p: 0,
+        listStyleType: "none",
+      },
+      days.map((one) => {
+        const at = lively.indexOf(one);
+        const last = one.entries.at(-1);
+        const name = `${longDay(one.day)}: ${STATES[one.state].word}${one.entries.length > 1 ? `, ${counted(one.entries.length, "run")}` : ""}${
+          last?.isBackfill ? ", backfill" : ""
+        }`;
+        const look = {
+          display: "block",
+          width: "100%",
+          height: small ? 20 : 30,
+          borderRadius: 3,
+          border: one.state === "missing" ? `2px dashed ${stateColour("missing")}` : "none",
+          background: one.state === "missing" ? "transparent" : one.state === "none" ? colour("border") : stateColour(one.state),
+          cursor: at < 0 ? "default" : "pointer",
+          padding: 0,
+        };
+        let cell;
+        if (at < 0) cell = h("span", { style: look, title: name });
+        else if (last) {
+          cell = h(ReactRouterDOM.Link, { ...item(at), to: transferPath(last.dagId, last.runId), style: look, title: name, "aria-label": `${name}; go to the run` });
+        } else {
+          cell = h("button", { ...item(at), type: "button", style: look, title: name, "aria-label": `${name}; backfill it`, onClick: () => setAsked(one.day) });
+        }
+        return h("li", { key: one.day, "data-day": one.day, "data-state": one.state, style: { minWidth: 0 } }, cell);
+      }),
+    ),
+    !small &&
+      h(
+        Box,
+        { position: "relative", height: "18px", display: { base: "none", lg: "block" }, "aria-hidden": true },
+        months.map(({ day }) =>
+          h(
+            Text,
+            { key: day, position: "absolute", left: `${(100 * days.findIndex((one) => one.day === day)) / days.length}%`, fontSize: "xs", color: "fg.muted", whiteSpace: "nowrap" },
+            shortDay(day),
+          ),
+        ).filter((_, at) => at === 0 || days.findIndex((one) => one.day === months[at].day) > 6),
+      ),
+    !small && h(Todo, { days, onAsk: setAsked, canBackfill: Boolean(dag.schedule) }),
+    asked && h(BackfillForm, { key: asked, dag, day: asked, onDone: onBackfill, onClose: () => setAsked(null) }),
+  );
+}
+
+/** "88 succeeded, 1 failed, 1 missing" */
+export function summary(days) {
+  const said = ["success", "failed", "missing", "running", "skipped"]
+    .map((state) => [state, days.filter((one) => one.state === state).length])
+    .filter(([, many]) => many)
+    .map(([state, many]) => `${many} ${STATES[state].word}`);
+  return said.join(", ") || "no run";
+}
+
+function Todo({ days, onAsk, canBackfill }) {
+  const [all, setAll] = React.useState(false);
+  const wanted = days.filter((one) => one.state === "missing" || one.state === "failed").toReversed();
+  return h(
+    Box,
+    { mt: 2 },
+    h(Text, { fontSize: "sm", color: "fg.muted", "data-testid": "calendar-summary" }, `${counted(days.length, "day")}: ${summary(days)}`),
+    wanted.length > 0 &&
+      h(
+        Flex,
+        { as: "ul", "aria-label": "Days to look at", direction: "column", gap: 1, mt: 2, listStyleType: "none", p: 0 },
+        (all ? wanted : wanted.slice(0, SHOWN)).map((one) =>
+          h(
+            Flex,
+            { as: "li", key: one.day, align: "center", gap: 3, fontSize: "sm", minH: "28px", "data-todo": one.day },
+            h("span", { "aria-hidden": true, style: { width: 10, height: 10, borderRadius: 2, flex: "none", background: one.state === "missing" ? "transparent" : stateColour(one.state), border: one.state === "missing" ? `2px dashed ${stateColour("missing")}` : "none" } }),
+            h(Text, { minW: "92px", fontVariantNumeric: "tabular-nums" }, longDay(one.day)),
+            h(Text, { minW: "60px", color: one.state === "missing" ? "warning.fg" : "failed.fg" }, STATES[one.state].word),
+            one.entries.length > 0 && h(Inside, { to: transferPath(one.entries.at(-1).dagId, one.entries.at(-1).runId) }, "Go to the run"),
+            canBackfill && h(Button, { size: "xs", variant: "outline", onClick: () => onAsk(one.day), "aria-label": `Backfill ${longDay(one.day)}` }, "Backfill…"),
+          ),
+        ),
+        wanted.length > SHOWN && h(Button, { alignSelf: "start", size: "xs", variant: "ghost", onClick: () => setAll(!all) }, all ? "Show fewer" : `Show all ${wanted.length}`),
+      ),
+  );
+}
+
+/** Airflow's backfill form cannot be linked to with its dates, so this is one, over the same API. */
+function BackfillForm({ dag, day, onDone, onClose }) {
+  const [from, setFrom] = React.useState(day);
+  const [to, setTo] = React.useState(day);
+  const [error, setError] = React.useState(null);
+  const wrong = !from || !to || from > to;
+
+  async function start() {
+    setError(null);
+    try {
+      await post("backfills", {
+        dag_id: dag.dagId,
+        from_date: new Date(startOf(from, dag.zone)).toISOString(),
+        to_date: new Date(startOf(nextDay(to), dag.zone) - 1000).toISOString(),
+        reprocess_behavior: "failed",
+        max_active_runs: 2,
+        run_backwards: false,
+      });
+    } catch (caught) {
+      if (!(caught instanceof ApiError)) throw caught;
+      setError(caught);
+      throw caught;
+    }
+    onDone(`Airflow makes the runs of ${from === to ? longDay(from) : `${longDay(from)} to ${longDay(to)}`}.${dag.isPaused ? " The DAG is paused: they wait until it is switched on." : ""}`);
+  }
+
+  const field = (label, value, set) =>
+    h(
+      Field.Root,
+      null,
+      h(Field.Label, null, label),
+      h(Input, { type: "date", value, onChange: (event) => set(event.target.value), size: "sm" }),
+    );
+  return h(
+    Confirm,
+    { open: true, onClose, title: `Backfill ${dag.dagId}`, action: "Run backfill", onConfirm: start, disabled: wrong },
+    h(Text, { mb: 3 }, "Airflow runs the DAG for each day that has no run or whose run failed. What Azure already has is not copied again."),
+    h(Flex, { gap: 4 }, field("From", from, setFrom), field("To", to, setTo)),
+    wrong && h(Text, { color: "failed.fg", mt: 2, role: "alert" }, "The first day must not be after the last."),
+    error &&
+      h(
+        Text,
+        { color: "failed.fg", mt: 3, role: "alert", "data-testid": "backfill-error" },
+        error.status === 403 ? "You may look at this DAG but not run it: ask someone who may edit it." : explained(error, "the backfill").join(" "),
+      ),
+  );
+}
+
+const nextDay = (day) => new Date(Date.parse(`${day}T00:00:00Z`) + 86_400_000).toISOString().slice(0, 10);
+
+/** The moment a day begins in a zone, in milliseconds. */
+export function startOf(day, zone) {
+  const wanted = Date.parse(`${day}T00:00:00Z`);
+  let found = wanted;
+  for (let round = 0; round < 3; round += 1) {
+    const parts = Object.fromEntries(
+      new Intl.DateTimeFormat("en-GB", { timeZone: zone, hourCycle: "h23", year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit" })
+        .formatToParts(new Date(found))
+        .map(({ type, value }) => [type, value]),
+    );
+    const there = Date.parse(`${parts.year}-${parts.month}-${parts.day}T${parts.hour}:${parts.minute}:${parts.second}Z`);
+    if (there === wanted) break;
+    found -= there - wanted;
+  }
+  return found;
+}

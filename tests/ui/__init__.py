@@ -1,0 +1,1 @@
+"""The tests of the UI, and what they share with the screenshots."""

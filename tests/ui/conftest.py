@@ -1,0 +1,71 @@
+"""The stage that the UI's tests look at, and the browser that they look with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import TYPE_CHECKING, Literal
+
+import pytest
+
+from tests.ui.browsers import find_chromium
+
+Theme = Literal["light", "dark"]
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext
+
+    from tests.ui.stage import Stage
+    from tests.ui.visit import Visit
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """A started Airflow with runs of every kind."""
+    from tests.ui.stage import Scale, Stage
+
+    with Stage(tmp_path_factory.mktemp("stage"), Scale()) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium."""
+    from playwright.sync_api import sync_playwright
+
+    executable = find_chromium()
+    if executable is None:
+        pytest.skip("there is no Chromium: install Debian's package `chromium`, or name one in UI_CHROMIUM")
+    with sync_playwright() as playwright:
+        # Chromium's own sandbox needs more rights than a container has.
+        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def signed_in(browser: Browser, stage: Stage) -> Callable[[str, Theme], BrowserContext]:
+    """Gives the browser of a user, the same each time: Airflow's own page is large to load."""
+    from tests.ui.visit import sign_in
+
+    return cache(lambda user, theme: sign_in(browser, stage, user, theme=theme))
+
+
+@pytest.fixture
+def visit(signed_in: Callable[[str, Theme], BrowserContext], stage: Stage) -> Iterator[Callable[..., Visit]]:
+    """Opens Airflow as one of its users; at the end nothing may have gone wrong in any of the pages."""
+    from tests.ui.visit import Visit
+
+    visits: list[Visit] = []
+
+    def begin(user: str = "ada", theme: Theme = "light") -> Visit:
+        visits.append(Visit(signed_in(user, theme), stage.airflow.url))
+        return visits[-1]
+
+    yield begin
+    try:
+        for one in visits:
+            one.check()
+    finally:
+        for one in visits:
+            one.close()

@@ -1,0 +1,102 @@
+"""One user's visit of Airflow's UI: where to go, and what must not happen there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
+
+    from tests.ui.stage import Stage
+
+PATIENCE = 30_000
+"""Milliseconds until something must be there; the machine may have other work."""
+
+
+def sign_in(
+    browser: Browser,
+    stage: Stage,
+    user: str,
+    *,
+    theme: Literal["light", "dark"] = "light",
+    width: int = 1440,
+    height: int = 1000,
+    scale: int = 1,
+) -> BrowserContext:
+    """Return a browser of its own for one of the stage's users, who prefers a theme."""
+    context = browser.new_context(
+        viewport={"width": width, "height": height}, color_scheme=theme, device_scale_factor=scale
+    )
+    context.add_cookies([{"name": "_token", "value": stage.airflow.token_of(user), "url": stage.airflow.url}])
+    context.add_init_script(f"localStorage.setItem('theme', '{theme}')")
+    return context
+
+
+class Visit:
+    """A page in the browser of one user; notes what goes wrong in it.
+
+    :param base: Airflow's URL
+    """
+
+    def __init__(self, context: BrowserContext, base: str) -> None:
+        self._base = base
+        self.page: Page = context.new_page()
+        self.page.set_default_timeout(PATIENCE)
+        self.problems: list[str] = []
+        self.requests: list[str] = []
+        self.page.on("console", self._note_console)
+        self.page.on("pageerror", lambda error: self.problems.append(f"error: {error}"))
+        self.page.on("request", self._note_request)
+
+    def close(self) -> None:
+        """End the visit."""
+        self.page.close()
+
+    def check(self) -> None:
+        """Fail if the console had an error, or a request went to another host."""
+        assert self.problems == []
+
+    def expect_refusal(self, status: int) -> None:
+        """Take the line that the browser itself writes about one refused request from the problems."""
+        found = [problem for problem in self.problems if f"status of {status}" in problem]
+        assert len(found) == 1, self.problems
+        self.problems.remove(found[0])
+
+    def home(self) -> None:
+        """Open the home page."""
+        self._go("/")
+
+    def all_transfers(self) -> None:
+        """Open the page of all DAGs."""
+        self._go("/plugin/s3-to-azure")
+
+    def dag(self, dag_id: str) -> None:
+        """Open a DAG's tab."""
+        self._go(f"/dags/{dag_id}/plugin/transfers")
+
+    def run(self, dag_id: str, run_id: str) -> None:
+        """Open a run's tab."""
+        self._go(f"/dags/{dag_id}/runs/{run_id}/plugin/transfer")
+
+    def figure(self, name: str) -> str:
+        """Return one of the large numbers."""
+        return self.page.get_by_test_id(name).first.inner_text()
+
+    def evaluate(self, module: str, expression: str, argument: Any = None) -> Any:
+        """Return what an expression says of one of the plugin's modules, as `it`, and of an argument, as `given`."""
+        code = f"async (given) => {{ const it = await import(new URL('s3-to-azure/{module}', document.baseURI).href); return {expression}; }}"
+        return self.page.evaluate(code, argument)
+
+    def _go(self, path: str) -> None:
+        self.page.goto(f"{self._base}{path}", wait_until="domcontentloaded")
+
+    def _note_console(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.problems.append(f"{message.type}: {message.text} ({message.location.get('url')})")
+
+    def _note_request(self, request: Request) -> None:
+        self.requests.append(request.url)
+        there, here = urlsplit(request.url), urlsplit(self._base)
+        if there.scheme in ("http", "https", "ws", "wss") and there.netloc != here.netloc:
+            self.problems.append(f"a request to another host: {request.url}")
