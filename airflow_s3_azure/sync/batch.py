@@ -59,6 +59,8 @@ class Run:
 
 def shared_start(one: str, other: str) -> str:
     """Return what both texts begin with."""
+    if other.startswith(one):
+        return one
     same, most = 0, min(len(one), len(other))
     while same < most:  # halving: keys share much
         middle = (same + most + 1) // 2
@@ -90,15 +92,26 @@ class Batcher:
         self._max_batches = max_batches
         self._max_runs = max_runs
         self._runs: list[Run] = []
+        self._grain = 1
+        """Objects in the largest run that neighbours are joined to."""
 
     def add(self, run: Run) -> None:
         """Take what follows what it has."""
-        self._runs.append(run)
+        self._join(self._runs, run)
         while len(self._runs) > self._max_runs:
-            shorter = _joined_pairs(self._runs, self._max_objects, self._max_size)
-            if len(shorter) > self._max_runs * 3 // 4:  # batches of this size would be too many by far
-                self._max_objects, self._max_size = self._max_objects * 2, self._max_size * 2
-            self._runs = shorter
+            self._grain *= 2
+            longer, self._runs = self._runs, []
+            for one in longer:
+                self._join(self._runs, one)
+
+    def _join(self, runs: list[Run], run: Run) -> None:
+        """Put a run behind others, as a part of the last one where that stays small enough to cut between."""
+        last = runs[-1] if runs else None
+        most = self._max_size * self._grain // self._max_objects
+        if last and last.objects + run.objects <= self._grain and last.size + run.size <= most:
+            runs[-1] = last.joined(run)
+        else:
+            runs.append(run)
 
     def batches(self) -> list[Run]:
         """Return the batches of all that was taken."""
@@ -110,42 +123,35 @@ class Batcher:
             max_objects, max_size = max_objects * 2, max_size * 2
 
 
-def _joined_pairs(runs: Sequence[Run], max_objects: int, max_size: int) -> list[Run]:
-    """Join each run with its neighbour where both together are no more than a batch."""
-    found: list[Run] = []
-    may_grow = False
-    for run in runs:
-        last = found[-1] if may_grow else None
-        if last and last.objects + run.objects <= max_objects and last.size + run.size <= max_size:
-            found[-1] = last.joined(run)
-            may_grow = False
-        else:
-            found.append(run)
-            may_grow = True
-    return found
-
-
 def _cut(runs: Sequence[Run], max_objects: int, max_size: int) -> list[Run]:
     # The work of a run, in units of which one batch holds `full`: its share of the bytes and of the objects.
     full = max_objects * max_size
     work = [min(run.size * max_objects + run.objects * max_size, full) for run in runs]
+    shares = -(-sum(one for one in work if one < full) // full)
+    while (found := _dealt(runs, work, full, shares)) is None:
+        shares += max(1, shares // 20)
+    return [_joined(one) for one in found]
+
+
+def _dealt(runs: Sequence[Run], work: Sequence[int], full: int, shares: int) -> list[list[Run]] | None:
+    """Deal the runs out to equal shares, large ones aside; None if a share comes to more than a batch holds."""
     total = sum(one for one in work if one < full)
-    shares = -(-total // full)
     found: list[list[Run]] = []
     before = filled = 0
     share = None
     for run, one in zip(runs, work, strict=True):
         alone = one == full
-        # Equal shares of what is left beside the large ones, so that the last batch is no small remainder.
         own = None if alone else before * shares // total
-        if alone or own != share or filled + one > full:
+        if alone or own != share:
             found.append([])
             filled = 0
         share = own
         found[-1].append(run)
         filled += one
+        if filled > full:
+            return None
         before += 0 if alone else one
-    return [_joined(one) for one in found]
+    return found
 
 
 def _joined(runs: Sequence[Run]) -> Run:

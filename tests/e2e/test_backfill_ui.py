@@ -160,9 +160,11 @@ def test_a_backfill_is_five_clicks(page: Page, airflow: AirflowServer, container
     for label, day in zip(("From", "To"), DAYS, strict=True):
         field = form.get_by_role("group").filter(has=page.get_by_text(label, exact=True))
         field.get_by_test_id("datetime-input").click()
-        page.get_by_placeholder("YYYY/MM/DD").locator("visible=true").fill(day.replace("-", "/"))
+        date = page.get_by_role("textbox", name=label, exact=True).and_(page.get_by_placeholder("YYYY/MM/DD"))
+        date.fill(day.replace("-", "/"))
         page.keyboard.press("Enter")
         page.keyboard.press("Escape")
+        date.wait_for(state="hidden")
     form.get_by_text("2 runs will be triggered").wait_for()
 
     with airflow.quiet_database(), page.expect_response(re.compile("/backfills$")) as sent:

@@ -153,6 +153,14 @@ def test_the_last_batch_is_no_small_remainder(objects: int) -> None:
     assert max(lengths) - min(lengths) <= 1
 
 
+@given(objects=st.integers(1, 300), size=st.integers(1, 1000), max_objects=st.integers(1, 20))
+def test_objects_of_one_size_make_batches_of_one_size(objects: int, size: int, max_objects: int) -> None:
+    """Also where a batch is not quite filled by a whole number of them."""
+    lengths = [one.objects for one in cut([size] * objects, max_objects=max_objects, max_size=2000)]
+
+    assert max(lengths) - min(lengths) <= 1
+
+
 def test_a_huge_object_among_small_ones_is_cut_out() -> None:
     """The small ones before and after it are batches of their own."""
     sizes = [1, 1, 10**6, 1, 1]
