@@ -94,7 +94,7 @@ function Totals({ entries }) {
     h(Figure, { name: "Runs", value: count(all.runs), note: [all.backfills && counted(all.backfills, "backfill"), all.running && `${count(all.running)} running`].filter(Boolean).join(", "), testid: "total-runs" }),
     h(Figure, { name: "Succeeded", value: count(all.good), note: "", testid: "total-good" }),
     h(Figure, { name: "Failed runs", value: count(all.bad), note: counted(all.failed, "failed key"), tone: all.bad ? "failed" : undefined, testid: "total-bad" }),
-    h(Figure, { name: "Throughput", value: rate(all.rate), note: "mean while copying", testid: "total-rate" }),
+    h(Figure, { name: "Throughput", value: rate(all.rate), note: "mean of the runs", testid: "total-rate" }),
   );
 }
 
