@@ -294,4 +294,4 @@ def _asset(group: TaskGroup) -> Asset:
     dag_id = group.dag.dag_id
     # With the groups around it, for those may hold several of one name.
     name = dag_id if group.group_id == GROUP_ID else f"{dag_id}.{group.group_id}"
-    return Asset(name=name, uri=f"s3-to-azure://{name}")
+    return Asset(name)
