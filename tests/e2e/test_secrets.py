@@ -120,7 +120,7 @@ def test_no_secret_leaves(
         "SourceAccessDenied",
         "S3 could not be reached: ConnectionRefusedError",
         "Azure could not be reached",
-        "result of the run",
+        "summary: http",
     ):
         assert expected in printed
     assert re.search(r"debug +\].*urllib3\.connectionpool|urllib3\.connectionpool.*DEBUG", printed, re.IGNORECASE)
