@@ -128,8 +128,8 @@ def s3_to_azure_sync(
 
     :param dry_run: make the plan and tell what it would cost, and copy nothing (templated)
     :param egress_price_per_gib: what a GiB out of S3 costs you, for the plan's price (templated)
-    :param max_objects: fail the plan if there are more objects to copy (templated)
-    :param max_bytes: fail the plan if there are more bytes to copy (templated)
+    :param max_objects: fail the plan if there are more objects to copy; of several prefixes, in all of them (templated)
+    :param max_bytes: fail the plan if there are more bytes to copy; of several prefixes, in all of them (templated)
 
     Mirroring:
 
@@ -223,6 +223,8 @@ def s3_to_azure_sync(
                 task_id="batches",
                 plan_task_id=several.task_id,
                 blob_template=blob_template,
+                max_objects=max_objects,
+                max_bytes=max_bytes,
                 **retrying,
             )
             several >> plan

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SHOWN = 10
-"""How many blobs an approval names; the plan's ``delete.jsonl`` has them all."""
+"""How many prefixes an approval names."""
 
 
 class S3ToAzureApproveDeleteOperator(ApprovalOperator):

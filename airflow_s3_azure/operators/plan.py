@@ -290,20 +290,38 @@ class S3ToAzureBatchesOperator(BaseOperator):
 
     :param plan_task_id: the mapped task that made the plans
     :param blob_template: that the plans name blobs by (templated)
+    :param max_objects: fail if there are more objects to copy in all of them (templated)
+    :param max_bytes: fail if there are more bytes to copy in all of them (templated)
     """
 
-    template_fields: Sequence[str] = ("blob_template",)
+    template_fields: Sequence[str] = ("blob_template", "max_objects", "max_bytes")
     ui_color = "#eef7ee"
 
-    def __init__(self, *, plan_task_id: str, blob_template: str = "", **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        plan_task_id: str,
+        blob_template: str = "",
+        max_objects: int | str | None = None,
+        max_bytes: int | str | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.plan_task_id = plan_task_id
         self.blob_template = blob_template
+        self.max_objects = max_objects
+        self.max_bytes = max_bytes
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Return the references; neighbours of a plan are joined where they are more than Airflow maps over."""
         from airflow_s3_azure.sync.naming import Naming
-        from airflow_s3_azure.sync.plan import BatchReference, check_destinations, check_prefixes, joined_batches
+        from airflow_s3_azure.sync.plan import (
+            BatchReference,
+            Budget,
+            check_destinations,
+            check_prefixes,
+            joined_batches,
+        )
 
         ti = context["ti"]
         # XCom still holds what was told of prefixes that were there in an earlier try of the run.
@@ -314,6 +332,10 @@ class S3ToAzureBatchesOperator(BaseOperator):
         with airflow_failures():
             check_prefixes([plan["s3_prefix"] for plan in plans])
             check_destinations([plan["destination"] for plan in plans], Naming(template=self.blob_template))
+            budget = Budget(whole("max_objects", self.max_objects), whole("max_bytes", self.max_bytes))
+            costs = [plan["cost"] for plan in plans]
+            objects, size = (sum(cost[name] for cost in costs) for name in ("objects", "bytes"))
+            budget.check(objects, size, f"manifest.jsonl in the folders of all {len(plans)} plans")
             references = joined_batches([BatchReference.from_json(one) for each in lists for one in each])
         log.info("%d plans, %d batches", len(plans), len(references))
         ti.xcom_push(key=PLAN_KEY, value={"plans": plans})

@@ -72,6 +72,24 @@ class Budget:
     max_bytes: int | None = None
     max_delete: float = 0.1
 
+    def check(self, objects: int, size: int, manifest: str) -> None:
+        """Make sure that there is no more to copy than this.
+
+        :param size: bytes
+        :param manifest: where the list of what would be copied is
+        :raises PlanError: if there is
+        """
+        if self.max_objects is not None and objects > self.max_objects:
+            raise PlanError(
+                f"there are {objects:,} objects to copy, but max_objects is {self.max_objects:,}; nothing was copied: "
+                f"raise it, or select less. The list is in {manifest}"
+            )
+        if self.max_bytes is not None and size > self.max_bytes:
+            raise PlanError(
+                f"there are {size:,} bytes ({size_text(size)}) to copy, but max_bytes is {self.max_bytes:,}; nothing was "
+                f"copied: raise it, or select less. The list is in {manifest}"
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class PlanOptions:
@@ -286,7 +304,7 @@ class _Planner:
         self._settled.commit()
         if self._options.delete:
             self._deletions.commit()
-        self._check_budget()
+        self._options.budget.check(self._cost.objects, self._cost.size, f"{self._folder.url}manifest.jsonl")
         batches = [
             BatchReference.of(self._folder.path, index, run) for index, run in enumerate(self._batcher.batches())
         ]
@@ -294,7 +312,7 @@ class _Planner:
 
     def _note(self, name: str, item: ListedObject, blob: BlobState | None) -> None:
         refused = "it only stands for a folder" if is_folder_marker(item) else why_refused(name)
-        if name.startswith(f"{ROOT}/"):
+        if name.startswith(_OWN):
             refused = f"{ROOT}/ is where manifests and ledgers are; copy it under a blob_prefix"
         if refused:
             self._settle(CopyResult(item.key, name, "skipped", size=item.size, etag=item.etag, reason=refused))
@@ -365,20 +383,6 @@ class _Planner:
                 "delete.jsonl in the plan's folder, then raise it"
             )
         return None
-
-    def _check_budget(self) -> None:
-        budget, cost = self._options.budget, self._cost
-        if budget.max_objects is not None and cost.objects > budget.max_objects:
-            raise PlanError(
-                f"there are {cost.objects:,} objects to copy, but max_objects is {budget.max_objects:,}; nothing was "
-                f"copied: raise it, or select less. The list is in {self._folder.url}manifest.jsonl"
-            )
-        if budget.max_bytes is not None and cost.size > budget.max_bytes:
-            raise PlanError(
-                f"there are {cost.size:,} bytes ({size_text(cost.size)}) to copy, but max_bytes is "
-                f"{budget.max_bytes:,}; nothing was copied: raise it, or select less. The list is in "
-                f"{self._folder.url}manifest.jsonl"
-            )
 
     def _look_up(self) -> None:
         self._interruption.check()

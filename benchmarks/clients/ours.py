@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from benchmarks.clients import Copy
 from benchmarks.job import Job
 
+if TYPE_CHECKING:
+    from airflow_s3_azure.connections import AzureContainer, S3Bucket
+    from airflow_s3_azure.stream.interruption import Interruption
+
+
+def open_both(job: Job, interruption: Interruption) -> dict[str, tuple[S3Bucket, AzureContainer]]:
+    """Open both sides of a job and of the one to warm up with, by container, as an operator does."""
+    from airflow_s3_azure.connections import open_bucket, open_container
+
+    return {
+        one.container: (
+            open_bucket("aws_default", one.bucket, interruption, max_concurrency=job.connections),
+            open_container("wasb_default", one.container, interruption, max_concurrency=job.connections),
+        )
+        for one in (job, job.smallest())
+    }
+
 
 def prepare(job: Job) -> Copy:
-    """Open nothing yet: a bucket and a container belong to one job."""
-    from airflow_s3_azure.connections import open_bucket, open_container
+    """Open both sides."""
     from airflow_s3_azure.stream.copy import CopyOptions
     from airflow_s3_azure.stream.interruption import Interruption
     from airflow_s3_azure.stream.objects import CopyRequest, Precondition
@@ -16,13 +34,7 @@ def prepare(job: Job) -> Copy:
     from airflow_s3_azure.sync.listing import list_blobs, list_objects
 
     interruption = Interruption()
-    opened = {
-        one.container: (
-            open_bucket("aws_default", one.bucket, interruption, max_concurrency=job.connections),
-            open_container("wasb_default", one.container, interruption, max_concurrency=job.connections),
-        )
-        for one in (job, job.smallest())
-    }
+    opened = open_both(job, interruption)
 
     def copy(one: Job) -> None:
         bucket, container = opened[one.container]

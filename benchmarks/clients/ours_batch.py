@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from benchmarks.clients import Copy
+from benchmarks.clients.ours import open_both
 from benchmarks.job import Job
 
 
 def prepare(job: Job) -> Copy:
     """Open both sides, and make the plan of each job: planning is another task's work."""
-    from airflow_s3_azure.connections import open_bucket, open_container
     from airflow_s3_azure.stream.copy import CopyOptions
     from airflow_s3_azure.stream.interruption import Interruption
     from airflow_s3_azure.sync.ledger import ROOT, PlanFolder
@@ -19,13 +19,7 @@ def prepare(job: Job) -> Copy:
     from airflow_s3_azure.sync.select import Selection
 
     interruption = Interruption()
-    opened = {
-        one.container: (
-            open_bucket("aws_default", one.bucket, interruption, max_concurrency=job.connections),
-            open_container("wasb_default", one.container, interruption, max_concurrency=job.connections),
-        )
-        for one in (job, job.smallest())
-    }
+    opened = open_both(job, interruption)
 
     def plan(one: Job) -> tuple[BatchReference, PlanFolder]:
         bucket, container = opened[one.container]

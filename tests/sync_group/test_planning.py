@@ -92,6 +92,17 @@ def test_prefixes_are_planned_side_by_side(sync: Sync) -> None:
     assert second.totals("copied", "unchanged", "bytes_read") == (0, 12, 0)
 
 
+def test_a_budget_is_for_all_prefixes_together(sync: Sync, said: Callable[[], str]) -> None:
+    """Each plan alone is small enough; what they come to is not."""
+    sync.put("a/1", "a/2", "b/1", "b/2")
+
+    night = sync.night(s3_prefix=["a/", "b/"], max_objects=3)
+
+    assert night.state == "failed"
+    assert sync.blobs() == {}
+    assert "there are 4 objects to copy, but max_objects is 3" in said()
+
+
 def test_prefixes_from_a_task_are_never_rendered(sync: Sync) -> None:
     """They may be what others named."""
     sync.put("{{ 6 * 7 }}/{{ ds }}", "42/x")
