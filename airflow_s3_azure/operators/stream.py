@@ -25,8 +25,8 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
 
     The object is read through presigned URLs in ranges that are pinned to its ETag. Azure checks a CRC-64 of each
     block on arrival, and the combined value is held against the checksum that S3 stored, before the blob becomes
-    visible. A retried task copies only the blocks that are not staged yet. Memory is about
-    ``max_concurrency * block_size``.
+    visible. A retried task copies only the blocks that are not staged yet. Memory is
+    ``max_concurrency * block_size`` and at most 40 MiB more.
 
     Use ``.partial(...).expand(s3_key=keys)`` for one mapped task per key; keys that come from an XCom are then not
     rendered as templates. (``.expand_kwargs`` would render them: do not use it with keys you do not trust.)

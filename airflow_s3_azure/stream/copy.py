@@ -86,7 +86,7 @@ class CopyOptions:
 
 
 class Buffer:
-    """The memory that one worker reads every block into; it grows to the largest block asked for and stays."""
+    """The memory that one block at a time is read into; it grows to the largest block asked for and stays."""
 
     def __init__(self) -> None:
         self._data = bytearray()
@@ -149,12 +149,13 @@ class ObjectCopy:
         self._started = time.monotonic()
         return self._step(lambda: self._begin(buffer))
 
-    def copy_block(self, block: Block, buffer: Buffer) -> None:
+    def copy_block(self, block: Block, buffer: Buffer, on_ending: Callable[[], None]) -> None:
         """Read one block from S3 and stage it in Azure.
 
+        :param on_ending: called when it is nearly read: another one may be asked for
         :raises TransferError: the blocks already staged stay staged
         """
-        self._step(lambda: self._copy_block(block, buffer))
+        self._step(lambda: self._copy_block(block, buffer, on_ending))
 
     def commit(self) -> CopyResult:
         """Hold the blocks' combined checksum against S3's and make the blob visible, in that order.
@@ -229,10 +230,10 @@ class ObjectCopy:
         self._on_bytes(size)
         return self._result("copied", blob_etag=blob_etag, verified=verified)
 
-    def _copy_block(self, block: Block, buffer: Buffer) -> None:
+    def _copy_block(self, block: Block, buffer: Buffer, on_ending: Callable[[], None]) -> None:
         cut = self._known_cut
         with buffer.view(block.size) as view:
-            found = self._retrying(lambda: self._from.read(cut.source, block, view, self._count_read))
+            found = self._retrying(lambda: self._from.read(cut.source, block, view, self._count_read, on_ending))
             name = cut.name(block, found)
             self._retrying(lambda: self._to.stage(self.request.blob, name, view, found.crc64))
         with self._lock:

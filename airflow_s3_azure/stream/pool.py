@@ -1,9 +1,11 @@
 """Many objects over one bounded set of threads. All concurrency of the package is here.
 
-Each worker owns one reused buffer, so memory is bounded by ``max_concurrency`` times the largest block. A worker
-takes the next block of an object that is being copied; where there is none left to take, it begins the next object;
-the worker that finishes an object's last block commits it. So one huge object keeps all workers busy, and so do a
-million small ones.
+``max_concurrency`` blocks are read at once. A worker takes the next block of an object that is being copied; where there
+is none left to take, it begins the next object; the worker that finishes an object's last block commits it. So one huge
+object keeps all workers busy, and so do a million small ones. When a block is nearly read, another worker may ask for the
+next one, so that S3 is never idle while blocks are on their way to Azure. For that there are a few more workers than
+blocks that are read. Each block in hand has a buffer of its own, so memory is bounded by ``max_concurrency`` blocks and
+:data:`READ_AHEAD`.
 """
 
 from __future__ import annotations
@@ -16,23 +18,29 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from types import EllipsisType
 
-from airflow_s3_azure.stream.blocks import Block
+from airflow_s3_azure.stream.blocks import MIB, Block
 from airflow_s3_azure.stream.copy import Buffer, CopyOptions, ObjectCopy
 from airflow_s3_azure.stream.errors import SliceEnded, TransferError
 from airflow_s3_azure.stream.interruption import Interruption
 from airflow_s3_azure.stream.objects import CopyRequest, CopyResult
+from airflow_s3_azure.stream.pace import Pace
 from airflow_s3_azure.stream.progress import Progress
 from airflow_s3_azure.stream.sink import BlobContainer
 from airflow_s3_azure.stream.source import S3Source
 
 log = logging.getLogger(__name__)
 
+READ_AHEAD = 32 * MIB
+"""Bytes of blocks that may be on their way to Azure, beside a block for each connection to S3."""
+SMALL = MIB
+"""Bytes of the largest object whose requests take more Python than anything else."""
 STOP_SECONDS = 2.0
 """How long the caller waits for workers whose connections were cut; Airflow kills a task 5 s after SIGTERM."""
 LOOK_SECONDS = 0.5
-"""How often the caller looks whether the copy was stopped."""
+"""How often a worker that waits for a task looks whether the copy was stopped."""
+HANDOVER_SECONDS = 0.02
+"""How often the caller takes what was finished. To be woken for each small object would cost as much as a request."""
 
 
 @dataclass(slots=True)
@@ -63,7 +71,7 @@ def copy_objects(
     ``interruption`` stops all workers; staged blocks stay for the next try.
 
     :param requests: consumed lazily, by the workers, under a lock
-    :param max_concurrency: threads, and connections to each side
+    :param max_concurrency: objects and blocks that are read at once; a few more blocks may be on their way to Azure
     :param slice_seconds: after this time no more blocks are begun; those in hand are staged
     :param on_progress: called from the caller's thread, about every ``progress_interval`` seconds
     :raises SliceEnded: if ``slice_seconds`` were over before all were copied
@@ -71,15 +79,17 @@ def copy_objects(
     :raises Exception: whatever a worker met that is not a :class:`TransferError`: a defect, or a broken request iterator
     """
     end = None if slice_seconds is None else time.monotonic() + slice_seconds
-    crew = _Crew(requests, source, container, options, interruption=interruption, end_of_slice=end)
+    crew = _Crew(
+        requests, source, container, options, interruption=interruption, connections=max_concurrency, end_of_slice=end
+    )
     workers = [
         threading.Thread(target=crew.work, name=f"s3-to-azure-{number}", daemon=True)
-        for number in range(max_concurrency)
+        for number in range(worker_count(max_concurrency, options.block_size))
     ]
     try:
         for worker in workers:
             worker.start()
-        yield from crew.results(max_concurrency, on_progress, progress_interval)
+        yield from crew.results(len(workers), on_progress, progress_interval)
     except SliceEnded:
         raise
     except BaseException:
@@ -95,6 +105,11 @@ def copy_objects(
                 worker.join(max(0.0, deadline - time.monotonic()))
 
 
+def worker_count(max_concurrency: int, block_size: int) -> int:
+    """Return how many threads read ``max_concurrency`` blocks of this size at once, without a pause."""
+    return max_concurrency + min(max_concurrency, READ_AHEAD // block_size)
+
+
 class _Crew:
     """What the workers share."""
 
@@ -106,6 +121,7 @@ class _Crew:
         options: CopyOptions,
         *,
         interruption: Interruption,
+        connections: int,
         end_of_slice: float | None,
     ) -> None:
         self._requests = iter(requests)
@@ -113,32 +129,40 @@ class _Crew:
         self._container = container
         self._options = options
         self._interruption = interruption
+        self._connections = connections
         self._end_of_slice = end_of_slice
         self._slice_ended = False
         self._steps = 0
         self._changed = threading.Condition()
         self._open: list[_Open] = []
+        self._next_request: CopyRequest | None = None
         self._beginning = 0
+        self._small = 0
+        self._pace = Pace(connections)
+        self._reading = 0
+        self._buffers: list[Buffer] = []
+        self._held = 0
         self._exhausted = False
         self._closed = False
         self._size = 0
         self._total = 0
         self._outcomes: queue.SimpleQueue[CopyResult | BaseException | None] = queue.SimpleQueue()
+        self._went_home = threading.Event()
 
     def work(self) -> None:
         """Copy blocks until there are none left. The body of one worker."""
-        buffer = Buffer()
+        outcome: BaseException | None = None
         try:
             while (task := self._take()) is not None:
-                opened, block = task
+                opened, block, buffer = task
                 if block is None:
                     self._begin(opened, buffer)
                 else:
                     self._copy_block(opened, block, buffer)
         except BaseException as error:  # handed to the caller's thread, which raises it
-            self._outcomes.put(error)
-        else:
-            self._outcomes.put(None)
+            outcome = error
+        self._outcomes.put(outcome)
+        self._went_home.set()
 
     def results(
         self, workers: int, on_progress: Callable[[Progress], None] | None, interval: float
@@ -149,21 +173,21 @@ class _Crew:
         error: BaseException | None = None
         deadline: float | None = None
         while workers and (deadline is None or time.monotonic() < deadline):
-            outcome: CopyResult | BaseException | EllipsisType | None = ...
-            with suppress(queue.Empty):
-                outcome = self._outcomes.get(timeout=LOOK_SECONDS)
+            self._went_home.wait(HANDOVER_SECONDS)
+            self._went_home.clear()
+            if self._pace.adjust():
+                self._wake_all()
+            for outcome in self._finished():
+                if isinstance(outcome, CopyResult):
+                    objects += 1
+                    yield outcome
+                else:
+                    workers -= 1
+                    error = error or outcome
             if (now := time.monotonic()) >= last + interval:
                 last = now
                 if on_progress is not None:
                     on_progress(Progress(objects, self._size, self._total, now - started))
-            if isinstance(outcome, CopyResult):
-                objects += 1
-                yield outcome
-            elif isinstance(outcome, BaseException):
-                workers -= 1
-                error = error or outcome
-            elif outcome is None:
-                workers -= 1
             if deadline is None and (error is not None or self._interruption.is_set()):
                 # Workers may still hand over what they finished, but not for long.
                 deadline = time.monotonic() + STOP_SECONDS
@@ -176,13 +200,22 @@ class _Crew:
         if self._slice_ended:
             raise SliceEnded("the slice ended before everything was copied; what is staged stays for the next one")
 
+    def _finished(self) -> Iterator[CopyResult | BaseException | None]:
+        with suppress(queue.Empty):
+            while True:
+                yield self._outcomes.get_nowait()
+
+    def _wake_all(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
     def close(self) -> None:
         """Let workers that wait for a task go home."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
 
-    def _take(self) -> tuple[_Open, Block | None] | None:
+    def _take(self) -> tuple[_Open, Block | None, Buffer] | None:
         """Return the next block to copy, or an object to begin (without a block), or None when all is done."""
         with self._changed:
             while not self._closed:
@@ -193,25 +226,42 @@ class _Crew:
                     self._slice_ended = self._closed = True
                     break
                 if task is not None:
-                    return task
-                if not self._open and not self._beginning:
+                    self._held += 1
+                    return *task, self._buffers.pop() if self._buffers else Buffer()
+                if self._exhausted and not self._open and not self._beginning:
                     break
-                # Woken when blocks turn up or an object ends; the timeout is for the interruption.
+                # Woken when there is something to do or an object ends; the timeout is for the interruption.
                 self._changed.wait(timeout=LOOK_SECONDS)
             self._changed.notify_all()
             return None
 
     def _next(self) -> tuple[_Open, Block | None] | None:
+        if self._reading + self._beginning >= self._connections:
+            return None
         for opened in self._open:
-            if opened.waiting:
+            if opened.waiting and self._has_room(opened.waiting[0].size):
                 opened.in_hand += 1
+                self._reading += 1
                 return opened, opened.waiting.popleft()
-        request = None if self._exhausted else next(self._requests, None)
+        return self._next_object()
+
+    def _next_object(self) -> tuple[_Open, None] | None:
+        request = self._next_request
+        if request is None and not self._exhausted:
+            request = self._next_request = next(self._requests, None)
         if request is None:
             self._exhausted = True
             return None
+        if _is_small(request):
+            if self._small >= self._pace.limit:
+                return None
+            self._small += 1
+        self._next_request = None
         self._beginning += 1
         return self._start(request), None
+
+    def _has_room(self, size: int) -> bool:
+        return self._held < (worker_count(self._connections, size) if self._pace.is_idle else self._connections)
 
     def _is_slice_over(self) -> bool:
         # Never before something was done: a slice that is shorter than a block would be repeated for ever.
@@ -239,32 +289,49 @@ class _Crew:
             self._end(begun)  # before it stops to count as begun: the last outcome must precede the end
         with self._changed:
             self._beginning -= 1
+            self._small -= _is_small(opened.copy.request)
+            self._put_back(buffer)
             if isinstance(begun, list) or begun.status == "copied":
                 self._total += opened.copy.size
             if isinstance(begun, CopyResult):
-                self._steps += 1
-            if isinstance(begun, list):
+                self._steps += 1  # this worker takes the next; nobody else has more to do than before
+            else:
                 opened.waiting.extend(begun)
                 self._open.append(opened)
-            self._changed.notify_all()
+                self._changed.notify_all()
         if begun == []:
             self._finish(opened)  # all blocks were staged already
 
     def _copy_block(self, opened: _Open, block: Block, buffer: Buffer) -> None:
         error: TransferError | None = None
+        is_reading = True
+
+        def let_another_read() -> None:
+            nonlocal is_reading
+            with self._changed:
+                self._reading -= is_reading
+                self._changed.notify(is_reading)
+                is_reading = False
+
         try:
-            opened.copy.copy_block(block, buffer)
+            opened.copy.copy_block(block, buffer, let_another_read)
         except TransferError as caught:
             error = caught
+        let_another_read()
         with self._changed:
             opened.in_hand -= 1
             self._steps += 1
+            self._put_back(buffer)
             if error is not None:
                 opened.error = opened.error or error
                 opened.waiting.clear()
             last = not opened.in_hand and not opened.waiting
         if last:
             self._finish(opened)
+
+    def _put_back(self, buffer: Buffer) -> None:
+        self._held -= 1
+        self._buffers.append(buffer)
 
     def _finish(self, opened: _Open) -> None:
         try:
@@ -283,3 +350,7 @@ class _Crew:
     def _count(self, size: int) -> None:
         with self._changed:
             self._size += size
+
+
+def _is_small(request: CopyRequest) -> bool:
+    return request.size is not None and request.size <= SMALL

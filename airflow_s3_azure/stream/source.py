@@ -8,6 +8,7 @@ nowhere else.
 from __future__ import annotations
 
 import re
+import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping
 from typing import Literal, Protocol
@@ -163,16 +164,26 @@ class S3Source:
         tags = (one for one in document.iter() if one.tag.rpartition("}")[2] == "Tag")
         return {one.findtext("{*}Key", ""): one.findtext("{*}Value", "") for one in tags}
 
-    def read(self, source: SourceObject, block: Block, into: memoryview, count: Count) -> BlockChecksums:
+    def read(
+        self,
+        source: SourceObject,
+        block: Block,
+        into: memoryview,
+        count: Count,
+        on_ending: Callable[[], None] = lambda: None,
+    ) -> BlockChecksums:
         """Read one block of an object into ``into``, which has the block's size, and return its checksums.
 
         :param count: called with the bytes that were read, also when they were too few
+        :param on_ending: called when the rest will take about as long as this answer took to begin: if another block
+            is asked for then, it comes when this one is over
         :raises SourceChanged: if the key no longer holds this version
         :raises TransferError: see :mod:`airflow_s3_azure.stream.errors`
         """
         params = {"Key": source.key, "IfMatch": f'"{source.etag}"', "Range": f"bytes={block.start}-{block.stop - 1}"}
         if source.version_id is not None:
             params["VersionId"] = source.version_id
+        asked = time.monotonic()
         try:
             response = self._send("GET", "get_object", source.key, params)
         except SourceNotFound as error:
@@ -190,7 +201,13 @@ class S3Source:
                     key=self.url(source.key),
                 )
             checksums = RunningChecksums(source.checksum)
-            self._fill(response, into, source.key, count, checksums)
+            ending = _Ending(asked, block.size, on_ending)
+
+            def on_piece(piece: memoryview) -> None:
+                checksums.add(piece)
+                ending.add(len(piece))
+
+            self._fill(response, into, source.key, count, on_piece)
             return checksums.of_block()
 
     def read_whole(self, key: str, etag: str, version_id: str | None, into: memoryview, count: Count) -> SourceObject:
@@ -236,7 +253,7 @@ class S3Source:
         into: memoryview,
         key: str,
         count: Count,
-        checksums: RunningChecksums | None = None,
+        on_piece: Callable[[memoryview], None] | None = None,
     ) -> None:
         """Read the body, which must have the size of ``into``, as it comes: no copy and no decoding."""
         position = 0
@@ -249,8 +266,8 @@ class S3Source:
                 if received == 0:
                     why = "the connection was closed"
                     break
-                if checksums is not None:
-                    checksums.add(piece[:received])
+                if on_piece is not None:
+                    on_piece(piece[:received])
                 position += received
         except OSError as error:
             why = describe(error)
@@ -315,6 +332,32 @@ class S3Source:
         return SourceReadError(
             what, key=where, transient=status in TRANSIENT_STATUSES, retry_after=retry_after(response.headers)
         )
+
+
+class _Ending:
+    """Tells once, while a body is read, that the rest takes no longer than the answer took to begin.
+
+    :param asked: when the request was sent, by the monotonic clock
+    """
+
+    def __init__(self, asked: float, size: int, tell: Callable[[], None]) -> None:
+        self._began = time.monotonic()
+        self._wait = self._began - asked
+        self._size = size
+        self._read = 0
+        self._tell: Callable[[], None] | None = tell
+
+    def add(self, size: int) -> None:
+        """Take note of bytes that came."""
+        self._read += size
+        if self._tell is not None and self._is_ending():
+            self._tell()
+            self._tell = None
+
+    def _is_ending(self) -> bool:
+        left = self._size - self._read
+        # Not before the half: how fast it comes is not known then, and a long wait says nothing of the next one.
+        return left * 2 <= self._size and left * (time.monotonic() - self._began) <= self._wait * self._read
 
 
 def _headers(params: Params) -> dict[str, str]:

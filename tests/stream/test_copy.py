@@ -355,8 +355,9 @@ def test_blocks_of_another_tool_are_dropped_on_request(route: Route) -> None:
     route.container.get_blob_client("old").stage_block("short", b"theirs")
 
     options = replace(OPTIONS, discard_foreign_blocks=True)
-    new, old = route.copy(CopyRequest("a", "new"), CopyRequest("a", "old"), options=options, threads=1)
+    results = route.copy(CopyRequest("a", "new"), CopyRequest("a", "old"), options=options, threads=1)
 
+    new, old = sorted(results, key=lambda result: result.blob)
     assert (new.status, route.read("new")) == ("copied", body)
     assert isinstance(old.error, DestinationConflict)
     assert route.read("old") == b"old"

@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_s3_azure.stream.blocks import Block, BlockId, fingerprint
+from airflow_s3_azure.stream.blocks import MIB, Block, BlockId, fingerprint
 from airflow_s3_azure.stream.checksums import (
     Algorithm,
     BlockChecksums,
@@ -51,7 +51,8 @@ from airflow_s3_azure.stream.objects import (
     SourceObject,
     StagedBlock,
 )
-from airflow_s3_azure.stream.pool import copy_objects
+from airflow_s3_azure.stream.pace import Pace
+from airflow_s3_azure.stream.pool import READ_AHEAD, copy_objects, worker_count
 from airflow_s3_azure.stream.progress import Progress
 from airflow_s3_azure.stream.properties import KeptProperties, SourceRecord
 from airflow_s3_azure.stream.retry import RetryPolicy
@@ -138,13 +139,19 @@ class FakeS3:
         return self._object(key).describe(key)
 
     def read(
-        self, source: SourceObject, block: Block, into: memoryview, count: Callable[[int], None]
+        self,
+        source: SourceObject,
+        block: Block,
+        into: memoryview,
+        count: Callable[[int], None],
+        on_ending: Callable[[], None],
     ) -> BlockChecksums:
         """Read one block, and return its checksums."""
         found = self._object(source.key)
         if found.etag != source.etag:
             raise SourceChanged("it changed", key=self.url(source.key))
         self._fill(source.key, block.start, found.data[block.start : block.stop], into, count)
+        on_ending()
         return checksum_block(into, source.checksum)
 
     def read_whole(
@@ -1220,3 +1227,44 @@ def test_staged_blocks_count_as_progress() -> None:
     copy_one(source, container, on_progress=note, progress_interval=0.001)
 
     assert next(progress.size for progress in told if progress.total) == 5 * BLOCK
+
+
+# Reading ahead
+
+
+def test_the_next_block_is_read_while_one_is_on_its_way() -> None:
+    """One connection to S3 is not idle while Azure takes its time."""
+    second = threading.Event()
+    source = FakeS3({"key": stored(content_of(2 * BLOCK))}, lambda key, start: second.set() if start else None)
+    waited: list[bool] = []
+
+    class SlowAzure(FakeAzure):
+        def stage(self, blob: str, block_id: str, data: memoryview, crc64: int) -> None:
+            waited.append(second.wait(timeout=20))
+            super().stage(blob, block_id, data, crc64)
+
+    assert copy_one(source, SlowAzure()).status == "copied"
+    assert waited == [True, True]
+    assert source.most_at_once == 1
+
+
+@pytest.mark.parametrize(
+    ("connections", "block_size", "workers"),
+    [(8, 8 * MIB, 12), (1, 8 * MIB, 2), (4, MIB, 8), (8, 32 * MIB, 9), (8, 100 * MIB, 8), (64, 8 * MIB, 68)],
+)
+def test_reading_ahead_takes_no_more_memory_than_it_says(connections: int, block_size: int, workers: int) -> None:
+    """At most 32 MiB beside a block for each connection, and never more than twice as many blocks."""
+    assert worker_count(connections, block_size) == workers
+    assert (workers - connections) * block_size <= READ_AHEAD
+
+
+def test_no_more_small_objects_are_begun_at_once_than_the_load_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the process computes all the time it is one after the other, and large ones are not held back by it."""
+    monkeypatch.setattr(Pace, "adjust", lambda self: False)
+    data = content_of(BLOCK)
+    found = {f"{number:02}": stored(data) for number in range(20)}
+    requests = [request_for(key, one, Precondition(None)) for key, one in found.items()]
+    source = FakeS3(found, lambda key, start: time.sleep(0.001))
+
+    assert {result.status for result in start(source, FakeAzure(), requests)} == {"copied"}
+    assert source.most_at_once == 1

@@ -23,7 +23,7 @@ from airflow_s3_azure.stream.errors import (
 from airflow_s3_azure.stream.http import pooled_session
 from airflow_s3_azure.stream.interruption import Interruption
 from airflow_s3_azure.stream.objects import SourceObject
-from airflow_s3_azure.stream.source import Operation, Params, S3Source
+from airflow_s3_azure.stream.source import Operation, Params, S3Source, _Ending
 
 OBJECT = SourceObject("key", 100, "etag", version_id="v1")
 
@@ -208,3 +208,26 @@ def test_every_refusal_is_one_of_ours(
     assert type(caught.value) is error
     assert caught.value.transient == transient
     assert "X-Amz" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("wait", "told_at"),
+    [(0.0, 100), (0.051, 90), (0.101, 80), (9.0, 50)],
+    ids=["no wait", "half a tenth", "a tenth", "long"],
+)
+def test_the_next_block_is_asked_for_when_its_answer_would_come_in_time(
+    monkeypatch: pytest.MonkeyPatch, wait: float, told_at: int
+) -> None:
+    """A body of a hundred bytes at two hundred bytes a second: asked for as early as an answer takes to begin."""
+    now = [50.0 + wait]
+    monkeypatch.setattr("airflow_s3_azure.stream.source.time.monotonic", lambda: now[0])
+    told: list[int] = []
+    read = 0
+    ending = _Ending(50.0, 100, lambda: told.append(read))
+
+    while read < 100:
+        read += 10
+        now[0] += 0.05
+        ending.add(10)
+
+    assert told == [told_at]
