@@ -84,6 +84,7 @@ class TransferError(S3ToAzureError):
     :param retry_after: seconds the server asked to wait before the next request, if it did
     :param retryable: where it is not what the class says
     :param attempts: requests in all after which to give up, where fewer than usual make sense
+    :param throttled: whether the server asked to be asked less often: it may take minutes until it takes more
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class TransferError(S3ToAzureError):
         transient: bool = False,
         retry_after: float | None = None,
         attempts: int | None = None,
+        throttled: bool = False,
         retryable: bool | None = None,
     ) -> None:
         super().__init__(message)
@@ -104,6 +106,7 @@ class TransferError(S3ToAzureError):
         self.transient = transient
         self.retry_after = retry_after
         self.attempts = attempts
+        self.throttled = throttled
         if retryable is not None:
             self.retryable = retryable
 

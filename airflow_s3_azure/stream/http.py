@@ -31,6 +31,9 @@ from airflow_s3_azure.stream.interruption import Interruption
 TRANSIENT_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 """Answers after which the same request may succeed within seconds."""
 
+THROTTLED_STATUSES = frozenset({429, 503})
+"""Those of them that ask for fewer requests: S3's ``SlowDown``, Azure's ``ServerBusy``."""
+
 OPEN = "OPEN"
 """The method of a request that only opens a connection."""
 

@@ -26,11 +26,13 @@ class RetryPolicy:
     """How often and how soon a request is sent again.
 
     :param attempts: requests in all, the first one included
+    :param throttled_attempts: the same where a server asks to be asked less often, which it may do for minutes
     :param first_wait: upper bound of the first wait, in seconds; each further bound is twice the last
     :param max_wait: upper bound of every wait, in seconds; a longer Retry-After is obeyed, up to five minutes
     """
 
     attempts: int = 6
+    throttled_attempts: int = 12
     first_wait: float = 0.5
     max_wait: float = 30.0
 
@@ -72,7 +74,7 @@ class RetryPolicy:
             log.warning(
                 "attempt %d of %d failed, next in %.1f s: %s",
                 state.attempt_number,
-                self.attempts,
+                self._most(error),
                 state.next_action.sleep if state.next_action else 0.0,
                 error,
             )
@@ -80,9 +82,7 @@ class RetryPolicy:
                 on_retry(error)
 
         def stop(state: RetryCallState) -> bool:
-            error = state.outcome.exception() if state.outcome else None
-            fewer = error.attempts if isinstance(error, TransferError) else None
-            return state.attempt_number >= min(self.attempts, fewer or self.attempts)
+            return state.attempt_number >= self._most(state.outcome.exception() if state.outcome else None)
 
         return Retrying(
             stop=stop,
@@ -92,3 +92,11 @@ class RetryPolicy:
             before_sleep=before_sleep,
             reraise=True,
         )(again)
+
+    def _most(self, error: BaseException | None) -> int:
+        """Return how many requests there may be in all, by the error of the last one."""
+        if not isinstance(error, TransferError):
+            return self.attempts
+        if error.throttled:
+            return max(self.attempts, self.throttled_attempts)
+        return min(self.attempts, error.attempts or self.attempts)

@@ -26,7 +26,7 @@ from airflow_s3_azure.stream.errors import (
     DestinationWriteError,
     TransferError,
 )
-from airflow_s3_azure.stream.http import TRANSIENT_STATUSES, describe, retry_after
+from airflow_s3_azure.stream.http import THROTTLED_STATUSES, TRANSIENT_STATUSES, describe, retry_after
 from airflow_s3_azure.stream.interruption import Interruption
 from airflow_s3_azure.stream.objects import BlobContent, BlobState, Precondition, StagedBlock
 from airflow_s3_azure.stream.properties import SourceRecord, http_date
@@ -232,7 +232,11 @@ class BlobContainer:
             return DestinationConflict(what, blob=blob_url)
         transient = status in TRANSIENT_STATUSES or code in ("Crc64Mismatch", "Md5Mismatch")
         return DestinationWriteError(
-            what, blob=blob_url, transient=transient, retry_after=retry_after(response.headers)
+            what,
+            blob=blob_url,
+            transient=transient,
+            throttled=status in THROTTLED_STATUSES,
+            retry_after=retry_after(response.headers),
         )
 
 

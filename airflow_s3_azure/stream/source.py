@@ -16,6 +16,7 @@ from typing import Literal, Protocol
 import requests
 import urllib3.exceptions
 
+from airflow_s3_azure.stream.bandwidth import Bandwidth
 from airflow_s3_azure.stream.blocks import Block
 from airflow_s3_azure.stream.checksums import BlockChecksums, RunningChecksums, stored_checksum
 from airflow_s3_azure.stream.errors import (
@@ -27,7 +28,7 @@ from airflow_s3_azure.stream.errors import (
     TransferError,
 )
 from airflow_s3_azure.stream.exchange import Connections, Reply
-from airflow_s3_azure.stream.http import TRANSIENT_STATUSES, describe, retry_after
+from airflow_s3_azure.stream.http import THROTTLED_STATUSES, TRANSIENT_STATUSES, describe, retry_after
 from airflow_s3_azure.stream.interruption import Interruption
 from airflow_s3_azure.stream.objects import SourceObject
 from airflow_s3_azure.stream.properties import KeptProperties, http_date
@@ -78,6 +79,7 @@ class S3Source:
     :param connect_timeout: seconds
     :param read_timeout: seconds without a byte
     :param requester_pays: whether the reader agrees to pay for requester-pays buckets
+    :param bandwidth: limits what is read of objects' bodies; None: nothing does
     """
 
     def __init__(
@@ -90,12 +92,14 @@ class S3Source:
         connect_timeout: float = 20.0,
         read_timeout: float = 60.0,
         requester_pays: bool = False,
+        bandwidth: Bandwidth | None = None,
     ) -> None:
         self.bucket = bucket
         self._presign = presign
         self._interruption = interruption
         self._connections = Connections(session, connect_timeout=connect_timeout, read_timeout=read_timeout)
         self._requester_pays = requester_pays
+        self._bandwidth = bandwidth
 
     def url(self, key: str) -> str:
         """Return the ``s3://`` name of a key, for messages and logs."""
@@ -269,6 +273,8 @@ class S3Source:
                 if on_piece is not None:
                     on_piece(piece[:received])
                 position += received
+                if self._bandwidth is not None:
+                    self._bandwidth.spend(received)
         except OSError as error:
             why = describe(error)
         finally:
@@ -330,7 +336,11 @@ class S3Source:
                 attempts=2,
             )
         return SourceReadError(
-            what, key=where, transient=status in TRANSIENT_STATUSES, retry_after=retry_after(response.headers)
+            what,
+            key=where,
+            transient=status in TRANSIENT_STATUSES,
+            throttled=status in THROTTLED_STATUSES,
+            retry_after=retry_after(response.headers),
         )
 
 

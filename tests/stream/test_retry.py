@@ -79,6 +79,17 @@ def test_a_transient_failure_is_tried_again() -> None:
     assert (answer, request.calls) == ("answer", 3)
 
 
+def test_a_server_that_asks_for_fewer_requests_is_given_time() -> None:
+    """Twice as many attempts, whose waits grow to half a minute."""
+    errors = [SourceReadError("SlowDown", transient=True, throttled=True) for _ in range(20)]
+    request, interruption = Request(*errors), RecordedInterruption()
+
+    with pytest.raises(SourceReadError):
+        RetryPolicy().call(request, interruption, ignore)
+
+    assert (request.calls, len(interruption.waits)) == (12, 11)
+
+
 def test_each_further_attempt_is_counted() -> None:
     """The callback hears of retries, not of first attempts."""
     retries: list[TransferError] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -12,6 +13,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from airflow_s3_azure.stream.bandwidth import Bandwidth
 from airflow_s3_azure.stream.blocks import Block
 from airflow_s3_azure.stream.errors import (
     SourceAccessDenied,
@@ -231,3 +233,15 @@ def test_the_next_block_is_asked_for_when_its_answer_would_come_in_time(
         ending.add(10)
 
     assert told == [told_at]
+
+
+def test_a_body_is_read_no_faster_than_the_bandwidth_allows(server: Server) -> None:
+    """Whole objects and blocks alike: 60,000 bytes at 200,000 a second, of which the first piece passes at once."""
+    server.answer.headers, server.answer.body = {"ETag": '"etag"'}, bytes(60_000)
+    source = _source(server, bandwidth=Bandwidth(200_000, Interruption()))
+    began = time.monotonic()
+
+    for _ in range(2):
+        source.read_whole("key", "etag", None, memoryview(bytearray(60_000)), lambda count: None)
+
+    assert time.monotonic() - began >= 60_000 / 200_000
