@@ -163,15 +163,26 @@ def _signing_client(hook: S3Hook, bucket: str, max_concurrency: int) -> BaseClie
     its own requests, a presigned URL does not follow the bucket to another one.
     """
     base = hook.config or Config()
+    base = base.merge(Config(user_agent_extra=f"{base.user_agent_extra or ''} {_USER_AGENT}".strip()))
     pools = {"max_pool_connections": max(max_concurrency, base.max_pool_connections or 0)}
     once = base.merge(Config(retries={"total_max_attempts": 1}, connect_timeout=10, read_timeout=10))
-    plain = hook.get_client_type(region_name=hook.region_name, config=once)
+    # One session: botocore reads its description of S3, the dearest part of a client, once for each.
+    session = hook.get_session(region_name=hook.region_name)
+    endpoint = hook.conn_config.get_service_endpoint_url("s3")
+
+    def client(region: str | None, config: Config) -> BaseClient:
+        return cast(
+            "BaseClient",
+            session.client("s3", region_name=region, endpoint_url=endpoint, config=config, verify=hook.verify),
+        )
+
+    plain = client(hook.region_name, once)
     config = base.merge(Config(signature_version=base.signature_version or "s3v4", **pools))
     if not str(urlsplit(plain.meta.endpoint_url).hostname).endswith((".amazonaws.com", ".amazonaws.com.cn")):
-        return hook.get_client_type(region_name=hook.region_name, config=config)  # has no host name per bucket
+        return client(hook.region_name, config)  # has no host name per bucket
     config = config.merge(Config(s3={"addressing_style": "virtual", **(base.s3 or {})}))
     region = hook.region_name if bucket.startswith("arn:") else _region_of(plain, bucket) or hook.region_name
-    return hook.get_client_type(region_name=region, config=config)
+    return client(region, config)
 
 
 def _region_of(client: BaseClient, bucket: str) -> str | None:
