@@ -24,8 +24,8 @@ MAX_BLOB_SIZE = MAX_BLOCKS * MAX_BLOCK_SIZE
 DEFAULT_BLOCK_SIZE = 8 * MIB
 """Above 4 MiB, Azure treats a standard account's blob as a high-throughput block blob."""
 
-_ID_VERSION = "s1"
-_ID_PATTERN = re.compile(rb"s1\.(\d{5})\.([A-Za-z0-9_-]{20})\.([A-Za-z0-9_-]{16})")
+_ID_FORMAT = "s1"
+_ID_PATTERN = re.compile(rb"([a-z]1)\.(\d{5})\.([A-Za-z0-9_-]{20})\.([A-Za-z0-9_-]{16})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +60,30 @@ class BlockId:
     def encode(self) -> str:
         """Return the ID as 46 ASCII characters; all IDs have this length, as Azure demands within a blob."""
         crcs = self.crc64.to_bytes(8, "big") + self.crc32.to_bytes(4, "big")
-        return f"{_ID_VERSION}.{self.index:05d}.{self.fingerprint}.{_urlsafe(crcs)}"
+        return encode_id(_ID_FORMAT, self.index, self.fingerprint, crcs)
 
     @classmethod
     def decode(cls, name: bytes) -> BlockId | None:
         """Return what the ID says, or None if it is not one of ours."""
-        match = _ID_PATTERN.fullmatch(name)
-        if match is None:
-            return None
-        crcs = base64.urlsafe_b64decode(match[3])
-        return cls(
-            index=int(match[1]),
-            fingerprint=match[2].decode("ascii"),
-            crc64=int.from_bytes(crcs[:8], "big"),
-            crc32=int.from_bytes(crcs[8:], "big"),
-        )
+        match decode_id(name):
+            case (format_, index, fingerprint, crcs) if format_ == _ID_FORMAT:
+                crc64, crc32 = int.from_bytes(crcs[:8], "big"), int.from_bytes(crcs[8:], "big")
+                return cls(index, fingerprint, crc64, crc32)
+        return None
+
+
+def encode_id(format_: str, index: int, fingerprint: str, said: bytes) -> str:
+    """Return a block ID: its format, which block of which cut it is, and twelve bytes more that it says."""
+    return f"{format_}.{index:05d}.{fingerprint}.{_urlsafe(said)}"
+
+
+def decode_id(name: bytes) -> tuple[str, int, str, bytes] | None:
+    """Return what :func:`encode_id` was given, or None if it did not make this ID."""
+    match = _ID_PATTERN.fullmatch(name)
+    if match is None:
+        return None
+    format_, index, marks, said = match.groups()
+    return format_.decode("ascii"), int(index), marks.decode("ascii"), base64.urlsafe_b64decode(said)
 
 
 def block_size_for(size: int, preferred: int = DEFAULT_BLOCK_SIZE, part_size: int | None = None) -> int:

@@ -17,8 +17,9 @@ from awscrt import checksums as _crt
 Algorithm = Literal["CRC64NVME", "CRC32", "CRC32C"]
 """The algorithms whose values for blocks combine to the value for the object."""
 
-Verified = Literal["crc64nvme", "crc32", "crc32c", "composite-crc32", "composite-crc32c", "md5", "blocks"]
-"""What an object was verified by: a checksum that S3 stored, or only each block's CRC on its way to Azure."""
+Verified = Literal["crc64nvme", "crc32", "crc32c", "composite-crc32", "composite-crc32c", "md5", "blocks", "transport"]
+"""What an object was verified by: a checksum that S3 stored; only each block's CRC on its way to Azure; or, where Azure
+read a block by itself, only what TLS and the length of an answer guarantee."""
 
 _WIDTHS: dict[Algorithm, int] = {"CRC64NVME": 8, "CRC32": 4, "CRC32C": 4}
 _COMPUTE: dict[Algorithm, Callable[[memoryview, int], int]] = {
@@ -135,6 +136,15 @@ def combine_parts(algorithm: Algorithm, blocks: Iterable[BlockChecksums], part_s
 def azure_text(crc64: int) -> str:
     """Return a CRC-64/NVME as Azure's ``x-ms-content-crc64`` wants it: base64, little-endian."""
     return base64.b64encode(crc64.to_bytes(8, "little")).decode("ascii")
+
+
+def read_azure_text(text: str) -> int | None:
+    """Return the CRC-64/NVME that :func:`azure_text` wrote, or None if it is none."""
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except ValueError:
+        return None
+    return int.from_bytes(raw, "little") if len(raw) == _WIDTHS["CRC64NVME"] else None
 
 
 def s3_text(algorithm: Algorithm, value: int) -> str:

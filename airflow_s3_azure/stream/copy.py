@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, TypeVar, get_args
 
 from airflow_s3_azure.stream.blocks import DEFAULT_BLOCK_SIZE, MIB, Block, block_size_for
-from airflow_s3_azure.stream.checksums import BlockChecksums, Verified, compute
+from airflow_s3_azure.stream.checksums import Verified, compute
 from airflow_s3_azure.stream.errors import (
     ConfigurationError,
     DestinationConflict,
@@ -34,7 +34,7 @@ from airflow_s3_azure.stream.objects import (
     StagedBlock,
     Status,
 )
-from airflow_s3_azure.stream.resume import CutObject, stand_in_the_way
+from airflow_s3_azure.stream.resume import CutObject, KnownBlock, stand_in_the_way
 from airflow_s3_azure.stream.retry import RetryPolicy
 from airflow_s3_azure.stream.sink import BlobContainer, PreconditionFailed
 from airflow_s3_azure.stream.source import S3Source
@@ -49,12 +49,15 @@ MAX_PUT_SIZE = 5000 * MIB
 
 
 AccessTier = Literal["Hot", "Cool", "Cold", "Archive"]
+Mode = Literal["stream", "server_side"]
+"""Whether the blocks go through this process, or Azure reads them from S3 by itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class CopyOptions:
     """How objects are copied.
 
+    :param mode: ``"stream"``: the blocks go through this process; ``"server_side"``: Azure reads them from S3 by itself
     :param block_size: bytes; grows by itself where 50,000 blocks would not suffice
     :param overwrite: replace a blob that is not a copy of this version of the object; False: skip it
     :param verify: ``"auto"`` verifies against whatever S3 stored; ``"require"`` fails where it stored nothing usable
@@ -67,6 +70,7 @@ class CopyOptions:
     :raises ConfigurationError: if a value is none of those it takes
     """
 
+    mode: Mode = "stream"
     block_size: int = DEFAULT_BLOCK_SIZE
     overwrite: bool = True
     verify: Literal["auto", "require"] = "auto"
@@ -78,6 +82,8 @@ class CopyOptions:
 
     def __post_init__(self) -> None:
         block_size_for(0, self.block_size)
+        if self.mode not in get_args(Mode):
+            raise ConfigurationError(f"mode is {self.mode!r}; it takes 'stream' or 'server_side'")
         if self.verify not in ("auto", "require"):
             raise ConfigurationError(f"verify is {self.verify!r}; it takes 'auto' or 'require'")
         if self.access_tier is not None and self.access_tier not in get_args(AccessTier):
@@ -131,7 +137,7 @@ class ObjectCopy:
         self._precondition = request.precondition
         self._tags: dict[str, str] = {}
         self._cut: CutObject | None = None
-        self._checksums: dict[int, BlockChecksums] = {}
+        self._staged: dict[int, KnownBlock] = {}
 
     @property
     def size(self) -> int:
@@ -172,7 +178,7 @@ class ObjectCopy:
 
     def _begin(self, buffer: Buffer) -> CopyResult | list[Block]:
         request, options = self.request, self._options
-        whole = min(options.block_size, MAX_PUT_SIZE)
+        whole = self._largest_whole
         if request.precondition and request.etag and request.size is not None:
             if request.look_first and (done := self._look(request.etag, request.size)) is not None:
                 return done
@@ -200,12 +206,12 @@ class ObjectCopy:
             staged = []
         block_size = block_size_for(source.size, options.block_size, part_size)
         self._cut = CutObject(source, block_size, part_size).in_generation_of(staged)
-        self._checksums = self._cut.taken_over(staged)
-        self._resumed = len(self._checksums)
+        self._staged = self._cut.taken_over(staged)
+        self._resumed = len(self._staged)
         if self._resumed:
             log.info("%r: resuming: %d of %d blocks already staged", request.key, self._resumed, len(self._cut.blocks))
-            self._on_bytes(sum(checksums.size for checksums in self._checksums.values()))
-        return [block for block in self._cut.blocks if block.index not in self._checksums]
+            self._on_bytes(sum(known.checksums.size for known in self._staged.values()))
+        return [block for block in self._cut.blocks if block.index not in self._staged]
 
     def _copy_whole(
         self, size: int, etag: str, version_id: str | None, precondition: Precondition, buffer: Buffer
@@ -236,23 +242,29 @@ class ObjectCopy:
             found = self._retrying(lambda: self._from.read(cut.source, block, view, self._count_read, on_ending))
             name = cut.name(block, found)
             self._retrying(lambda: self._to.stage(self.request.blob, name, view, found.crc64))
+        self._has_staged(block, KnownBlock(name, found))
+
+    def _has_staged(self, block: Block, known: KnownBlock) -> None:
         with self._lock:
-            self._checksums[block.index] = found
+            self._staged[block.index] = known
         self._on_bytes(block.size)
 
     def _commit(self) -> CopyResult:
         cut, precondition = self._known_cut, self._precondition or Precondition(None)
-        ordered = [self._checksums[block.index] for block in cut.blocks]
+        staged = [self._staged[block.index] for block in cut.blocks]
+        checksums = [known.checksums for known in staged]
         try:
             verified = self._verify(
-                cut.source, cut.part_size, lambda: verify_blocks(cut.source, ordered, cut.part_size)
+                cut.source, cut.part_size, lambda: verify_blocks(cut.source, checksums, cut.part_size)
             )
         except IntegrityError as error:
             error.retryable = cut.generation == 0  # once from scratch, then it is S3 that contradicts itself
             mark, byte = cut.marker(), memoryview(b"\0")
             self._retrying(lambda: self._to.stage(self.request.blob, mark, byte, compute("CRC64NVME", byte)))
             raise
-        names = [cut.name(block, found) for block, found in zip(cut.blocks, ordered, strict=True)]
+        if verified == "blocks" and any(known.is_pulled for known in staged):
+            verified = "transport"
+        names = [known.name for known in staged]
         content = self._content(cut.source)
         blob_etag = self._make_visible(
             cut.source, lambda: self._to.commit(self.request.blob, names, content, precondition)
@@ -378,6 +390,11 @@ class ObjectCopy:
                 key=error.key,
                 blob=error.blob,
             )
+
+    @property
+    def _largest_whole(self) -> int:
+        """Bytes of the largest object that is copied in one request to each side."""
+        return min(self._options.block_size, MAX_PUT_SIZE)
 
     @property
     def _known_cut(self) -> CutObject:

@@ -13,6 +13,7 @@
        ├─ SourceNotFound · SourceArchived · SourceAccessDenied
        ├─ SourceChanged            ETag or size moved during the copy
        ├─ SourceReadError          after the range's own retries
+       ├─ SourceUnreachable        Azure cannot read it by itself (mode="server_side")
        ├─ DestinationAccessDenied · DestinationConflict
        ├─ DestinationWriteError    after the block's own retries
        └─ IntegrityError           checksums differ: nothing was committed
@@ -138,6 +139,10 @@ class SourceReadError(TransferError):
     """S3 could not be read. A new try resumes."""
 
     retryable = True
+
+
+class SourceUnreachable(TransferError):
+    """Azure cannot read the object by itself, though the worker can."""
 
 
 class DestinationAccessDenied(TransferError):

@@ -26,6 +26,7 @@ from airflow_s3_azure.stream.interruption import Interruption
 from airflow_s3_azure.stream.objects import CopyRequest, CopyResult
 from airflow_s3_azure.stream.pace import Pace
 from airflow_s3_azure.stream.progress import Progress
+from airflow_s3_azure.stream.server_side import ServerSideCopy
 from airflow_s3_azure.stream.sink import BlobContainer
 from airflow_s3_azure.stream.source import S3Source
 
@@ -268,8 +269,9 @@ class _Crew:
         return self._end_of_slice is not None and self._steps > 0 and time.monotonic() >= self._end_of_slice
 
     def _start(self, request: CopyRequest) -> _Open:
+        kind = ServerSideCopy if self._options.mode == "server_side" else ObjectCopy
         return _Open(
-            ObjectCopy(
+            kind(
                 request,
                 self._source,
                 self._container,

@@ -4,6 +4,9 @@ The staged blocks are the only checkpoint. A block's ID says which version of th
 cut, and what its CRCs are; so a later try, on whatever worker, takes over what is there and still proves the whole
 object. Blocks that turned out to be wrong cannot be removed one by one in Azure: a marker block is staged instead,
 and every marker opens a new generation of IDs.
+
+A block that Azure read by itself has an ID that cannot say its CRC; a note beside it does
+(:mod:`airflow_s3_azure.stream.pulled`).
 """
 
 from __future__ import annotations
@@ -14,6 +17,20 @@ from dataclasses import dataclass, field, replace
 from airflow_s3_azure.stream.blocks import MAX_BLOCKS, Block, BlockId, cut, fingerprint
 from airflow_s3_azure.stream.checksums import BlockChecksums
 from airflow_s3_azure.stream.objects import SourceObject, StagedBlock
+from airflow_s3_azure.stream.pulled import pulled_blocks
+
+
+@dataclass(frozen=True, slots=True)
+class KnownBlock:
+    """A block that is staged, and what is known of it.
+
+    :param name: the ID under which it is to be committed
+    :param is_pulled: whether Azure read it by itself, so that no CRC was checked on its way
+    """
+
+    name: str
+    checksums: BlockChecksums
+    is_pulled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,24 +77,43 @@ class CutObject:
         first = replace(self, generation=0)
         return BlockId(MAX_BLOCKS + self.generation, first.fingerprint, 0).encode()
 
-    def taken_over(self, staged: Iterable[StagedBlock]) -> dict[int, BlockChecksums]:
-        """Return the checksums of the staged blocks that are this cut's, by index.
+    def taken_over(self, staged: Iterable[StagedBlock]) -> dict[int, KnownBlock]:
+        """Return the staged blocks that are this cut's, by index.
 
         Blocks of another version, another cut or another tool are never used, nor is a block that is there with two
-        different contents: one of them is wrong.
+        different contents: one of them is wrong. A block that Azure pulled is used unless the checksum that S3 stored
+        needs a CRC of it that only reading it tells.
         """
-        found: dict[int, BlockChecksums] = {}
-        doubtful: set[int] = set()
+        listed = list(staged)
+        found = self._read(listed)
+        doubtful = {index for index, blocks in found.items() if len(blocks) > 1}
+        if self.source.checksum is None or self.source.checksum.algorithm == "CRC64NVME":
+            for index, blocks in self._pulled(listed).items():
+                found.setdefault(index, []).extend(blocks)
+        for index, blocks in found.items():
+            if len({block.checksums.crc64 for block in blocks}) > 1:
+                doubtful.add(index)
+        return {index: blocks[0] for index, blocks in found.items() if index not in doubtful}
+
+    def _read(self, staged: Iterable[StagedBlock]) -> dict[int, list[KnownBlock]]:
+        found: dict[int, list[KnownBlock]] = {}
         for one in staged:
             name = BlockId.decode(one.name)
-            if name is None or name.fingerprint != self.fingerprint or name.index >= len(self.blocks):
-                continue
-            if one.size != self.blocks[name.index].size:
-                continue
-            if name.index in found:
-                doubtful.add(name.index)
-            found[name.index] = BlockChecksums(one.size, name.crc64, name.crc32)
-        return {index: checksums for index, checksums in found.items() if index not in doubtful}
+            if name and name.fingerprint == self.fingerprint and self._has_size(name.index, one.size):
+                checksums = BlockChecksums(one.size, name.crc64, name.crc32)
+                found.setdefault(name.index, []).append(KnownBlock(name.encode(), checksums))
+        return found
+
+    def _pulled(self, staged: Iterable[StagedBlock]) -> dict[int, list[KnownBlock]]:
+        found: dict[int, list[KnownBlock]] = {}
+        for name, size, crc64 in pulled_blocks(staged, self.fingerprint):
+            if self._has_size(name.index, size):
+                known = KnownBlock(name.encode(), BlockChecksums(size, crc64), is_pulled=True)
+                found.setdefault(name.index, []).append(known)
+        return found
+
+    def _has_size(self, index: int, size: int) -> bool:
+        return index < len(self.blocks) and self.blocks[index].size == size
 
 
 def stand_in_the_way(staged: Iterable[StagedBlock]) -> int:

@@ -1,6 +1,6 @@
 """Writing Azure block blobs: stage, list staged, commit, put small, look.
 
-The five REST calls that a copy consists of, over azure-core's public pipeline, because the SDK's ``BlobClient``
+The six REST calls that a copy consists of, over azure-core's public pipeline, because the SDK's ``BlobClient``
 can neither send the CRC-64 that was computed here nor put a blob from a reused buffer without copying it. Azure's
 answers are translated into this package's errors here and nowhere else.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import xml.etree.ElementTree as ET
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Any
@@ -19,7 +19,7 @@ from azure.core.exceptions import AzureError, ClientAuthenticationError
 from azure.core.pipeline import Pipeline
 from azure.core.rest import HttpRequest
 
-from airflow_s3_azure.stream.checksums import azure_text
+from airflow_s3_azure.stream.checksums import azure_text, read_azure_text
 from airflow_s3_azure.stream.errors import (
     DestinationAccessDenied,
     DestinationConflict,
@@ -30,6 +30,7 @@ from airflow_s3_azure.stream.http import THROTTLED_STATUSES, TRANSIENT_STATUSES,
 from airflow_s3_azure.stream.interruption import Interruption
 from airflow_s3_azure.stream.objects import BlobContent, BlobState, Precondition, StagedBlock
 from airflow_s3_azure.stream.properties import SourceRecord, http_date
+from airflow_s3_azure.stream.pull import Pull
 
 API_VERSION = "2023-11-03"
 """The REST version these calls are written for; later ones add nothing that they use."""
@@ -127,6 +128,19 @@ class BlobContainer:
         query = {"comp": "block", "blockid": _encode_id(block_id)}
         self._send("PUT", blob, query=query, headers={"x-ms-content-crc64": azure_text(crc64)}, data=data)
 
+    def stage_from(self, blob: str, block_id: str, pull: Pull) -> int | None:
+        """Have Azure read one block from elsewhere by itself, and stage it. Ends when it has.
+
+        :param block_id: ASCII, of one length for all blocks of the blob
+        :return: the CRC-64/NVME of what it read; None if it did not say, as where it was given an MD5 to check
+        :raises TransferError: see :mod:`airflow_s3_azure.stream.pull`
+        """
+        query = {"comp": "block", "blockid": _encode_id(block_id)}
+        response = self._send(
+            "PUT", blob, query=query, headers=pull.headers(), data=memoryview(b""), translate=pull.translate
+        )
+        return read_azure_text(response.headers.get("x-ms-content-crc64", ""))
+
     def staged(self, blob: str) -> list[StagedBlock]:
         """Return the uncommitted blocks that Azure holds for a blob, also those of other tools."""
         query = {"comp": "blocklist", "blocklisttype": "uncommitted"}
@@ -171,6 +185,7 @@ class BlobContainer:
         headers: Mapping[str, str] | None = None,
         data: memoryview | None = None,
         accept_missing: bool = False,
+        translate: Callable[[Any], TransferError | None] = lambda _: None,
     ) -> Any:
         self._interruption.check()
         parts = [part for part in (urlencode(query or {}), self._address.query) if part]
@@ -192,7 +207,7 @@ class BlobContainer:
         else:
             if response.status_code in (200, 201, 202) or (accept_missing and response.status_code == 404):
                 return response
-            failure = self._translate(response, blob)
+            failure = translate(response) or self._translate(response, blob)
         raise failure  # outside the handler, so that no exception that quotes a SAS hangs on to it
 
     def _translate(self, response: Any, blob: str) -> TransferError:

@@ -12,6 +12,7 @@ import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping
 from typing import Literal, Protocol
+from urllib.parse import urlsplit
 
 import requests
 import urllib3.exceptions
@@ -104,6 +105,29 @@ class S3Source:
     def url(self, key: str) -> str:
         """Return the ``s3://`` name of a key, for messages and logs."""
         return f"s3://{self.bucket}/{key}"
+
+    @property
+    def requester_pays(self) -> bool:
+        """Whether the reader agrees to pay for requester-pays buckets."""
+        return self._requester_pays
+
+    def endpoint(self) -> str:
+        """Return the URL of the host that this bucket's requests go to, without any credential."""
+        parts = urlsplit(self._presign("head_bucket", {}))
+        return f"{parts.scheme}://{parts.netloc}"
+
+    def readable_url(self, source: SourceObject) -> str:
+        """Return a URL with which anyone can read this version of an object, until it runs out: a credential.
+
+        Only the host is signed with it, so that whoever reads may name a range and conditions of their own.
+
+        :raises SourceAccessDenied: if there are no credentials to sign with
+        """
+        params = {"Key": source.key}
+        if source.version_id is not None:
+            params["VersionId"] = source.version_id
+        self._interruption.check()
+        return self._presign("get_object", params)
 
     def head(self, key: str, version_id: str | None = None) -> SourceObject:
         """Ask S3 what it holds under a key. One request; one more where the answer is 404, to name what is missing.

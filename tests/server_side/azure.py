@@ -1,0 +1,191 @@
+"""An Azurite that can read blocks from anywhere, as Azure does: a small proxy before it does that one call.
+
+Azurite's own Put Block From URL reads from the same Azurite only. Here every request goes to Azurite, this one too, so
+that Azurite checks its signature, its container and its headers. Only where Azurite then says that the source is not
+its own (404 ``CannotVerifyCopySource``), the proxy reads the source, with the range and the conditions that were
+given, and stages what it read by an ordinary Put Block, which answers with the CRC-64. ``test_azure.py`` holds it
+against Azurite's own.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import http.client
+import re
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from azure.core.pipeline import PipelineContext, PipelineRequest
+from azure.core.pipeline.transport import HttpRequest
+from azure.storage.blob import BlobServiceClient, ContainerClient
+
+from tests.servers import AzureServer
+
+_NOT_FORWARDED = {"connection", "keep-alive", "transfer-encoding", "content-length", "date", "server"}
+_CONDITIONS = {
+    "x-ms-source-range": "Range",
+    "x-ms-source-if-match": "If-Match",
+    "x-ms-source-if-none-match": "If-None-Match",
+}
+_CHECKS = {"x-ms-source-content-md5": "Content-MD5", "x-ms-source-content-crc64": "x-ms-content-crc64"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer of Azurite's, or one in its form."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+    @property
+    def code(self) -> str:
+        """The error's code, empty if it is none."""
+        return dict(self.headers).get("x-ms-error-code", "")
+
+
+@dataclass
+class PullingAzure:
+    """An Azurite behind the proxy.
+
+    :param pulls: the headers of each Put Block From URL that came
+    :param before: called with the number of a pull, from 0, before its source is read
+    :param damage: what becomes of the bytes on their way
+    :param refusals: answers of the source to be made up, by the number of the pull: status and ``Retry-After``
+    """
+
+    server: AzureServer
+    port: int = 0
+    pulls: list[dict[str, str]] = field(default_factory=list)
+    before: Callable[[int], None] = lambda number: None
+    damage: Callable[[int, bytes], bytes] = lambda number, body: body
+    refusals: Callable[[int], int | None] = lambda number: None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def endpoint(self) -> str:
+        """The account's URL."""
+        return f"http://127.0.0.1:{self.port}/{self.server.account}"
+
+    def container_client(self, name: str) -> ContainerClient:
+        """Return the SDK's client of a container, through the proxy."""
+        return BlobServiceClient(self.endpoint, credential=self.server.key).get_container_client(name)
+
+    def airflow_connection(self) -> dict[str, Any]:
+        """Return the Airflow connection to this account."""
+        return {**self.server.airflow_connection(), "host": self.endpoint}
+
+    def answer(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Return what becomes of a request."""
+        answer = self._ask(method, target, headers, body)
+        source = headers.get("x-ms-copy-source")
+        query = parse_qs(urlsplit(target).query)
+        if source is None or query.get("comp") != ["block"]:
+            return answer
+        with self.lock:
+            number = len(self.pulls)
+            self.pulls.append(dict(headers))
+        if (answer.status, answer.code) != (404, "CannotVerifyCopySource"):
+            return answer
+        if not re.fullmatch(r"bytes=\d+-\d*", headers.get("x-ms-source-range", "bytes=0-")):
+            return _refusal(answer, 400, "InvalidHeaderValue")
+        self.before(number)
+        status, found = self._read(source, headers)
+        status = self.refusals(number) or status
+        if status in (304, 412):
+            return _refusal(answer, 412, "SourceConditionNotMet")
+        if status not in (200, 206):
+            return _refusal(answer, status, "CannotVerifyCopySource")
+        return self._stage(target, headers, self.damage(number, found))
+
+    def _ask(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
+        try:
+            connection.request(method, target, body or None, dict(headers))
+            response = connection.getresponse()
+            return Answer(response.status, response.getheaders(), response.read())
+        finally:
+            connection.close()
+
+    def _read(self, source: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
+        parts = urlsplit(source)
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=20)
+        asked = {name: headers[given] for given, name in _CONDITIONS.items() if given in headers}
+        try:
+            connection.request("GET", f"{parts.path}?{parts.query}", headers={"Accept-Encoding": "identity", **asked})
+            response = connection.getresponse()
+            return response.status, response.read()
+        except OSError:
+            return 500, b""
+        finally:
+            connection.close()
+
+    def _stage(self, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        ours = {name: value for name, value in headers.items() if name in ("x-ms-version", "x-ms-date")}
+        ours |= {name: headers[given] for given, name in _CHECKS.items() if given in headers}
+        ours |= {"Content-Length": str(len(body)), "Content-Type": "application/octet-stream"}
+        request = HttpRequest("PUT", f"http://127.0.0.1:{self.server.port}{target}", headers=ours)
+        if "authorization" in headers:
+            policy: Any = BlobServiceClient(self.server.endpoint, credential=self.server.key).credential
+            policy.on_request(PipelineRequest(request, PipelineContext(None)))
+        answer = self._ask("PUT", target, request.headers, body)
+        if answer.status == 201:
+            answer.headers.append(("content-md5", base64.b64encode(hashlib.md5(body).digest()).decode()))
+        return answer
+
+
+def _refusal(like: Answer, status: int, code: str) -> Answer:
+    """Return a refusal in the form of another one."""
+    headers = [(name, code if name.lower() == "x-ms-error-code" else value) for name, value in like.headers]
+    body = like.body.replace(like.code.encode(), code.encode())
+    return Answer(status, headers, body)
+
+
+@contextmanager
+def pulling(server: AzureServer) -> Iterator[PullingAzure]:
+    """Run the proxy before a running Azurite."""
+    azure = PullingAzure(server)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def _answer(self) -> None:
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            body = self.rfile.read(int(headers.get("content-length", 0)))
+            answer = azure.answer(self.command, self.path, headers, body)
+            self.send_response_only(answer.status)
+            for name, value in answer.headers:
+                if name.lower() not in _NOT_FORWARDED or (self.command == "HEAD" and name.lower() == "content-length"):
+                    self.send_header(name, value)
+            if self.command != "HEAD":
+                self.send_header("Content-Length", str(len(answer.body)))
+            self.end_headers()
+            self.wfile.write(answer.body)
+
+        do_GET = do_HEAD = do_PUT = do_DELETE = do_POST = _answer  # noqa: N815 - the names are http.server's
+
+        def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 - as above
+            pass
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+        request_queue_size = 64
+
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            """Say nothing of clients that hang up: tests make them do so."""
+
+    with Server(("127.0.0.1", 0), Handler) as listener:
+        azure.port = listener.server_port
+        thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
+        thread.start()
+        try:
+            yield azure
+        finally:
+            listener.shutdown()
+            thread.join()
