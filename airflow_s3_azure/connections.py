@@ -51,6 +51,8 @@ from airflow_s3_azure.stream.exchange import Connections
 from airflow_s3_azure.stream.http import TRANSIENT_STATUSES, describe, pooled_session, redact_http_logs
 from airflow_s3_azure.stream.interruption import Interruption
 from airflow_s3_azure.stream.presign import Presigner
+from airflow_s3_azure.stream.pull import INSTEAD
+from airflow_s3_azure.stream.reach import check_reachable
 from airflow_s3_azure.stream.retry import RetryPolicy
 from airflow_s3_azure.stream.shared_key import SharedKeyPolicy
 from airflow_s3_azure.stream.sink import BlobContainer, ContainerAddress
@@ -70,6 +72,10 @@ CHECK_RETRY = RetryPolicy(attempts=4, max_wait=4.0)
 """For the look at the container: a typing error in a host name should not take minutes to tell."""
 URL_SECONDS = 3600
 """Life of a presigned URL. Each is used at once, for one request; a slow one may take long to read."""
+PULLED_URL_SECONDS = 900
+"""Of one that Azure is given: it begins to read at once, but its clock, or this one, may be off."""
+PULL_SECONDS = 300.0
+"""How long to wait for Azure's answer, which comes when it has read a block: 1 GiB at 3.5 MiB/s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +114,13 @@ def open_bucket(
     *,
     max_concurrency: int,
     requester_pays: bool = False,
+    url_seconds: int = URL_SECONDS,
 ) -> S3Bucket:
     """Return a bucket as an Airflow connection reaches it.
 
     :param aws_conn_id: None: boto3's default credentials
     :param max_concurrency: how many HTTP connections to keep open
+    :param url_seconds: how long a presigned URL is good
     :raises ConfigurationError: if the connection is missing or says nothing usable
     """
     redact_http_logs()
@@ -129,7 +137,7 @@ def open_bucket(
         raise ConfigurationError(f"connection {aws_conn_id!r} gives no S3 client: {error}") from None
     config = client.meta.config
 
-    signer = Presigner(client, bucket, URL_SECONDS)
+    signer = Presigner(client, bucket, url_seconds)
 
     def presign(operation: Operation, params: Params) -> str:
         try:
@@ -212,11 +220,13 @@ def open_container(
     *,
     max_concurrency: int,
     create_container: bool = False,
+    read_timeout: float = 60.0,
 ) -> AzureContainer:
     """Return a container as an Airflow connection reaches it, after a look whether it is there.
 
     :param max_concurrency: how many HTTP connections to keep open
     :param create_container: create it if it is missing
+    :param read_timeout: seconds without a byte, unless the connection says otherwise
     :raises ConfigurationError: if the connection or the container is missing
     :raises DestinationWriteError: if nobody answers; a later try may succeed
     """
@@ -241,7 +251,7 @@ def open_container(
     settings = {
         name: value for name, value in extra.items() if name.startswith("connection_") or name == "read_timeout"
     }
-    config = ConnectionConfiguration(**{"connection_timeout": 20, "read_timeout": 60, **settings})
+    config = ConnectionConfiguration(**{"connection_timeout": 20, "read_timeout": read_timeout, **settings})
     session = pooled_session(max_concurrency, interruption)
     session.headers["User-Agent"] = UserAgentPolicy(user_agent=_USER_AGENT).user_agent
     session.proxies.update(extra.get("proxies") or {})
@@ -250,6 +260,41 @@ def open_container(
     policies = authorisation_policies(credential, str(extra.get("audience", "")))
     pipeline: Pipeline[HttpRequest, Any] = Pipeline(ConnectionsTransport(connections), policies)
     return AzureContainer(client, BlobContainer(address, pipeline, interruption))
+
+
+def open_for_pulling(
+    aws_conn_id: str | None,
+    s3_bucket: str,
+    wasb_conn_id: str,
+    container_name: str,
+    interruption: Interruption,
+    *,
+    max_concurrency: int,
+    create_container: bool = False,
+    requester_pays: bool = False,
+) -> tuple[S3Bucket, AzureContainer]:
+    """Return both sides of a copy in which Azure reads from S3 by itself, after a look whether it can.
+
+    :raises ConfigurationError: if it cannot, or as :func:`open_bucket` and :func:`open_container` do
+    """
+    if requester_pays:
+        raise ConfigurationError(
+            "mode='server_side' cannot read requester-pays buckets: Azure does not send the header in which the reader "
+            f"agrees to pay; {INSTEAD}"
+        )
+    container = open_container(
+        wasb_conn_id,
+        container_name,
+        interruption,
+        max_concurrency=max_concurrency,
+        create_container=create_container,
+        read_timeout=PULL_SECONDS,
+    )
+    bucket = open_bucket(
+        aws_conn_id, s3_bucket, interruption, max_concurrency=max_concurrency, url_seconds=PULLED_URL_SECONDS
+    )
+    check_reachable(bucket.source.endpoint(), container.blobs.url)
+    return bucket, container
 
 
 def authorisation_policies(credential: Any, audience: str) -> list[Any]:

@@ -28,5 +28,6 @@ def get_provider_info() -> dict[str, Any]:
                 "python-module": "airflow_s3_azure.operators",
             }
         ],
+        "triggers": [{"integration-name": azure, "python-modules": ["airflow_s3_azure.triggers"]}],
         "extra-links": [f"{links}.S3ConsoleLink", f"{links}.AzurePortalLink", f"{links}.LedgerLink"],
     }

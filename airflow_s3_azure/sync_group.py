@@ -57,6 +57,8 @@ def s3_to_azure_sync(
     approve_timeout: timedelta = timedelta(hours=12),
     aws_conn_id: str | None = "aws_default",
     wasb_conn_id: str = "wasb_default",
+    mode: Literal["stream", "server_side"] | str = "stream",  # noqa: PYI051 - the text may be a template
+    deferrable: bool = False,
     verify: Literal["auto", "require"] = "auto",
     create_container: bool = False,
     requester_pays: bool = False,
@@ -143,6 +145,9 @@ def s3_to_azure_sync(
 
     :param aws_conn_id: Airflow connection to S3; None: boto3's default credentials (templated)
     :param wasb_conn_id: Airflow connection to Azure Blob Storage (templated)
+    :param mode: ``"stream"``: blocks go through the workers; ``"server_side"``: Azure reads them from S3 by itself
+        (templated)
+    :param deferrable: with ``mode="server_side"``: copy tasks wait in the triggerer, and hold no worker meanwhile
     :param verify: ``"auto"`` or ``"require"``, see :class:`~airflow_s3_azure.operators.S3ToAzureBlobStreamOperator`
     :param requester_pays: agree to pay for a requester-pays bucket
     :param copy_tags: copy each object's tags as blob index tags; one more request per object
@@ -231,6 +236,8 @@ def s3_to_azure_sync(
         # expand(), not expand_kwargs(): that would render templates in the labels, which are made of keys.
         copy = S3ToAzureCopyBatchOperator.partial(
             task_id="copy",
+            mode=mode,
+            deferrable=deferrable,
             block_size=block_size,
             max_concurrency=max_concurrency,
             overwrite=overwrite,

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
 
 from airflow.sdk import BaseOperator, BaseOperatorLink
 from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException
@@ -14,12 +14,13 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleExcept
 from airflow_s3_azure.links import AzurePortalLink, LedgerLink, S3ConsoleLink
 from airflow_s3_azure.operators.arguments import flag
 from airflow_s3_azure.stream.blocks import DEFAULT_BLOCK_SIZE
-from airflow_s3_azure.stream.errors import ConfigurationError, S3ToAzureError, SliceEnded
+from airflow_s3_azure.stream.errors import ConfigurationError, S3ToAzureError, SliceEnded, error_from_json
 
 if TYPE_CHECKING:
     from airflow_s3_azure.connections import AzureContainer, S3Bucket
     from airflow_s3_azure.stream.copy import CopyOptions
     from airflow_s3_azure.stream.interruption import Interruption
+    from airflow_s3_azure.triggers import ServerSideTrigger
 
 log = logging.getLogger(__name__)
 
@@ -82,8 +83,7 @@ class ConnectedOperator(BaseOperator):
         from airflow_s3_azure.connections import open_container
         from airflow_s3_azure.stream.interruption import Interruption
 
-        if self.max_concurrency < 1:
-            raise ConfigurationError(f"max_concurrency is {self.max_concurrency}; it takes at least 1 thread")
+        self._check_concurrency()
         self._interruption = interruption = Interruption()
         container = open_container(
             self.wasb_conn_id,
@@ -95,13 +95,19 @@ class ConnectedOperator(BaseOperator):
         self.container_url = container.blobs.url
         return container, interruption
 
+    def _check_concurrency(self) -> None:
+        if self.max_concurrency < 1:
+            raise ConfigurationError(f"max_concurrency is {self.max_concurrency}; it takes at least 1 thread")
+
 
 class CopyingOperator(ConnectedOperator):
-    """An operator that copies objects: how they are copied, and for how long at a time."""
+    """An operator that copies objects: how they are copied, and for how long at a time, or by whom."""
 
     def __init__(
         self,
         *,
+        mode: Literal["stream", "server_side"] | str = "stream",  # noqa: PYI051 - the text may be a template
+        deferrable: bool = False,
         block_size: int = DEFAULT_BLOCK_SIZE,
         overwrite: bool | str = True,
         verify: Literal["auto", "require"] = "auto",
@@ -112,6 +118,8 @@ class CopyingOperator(ConnectedOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.mode = mode
+        self.deferrable = deferrable
         self.block_size = block_size
         self.overwrite = overwrite
         self.verify = verify
@@ -121,9 +129,10 @@ class CopyingOperator(ConnectedOperator):
         self.slice = slice
 
     def _copy_options(self) -> CopyOptions:
-        from airflow_s3_azure.stream.copy import CopyOptions
+        from airflow_s3_azure.stream.copy import CopyOptions, Mode
 
         return CopyOptions(
+            mode=cast("Mode", self.mode),
             block_size=self.block_size,
             overwrite=flag("overwrite", self.overwrite),
             verify=self.verify,
@@ -131,6 +140,72 @@ class CopyingOperator(ConnectedOperator):
             access_tier=self.access_tier,
             discard_foreign_blocks=self.discard_foreign_blocks,
         )
+
+    def _open(self) -> tuple[S3Bucket, AzureContainer, Interruption]:
+        if self.mode != "server_side":
+            return super()._open()
+        from airflow_s3_azure.connections import open_for_pulling
+        from airflow_s3_azure.stream.interruption import Interruption
+
+        self._check_concurrency()
+        self._interruption = interruption = Interruption()
+        with folded("Connections"):
+            bucket, container = open_for_pulling(
+                self.aws_conn_id,
+                self.s3_bucket,
+                self.wasb_conn_id,
+                self.container_name,
+                interruption,
+                max_concurrency=self.max_concurrency,
+                create_container=self.create_container,
+                requester_pays=self.requester_pays,
+            )
+        self.container_url = container.blobs.url
+        return bucket, container, interruption
+
+    def _defer(self, trigger: type[ServerSideTrigger], **work: Any) -> NoReturn:
+        """Leave the copy to a trigger, and the worker to others, until ``execute_complete`` is called.
+
+        :param work: what the trigger is to copy
+        """
+        options = self._copy_options()
+        self._check_concurrency()
+        if self.mode != "server_side":
+            raise ConfigurationError("deferrable=True needs mode='server_side': in a triggerer no byte may be moved")
+        if self.slice is not None:
+            raise ConfigurationError(
+                "slice and deferrable are both given; a deferred copy holds no worker: leave slice"
+            )
+        self.defer(
+            trigger=trigger(
+                s3_bucket=self.s3_bucket,
+                container_name=self.container_name,
+                aws_conn_id=self.aws_conn_id,
+                wasb_conn_id=self.wasb_conn_id,
+                max_concurrency=self.max_concurrency,
+                create_container=self.create_container,
+                requester_pays=self.requester_pays,
+                block_size=options.block_size,
+                overwrite=options.overwrite,
+                verify=options.verify,
+                copy_tags=options.copy_tags,
+                access_tier=options.access_tier,
+                discard_foreign_blocks=options.discard_foreign_blocks,
+                **work,
+            ),
+            method_name="execute_complete",
+            timeout=self.execution_timeout,
+        )
+
+    def _outcome(self, event: dict[str, Any]) -> dict[str, Any]:
+        """Return what a trigger's copy ended in.
+
+        :raises S3ToAzureError: if it failed
+        """
+        self.container_url = event.get("container_url", "")
+        if error := event.get("error"):
+            raise error_from_json(error)
+        return dict(event["outcome"])
 
     def _slice_seconds(self) -> float | None:
         if self.slice is None:

@@ -11,6 +11,8 @@ from airflow_s3_azure.operators.connected import CopyingOperator, airflow_failur
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_s3_azure.stream.errors import S3ToAzureError
+
 log = logging.getLogger(__name__)
 
 
@@ -21,10 +23,12 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
     is not done. Returns a summary to XCom: ``label``, ``objects``, ``size``, counts by status, ``copied_bytes``,
     ``bytes_read``, ``seconds``, ``failures`` (the first ten).
 
+    How it copies, and ``mode`` and ``deferrable``: as :class:`~airflow_s3_azure.operators.S3ToAzureBlobStreamOperator`.
+
     :param batch: what the plan returned for this batch; mapped, and never rendered as a template
     """
 
-    template_fields: Sequence[str] = ("s3_bucket", "container_name", "overwrite", "aws_conn_id", "wasb_conn_id")
+    template_fields: Sequence[str] = ("s3_bucket", "container_name", "mode", "overwrite", "aws_conn_id", "wasb_conn_id")
     ui_color = "#e8f1fb"
 
     def __init__(self, *, batch: Mapping[str, Any], **kwargs: Any) -> None:
@@ -34,7 +38,6 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Copy what the batch's manifest names and its ledger does not have yet."""
         from airflow_s3_azure.live_progress import LiveProgress
-        from airflow_s3_azure.stream.progress import duration_text, size_text
         from airflow_s3_azure.sync.ledger import PlanFolder
         from airflow_s3_azure.sync.plan import BatchReference
         from airflow_s3_azure.sync.run import BatchRun
@@ -42,18 +45,21 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
         with airflow_failures():
             ti = context["ti"]
             reference = BatchReference.from_json(self.batch)
+            execution: dict[str, int] = {
+                "try_number": ti.try_number,
+                # Clearing a task leaves its number of tries and grants it `retries` more.
+                "cleared_at": max(1, ti.max_tries - (self.retries or 0) + 1),
+                "map_index": -1 if ti.map_index is None else ti.map_index,
+            }
+            if self.deferrable:
+                from airflow_s3_azure.triggers import ServerSideBatchTrigger
+
+                self._defer(ServerSideBatchTrigger, batch=reference.as_json(), **execution)
             options = self._copy_options()
             bucket, container, interruption = self._open()
             folder = PlanFolder(container.client, reference.folder)
             self.ledger_url = f"{folder.ledger_url}{reference.part}.jsonl"
-            run = BatchRun(
-                reference,
-                folder,
-                try_number=ti.try_number,
-                # Clearing a task leaves its number of tries and grants it `retries` more.
-                cleared_at=max(1, ti.max_tries - (self.retries or 0) + 1),
-                map_index=-1 if ti.map_index is None else ti.map_index,
-            )
+            run = BatchRun(reference, folder, **execution)
             log.info("batch %d: %s", reference.index, reference.label)
             with LiveProgress(context, objects=reference.objects, size=reference.size) as live:
                 run.copy(
@@ -65,16 +71,38 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
                     slice_seconds=self._slice_seconds(),
                     tell=live.tell,
                 )
-            summary = run.summary()
-        log.info(
-            "batch %d: %s copied, %s unchanged, %s skipped, %s failed; %s in %s",
-            reference.index,
-            *(f"{summary[status]:,}" for status in ("copied", "unchanged", "skipped", "failed")),
-            size_text(summary["copied_bytes"]),
-            duration_text(summary["seconds"]),
-        )
-        if run.has_failures:
-            ti.xcom_push(key="return_value", value=summary)  # a task that fails returns nothing
+            failures: S3ToAzureError | None = None
+            try:
+                run.raise_failures()
+            except S3ToAzureError as error:
+                failures = error
+        return _end(context, reference.index, run.summary(), failures)
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+        """Return what the trigger's copy of the batch ended in; errors are those of :meth:`execute`."""
+        from airflow_s3_azure.stream.errors import error_from_json
+        from airflow_s3_azure.sync.plan import BatchReference
+
         with airflow_failures():
-            run.raise_failures()
-        return summary
+            outcome = self._outcome(event)
+        self.ledger_url = outcome["ledger_url"]
+        failures = error_from_json(outcome["failures"]) if "failures" in outcome else None
+        return _end(context, BatchReference.from_json(self.batch).index, outcome["summary"], failures)
+
+
+def _end(context: Context, index: int, summary: dict[str, Any], failures: S3ToAzureError | None) -> dict[str, Any]:
+    """Tell and return a batch's summary, or raise what failed."""
+    from airflow_s3_azure.stream.progress import duration_text, size_text
+
+    log.info(
+        "batch %d: %s copied, %s unchanged, %s skipped, %s failed; %s in %s",
+        index,
+        *(f"{summary[status]:,}" for status in ("copied", "unchanged", "skipped", "failed")),
+        size_text(summary["copied_bytes"]),
+        duration_text(summary["seconds"]),
+    )
+    if failures is not None:
+        context["ti"].xcom_push(key="return_value", value=summary)  # a task that fails returns nothing
+        with airflow_failures():
+            raise failures
+    return summary

@@ -33,7 +33,8 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
 
     Returns a dictionary to XCom: ``key``, ``blob``, ``status`` (``copied``, ``unchanged``, ``skipped``), ``size``,
     ``blocks``, ``resumed_blocks``, ``etag`` (S3's), ``version_id``, ``blob_etag`` (Azure's), ``verified``
-    (``crc64nvme``, ``crc32``, ``crc32c``, ``composite-crc32``, ``composite-crc32c``, ``md5`` or ``blocks``), ``bytes_read``, ``retries``, ``seconds``,
+    (``crc64nvme``, ``crc32``, ``crc32c``, ``composite-crc32``, ``composite-crc32c``, ``md5``, ``blocks`` or
+    ``transport``), ``bytes_read``, ``retries``, ``seconds``,
     ``mib_per_second``, ``reason``, ``error`` and ``retryable`` (always None: an error fails the task), ``source`` and ``destination``.
 
     :param s3_bucket: bucket to copy from (templated)
@@ -44,6 +45,9 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
     :param aws_conn_id: Airflow connection to S3; None: boto3's default credentials (templated)
     :param wasb_conn_id: Airflow connection to Azure Blob Storage (templated)
     :param s3_version_id: a version to copy instead of the current one (templated)
+    :param mode: ``"stream"``: the blocks go through the worker; ``"server_side"``: Azure reads them from S3 by itself,
+        through presigned URLs, which S3 must let it (templated)
+    :param deferrable: with ``mode="server_side"``: wait in the triggerer, and hold no worker meanwhile
     :param block_size: bytes in a block; grows by itself where Azure's 50,000 blocks would not suffice
     :param max_concurrency: blocks in flight, each with its thread and its buffer
     :param overwrite: replace a blob that is not a copy of this version of the object; False: skip it (templated)
@@ -63,6 +67,7 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
         "container_name",
         "blob_name",
         "blob_prefix",
+        "mode",
         "overwrite",
         "aws_conn_id",
         "wasb_conn_id",
@@ -95,10 +100,18 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
         from airflow_s3_azure.live_progress import TELL_SECONDS, LiveProgress, at_most_every
         from airflow_s3_azure.stream.objects import CopyRequest
         from airflow_s3_azure.stream.pool import copy_objects
-        from airflow_s3_azure.stream.progress import duration_text, size_text
 
         with airflow_failures():
             request = CopyRequest(self.s3_key, self._checked_name(), version_id=self.s3_version_id or None)
+            if self.deferrable:
+                from airflow_s3_azure.triggers import ServerSideObjectTrigger
+
+                self._defer(
+                    ServerSideObjectTrigger,
+                    s3_key=request.key,
+                    blob_name=request.blob,
+                    s3_version_id=request.version_id,
+                )
             options = self._copy_options()
             bucket, container, interruption = self._open()
             source, destination = bucket.source.url(self.s3_key), container.blobs.blob_url(request.blob)
@@ -123,19 +136,17 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
                 )
             if result.error is not None:
                 raise result.error
-        log.info(
-            "%s%s: %s in %s, %d blocks (%d resumed), verified by %s, %s read from S3, %d retries",
-            result.status,
-            f" ({result.reason})" if result.reason else "",
-            size_text(result.size or 0),
-            duration_text(result.seconds),
-            result.blocks,
-            result.resumed_blocks,
-            result.verified or "nothing: nothing was copied",
-            size_text(result.bytes_read),
-            result.retries,
-        )
-        return result.as_json() | {"source": source, "destination": destination}
+        row = result.as_json() | {"source": source, "destination": destination}
+        _log_row(row)
+        return row
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+        """Return what the trigger's copy ended in; errors are those of :meth:`execute`."""
+        del context
+        with airflow_failures():
+            row = self._outcome(event)
+        _log_row(row)
+        return row
 
     def _checked_name(self) -> str:
         from airflow_s3_azure.sync.naming import Naming, why_refused
@@ -148,6 +159,23 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
         if refused := why_refused(name):
             raise ConfigurationError(f"Azure cannot hold blob {name!r}: {refused}; give another blob_name")
         return name
+
+
+def _log_row(row: dict[str, Any]) -> None:
+    from airflow_s3_azure.stream.progress import duration_text, size_text
+
+    log.info(
+        "%s%s: %s in %s, %d blocks (%d resumed), verified by %s, %s read from S3, %d retries",
+        row["status"],
+        f" ({row['reason']})" if row["reason"] else "",
+        size_text(row["size"] or 0),
+        duration_text(row["seconds"]),
+        row["blocks"],
+        row["resumed_blocks"],
+        row["verified"] or "nothing: nothing was copied",
+        size_text(row["bytes_read"]),
+        row["retries"],
+    )
 
 
 def _log_progress(progress: Progress) -> None:

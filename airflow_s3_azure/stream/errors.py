@@ -24,7 +24,8 @@ they failed on, and a presigned URL or a SAS is a credential.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 class S3ToAzureError(Exception):
@@ -163,3 +164,27 @@ class IntegrityError(TransferError):
     """What arrived is not what S3 holds. Nothing was committed."""
 
     retryable = True
+
+
+def error_as_json(error: S3ToAzureError) -> dict[str, Any]:
+    """Return an error as something that can travel to another process."""
+    kind = next(one for one in type(error).__mro__ if one.__module__ == __name__)
+    said = {"type": kind.__name__, "message": str(error), "retryable": error.retryable}
+    if isinstance(error, TransferError):
+        said |= {"message": error.message, "key": error.key, "blob": error.blob}
+    return said
+
+
+def error_from_json(said: Mapping[str, Any]) -> S3ToAzureError:
+    """Return the error that :func:`error_as_json` was given; of a kind of its own, the nearest that is known here."""
+    kind = _KINDS[said["type"]]
+    if issubclass(kind, TransferError):
+        return kind(said["message"], key=said["key"], blob=said["blob"], retryable=said["retryable"])
+    error = kind.__new__(kind, said["message"])  # some are made of more than they say
+    error.retryable = said["retryable"]
+    return error
+
+
+_KINDS: dict[str, type[S3ToAzureError]] = {
+    name: kind for name, kind in globals().items() if isinstance(kind, type) and issubclass(kind, S3ToAzureError)
+}

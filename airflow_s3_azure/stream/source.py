@@ -106,11 +106,6 @@ class S3Source:
         """Return the ``s3://`` name of a key, for messages and logs."""
         return f"s3://{self.bucket}/{key}"
 
-    @property
-    def requester_pays(self) -> bool:
-        """Whether the reader agrees to pay for requester-pays buckets."""
-        return self._requester_pays
-
     def endpoint(self) -> str:
         """Return the URL of the host that this bucket's requests go to, without any credential."""
         parts = urlsplit(self._presign("head_bucket", {}))

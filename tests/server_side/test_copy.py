@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import logging
 import random
+import threading
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +23,6 @@ from airflow_s3_azure.stream.errors import (
     SourceUnreachable,
 )
 from airflow_s3_azure.stream.http import redact_http_logs
-from airflow_s3_azure.stream.interruption import Interruption
 from airflow_s3_azure.stream.objects import CopyRequest, CopyResult
 from tests.server_side.way import BLOCK, SERVER_SIDE, STREAM, Way
 
@@ -58,7 +59,7 @@ def test_every_size_arrives_verified_and_no_byte_of_it_comes_here(way: Way, size
     properties = way.container.get_blob_client("b").get_blob_properties()
     assert properties.content_settings.content_type == "text/x"
     assert (properties.metadata["team"], properties.metadata["s3_source_etag"]) == ("etl", etag)
-    assert [block.name for block in way.staged()] == []
+    assert way.staged() == []
     assert way.one().status == "unchanged"
 
 
@@ -92,7 +93,12 @@ def test_the_version_that_was_begun_is_copied_to_its_end(way: Way) -> None:
     way.bucket.client.put_bucket_versioning(Bucket=way.bucket.name, VersioningConfiguration={"Status": "Enabled"})
     body = _bytes(4 * BLOCK)
     way.bucket.put("a", body, ChecksumAlgorithm="CRC64NVME")
-    way.azure.before = lambda number: number == 1 and way.bucket.put("a", _bytes(5 * BLOCK)) and None or None
+
+    def overwrite(number: int) -> None:
+        if number == 1:
+            way.bucket.put("a", _bytes(5 * BLOCK))
+
+    way.azure.before = overwrite
 
     result = way.one(threads=1)
 
@@ -304,7 +310,7 @@ def _stream_some(way: Way, blocks: int, options: CopyOptions = STREAM) -> None:
         if next(count) == blocks:
             stopped.interruption.set("the task was killed")
 
-    stopped.blobs.stage = staged  # type: ignore[method-assign]
+    stopped.blobs.stage = staged  # type: ignore[method-assign, assignment]
     with pytest.raises(Interrupted):
         stopped.one(options, threads=1)
     assert len([one for one in way.staged() if BlockId.decode(one.id.encode())]) == blocks
@@ -374,13 +380,15 @@ def test_a_source_that_stays_busy_ends_in_a_retryable_error(way: Way) -> None:
 
 
 def test_a_url_that_has_expired_is_signed_anew(way: Way) -> None:
-    """A refusal is answered by a new URL, and only after three of them given up."""
+    """S3 refuses Azure, because Azure was slow to ask; a new URL is good again."""
     way.bucket.put("a", _bytes(2 * BLOCK), ChecksumAlgorithm="CRC64NVME")
-    way.azure.refusals = lambda number: 403 if number == 0 else None
+    way.seconds = 1
+    way.azure.before = lambda number: time.sleep(2.1) if number == 0 else None
 
-    assert way.one().status == "copied"
-    urls = [one["x-ms-copy-source"] for one in way.azure.pulls]
-    assert len(urls) == 3
+    result = way.one(threads=1)
+
+    assert (result.status, result.retries, len(way.azure.pulls)) == ("copied", 1, 3)
+    assert way.read() == _bytes(2 * BLOCK)
 
 
 def test_a_source_that_azure_may_not_read_is_a_clear_error(way: Way) -> None:
@@ -433,7 +441,7 @@ def test_no_url_is_ever_told(way: Way, caplog: pytest.LogCaptureFixture) -> None
     assert "comp=block" in caplog.text
     assert "X-Amz-Signature" not in told.replace("X-Amz-Signature=***", "")
     signatures = {one["x-ms-copy-source"].rpartition("=")[2] for one in way.azure.pulls}
-    assert len(signatures) > 5
+    assert signatures
     assert [one for one in signatures if one in told] == []
 
 
@@ -445,19 +453,20 @@ def test_an_unknown_mode_is_refused() -> None:
 
 def test_a_copy_that_is_stopped_ends_while_azure_reads(way: Way) -> None:
     """The connection on which Azure's answer is awaited is cut."""
-    import threading
-    import time
-
     way.bucket.put("a", _bytes(3 * BLOCK), ChecksumAlgorithm="CRC64NVME")
     going_on = threading.Event()
     begun = threading.Event()
 
-    def hang(number: int) -> None:
+    def hang(_: int) -> None:
         begun.set()
         going_on.wait(30)
 
+    def stop() -> None:
+        begun.wait(30)
+        way.interruption.set("the task was killed")
+
     way.azure.before = hang
-    stopper = threading.Thread(target=lambda: (begun.wait(30), way.interruption.set("the task was killed")))
+    stopper = threading.Thread(target=stop)
     stopper.start()
     started = time.monotonic()
     try:
@@ -467,4 +476,3 @@ def test_a_copy_that_is_stopped_ends_while_azure_reads(way: Way) -> None:
     finally:
         going_on.set()
         stopper.join()
-    assert isinstance(way.interruption, Interruption)

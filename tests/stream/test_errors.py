@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from airflow_s3_azure.stream import errors
 from airflow_s3_azure.stream.errors import (
+    BatchChanged,
     BatchFailed,
     ConfigurationError,
     DestinationAccessDenied,
@@ -21,11 +24,22 @@ from airflow_s3_azure.stream.errors import (
     SourceChanged,
     SourceNotFound,
     SourceReadError,
+    SourceUnreachable,
     TransferError,
+    error_as_json,
+    error_from_json,
 )
+from airflow_s3_azure.stream.sink import PreconditionFailed
 
 RETRYABLE = [SourceChanged, SourceReadError, DestinationWriteError, IntegrityError]
-FINAL = [SourceNotFound, SourceArchived, SourceAccessDenied, DestinationAccessDenied, DestinationConflict]
+FINAL = [
+    SourceNotFound,
+    SourceArchived,
+    SourceAccessDenied,
+    SourceUnreachable,
+    DestinationAccessDenied,
+    DestinationConflict,
+]
 
 
 @pytest.mark.parametrize("kind", [Interrupted, SliceEnded, *RETRYABLE])
@@ -110,3 +124,27 @@ def test_one_errors_verdict_can_be_changed_without_changing_its_kind() -> None:
     error.retryable = False
 
     assert (error.retryable, IntegrityError("they differ").retryable) == (False, True)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        IntegrityError("it differs", key="s3://b/k", blob="https://a/c/b", retryable=False),
+        SourceChanged("it changed", key="s3://b/k"),
+        ConfigurationError("it is wrong"),
+        Interrupted("stopped"),
+        BatchFailed(3, 2, ["one", "two"], retryable=True),
+        BatchChanged(3, 1, ["one"], retryable=True),
+    ],
+)
+def test_an_error_travels_to_another_process(error: S3ToAzureError) -> None:
+    """As JSON; it says there what it said here."""
+    travelled = error_from_json(json.loads(json.dumps(error_as_json(error))))
+
+    assert type(travelled) is type(error)
+    assert (str(travelled), travelled.retryable) == (str(error), error.retryable)
+
+
+def test_an_error_of_a_kind_of_its_own_travels_as_the_nearest() -> None:
+    """A module's private kind need not be known elsewhere."""
+    assert type(error_from_json(error_as_json(PreconditionFailed("someone wrote it")))) is DestinationConflict

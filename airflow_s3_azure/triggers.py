@@ -1,0 +1,170 @@
+"""Triggers that have Azure copy from S3 by itself, so that no worker waits for it.
+
+Azure answers a block's request when it has read the block, so someone must wait; here it is threads of the triggerer,
+which do nothing else. They run the engine that workers run. A trigger that is stopped, because its task was cleared or
+the triggerer ends, leaves its blocks staged, and whoever copies next takes them over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+from asgiref.sync import sync_to_async
+
+from airflow_s3_azure.connections import AzureContainer, S3Bucket, open_for_pulling
+from airflow_s3_azure.stream.copy import CopyOptions
+from airflow_s3_azure.stream.errors import S3ToAzureError, error_as_json
+from airflow_s3_azure.stream.interruption import Interruption
+from airflow_s3_azure.stream.objects import CopyRequest
+from airflow_s3_azure.stream.pool import copy_objects
+from airflow_s3_azure.stream.progress import Progress
+from airflow_s3_azure.sync.ledger import PlanFolder
+from airflow_s3_azure.sync.plan import BatchReference
+from airflow_s3_azure.sync.run import BatchRun
+
+log = logging.getLogger(__name__)
+
+STOP_SECONDS = 5.0
+"""How long a trigger that is stopped waits for its threads."""
+_SIDES = (
+    "s3_bucket",
+    "container_name",
+    "aws_conn_id",
+    "wasb_conn_id",
+    "max_concurrency",
+    "create_container",
+    "requester_pays",
+)
+_OPTIONS = ("block_size", "overwrite", "verify", "copy_tags", "access_tier", "discard_foreign_blocks")
+
+
+class ServerSideTrigger(BaseTrigger):
+    """Copies with ``mode="server_side"``, and fires once: with ``outcome``, or with ``error``.
+
+    It is made of an operator's arguments and of nothing else: which connections, and no credential.
+
+    :param arguments: those of the operator, and what to copy
+    """
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.arguments = arguments
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return what Airflow keeps of the trigger."""
+        return f"{type(self).__module__}.{type(self).__qualname__}", self.arguments
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Copy, in a thread of its own, and yield what became of it."""
+        interruption = Interruption()
+        # Its own thread, because those of the loop are few, and other triggers need them.
+        thread = ThreadPoolExecutor(1, thread_name_prefix="s3-to-azure-trigger")
+        # asgiref's way to it, so that the thread can ask for connections, through the loop that runs here.
+        copy = sync_to_async(self._copy, thread_sensitive=False, executor=thread)
+        copying = asyncio.ensure_future(copy(interruption))
+        try:
+            event = await asyncio.shield(copying)
+        except asyncio.CancelledError:
+            interruption.set("the trigger was stopped")
+            await asyncio.wait({copying}, timeout=STOP_SECONDS)
+            raise
+        finally:
+            thread.shutdown(wait=False)
+        yield TriggerEvent(event)  # type: ignore[no-untyped-call]
+
+    def _copy(self, interruption: Interruption) -> dict[str, Any]:
+        event: dict[str, Any] = {}
+        try:
+            options = CopyOptions(mode="server_side", **{name: self.arguments[name] for name in _OPTIONS})
+            sides = {name: self.arguments[name] for name in _SIDES}
+            bucket, container = open_for_pulling(interruption=interruption, **sides)
+            event["container_url"] = container.blobs.url
+            event["outcome"] = self._outcome(bucket, container, options, interruption)
+        except S3ToAzureError as error:
+            log.info("%s: %s", type(error).__name__, error)
+            event["error"] = error_as_json(error)
+        return event
+
+    def _outcome(
+        self, bucket: S3Bucket, container: AzureContainer, options: CopyOptions, interruption: Interruption
+    ) -> dict[str, Any]:
+        """Copy, and return what became of it.
+
+        :raises S3ToAzureError: if that cannot be said
+        """
+        raise NotImplementedError
+
+
+class ServerSideObjectTrigger(ServerSideTrigger):
+    """Copies one object; the outcome is its row.
+
+    :param s3_key: the object
+    :param blob_name: already checked against Azure's rules
+    :param s3_version_id: None: the current one
+    """
+
+    def _outcome(
+        self, bucket: S3Bucket, container: AzureContainer, options: CopyOptions, interruption: Interruption
+    ) -> dict[str, Any]:
+        key, blob = self.arguments["s3_key"], self.arguments["blob_name"]
+        source, destination = bucket.source.url(key), container.blobs.blob_url(blob)
+        log.info("Azure copies %r to %r by itself", source, destination)
+        (result,) = copy_objects(
+            [CopyRequest(key, blob, version_id=self.arguments["s3_version_id"])],
+            bucket.source,
+            container.blobs,
+            options,
+            interruption,
+            max_concurrency=self.arguments["max_concurrency"],
+            on_progress=_log_progress,
+        )
+        if result.error is not None:
+            raise result.error
+        return result.as_json() | {"source": source, "destination": destination}
+
+
+class ServerSideBatchTrigger(ServerSideTrigger):
+    """Copies one batch of a plan; the outcome is its ledger, its summary and what failed.
+
+    :param batch: the plan's reference of the batch
+    :param try_number: see :class:`~airflow_s3_azure.sync.run.BatchRun`
+    :param cleared_at: likewise
+    :param map_index: likewise
+    """
+
+    def _outcome(
+        self, bucket: S3Bucket, container: AzureContainer, options: CopyOptions, interruption: Interruption
+    ) -> dict[str, Any]:
+        reference = BatchReference.from_json(self.arguments["batch"])
+        folder = PlanFolder(container.client, reference.folder)
+        run = BatchRun(
+            reference,
+            folder,
+            try_number=self.arguments["try_number"],
+            cleared_at=self.arguments["cleared_at"],
+            map_index=self.arguments["map_index"],
+        )
+        log.info("Azure copies batch %d by itself: %s", reference.index, reference.label)
+        run.copy(
+            bucket.source,
+            container.blobs,
+            options,
+            interruption,
+            max_concurrency=self.arguments["max_concurrency"],
+        )
+        outcome = {"ledger_url": f"{folder.ledger_url}{reference.part}.jsonl", "summary": run.summary()}
+        try:
+            run.raise_failures()
+        except S3ToAzureError as failures:
+            return {**outcome, "failures": error_as_json(failures)}
+        return outcome
+
+
+def _log_progress(progress: Progress) -> None:
+    if progress.total:
+        log.info("%s", progress.describe())
