@@ -17,6 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import dataclass, field
 
 from airflow_s3_azure.stream.blocks import MIB, Block
@@ -84,7 +85,8 @@ def copy_objects(
         requests, source, container, options, interruption=interruption, connections=max_concurrency, end_of_slice=end
     )
     workers = [
-        threading.Thread(target=crew.work, name=f"s3-to-azure-{number}", daemon=True)
+        # In the caller's context, by which a triggerer knows which task's log a line belongs to.
+        threading.Thread(target=copy_context().run, args=(crew.work,), name=f"s3-to-azure-{number}", daemon=True)
         for number in range(worker_count(max_concurrency, options.block_size))
     ]
     try:
