@@ -178,6 +178,18 @@ with DAG(
             description_md="Replace blobs that differ. Off: a blob that exists is left alone, and its key is `skipped`.",
             section="More",
         ),
+        "mode": Param(
+            "stream",
+            type="string",
+            enum=["stream", "server_side"],
+            values_display={
+                "stream": "stream: through the workers",
+                "server_side": "server_side: Azure reads from S3 by itself",
+            },
+            title="Who moves the bytes",
+            description_md="`server_side` needs an S3 that Azure can reach, and proves only what S3 stores a CRC64NVME of.",
+            section="More",
+        ),
         "egress_price_per_gib": Param(
             None,
             type=["null", "number"],
@@ -221,6 +233,7 @@ with DAG(
         create_container=True,
         compare="{{ params.compare }}",
         overwrite="{{ params.overwrite }}",
+        mode="{{ params.mode }}",
         dry_run="{{ params.dry_run }}",
         egress_price_per_gib="{{ params.egress_price_per_gib }}",
         max_objects="{{ params.max_objects }}",

@@ -224,11 +224,14 @@ export function outcome(sync, run) {
   };
 }
 
+/** What `verified` says where nothing that S3 stored was held against the copy. */
+export const UNPROVEN = new Set(["blocks", "transport"]);
+
 /** What was proven against a checksum that S3 stored, of what was copied; null if nothing was. */
 export function verifiedShare({ verified, copied }) {
   if (!verified || !copied) return null;
   const whole = total(Object.values(verified));
-  return whole ? { whole, proven: whole - (verified.blocks ?? 0) } : null;
+  return whole ? { whole, proven: whole - [...UNPROVEN].reduce((sum, how) => sum + (verified[how] ?? 0), 0) } : null;
 }
 
 /** The five things a batch can be, in the order in which one wants to see them. */
@@ -236,7 +239,7 @@ export const KINDS = ["failed", "running", "retry", "waiting", "done"];
 export function stateKind(state) {
   if (state === "success" || state === "skipped" || state === "removed") return "done";
   if (FAILED.has(state)) return "failed";
-  if (state === "running" || state === "restarting") return "running";
+  if (state === "running" || state === "restarting" || state === "deferred") return "running"; // deferred: Azure copies
   if (state === "up_for_retry") return "retry";
   return "waiting";
 }

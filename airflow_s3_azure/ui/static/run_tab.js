@@ -6,12 +6,12 @@ import { ChakraUI, h, React } from "./host.js";
 import { useLive } from "./live.js";
 import { Bar, Confirm, Empty, Figure, Figures, Inside, Loading, logPath, Notice, Outside, Page, Section, StateBadge, transfersPath, Trouble } from "./parts.js";
 import { s3Console, web } from "./places.js";
-import { failures, hasEnded, hasFailed, outcome, retryTargets, RunReader } from "./run.js";
+import { failures, hasEnded, hasFailed, outcome, retryTargets, RunReader, UNPROVEN } from "./run.js";
 
 const { Alert, Box, Button, Code, Flex, Heading, Text } = ChakraUI;
 const LIVE = 3_000;
 const QUIET = 10_000;
-const PROOFS = { crc64nvme: "CRC-64/NVME", crc32: "CRC-32", crc32c: "CRC-32C", "composite-crc32": "composite CRC-32", "composite-crc32c": "composite CRC-32C", md5: "MD5", blocks: "block by block" };
+const PROOFS = { crc64nvme: "CRC-64/NVME", crc32: "CRC-32", crc32c: "CRC-32C", "composite-crc32": "composite CRC-32", "composite-crc32c": "composite CRC-32C", md5: "MD5", blocks: "block by block", transport: "in transit only" };
 const FINAL = new Set(["success", "failed"]);
 
 export function RunTab({ dagId, runId }) {
@@ -276,7 +276,7 @@ function Objects({ rows, dagId, runId, onSeen }) {
   const known = results.length >= ended.length - failed;
   const copied = results.filter((one) => one.status === "copied");
   const seconds = copied.reduce((total, one) => total + (one.seconds || 0), 0);
-  const proven = copied.filter((one) => one.verified && one.verified !== "blocks").length;
+  const proven = copied.filter((one) => one.verified && !UNPROVEN.has(one.verified)).length;
   return h(
     Section,
     { title: "Single objects", level: "h2", id: "objects" },
