@@ -29,6 +29,9 @@ from airflow_s3_azure.sync.run import BatchRun
 
 log = logging.getLogger(__name__)
 
+SOONEST_SECONDS = 15.0
+"""How long a trigger runs at least. Airflow's supervisor may notice only 5 s after it that a task has deferred itself, and
+the scheduler fails a task that runs again before it hears of that (seen on 3.3.2)."""
 STOP_SECONDS = 5.0
 """How long a trigger that is stopped waits for its threads."""
 _SIDES = (
@@ -68,7 +71,8 @@ class ServerSideTrigger(BaseTrigger):
         copy = sync_to_async(self._copy, thread_sensitive=False, executor=thread)
         copying = asyncio.ensure_future(copy(interruption))
         try:
-            event = await asyncio.shield(copying)
+            soonest = asyncio.sleep(SOONEST_SECONDS)
+            event, _ = await asyncio.gather(asyncio.shield(copying), soonest)
         except asyncio.CancelledError:
             interruption.set("the trigger was stopped")
             await asyncio.wait({copying}, timeout=STOP_SECONDS)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import random
 import re
+import secrets
 import threading
 import time
 from pathlib import Path
@@ -61,16 +64,21 @@ def test_a_deferred_copy_holds_no_worker_and_resumes_when_it_is_cleared(
 
         azure.before = hang
         azure.refusals = lambda number: 503 if number == 0 else None
-        connections = {"aws_default": s3_server.airflow_connection(), "wasb_default": azure.airflow_connection()}
-        config = {"AIRFLOW__LOGGING__LOGGING_LEVEL": "DEBUG"}
-        with AirflowServer(tmp_path, folder, connections, config) as airflow:
+        config = {
+            "AIRFLOW__LOGGING__LOGGING_LEVEL": "DEBUG",
+            "AIRFLOW__CORE__FERNET_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+        }
+        with AirflowServer(tmp_path, folder, {}, config) as airflow:
+            # In the database, not in the environment: a triggerer has to ask for them, and no thread of it may do so.
+            _add_connection(airflow, "aws_default", s3_server.airflow_connection())
+            _add_connection(airflow, "wasb_default", azure.airflow_connection())
             airflow.wait_for_dag("server_side")
             airflow.unpause("server_side")
             run = airflow.trigger("server_side")
             assert hanging.wait(120)
             while_azure_reads = _states(airflow, run)
-            body = {"dry_run": False, "dag_run_id": run, "task_ids": ["copy"], "only_failed": False}
-            airflow.api("POST", "/dags/server_side/clearTaskInstances", **body)
+            cleared = {"dry_run": False, "dag_run_id": run, "task_ids": ["copy"], "only_failed": False}
+            airflow.api("POST", "/dags/server_side/clearTaskInstances", **cleared)
             _wait(lambda: len(azure.pulls) > HANGING + 1, 60)
             going_on.set()
             state = airflow.wait_for_run("server_side", run, timeout=300)
@@ -91,12 +99,22 @@ def test_a_deferred_copy_holds_no_worker_and_resumes_when_it_is_cleared(
     assert "the trigger was stopped; what is staged in Azure stays there for the next try" in logs[0]
     assert f"resuming: {HANGING - 1} of {BLOCKS} blocks already staged" in logs[1]
     assert f"{BLOCKS} blocks ({HANGING - 1} resumed), verified by crc64nvme, 0 B read from S3" in logs[1]
-    left = {str(path): path.read_text(errors="replace") for path in tmp_path.rglob("*") if path.is_file()}
-    assert any(name.endswith("airflow.db") for name in left)
     known = [s3_server.secret_key, azure_server.key]
     known += [one["x-ms-copy-source"].rpartition("X-Amz-Signature=")[2] for one in azure.pulls]
-    assert [(name, one[:6]) for name, text in left.items() for one in known if one in text] == []
-    assert [(name, match[0]) for name, text in left.items() if (match := SIGNED.search(text))] == []
+    assert _found(tmp_path, known) == []
+
+
+def _found(folder: Path, known: list[str]) -> list[tuple[str, str]]:
+    """Return which files hold a secret that is known, or something of a secret's form."""
+    left = {str(path): path.read_text(errors="replace") for path in folder.rglob("*") if path.is_file()}
+    assert any(name.endswith("airflow.db") for name in left)
+    found = [(name, one[:6]) for name, text in left.items() for one in known if one in text]
+    return found + [(name, match[0]) for name, text in left.items() if (match := SIGNED.search(text))]
+
+
+def _add_connection(airflow: AirflowServer, name: str, fields: dict[str, Any]) -> None:
+    extra = json.dumps(fields.get("extra", {}))
+    airflow.api("POST", "/connections", connection_id=name, **{**fields, "extra": extra})
 
 
 def _states(airflow: AirflowServer, run: str) -> dict[str, Any]:

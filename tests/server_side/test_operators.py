@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.sdk import DAG
 
+from airflow_s3_azure import triggers
 from airflow_s3_azure.operators import S3ToAzureBlobStreamOperator
 from airflow_s3_azure.sync_group import s3_to_azure_sync
 from airflow_s3_azure.triggers import ServerSideObjectTrigger
@@ -29,6 +30,12 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.servers, pytest.mark.airflow, pytest.mark.usefixtures("pulling_connections")]
 
 BLOCK = 64 * 1024
+
+
+@pytest.fixture(autouse=True)
+def _no_scheduler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is none that a trigger could be too fast for."""
+    monkeypatch.setattr(triggers, "SOONEST_SECONDS", 0.0)
 
 
 def _bytes(size: int) -> bytes:
