@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_s3_azure.stream.blocks import BlockId
+from airflow_s3_azure.stream.blocks import Block, BlockId
 from airflow_s3_azure.stream.copy import CopyOptions
 from airflow_s3_azure.stream.errors import (
     ConfigurationError,
@@ -24,6 +24,7 @@ from airflow_s3_azure.stream.errors import (
 )
 from airflow_s3_azure.stream.http import redact_http_logs
 from airflow_s3_azure.stream.objects import CopyRequest, CopyResult
+from airflow_s3_azure.stream.pull import Pull
 from tests.server_side.way import BLOCK, SERVER_SIDE, STREAM, Way
 
 if TYPE_CHECKING:
@@ -333,25 +334,37 @@ def test_a_block_without_a_note_is_pulled_again(way: Way) -> None:
     assert way.read() == body
 
 
-def test_two_copies_at_once_end_in_one_right_blob(way: Way) -> None:
-    """What one of them damages is never committed by the other: no two attempts share an ID."""
+def test_what_a_twin_damages_is_never_committed(way: Way) -> None:
+    """It stages a damaged block after this copy has verified that block, and before it commits."""
     body = _bytes(4 * BLOCK)
     way.bucket.put("a", body, ChecksumAlgorithm="CRC64NVME")
     twin = _resumed(way)
-    results: list[CopyResult] = []
+    has_begun, goes_on = threading.Event(), threading.Event()
 
-    def meanwhile(number: int) -> None:
-        if number == 3:
-            way.azure.before = lambda _: None
-            way.azure.damage = lambda _, found: found[::-1]
-            results.append(twin.one(replace(SERVER_SIDE, overwrite=False)))
-            way.azure.damage = lambda _, found: found
+    def run_twin() -> None:
+        with pytest.raises(Interrupted):
+            twin.one(threads=1)
 
-    way.azure.before = meanwhile
+    running = threading.Thread(target=run_twin)
+
+    def before(number: int) -> None:
+        if number == 0:  # the twin's first block
+            has_begun.set()
+            goes_on.wait(30)
+        elif number == 4:  # this copy's last one
+            goes_on.set()
+            running.join(30)
+        elif number == 5:  # the twin's second one
+            twin.interruption.set("enough")
+
+    way.azure.before = before
+    way.azure.damage = lambda number, found: found[::-1] if number == 0 else found
+    running.start()
+    assert has_begun.wait(30)
+
     result = way.one(threads=1)
 
-    assert isinstance(results[0].error, IntegrityError)
-    assert result.status == "copied"
+    assert (result.status, result.verified, len(way.azure.pulls)) == ("copied", "crc64nvme", 6)
     assert way.read() == body
 
 
@@ -443,6 +456,11 @@ def test_no_url_is_ever_told(way: Way, caplog: pytest.LogCaptureFixture) -> None
     signatures = {one["x-ms-copy-source"].rpartition("=")[2] for one in way.azure.pulls}
     assert signatures
     assert [one for one in signatures if one in told] == []
+
+
+def test_a_pull_does_not_show_its_url() -> None:
+    """As whoever logs it would find out."""
+    assert "secret" not in repr(Pull("https://bucket/key?X-Amz-Signature=secret", "etag", Block(0, 0, 1)))
 
 
 def test_an_unknown_mode_is_refused() -> None:
