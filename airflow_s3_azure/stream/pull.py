@@ -20,7 +20,7 @@ from airflow_s3_azure.stream.errors import (
     SourceUnreachable,
     TransferError,
 )
-from airflow_s3_azure.stream.http import TRANSIENT_STATUSES, retry_after
+from airflow_s3_azure.stream.http import THROTTLED_STATUSES, TRANSIENT_STATUSES, retry_after
 
 MAX_URL = 2048
 """Characters of a source's URL that Azure documents to take."""
@@ -89,6 +89,7 @@ class Pull:
                 f"lets only your own network in, so {INSTEAD}",
                 transient=True,
                 retry_after=seconds,
+                throttled=status in THROTTLED_STATUSES,
             )
         return SourceUnreachable(
             f"{what}: the worker may read it, and Azure may not; a bucket policy, a VPC endpoint or a firewall lets "

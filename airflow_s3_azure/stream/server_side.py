@@ -36,8 +36,8 @@ class ServerSideCopy(ObjectCopy):
         # One request could do for more, but what it copies is visible before anybody has seen its checksum.
         return 0
 
-    def _copy_block(self, block: Block, buffer: Buffer) -> None:
-        del buffer
+    def _copy_block(self, block: Block, buffer: Buffer, on_ending: Callable[[], None]) -> None:
+        del buffer, on_ending  # Azure does not say when it has nearly read it
         cut = self._known_cut
         name, checksums = self._retrying(lambda: self._pull(cut, block))
         if _has_note(cut, block):

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from tests.server_side.azure import PullingAzure
 
 BLOCK = 64 * 1024
-STREAM = CopyOptions(block_size=BLOCK, retry=RetryPolicy(attempts=3, first_wait=0.01, max_wait=0.01))
+QUICK = RetryPolicy(attempts=3, first_wait=0.01, max_wait=0.01, throttled_attempts=3)
+STREAM = CopyOptions(block_size=BLOCK, retry=QUICK)
 SERVER_SIDE = replace(STREAM, mode="server_side")
 
 
