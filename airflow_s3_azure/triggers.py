@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
 from airflow_s3_azure.connections import AzureContainer, S3Bucket, open_for_pulling
+from airflow_s3_azure.metrics import counts_of
 from airflow_s3_azure.stream.copy import CopyOptions
 from airflow_s3_azure.stream.errors import S3ToAzureError, error_as_json
 from airflow_s3_azure.stream.interruption import Interruption
-from airflow_s3_azure.stream.objects import CopyRequest
+from airflow_s3_azure.stream.objects import CopyRequest, CopyResult
 from airflow_s3_azure.stream.pool import copy_objects
 from airflow_s3_azure.stream.progress import Progress
 from airflow_s3_azure.sync.ledger import PlanFolder
@@ -82,20 +85,29 @@ class ServerSideTrigger(BaseTrigger):
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
     def _copy(self, interruption: Interruption) -> dict[str, Any]:
-        event: dict[str, Any] = {}
+        counts: Counter[str] = Counter()
+        event: dict[str, Any] = {"counts": counts}
         try:
             options = CopyOptions(mode="server_side", **{name: self.arguments[name] for name in _OPTIONS})
             sides = {name: self.arguments[name] for name in _SIDES}
             bucket, container = open_for_pulling(interruption=interruption, **sides)
             event["container_url"] = container.blobs.url
-            event["outcome"] = self._outcome(bucket, container, options, interruption)
+            event["place"] = asdict(container.place(self.arguments.get("blob_name", "")))
+            event["outcome"] = self._outcome(
+                bucket, container, options, interruption, lambda result: counts.update(counts_of(result))
+            )
         except S3ToAzureError as error:
             log.info("%s: %s", type(error).__name__, error)
             event["error"] = error_as_json(error)
         return event
 
     def _outcome(
-        self, bucket: S3Bucket, container: AzureContainer, options: CopyOptions, interruption: Interruption
+        self,
+        bucket: S3Bucket,
+        container: AzureContainer,
+        options: CopyOptions,
+        interruption: Interruption,
+        on_result: Callable[[CopyResult], None],
     ) -> dict[str, Any]:
         """Copy, and return what became of it.
 
@@ -113,7 +125,12 @@ class ServerSideObjectTrigger(ServerSideTrigger):
     """
 
     def _outcome(
-        self, bucket: S3Bucket, container: AzureContainer, options: CopyOptions, interruption: Interruption
+        self,
+        bucket: S3Bucket,
+        container: AzureContainer,
+        options: CopyOptions,
+        interruption: Interruption,
+        on_result: Callable[[CopyResult], None],
     ) -> dict[str, Any]:
         key, blob = self.arguments["s3_key"], self.arguments["blob_name"]
         source, destination = bucket.source.url(key), container.blobs.blob_url(blob)
@@ -127,6 +144,7 @@ class ServerSideObjectTrigger(ServerSideTrigger):
             max_concurrency=self.arguments["max_concurrency"],
             on_progress=_log_progress,
         )
+        on_result(result)
         if result.error is not None:
             raise result.error
         return result.as_json() | {"source": source, "destination": destination}
@@ -142,7 +160,12 @@ class ServerSideBatchTrigger(ServerSideTrigger):
     """
 
     def _outcome(
-        self, bucket: S3Bucket, container: AzureContainer, options: CopyOptions, interruption: Interruption
+        self,
+        bucket: S3Bucket,
+        container: AzureContainer,
+        options: CopyOptions,
+        interruption: Interruption,
+        on_result: Callable[[CopyResult], None],
     ) -> dict[str, Any]:
         reference = BatchReference.from_json(self.arguments["batch"])
         folder = PlanFolder(container.client, reference.folder)
@@ -160,6 +183,7 @@ class ServerSideBatchTrigger(ServerSideTrigger):
             options,
             interruption,
             max_concurrency=self.arguments["max_concurrency"],
+            on_result=on_result,
         )
         outcome = {"ledger_url": f"{folder.ledger_url}{reference.part}.jsonl", "summary": run.summary()}
         try:

@@ -7,9 +7,11 @@ import os
 import subprocess
 import sys
 import zipfile
+from importlib import import_module
 from importlib.metadata import entry_points, version
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -43,6 +45,35 @@ def test_airflow_finds_the_provider_under_its_distributions_name() -> None:
     assert point.load()() == get_provider_info()
     assert point.dist is not None
     assert point.dist.name == get_provider_info()["package-name"]
+
+
+@pytest.mark.airflow
+def test_airflow_shows_the_provider_and_its_plugin() -> None:
+    """`airflow providers` and `airflow plugins` find what the wheel installs, and every module it names exists."""
+    info = get_provider_info()
+
+    (shown,) = _airflow("providers", "get", info["package-name"], "--full")
+    listed = {one["package_name"]: one for one in _airflow("providers", "list")}
+    plugins = {one["name"] for one in _airflow("plugins")}
+
+    assert {name: shown[name] for name in info if name != "description"} == {
+        name: value for name, value in info.items() if name != "description"
+    }
+    assert listed[info["package-name"]]["version"] == airflow_s3_azure.__version__
+    assert listed[info["package-name"]]["description"].startswith("Streams objects from Amazon S3")
+    assert "s3_to_azure" in plugins
+    for transfer in info["transfers"]:
+        assert import_module(transfer["python-module"]).__all__
+    for link in info["extra-links"]:
+        module, _, name = link.rpartition(".")
+        assert getattr(import_module(module), name)().name
+
+
+def _airflow(*arguments: str) -> list[dict[str, Any]]:
+    command = [sys.executable, "-m", "airflow", *arguments, "--output", "json"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    found: list[dict[str, Any]] = json.loads(done.stdout[done.stdout.index("[") :])
+    return found
 
 
 def test_the_version_is_the_distributions() -> None:

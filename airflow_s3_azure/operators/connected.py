@@ -17,7 +17,12 @@ from airflow_s3_azure.stream.blocks import DEFAULT_BLOCK_SIZE
 from airflow_s3_azure.stream.errors import ConfigurationError, S3ToAzureError, SliceEnded, error_from_json
 
 if TYPE_CHECKING:
+    from airflow.providers.openlineage.extractors import OperatorLineage
+
+    from airflow.sdk import Context
+
     from airflow_s3_azure.connections import AzureContainer, S3Bucket
+    from airflow_s3_azure.lineage import Moved
     from airflow_s3_azure.stream.copy import CopyOptions
     from airflow_s3_azure.stream.interruption import Interruption
     from airflow_s3_azure.triggers import ServerSideTrigger
@@ -56,6 +61,7 @@ class ConnectedOperator(BaseOperator):
         self.create_container = create_container
         self.requester_pays = requester_pays
         self.container_url = self.ledger_url = ""  # for the links, once they are known
+        self.moved: list[Moved] = []  # for OpenLineage, once it is known
         self._interruption: Interruption | None = None
 
     def on_kill(self) -> None:
@@ -63,6 +69,13 @@ class ConnectedOperator(BaseOperator):
         # Runs in a signal handler: it may only set a flag.
         if self._interruption is not None:
             self._interruption.set("the task was killed")
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
+        """Tell OpenLineage what was read and written; its provider calls this when the task has ended or failed."""
+        del task_instance
+        from airflow_s3_azure.lineage import operator_lineage
+
+        return operator_lineage(self.moved)
 
     def _open(self) -> tuple[S3Bucket, AzureContainer, Interruption]:
         """Open both sides. From here on the task can be interrupted."""
@@ -197,12 +210,15 @@ class CopyingOperator(ConnectedOperator):
             timeout=self.execution_timeout,
         )
 
-    def _outcome(self, event: dict[str, Any]) -> dict[str, Any]:
-        """Return what a trigger's copy ended in.
+    def _outcome(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+        """Return what a trigger's copy ended in, and count it.
 
         :raises S3ToAzureError: if it failed
         """
+        from airflow_s3_azure.metrics import send_counts
+
         self.container_url = event.get("container_url", "")
+        send_counts(context["ti"], event["counts"])
         if error := event.get("error"):
             raise error_from_json(error)
         return dict(event["outcome"])

@@ -38,6 +38,7 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Copy what the batch's manifest names and its ledger does not have yet."""
         from airflow_s3_azure.live_progress import LiveProgress
+        from airflow_s3_azure.metrics import CopyMetrics
         from airflow_s3_azure.sync.ledger import PlanFolder
         from airflow_s3_azure.sync.plan import BatchReference
         from airflow_s3_azure.sync.run import BatchRun
@@ -61,7 +62,10 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
             self.ledger_url = f"{folder.ledger_url}{reference.part}.jsonl"
             run = BatchRun(reference, folder, **execution)
             log.info("batch %d: %s", reference.index, reference.label)
-            with LiveProgress(context, objects=reference.objects, size=reference.size) as live:
+            with (
+                CopyMetrics(ti) as metrics,
+                LiveProgress(context, objects=reference.objects, size=reference.size) as live,
+            ):
                 run.copy(
                     bucket.source,
                     container.blobs,
@@ -70,6 +74,7 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
                     max_concurrency=self.max_concurrency,
                     slice_seconds=self._slice_seconds(),
                     tell=live.tell,
+                    on_result=metrics.add,
                 )
             failures: S3ToAzureError | None = None
             try:
@@ -84,7 +89,7 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
         from airflow_s3_azure.sync.plan import BatchReference
 
         with airflow_failures():
-            outcome = self._outcome(event)
+            outcome = self._outcome(context, event)
         self.ledger_url = outcome["ledger_url"]
         failures = error_from_json(outcome["failures"]) if "failures" in outcome else None
         return _end(context, BatchReference.from_json(self.batch).index, outcome["summary"], failures)

@@ -75,6 +75,7 @@ class S3ToAzureDeleteOperator(ConnectedOperator):
         :raises AirflowFailException: if the plan says that nothing may be deleted
         :raises DestinationWriteError: if any blob could not be deleted; a retry may help
         """
+        from airflow_s3_azure.metrics import send_counts
         from airflow_s3_azure.stream.errors import DestinationWriteError
         from airflow_s3_azure.sync.delete import delete_blobs
         from airflow_s3_azure.sync.ledger import PlanFolder
@@ -104,6 +105,7 @@ class S3ToAzureDeleteOperator(ConnectedOperator):
                             log.error("%s", row["error"])
                 finally:
                     ledger.commit()
+            send_counts(ti, {"objects.deleted": counts["deleted"]})
             log.info("%s blobs deleted, %s kept, %s failed", *(f"{counts[name]:,}" for name in counts))
             if counts["failed"]:
                 ti.xcom_push(key="return_value", value=dict(counts))  # a task that fails returns nothing

@@ -125,6 +125,7 @@ class S3ToAzurePlanOperator(ConnectedOperator):
 
     def execute(self, context: Context) -> list[dict[str, str | int]]:
         """Make the plan and write it down; return the references of its batches, none if it is a dry run."""
+        from airflow_s3_azure.metrics import send_counts
         from airflow_s3_azure.sync.ledger import ROOT, PlanFolder
         from airflow_s3_azure.sync.listing import list_blobs, list_objects
         from airflow_s3_azure.sync.plan import Listing, make_plan
@@ -171,6 +172,7 @@ class S3ToAzurePlanOperator(ConnectedOperator):
                     raise PlanError(message)
                 log.warning("%s", message)
         self._tell(plan, folder.url, dry_run=dry_run, price=price)
+        send_counts(ti, {f"objects.{status}": plan.counts[status] for status in ("unchanged", "skipped")})
         ti.xcom_push(
             key=PLAN_KEY,
             value=plan.as_json()

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import reduce
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
@@ -15,6 +16,9 @@ from airflow_s3_azure.operators.plan import plans_of, task_states
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from airflow_s3_azure.connections import AzureContainer
+    from airflow_s3_azure.lineage import Moved
 
 log = logging.getLogger(__name__)
 
@@ -61,8 +65,13 @@ class S3ToAzureReportOperator(ConnectedOperator):
             report = Report(planned=sum(_expected(plan) for plan in plans))
             folders = [PlanFolder(container.client, plan["folder"]) for plan in plans]
             self.ledger_url = _where(plans)["ledger"]
-            for folder in folders:
+            moved = []
+            for plan, folder in zip(plans, folders, strict=True):
+                files, size = report.counts["copied"], report.copied_size
                 report.add(folder.read_whole_ledger())
+                files, size = report.counts["copied"] - files, report.copied_size - size
+                moved.append(self._moved(plan, container, files, size))
+            self.moved = [] if dry_run else moved
             seconds = (
                 datetime.now(UTC) - min(datetime.fromisoformat(one["started_at"]) for one in plans)
             ).total_seconds()
@@ -93,6 +102,12 @@ class S3ToAzureReportOperator(ConnectedOperator):
                 {name: value for name, value in summary.items() if isinstance(value, int | float | str)}
             )
         return summary
+
+    def _moved(self, plan: Mapping[str, Any], container: AzureContainer, files: int, size: int) -> Moved:
+        from airflow_s3_azure.lineage import Moved, Place
+
+        path = unquote(plan["destination"].removeprefix(container.blobs.blob_url("")))
+        return Moved(Place.of_s3(self.s3_bucket, plan["s3_prefix"]), container.place(path), files, size)
 
     def _why_not_deleted(self, ti: Any, plans: Sequence[Mapping[str, Any]]) -> list[str]:
         """Return what kept the blobs whose key is gone, unless a human did."""

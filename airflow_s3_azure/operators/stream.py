@@ -97,7 +97,9 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
         :raises AirflowFailException: if no retry can help
         :raises S3ToAzureError: if a retry can help; it resumes
         """
+        from airflow_s3_azure.lineage import Moved, Place
         from airflow_s3_azure.live_progress import TELL_SECONDS, LiveProgress, at_most_every
+        from airflow_s3_azure.metrics import CopyMetrics
         from airflow_s3_azure.stream.objects import CopyRequest
         from airflow_s3_azure.stream.pool import copy_objects
 
@@ -116,13 +118,15 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
             bucket, container, interruption = self._open()
             source, destination = bucket.source.url(self.s3_key), container.blobs.blob_url(request.blob)
             log.info("copying %r to %r", source, destination)
+            moved = Moved(Place.of_s3(bucket.name, self.s3_key), container.place(request.blob))
+            self.moved = [moved]
             in_log = at_most_every(LOG_SECONDS, _log_progress)
 
             def on_progress(progress: Progress) -> None:
                 in_log(progress)
                 live.tell(progress.objects, progress.size, self.s3_key, progress.total or None)
 
-            with LiveProgress(context, objects=1) as live:
+            with CopyMetrics(context["ti"]) as metrics, LiveProgress(context, objects=1) as live:
                 (result,) = copy_objects(
                     [request],
                     bucket.source,
@@ -134,17 +138,22 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
                     on_progress=on_progress,
                     progress_interval=TELL_SECONDS,
                 )
+                metrics.add(result)
             if result.error is not None:
                 raise result.error
+            self.moved = [moved.ended(result.status, result.size)]
         row = result.as_json() | {"source": source, "destination": destination}
         _log_row(row)
         return row
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Return what the trigger's copy ended in; errors are those of :meth:`execute`."""
-        del context
+        from airflow_s3_azure.lineage import Moved, Place
+
         with airflow_failures():
-            row = self._outcome(event)
+            row = self._outcome(context, event)
+        moved = Moved(Place.of_s3(self.s3_bucket, self.s3_key), Place(**event["place"]))
+        self.moved = [moved.ended(row["status"], row["size"])]
         _log_row(row)
         return row
 

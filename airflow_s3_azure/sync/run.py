@@ -122,11 +122,13 @@ class BatchRun:
         max_concurrency: int,
         slice_seconds: float | None = None,
         tell: Callable[[int, int, str | None], None] = lambda *_: None,
+        on_result: Callable[[CopyResult], None] = lambda _: None,
     ) -> None:
         """Copy what is still to do, and write the ledger every 15 seconds and at the end, also when interrupted.
 
         :param slice_seconds: after this time no more is begun
         :param tell: called every two seconds with the objects and bytes that are done, and the key begun last
+        :param on_result: called with what became of each object that this execution looked at
         :raises SliceEnded: if ``slice_seconds`` were over before all were copied
         :raises Interrupted: if ``interruption`` was set
         """
@@ -168,6 +170,7 @@ class BatchRun:
             with closing(results):
                 for result in results:
                     self._note(result)
+                    on_result(result)
                     if time.monotonic() - written > LEDGER_SECONDS:
                         self._ledger.commit()
                         written = time.monotonic()
