@@ -11,7 +11,7 @@ unexport VIRTUAL_ENV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install servers demo test torture screenshots bench bench-quick bench-memory bench-plan check lint types unit format build clean
+.PHONY: help install servers demo test test-lowest test-newest versions torture screenshots bench bench-quick bench-memory bench-plan check lint types unit format build clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,15 @@ demo: servers  ## run a nightly sync on a real Airflow, S3 server and Azurite (K
 
 test: servers  ## all tests
 	@$(RUN)/python -m pytest -n 2 --dist worksteal
+
+test-lowest: servers  ## the tests against the wheel, on the lowest versions it allows (PYTHON=python3.13, TESTS=tests/e2e)
+	@UV=$(abspath $(UV)) $(PYTHON) -m tests.versions lowest $(TESTS)
+
+test-newest: servers  ## the same on the newest
+	@UV=$(abspath $(UV)) $(PYTHON) -m tests.versions newest $(TESTS)
+
+versions: $(UV)  ## choose the versions of test-lowest and test-newest anew: the floors of pyproject.toml, and what is new
+	@UV=$(abspath $(UV)) $(PYTHON) -m tests.versions lock
 
 torture: servers  ## 20 kills of a copy of 256 MiB (KILLS=, KILL_SEED=, KILL_MIB= change that)
 	@KILLS=$(or $(KILLS),20) KILL_MIB=$(or $(KILL_MIB),256) $(RUN)/python -m pytest -s tests/faults/test_kill.py

@@ -86,7 +86,7 @@ class ServerSideTrigger(BaseTrigger):
 
     def _copy(self, interruption: Interruption) -> dict[str, Any]:
         counts: Counter[str] = Counter()
-        event: dict[str, Any] = {"counts": counts}
+        event: dict[str, Any] = {}
         try:
             options = CopyOptions(mode="server_side", **{name: self.arguments[name] for name in _OPTIONS})
             sides = {name: self.arguments[name] for name in _SIDES}
@@ -99,7 +99,7 @@ class ServerSideTrigger(BaseTrigger):
         except S3ToAzureError as error:
             log.info("%s: %s", type(error).__name__, error)
             event["error"] = error_as_json(error)
-        return event
+        return {**event, "counts": dict(counts)}
 
     def _outcome(
         self,
@@ -109,7 +109,7 @@ class ServerSideTrigger(BaseTrigger):
         interruption: Interruption,
         on_result: Callable[[CopyResult], None],
     ) -> dict[str, Any]:
-        """Copy, and return what became of it.
+        """Copy, and return what became of it; tell ``on_result`` of each object.
 
         :raises S3ToAzureError: if that cannot be said
         """

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from importlib import import_module
 from importlib.metadata import entry_points, version
@@ -15,9 +16,11 @@ from typing import Any
 
 import jsonschema
 import pytest
+from packaging.requirements import Requirement
 
 import airflow_s3_azure
 from airflow_s3_azure.provider_info import get_provider_info
+from tests.versions.__main__ import floors
 
 ROOT = Path(__file__).parent.parent
 
@@ -28,6 +31,26 @@ def _seconds_and_modules(statement: str) -> tuple[float, set[str]]:
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     seconds, *modules = done.stdout.split("\n")[-2].split()
     return float(seconds), set(modules)
+
+
+def test_the_package_under_test_is_the_one_meant() -> None:
+    """In a checkout it is the checkout's; where the tests lie beside none (tests.versions), the installed wheel's."""
+    checkout = ROOT / "airflow_s3_azure"
+    meant = checkout if checkout.exists() else Path(sysconfig.get_path("purelib")) / "airflow_s3_azure"
+
+    assert Path(airflow_s3_azure.__file__).parent == meant
+
+
+def test_the_lowest_versions_are_the_floors() -> None:
+    """What is tested as the lowest is what pip may install: a floor that is raised, or added, is locked anew."""
+    pins = [
+        Requirement(line)
+        for line in (ROOT / "tests" / "versions" / "lowest.txt").read_text().splitlines()
+        if line[0] != "#"
+    ]
+
+    for floor in map(Requirement, floors()):
+        assert [pin.name for pin in pins if pin.name == floor.name and floor.specifier.contains(str(pin.specifier)[2:])]
 
 
 def test_provider_info_is_valid() -> None:
@@ -85,7 +108,7 @@ def test_importing_the_package_imports_nothing_else() -> None:
     """The version can be read without paying for anything."""
     _, modules = _seconds_and_modules("import airflow_s3_azure")
 
-    assert modules.isdisjoint({"airflow", "azure", "boto3", "awscrt", "requests"})
+    assert modules.isdisjoint({"airflow", "azure.core", "azure.storage.blob", "boto3", "awscrt", "requests"})
 
 
 def test_naming_an_operator_loads_neither_sdk() -> None:
@@ -108,6 +131,7 @@ def test_dag_files_import_within_a_second_without_connections() -> None:
     assert seconds < 1.0
 
 
+@pytest.mark.checkout
 def test_the_wheel_holds_the_package_and_nothing_else(tmp_path: Path) -> None:
     """It is typed, licensed, has its entry point, and brings no tests or DAGs into site-packages."""
     subprocess.run(
@@ -128,6 +152,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path: Path) -> None:
     assert "[apache_airflow_provider]\nprovider_info = airflow_s3_azure.provider_info:get_provider_info" in points
 
 
+@pytest.mark.checkout
 def test_imports_point_down_only() -> None:
     """The layers of the house hold: see [tool.importlinter] in pyproject.toml."""
     command = [str(Path(sys.executable).with_name("lint-imports")), "--no-logo", "--no-cache"]
