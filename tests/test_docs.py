@@ -9,13 +9,18 @@ from textwrap import indent
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
+
+from airflow_s3_azure.operators.connected import DEFAULT_CONCURRENCY
+from airflow_s3_azure.stream.blocks import DEFAULT_BLOCK_SIZE, MIB
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
 
     from tests.servers import AzureServer
 
-GUIDES = sorted((Path(__file__).parent.parent / "docs" / "how-to").glob("*.md"))
+DOCS = Path(__file__).parent.parent / "docs"
+GUIDES = sorted((DOCS / "how-to").glob("*.md"))
 WRAPPED = """
 from datetime import datetime, timedelta
 from airflow.sdk import DAG
@@ -69,3 +74,25 @@ def test_the_ledger_is_read_as_the_guide_says(
     exec(compile(there, "example", "exec"), {"connection_string": azure_server.connection_string})
 
     assert re.search(r"copied\D+6\D+30\b", capsys.readouterr().out)
+
+
+def test_the_pod_of_the_guide_holds_a_copy_with_the_defaults() -> None:
+    """Its memory is what the guide's own table and formula add up to, and no more than half of it again."""
+    text = (DOCS / "deploy.md").read_text()
+    (block,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    (container,) = yaml.safe_load(block)["spec"]["containers"]
+    processes = [int(row) for row in re.findall(r"^\| (?:supervisor|task process)[^|]*\| (\d+) \|", text, re.MULTILINE)]
+    needed = sum(processes) + (DEFAULT_CONCURRENCY * DEFAULT_BLOCK_SIZE) // MIB + 40
+
+    assert len(processes) == 2
+    assert f"= {needed} MiB" in text
+    given = container["resources"]["limits"]["memory"]
+    assert given == container["resources"]["requests"]["memory"]
+    assert needed <= int(given.removesuffix("Mi")) <= 1.5 * needed
+
+
+def test_every_policy_is_named_in_the_guide() -> None:
+    """And the guide names no other."""
+    named = set(re.findall(r"\(policies/([^)]+)\)", (DOCS / "deploy.md").read_text()))
+
+    assert named == {path.name for path in (DOCS / "policies").iterdir()}
