@@ -9,11 +9,13 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
+from packaging.version import Version
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
@@ -25,6 +27,10 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 ROOT = Path(__file__).parent.parent
+
+needs_airflow_3_3 = pytest.mark.skipif(
+    Version(version("apache-airflow")) < Version("3.3"), reason="is about what Airflow has since 3.3"
+)
 
 # Airflow reads its configuration when it is imported, so this comes before any test module.
 _HOME = Path(tempfile.mkdtemp(prefix="s3-azure-tests-"))

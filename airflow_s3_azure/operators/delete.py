@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Sequence
+from datetime import timedelta
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.providers.standard.operators.hitl import ApprovalOperator, HITLOperator
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_s3_azure.operators.connected import ConnectedOperator, airflow_failures
@@ -17,6 +19,11 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 log = logging.getLogger(__name__)
+
+# Before its 1.12.3 the standard provider took the execution's time limit for the answer's.
+_TIMEOUT = (
+    "response_timeout" if "response_timeout" in signature(HITLOperator.__init__).parameters else "execution_timeout"
+)
 
 SHOWN = 10
 """How many prefixes an approval names."""
@@ -29,9 +36,11 @@ class S3ToAzureApproveDeleteOperator(ApprovalOperator):
     ``response_timeout`` it is a refusal.
 
     :param plan_task_id: the task that made the plan, or put several together
+    :param response_timeout: how long to wait for an answer
     """
 
-    def __init__(self, *, plan_task_id: str, **kwargs: Any) -> None:
+    def __init__(self, *, plan_task_id: str, response_timeout: timedelta, **kwargs: Any) -> None:
+        kwargs[_TIMEOUT] = response_timeout
         super().__init__(subject="Delete blobs whose S3 key is gone?", defaults=self.REJECT, **kwargs)
         self.plan_task_id = plan_task_id
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conftest import ROOT, Bucket
+from tests.conftest import ROOT, Bucket, needs_airflow_3_3
 from tests.servers import AirflowServer
 
 if TYPE_CHECKING:
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from tests.servers import AzureServer, S3Server
 
-pytestmark = [pytest.mark.servers, pytest.mark.airflow]
+# Its clicks are those of the form of Airflow 3.3.
+pytestmark = [pytest.mark.servers, pytest.mark.airflow, needs_airflow_3_3]
 
 NIGHTLY, HISTORY, KEYS = "s3_to_azure_nightly", "s3_to_azure_history", "s3_to_azure_keys"
 DAYS = ("2026-03-28", "2026-03-29")

@@ -68,7 +68,7 @@ def test_no_secret_leaves(
     s3, azure = s3_server.airflow_connection(), azure_server.airflow_connection()
     token = secrets.token_hex(20)
     s3["extra"]["aws_session_token"] = token
-    with_sas = {**azure, "password": None, "extra": {"sas_token": sas}}
+    with_sas = {**azure, "password": None, "extra": {"sas_token": f"?{sas}"}}
     closed = f"http://127.0.0.1:{free_port()}"
     connections = {
         "aws_default": s3,

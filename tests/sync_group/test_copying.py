@@ -12,6 +12,7 @@ from itertools import islice
 import pytest
 from airflow.sdk import task
 
+from tests.conftest import needs_airflow_3_3
 from tests.sync_group.nights import MIB, Sync
 
 pytestmark = [pytest.mark.servers, pytest.mark.airflow]
@@ -213,6 +214,7 @@ def test_a_failed_batch_is_cleared_and_copies_only_what_is_not_done(sync: Sync, 
     assert {key: sync.container.get_blob_client(key).get_blob_properties().etag for key in etags} == etags
 
 
+@needs_airflow_3_3
 def test_a_source_that_changes_after_the_plan_is_copied_by_the_next_try(
     sync: Sync, monkeypatch: pytest.MonkeyPatch
 ) -> None:
