@@ -11,7 +11,7 @@ unexport VIRTUAL_ENV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install servers demo test test-lowest test-newest versions torture screenshots bench bench-quick bench-memory bench-plan check lint types unit format build clean
+.PHONY: help install servers demo test test-cluster test-lowest test-newest versions torture screenshots bench bench-quick bench-cluster bench-memory bench-plan check lint types unit format build clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,10 @@ test-newest: servers  ## the same on the newest
 
 versions: $(UV)  ## choose the versions of test-lowest and test-newest anew: the floors of pyproject.toml, and what is new
 	@UV=$(abspath $(UV)) $(PYTHON) -m tests.versions lock
+
+test-cluster: servers .tools/cluster/installed  ## on a CeleryExecutor with two workers, and its faults (CLUSTER_SEEDS=1,2)
+	@$(PYTHON) -m tests.servers.debian
+	@.tools/cluster/bin/python -m pytest -m cluster tests/cluster
 
 torture: servers  ## 20 kills of a copy of 256 MiB (KILLS=, KILL_SEED=, KILL_MIB= change that)
 	@KILLS=$(or $(KILLS),20) KILL_MIB=$(or $(KILL_MIB),256) $(RUN)/python -m pytest -s tests/faults/test_kill.py
@@ -87,6 +91,13 @@ $(UV):
 .venv/installed: $(UV) uv.lock pyproject.toml
 	@echo "installing the locked environment into .venv"
 	@$(UV) sync --quiet --locked --python $(PYTHON)
+	@touch $@
+
+# An environment of its own: who does not test on Celery needs none of it.
+.tools/cluster/installed: $(UV) uv.lock pyproject.toml
+	@echo "installing Airflow with Celery into .tools/cluster"
+	@UV_PROJECT_ENVIRONMENT=.tools/cluster $(UV) sync --quiet --locked --compile-bytecode --no-default-groups --group cluster \
+		--python $(PYTHON)
 	@touch $@
 
 # An environment of its own: what is compared needs other versions than what is developed.

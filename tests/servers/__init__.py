@@ -2,7 +2,8 @@
 
 Each is a context manager over a directory that the caller throws away: it takes free ports on 127.0.0.1,
 waits until it answers a real request, and on leaving stops with every process it started; logs stay in the
-directory. Linux only. `python3 -m tests.servers.install` gets what they run on.
+directory. Linux only. `python3 -m tests.servers.install` gets what they run on, `python3 -m tests.servers.debian` what
+a cluster needs more.
 """
 
 from __future__ import annotations

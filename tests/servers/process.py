@@ -72,6 +72,11 @@ class ServerProcess:
             raise ServerError(self.name, "is not running", self.log)
         return self._leader.pid
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started, not stopped, and did not end by itself."""
+        return self._leader is not None and self._leader.poll() is None
+
     def start(self, is_ready: Callable[[], bool], *, within: float) -> None:
         """Start the process and poll `is_ready`; raise ServerError if it dies or is late (seconds)."""
         if self._leader is not None:
@@ -99,6 +104,21 @@ class ServerProcess:
         if guard is not None:
             guard.kill()
             guard.communicate()
+
+    def kill(self) -> None:
+        """Kill the server and every process it started, at once, as a machine that loses power does."""
+        sessions.kill_session(self.pid)
+        self.stop()
+
+    def suspend(self) -> None:
+        """Freeze the server and every process it started, as a machine that hangs does."""
+        for member in sessions.session_members(self.pid):
+            os.kill(member, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        for member in sessions.session_members(self.pid):
+            os.kill(member, signal.SIGCONT)
 
     def _spawn(self) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)

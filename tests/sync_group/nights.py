@@ -60,7 +60,7 @@ class Night:
     @cached_property
     def ledger(self) -> list[dict[str, Any]]:
         """All its rows, of all plans."""
-        return [row for plan in self.plans for row in self._lines(f"{plan['folder']}/ledger/")]
+        return [row for plan in self.plans for row in ledger_rows(self._container, f"{plan['folder']}/")]
 
     def statuses(self) -> dict[str, str]:
         """Return each key's status by the ledger. A key that is in it twice is an error."""
@@ -73,11 +73,11 @@ class Night:
         """Return each key's reason by the ledger."""
         return {row["key"]: row["reason"] for row in self.ledger if row["key"] is not None}
 
-    def _lines(self, folder: str) -> list[dict[str, Any]]:
-        names = sorted(blob.name for blob in self._container.list_blobs(name_starts_with=folder))
-        return [
-            json.loads(line) for name in names for line in self._container.download_blob(name).readall().splitlines()
-        ]
+
+def ledger_rows(container: ContainerClient, folder: str) -> list[dict[str, Any]]:
+    """Return the rows of the ledgers below a folder, which ends with a slash."""
+    names = sorted(name for name in container.list_blob_names(name_starts_with=folder) if "/ledger/" in name)
+    return [json.loads(line) for name in names for line in container.download_blob(name).readall().splitlines()]
 
 
 @dataclass(frozen=True)

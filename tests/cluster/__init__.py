@@ -1,0 +1,1 @@
+"""On a CeleryExecutor with two workers: syncs that spread over both, and what becomes of them when a part fails."""

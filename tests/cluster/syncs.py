@@ -1,0 +1,133 @@
+"""A sync on a cluster: its DAG, its one run, and what became of each key."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from azure.core.exceptions import ResourceNotFoundError
+
+from tests.sync_group.nights import ledger_rows
+
+if TYPE_CHECKING:
+    from azure.storage.blob import ContainerClient
+
+    from tests.conftest import Bucket
+    from tests.servers.cluster import AirflowCluster
+
+MIB = 1024 * 1024
+COPY = "s3_to_azure.copy"
+REPORT = "s3_to_azure.report"
+_THREADS = 8
+_Found = TypeVar("_Found")
+_DAG = """
+import datetime
+from airflow.sdk import DAG
+from airflow_s3_azure.sync_group import s3_to_azure_sync
+
+with DAG({dag_id!r}):
+    s3_to_azure_sync(**{arguments!r})
+"""
+
+
+class ClusterSync:
+    """A sync of a bucket to a container."""
+
+    def __init__(self, cluster: AirflowCluster, bucket: Bucket, container: ContainerClient) -> None:
+        self._cluster = cluster
+        self._bucket = bucket
+        self._container = container
+        self.bodies: dict[str, bytes] = {}
+        self.dag_id = f"sync_{container.container_name}"
+        self.run_id = ""
+
+    def put(self, bodies: Mapping[str, bytes]) -> None:
+        """Upload objects."""
+        self.bodies |= bodies
+        with ThreadPoolExecutor(_THREADS) as pool:
+            list(pool.map(lambda one: self._bucket.put(*one, ChecksumAlgorithm="CRC64NVME"), bodies.items()))
+
+    def start(self, **arguments: Any) -> None:
+        """Trigger its run, with two retries that come soon, blocks of 1 MiB, and the arguments given."""
+        sides = {"s3_bucket": self._bucket.name, "container_name": self._container.container_name}
+        how = {"block_size": MIB, "retries": 2, "retry_delay": timedelta(seconds=1)}
+        text = _DAG.format(dag_id=self.dag_id, arguments={**sides, **how, **arguments})
+        (self._cluster.dags_folder / f"{self.dag_id}.py").write_text(text)
+        self._cluster.wait_for_dag(self.dag_id)
+        self._cluster.unpause(self.dag_id)
+        self.run_id = self._cluster.trigger(self.dag_id)
+
+    def copies(self) -> list[dict[str, Any]]:
+        """Return the copy tasks as Airflow knows them."""
+        return [one for one in self._cluster.task_instances(self.dag_id, self.run_id) if one["task_id"] == COPY]
+
+    def copying(self) -> dict[str, Any]:
+        """Return the one copy task once it runs."""
+        return wait_for(lambda: next((one for one in self.copies() if one["state"] == "running"), None), 60)
+
+    def staged(self, key: str) -> int:
+        """Return how many blocks of a blob are staged."""
+        try:
+            return len(self._container.get_blob_client(key).get_block_list("uncommitted")[1])
+        except ResourceNotFoundError:
+            return 0
+
+    def logs(self, try_number: int) -> str:
+        """Return what the first copy task logged in one of its tries."""
+        return self._cluster.logs(self.dag_id, self.run_id, COPY, try_number, map_index=0)
+
+    def finish(self, timeout: float = 180) -> dict[str, Any]:
+        """Wait for the run's end, which must be a good one, and return its report."""
+        state = self._cluster.wait_for_run(self.dag_id, self.run_id, timeout)
+        failed = [
+            self._cluster.logs(self.dag_id, self.run_id, one["task_id"], one["try_number"], one["map_index"])
+            for one in self._cluster.task_instances(self.dag_id, self.run_id)
+            if one["state"] == "failed"
+        ]
+        assert state == "success", "\n".join(failed)
+        report: dict[str, Any] = self._cluster.xcom(self.dag_id, self.run_id, REPORT)
+        return report
+
+    def ledger(self) -> dict[str, dict[str, Any]]:
+        """Return each key's row of the ledger. A key that is in it twice is an error."""
+        rows = ledger_rows(self._container, f"_s3_to_azure/{self.dag_id}/")
+        assert max(Counter(row["key"] for row in rows).values()) == 1
+        return {row["key"]: row for row in rows}
+
+    def blobs(self) -> dict[str, bytes]:
+        """Return what the container holds, without manifest and ledger."""
+        names = [name for name in self._container.list_blob_names() if not name.startswith("_s3_to_azure/")]
+        with ThreadPoolExecutor(_THREADS) as pool:
+            return dict(zip(names, pool.map(self._read, names), strict=True))
+
+    def check(self, report: Mapping[str, Any]) -> None:
+        """Assert that all is there: the blobs identical, each key in the ledger once, and counted once."""
+        size = sum(map(len, self.bodies.values()))
+        assert self.blobs() == self.bodies
+        assert {key: row["status"] for key, row in self.ledger().items()} == dict.fromkeys(self.bodies, "copied")
+        counted = {name: report[name] for name in ("objects", "copied", "unchanged", "failed", "missing")}
+        assert counted == {
+            "objects": len(self.bodies),
+            "copied": len(self.bodies),
+            "unchanged": 0,
+            "failed": 0,
+            "missing": 0,
+        }
+        assert report["copied_bytes"] == size
+        assert report["verified"] == {"crc64nvme": len(self.bodies)}
+
+    def _read(self, name: str) -> bytes:
+        return bytes(self._container.download_blob(name).readall())
+
+
+def wait_for(look: Callable[[], _Found | None], seconds: float) -> _Found:
+    """Look until there is something true, and return it."""
+    deadline = time.monotonic() + seconds
+    while not (found := look()):
+        assert time.monotonic() < deadline, "it did not come"
+        time.sleep(0.2)
+    return found

@@ -1,0 +1,81 @@
+"""PostgreSQL and Redis from Debian's packages: `python3 -m tests.servers.debian` gets what the machine lacks.
+
+It unpacks the packages, and what they depend on that is not installed, below `.tools/debian`. So it needs no root, and
+changes nothing of the machine: apt's lists and downloads are kept there too. Needs apt-get, and Python alone.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+_HOME = Path(__file__).parents[2] / ".tools" / "debian"
+_ROOT = _HOME / "root"
+_PACKAGES = {"postgres": "postgresql", "initdb": "postgresql", "redis-server": "redis-server"}
+"""What each program comes with."""
+
+
+def program(name: str) -> Path:
+    """Return where a program is: what is installed wins.
+
+    :raises FileNotFoundError: if it is nowhere
+    """
+    for root in (Path("/"), _ROOT):
+        folders = [*sorted(root.glob("usr/lib/postgresql/*/bin"), reverse=True), root / "usr" / "bin"]
+        if found := shutil.which(name, path=os.pathsep.join(map(str, folders))):
+            return Path(found)
+    raise FileNotFoundError(f"{name} is not installed: run `python3 -m tests.servers.debian`")
+
+
+def libraries() -> Mapping[str, str]:
+    """Return the environment in which a program finds the libraries that were unpacked with it."""
+    folders = [str(folder) for folder in sorted(_ROOT.glob("usr/lib/*-linux-gnu"))]
+    return {"LD_LIBRARY_PATH": os.pathsep.join(folders)} if folders else {}
+
+
+def main() -> int:
+    """Get the programs that are missing; return the exit status."""
+    packages = sorted({package for name, package in _PACKAGES.items() if not _is_there(name)})
+    if not packages:
+        print("PostgreSQL and Redis: up to date")  # noqa: T201
+        return 0
+    try:
+        _unpack(packages)
+    except (OSError, subprocess.CalledProcessError) as error:
+        said = getattr(error, "stdout", None) or error
+        print(f"could not unpack {', '.join(packages)}; install them yourself:\n{said}", file=sys.stderr)  # noqa: T201
+        return 1
+    print(f"unpacked into {_ROOT}: {', '.join(packages)}")  # noqa: T201
+    return 0
+
+
+def _is_there(name: str) -> bool:
+    try:
+        program(name)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _unpack(packages: list[str]) -> None:
+    lists, archives = _HOME / "lists", _HOME / "cache" / "archives"
+    for folder in (lists, archives):
+        (folder / "partial").mkdir(parents=True, exist_ok=True)
+    own = {"Dir::State::lists": lists, "Dir::Cache": _HOME / "cache", "Debug::NoLocking": "1"}
+    apt = ["apt-get", "-qq", *(f"-o{name}={value}" for name, value in own.items())]
+    _run([*apt, "update"])
+    _run([*apt, "--yes", "--no-install-recommends", "--download-only", "install", *packages])
+    for package in sorted(archives.glob("*.deb")):
+        _run(["dpkg", "-x", str(package), str(_ROOT)])
+
+
+def _run(command: list[str]) -> None:
+    subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,61 @@
+"""A Redis for messages that are thrown away."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.servers.debian import libraries, program
+from tests.servers.process import ServerProcess, child_environment, free_port
+
+_START_SECONDS = 30.0
+
+
+class RedisServer:
+    """A private Redis, without a password, on 127.0.0.1; `directory` gets its log (`redis.log`).
+
+    What it holds is lost when it stops; the port stays the same if it is started again.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.log = directory / "redis.log"
+        options = {"bind": "127.0.0.1", "port": str(self.port), "save": "", "appendonly": "no"}
+        self.process = ServerProcess(
+            "Redis",
+            [
+                str(program("redis-server")),
+                *(argument for name, value in options.items() for argument in (f"--{name}", value)),
+            ],
+            directory=directory / "redis",
+            environment=child_environment(**libraries()),
+            log=self.log,
+        )
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start the server and wait until it answers a ping."""
+        self.process.start(self._answers, within=_START_SECONDS)
+
+    def stop(self) -> None:
+        """Stop the server."""
+        self.process.stop()
+
+    def _answers(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as caller:
+                caller.sendall(b"PING\r\n")
+                return caller.recv(7) == b"+PONG\r\n"
+        except OSError:
+            return False
