@@ -7,11 +7,13 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import BlobBlock, ContentSettings
 
 from airflow_s3_azure.stream.blocks import MIB
 from airflow_s3_azure.stream.errors import DestinationWriteError
+from airflow_s3_azure.stream.objects import Precondition
 from airflow_s3_azure.sync.answers import answer_text
 
 if TYPE_CHECKING:
@@ -24,6 +26,11 @@ PIECE_SIZE = 256 * 1024
 
 Row = Mapping[str, Any] | Sequence[Any]
 
+_TAKEN_OVER = ("InvalidBlockList", "ConditionNotMet", "BlobAlreadyExists")
+"""What Azure answers to the commit of a writer whose blob is another's by now."""
+_WRITER = "writer"
+"""Metadata that tells a writer its own commit, of which the answer was lost."""
+
 _as_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
@@ -35,11 +42,14 @@ class LinesWriter:
 
     :param client: of the container
     :param name: of the blob
+    :param precondition: of the first commit, that nobody wrote since; each further one has it that nobody wrote since
+        the one before. None: whatever is there is replaced
     """
 
-    def __init__(self, client: ContainerClient, name: str) -> None:
+    def __init__(self, client: ContainerClient, name: str, precondition: Precondition | None = None) -> None:
         self._blob = client.get_blob_client(name)
         self._name = name
+        self._precondition = precondition
         self._own = secrets.token_hex(8)
         self._blocks: list[BlobBlock] = []
         self._held = bytearray()
@@ -71,17 +81,35 @@ class LinesWriter:
             self._stage(once)
         content = ContentSettings(content_type="application/x-ndjson")
         try:
-            self._blob.commit_block_list(self._blocks, content_settings=content, **once)
+            answer = self._blob.commit_block_list(
+                self._blocks,
+                content_settings=content,
+                metadata={_WRITER: self._own},
+                **_as_options(self._precondition),
+                **once,
+            )
+            etag = str(answer["etag"])
         except HttpResponseError as error:
-            if getattr(error, "error_code", None) == "InvalidBlockList":
-                raise DestinationWriteError(
-                    "another attempt of this task is writing it too; the one that wrote last goes on",
-                    blob=self._name,
-                ) from None
-            raise self._unwritten(error) from None
+            if getattr(error, "error_code", None) not in _TAKEN_OVER:
+                raise self._unwritten(error) from None
+            etag = self._own_etag(once)
         except AzureError as error:
             raise self._unwritten(error) from None
+        if self._precondition is not None:
+            self._precondition = Precondition(etag)
         self._is_committed = True
+
+    def _own_etag(self, once: Mapping[str, Any]) -> str:
+        """Return the blob's ETag, if what is there now was written by this writer."""
+        try:
+            found = self._blob.get_blob_properties(**once)
+        except AzureError as error:
+            raise self._unwritten(error) from None
+        if found.metadata.get(_WRITER) != self._own:
+            raise DestinationWriteError(
+                "another attempt of this task is writing it too; the one that wrote last goes on", blob=self._name
+            )
+        return str(found.etag)
 
     def _stage(self, once: Mapping[str, Any]) -> None:
         block = BlobBlock(block_id=f"{self._own}-{len(self._blocks):05d}")
@@ -96,6 +124,27 @@ class LinesWriter:
         return DestinationWriteError(
             f"{self._name.rpartition('/')[2]} could not be written: {answer_text(error)}", blob=self._name
         )
+
+
+def _as_options(precondition: Precondition | None) -> dict[str, Any]:
+    if precondition is None:
+        return {}
+    if precondition.etag is None:
+        return {"match_condition": MatchConditions.IfMissing}
+    return {"etag": precondition.etag, "match_condition": MatchConditions.IfNotModified}
+
+
+def etag_of(client: ContainerClient, name: str) -> str | None:
+    """Return the ETag of a blob, or None if there is none.
+
+    :raises DestinationWriteError: if Azure does not tell
+    """
+    try:
+        return str(client.get_blob_client(name).get_blob_properties().etag)
+    except ResourceNotFoundError:
+        return None
+    except AzureError as error:
+        raise DestinationWriteError(f"it could not be read: {answer_text(error)}", blob=name) from None
 
 
 def read_lines(

@@ -30,7 +30,7 @@ from airflow_s3_azure.stream.errors import DestinationWriteError
 from airflow_s3_azure.stream.objects import BlobState, CopyRequest, CopyResult, Precondition
 from airflow_s3_azure.stream.properties import SourceRecord
 from airflow_s3_azure.sync.answers import answer_text
-from airflow_s3_azure.sync.jsonlines import LinesWriter, read_lines
+from airflow_s3_azure.sync.jsonlines import LinesWriter, etag_of, read_lines
 from airflow_s3_azure.sync.objects import ListedObject
 
 if TYPE_CHECKING:
@@ -75,6 +75,16 @@ class PlanFolder:
     def new_ledger(self, part: str) -> LinesWriter:
         """Return a writer of one part of the ledger: ``plan``, ``delete``, or a batch's five digits."""
         return LinesWriter(self._client, f"{self.path}/ledger/{part}.jsonl")
+
+    def continue_ledger(self, part: str) -> tuple[LinesWriter, Iterator[dict[str, Any]]]:
+        """Return a writer that takes over one part of the ledger, and the rows that it has now.
+
+        Its first commit makes it the writer's own: whoever had it before can write no more. That commit fails if
+        somebody else wrote since.
+        """
+        name = f"{self.path}/ledger/{part}.jsonl"
+        etag = etag_of(self._client, name)
+        return LinesWriter(self._client, name, Precondition(etag)), iter(()) if etag is None else self.read_ledger(part)
 
     def read_ledger(self, part: str) -> Iterator[dict[str, Any]]:
         """Yield the rows of one part of the ledger; none if it was never written."""

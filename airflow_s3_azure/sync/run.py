@@ -97,20 +97,23 @@ class BatchRun:
         self._try_number = try_number
         self._cleared_at = cleared_at
         self._map_index = map_index
-        self._ledger = folder.new_ledger(reference.part)
         self._totals = _Totals()
         self._settled: set[str] = set()
         self._changed: dict[str, Mapping[str, Any]] = {}
         self._is_first = try_number == 1
         self._has_twin = False
         self._seconds = 0.0
-        for row in folder.read_ledger(reference.part):
+        self._ledger, rows = folder.continue_ledger(reference.part)
+        for row in rows:
             self._is_first = False
             if self._is_settled(row):
                 self._settled.add(row["key"])
                 self._keep(row)
             elif _has_changed(row):
                 self._changed[row["key"]] = row
+        if not self._is_first:
+            # An earlier try may only seem dead, on a worker that hangs. When it wakes up it must not write over this.
+            self._ledger.commit()
 
     def copy(
         self,

@@ -29,6 +29,7 @@ def test_a_sync_spreads_over_both_workers(sync: ClusterSync) -> None:
     report = sync.finish()
 
     sync.check(report)
+    assert report["copied"] == SMALL + BIG
     batches = Counter(task["hostname"] for task in sync.copies())
     assert batches.keys() == {"worker-1", "worker-2"}
     assert min(batches.values()) >= 2

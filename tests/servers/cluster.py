@@ -107,12 +107,18 @@ class AirflowCluster(AirflowApi):
             self.parts[name].stop()
             self.parts[name].start(lambda: self.is_healthy(health), within=START_SECONDS)
 
-    def start_dead_parts(self) -> list[str]:
-        """Start what died or was killed, as a machine's init system does; return the names."""
-        dead = [name for name, part in {**self.parts, **self.workers}.items() if not part.is_running]
-        for name in dead:
+    def dead_parts(self) -> list[str]:
+        """Return the names of the parts that died or were killed."""
+        return [name for name, part in {**self.parts, **self.workers}.items() if not part.is_running]
+
+    def start_dead_parts(self) -> None:
+        """Start what died or was killed, as a machine's init system does."""
+        for name in self.dead_parts():
             self.start_part(name)
-        return dead
+
+    def log_of(self, part: str) -> str:
+        """Return what a part has said."""
+        return (self.directory / f"{part}.log").read_text(errors="replace")
 
     @contextmanager
     def one_more_worker(self, name: str, config: Mapping[str, str]) -> Iterator[ServerProcess]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import BlobBlock
 
@@ -43,6 +44,8 @@ class MemoryContainer:
     def __init__(self) -> None:
         self.blobs: dict[str, bytes] = {}
         self.commits = 0
+        self.etags: dict[str, str] = {}
+        self.metadata: dict[str, dict[str, str]] = {}
         self._staged: dict[str, dict[str, bytes]] = {}
         self._committed: dict[str, dict[str, bytes]] = {}
 
@@ -88,6 +91,12 @@ class MemoryContainer:
         return (_Name(name) for name in sorted(self.blobs) if name.startswith(name_starts_with))
 
 
+@dataclass
+class _Properties:
+    etag: str
+    metadata: dict[str, str]
+
+
 class MemoryBlob:
     """One blob of a container in memory."""
 
@@ -101,7 +110,29 @@ class MemoryBlob:
         assert len(data) == length
         self._container.stage(self._name, block_id, data)
 
-    def commit_block_list(self, blocks: Sequence[BlobBlock], **options: Any) -> None:
+    def commit_block_list(
+        self,
+        blocks: Sequence[BlobBlock],
+        metadata: dict[str, str] | None = None,
+        etag: str | None = None,
+        match_condition: MatchConditions = MatchConditions.Unconditionally,
+        **options: Any,
+    ) -> dict[str, str]:
         """Make the blob of blocks."""
         del options
-        self._container.commit(self._name, [str(block.id) for block in blocks])
+        container = self._container
+        if match_condition == MatchConditions.IfMissing and self._name in container.blobs:
+            raise refusal(409, "BlobAlreadyExists")
+        if match_condition == MatchConditions.IfNotModified and etag != container.etags.get(self._name):
+            raise refusal(412, "ConditionNotMet")
+        container.commit(self._name, [str(block.id) for block in blocks])
+        container.metadata[self._name] = metadata or {}
+        container.etags[self._name] = f'"{container.commits}"'
+        return {"etag": container.etags[self._name]}
+
+    def get_blob_properties(self, **options: Any) -> _Properties:
+        """Tell what is known of the blob."""
+        del options
+        if self._name not in self._container.blobs:
+            raise refusal(404, "BlobNotFound")
+        return _Properties(self._container.etags[self._name], self._container.metadata[self._name])

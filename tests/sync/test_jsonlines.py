@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_s3_azure.stream.errors import DestinationWriteError
+from airflow_s3_azure.stream.objects import Precondition
 from airflow_s3_azure.sync import jsonlines
-from airflow_s3_azure.sync.jsonlines import LinesWriter, read_lines
+from airflow_s3_azure.sync.jsonlines import LinesWriter, etag_of, read_lines
 from tests.sync.containers import MemoryContainer
 
 if TYPE_CHECKING:
@@ -212,6 +213,50 @@ def test_the_writer_that_wrote_last_goes_on(client: ContainerClient) -> None:
     other.commit()
 
     assert list(read_lines(client, NAME)) == ["other", "other more"]
+
+
+def test_a_writer_that_was_replaced_before_its_first_commit_writes_nothing(client: ContainerClient) -> None:
+    """A task that hung for a while does not know that another one did its work."""
+    hung = LinesWriter(client, NAME, Precondition(None))
+    other = LinesWriter(client, NAME, Precondition(None))
+    other.write("other")
+    other.commit()
+    hung.write("hung")
+
+    for _ in range(2):
+        with pytest.raises(DestinationWriteError, match="another attempt of this task is writing it too"):
+            hung.commit()
+    assert list(read_lines(client, NAME)) == ["other"]
+
+    heir = LinesWriter(client, NAME, Precondition(etag_of(client, NAME)))
+    heir.commit()
+    other.write("other more")
+    with pytest.raises(DestinationWriteError):
+        other.commit()
+    heir.write("heir")
+    heir.commit()
+
+    assert list(read_lines(client, NAME)) == ["heir"]
+
+
+def test_a_commit_whose_answer_was_lost_is_the_writers_own(
+    client: ContainerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The SDK sends it again, and what stands in its way is what it did itself."""
+    writer = LinesWriter(client, NAME, Precondition(None))
+    kind = type(client.get_blob_client(NAME))
+    commit = kind.commit_block_list
+
+    def commit_twice(self: Any, *arguments: Any, **options: Any) -> Any:
+        commit(self, *arguments, **options)
+        return commit(self, *arguments, **options)
+
+    monkeypatch.setattr(kind, "commit_block_list", commit_twice)
+    for line in ("a", "b"):
+        writer.write(line)
+        writer.commit()
+
+    assert list(read_lines(client, NAME)) == ["a", "b"]
 
 
 @pytest.mark.servers

@@ -13,7 +13,7 @@ import pytest
 import airflow_s3_azure
 from airflow_s3_azure.connections import open_bucket, open_container
 from airflow_s3_azure.stream.copy import CopyOptions
-from airflow_s3_azure.stream.errors import BatchFailed, Interrupted, SliceEnded, SourceReadError
+from airflow_s3_azure.stream.errors import BatchFailed, DestinationWriteError, Interrupted, SliceEnded, SourceReadError
 from airflow_s3_azure.stream.interruption import Interruption
 from airflow_s3_azure.stream.objects import CopyRequest, Precondition, SourceObject
 from airflow_s3_azure.stream.source import S3Source
@@ -67,12 +67,23 @@ class Tries:
         **options: Any,
     ) -> BatchRun:
         """Try the batch."""
+        run = BatchRun(self.reference, self.folder, try_number=try_number, **options)
+        self.copy(run, interruption, slice_seconds=slice_seconds, max_concurrency=max_concurrency)
+        return run
+
+    def copy(
+        self,
+        run: BatchRun,
+        interruption: Interruption | None = None,
+        *,
+        slice_seconds: float | None = None,
+        max_concurrency: int = 1,
+    ) -> None:
+        """Let a try that has begun copy."""
         stop = interruption or Interruption()
         source = open_bucket("aws_default", self._names[0], stop, max_concurrency=max_concurrency).source
         blobs = open_container("wasb_default", self._names[1], stop, max_concurrency=max_concurrency).blobs
-        run = BatchRun(self.reference, self.folder, try_number=try_number, **options)
         run.copy(source, blobs, OPTIONS, stop, max_concurrency=max_concurrency, slice_seconds=slice_seconds)
-        return run
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the batch's part of the ledger."""
@@ -156,6 +167,32 @@ def test_an_interrupted_try_has_written_its_ledger(
     rows = tries.ledger()
     assert len(rows) == 19
     assert set(rows.values()) == {("copied", 10)}
+
+
+def test_a_try_that_hung_leaves_the_ledger_of_the_next_one_alone(bucket: Bucket, container: ContainerClient) -> None:
+    """Airflow took its worker for dead. It wakes up when all is done, and is told to stop: it writes what it knows."""
+    tries = Tries(bucket, container, {"a": b"a" * 10, "c": b"c" * 2500})
+    hung = BatchRun(tries.reference, tries.folder, try_number=1)
+    tries.run(try_number=2)
+    stop = Interruption()
+    stop.set("the task was killed")
+
+    with pytest.raises(Interrupted):
+        tries.copy(hung, stop)
+
+    assert tries.ledger() == {"a": ("copied", 10), "c": ("copied", 2500)}
+
+
+def test_a_try_that_hung_stops_when_it_sees_that_it_was_replaced(bucket: Bucket, container: ContainerClient) -> None:
+    """Even if nobody tells it to; it ends as a failure that Airflow no longer asks for."""
+    tries = Tries(bucket, container, {"a": b"a" * 10, "c": b"c" * 2500})
+    hung = BatchRun(tries.reference, tries.folder, try_number=1)
+    tries.run(try_number=2)
+
+    with pytest.raises(DestinationWriteError, match="another attempt of this task is writing it too"):
+        tries.copy(hung)
+
+    assert tries.ledger() == {"a": ("copied", 10), "c": ("copied", 2500)}
 
 
 def test_a_key_that_failed_for_good_is_not_read_again(bucket: Bucket, container: ContainerClient) -> None:

@@ -1,0 +1,168 @@
+"""A part of the cluster fails in the middle of a big object: the blob ends right, and nothing is counted twice."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cluster.syncs import MIB, ClusterSync, wait_for
+from tests.faults.proxy import Delay, FaultProxy
+
+if TYPE_CHECKING:
+    from tests.faults.http1 import Request
+    from tests.servers.cluster import AirflowCluster
+
+pytestmark = [pytest.mark.servers, pytest.mark.airflow, pytest.mark.cluster]
+
+BIG = "z-big"
+BLOCKS = 24
+CONCURRENCY = 3
+LISTINGS = 64 * 1024
+"""More bytes than come from S3 besides objects: two listings' worth."""
+FOREVER = 300.0
+
+
+def is_block(request: Request) -> bool:
+    """Tell reads of the big object's blocks."""
+    return request.method == "GET" and request.path.endswith(f"/{BIG}") and "range" in request.headers
+
+
+@dataclass(frozen=True, slots=True)
+class Halfway:
+    """A sync that waits in the middle of its big object, with all else done.
+
+    :param staged: blocks that are staged; not one more is read until the way to S3 is healed
+    :param host: of the worker that copies
+    """
+
+    staged: int
+    host: str
+
+
+@pytest.fixture
+def halfway(sync: ClusterSync, way_to_s3: FaultProxy, chance: random.Random) -> Halfway:
+    """A sync that waits in the middle of its big object, after a number of blocks that chance chose."""
+    sync.put({f"a/{number}": chance.randbytes(100 + number) for number in range(20)})
+    sync.put({BIG: chance.randbytes(BLOCKS * MIB - 1)})
+    staged = chance.randrange(CONCURRENCY, BLOCKS - CONCURRENCY)
+    way_to_s3.strike(Delay("done", FOREVER), is_block, skip=staged, times=None)
+    sync.start(max_concurrency=CONCURRENCY)
+    host = sync.copying()["hostname"]
+    wait_for(lambda: sync.staged(BIG) == staged, 60)
+    return Halfway(staged, host)
+
+
+def test_a_killed_workers_copy_is_resumed_on_the_other(
+    cluster: AirflowCluster, sync: ClusterSync, way_to_s3: FaultProxy, halfway: Halfway
+) -> None:
+    """What is read again is at most what the worker had in its hands, by the bytes that S3 sent."""
+    sent_before = way_to_s3.bytes_to_client
+    cluster.workers[halfway.host].kill()
+    way_to_s3.heal()
+    report = sync.finish()
+
+    sync.check(report)
+    (task,) = sync.copies()
+    assert (task["try_number"], task["hostname"]) == (2, other(halfway.host))
+    assert sync.ledger()[BIG]["bytes_read"] == (BLOCKS - halfway.staged) * MIB - 1
+    assert sync.ledger()[BIG]["resumed_blocks"] == halfway.staged
+    sent = way_to_s3.bytes_to_client - sent_before
+    assert sent <= (BLOCKS - halfway.staged + CONCURRENCY) * MIB + LISTINGS
+
+
+def test_a_redelivered_task_is_not_run_twice(
+    cluster: AirflowCluster, sync: ClusterSync, way_to_s3: FaultProxy, halfway: Halfway
+) -> None:
+    """The broker takes a task that runs for lost; Airflow refuses its second start, and the first goes on."""
+    impatient = {"AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT": "5"}
+    with cluster.one_more_worker("worker-3", impatient):
+        refusal = "Task already running elsewhere, ignoring redelivered message"
+        wait_for(lambda: any(refusal in cluster.log_of(name) for name in (*cluster.workers, "worker-3")), 60)
+        way_to_s3.heal()
+        report = sync.finish()
+
+    sync.check(report)
+    (task,) = sync.copies()
+    assert (task["try_number"], task["hostname"]) == (1, halfway.host)
+    assert report["bytes_read"] == report["copied_bytes"]
+
+
+def test_a_worker_that_hung_and_wakes_up_does_no_harm(
+    cluster: AirflowCluster, sync: ClusterSync, way_to_s3: FaultProxy, halfway: Halfway
+) -> None:
+    """Its task was given to the other worker; for a moment both copy, and both write to the ledger."""
+    hung = cluster.workers[halfway.host]
+    hung.suspend()
+    second = wait_for(lambda: next((one for one in sync.copies() if is_running_again(one)), None), 60)
+    assert second["hostname"] == other(halfway.host)
+    hung.resume()
+    way_to_s3.heal()
+    report = sync.finish()
+    wait_for(lambda: "Task killed!" in sync.logs(1), 60)
+
+    sync.check(report)
+    (task,) = sync.copies()
+    assert task["try_number"] == 2
+
+
+def test_a_worker_that_wakes_up_after_the_run_leaves_its_ledger_alone(
+    cluster: AirflowCluster, sync: ClusterSync, way_to_s3: FaultProxy, halfway: Halfway
+) -> None:
+    """Its task ended well elsewhere; when it is killed, it must not write the little that it knows over the ledger."""
+    hung = cluster.workers[halfway.host]
+    hung.suspend()
+    wait_for(lambda: any(is_running_again(one) for one in sync.copies()), 60)
+    way_to_s3.heal()
+    report = sync.finish()
+    hung.resume()
+    wait_for(lambda: "Task killed!" in sync.logs(1), 60)
+
+    sync.check(report)
+
+
+def test_a_scheduler_that_is_killed_and_started_again_loses_nothing(
+    cluster: AirflowCluster, sync: ClusterSync, way_to_s3: FaultProxy, halfway: Halfway
+) -> None:
+    """The copy goes on without it."""
+    cluster.parts["scheduler"].kill()
+    time.sleep(3)
+    cluster.start_part("scheduler")
+    way_to_s3.heal()
+    report = sync.finish()
+
+    sync.check(report)
+    (task,) = sync.copies()
+    assert (task["try_number"], task["hostname"]) == (1, halfway.host)
+    assert report["bytes_read"] == report["copied_bytes"]
+
+
+def test_a_metadata_database_that_restarts_loses_nothing(
+    cluster: AirflowCluster, sync: ClusterSync, way_to_s3: FaultProxy, halfway: Halfway
+) -> None:
+    """Parts of Airflow die of it and are started again, as an init system does; the copy goes on meanwhile."""
+    cluster.database.stop()
+    way_to_s3.heal()
+    wait_for(lambda: "scheduler" in cluster.dead_parts(), 60)
+    cluster.database.start()
+    wait_for(lambda: cluster.is_healthy("metadatabase"), 60)
+    cluster.start_dead_parts()
+    report = sync.finish()
+
+    sync.check(report)
+    (task,) = sync.copies()
+    assert (task["try_number"], task["hostname"]) == (1, halfway.host)
+    assert report["bytes_read"] == report["copied_bytes"]
+
+
+def is_running_again(task: dict[str, object]) -> bool:
+    """Tell whether a task is in its second try."""
+    return task["try_number"] == 2 and task["state"] == "running"
+
+
+def other(host: str) -> str:
+    """Return the other worker."""
+    return {"worker-1": "worker-2", "worker-2": "worker-1"}[host]
