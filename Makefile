@@ -53,6 +53,10 @@ bench-memory: .venv/installed  ## peak memory, disk writes and CPU of a copy of 
 bench-plan: .venv/installed  ## peak memory and time of plans of up to 1,000,000 keys, with their bounds
 	@$(RUN)/python -m benchmarks.plan
 
+bench-cluster: .tools/cluster/installed  ## how much faster two Celery workers copy than one (6 minutes)
+	@$(PYTHON) -m tests.servers.debian
+	@.tools/cluster/bin/python -m benchmarks.cluster
+
 check: lint types unit  ## lint, types and unit tests: what to run before each commit
 
 lint: .venv/installed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -68,6 +69,17 @@ class ClusterSync:
     def copying(self) -> dict[str, Any]:
         """Return the one copy task once it runs."""
         return wait_for(lambda: next((one for one in self.copies() if one["state"] == "running"), None), 60)
+
+    def executions(self) -> list[tuple[int, str]]:
+        """Return the map index and the worker of each execution of a copy task, by what the workers logged."""
+        started = re.compile(
+            rf"Executing workload in Celery: .*dag_id={self.dag_id}/\S*/task_id={COPY}/map_index=(\d+)/attempt=1"
+        )
+        return [
+            (int(index), name)
+            for name in self._cluster.workers
+            for index in started.findall(self._cluster.log_of(name))
+        ]
 
     def staged(self, key: str) -> int:
         """Return how many blocks of a blob are staged."""
