@@ -18,6 +18,7 @@ from datetime import datetime
 from pathlib import Path
 
 from benchmarks.link import Link, linked, prove
+from benchmarks.runner import BrokenRunError
 from benchmarks.source import MIB, bucket_name
 from benchmarks.stand_ins import StandIns, stand_ins
 from tests.servers.cluster import AirflowCluster
@@ -105,9 +106,13 @@ def _sync(cluster: AirflowCluster, servers: StandIns, name: str, batches: int) -
     cluster.unpause(name)
     run = cluster.trigger(name)
     state = cluster.wait_for_run(name, run, _TIMEOUT)
-    tasks = [one for one in cluster.task_instances(name, run) if one["task_id"] == _COPY]
+    every = cluster.task_instances(name, run)
+    tasks = [one for one in every if one["task_id"] == _COPY]
     if state != "success" or servers.totals(name) != (objects, objects * SIZE):
-        raise SystemExit(f"the sync ended as {state}; the container holds {servers.totals(name)}")
+        failed = (one for one in every if one["state"] == "failed")
+        logs = (cluster.logs(name, run, one["task_id"], one["try_number"], one["map_index"]) for one in failed)
+        found = servers.totals(name)
+        raise BrokenRunError("\n".join([f"the sync ended as {state}; the container holds {found}", *logs]))
     started = min(datetime.fromisoformat(one["start_date"]) for one in tasks)
     ended = max(datetime.fromisoformat(one["end_date"]) for one in tasks)
     return Copied(objects * SIZE, (ended - started).total_seconds(), Counter(one["hostname"] for one in tasks))

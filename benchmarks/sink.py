@@ -51,7 +51,7 @@ class Blob:
     content: Content
     etag: str
     headers: dict[str, str]
-    blocks: list[tuple[str, int]] = field(default_factory=list)
+    blocks: list[tuple[str, Content]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -151,7 +151,7 @@ class Sink:
         if refused := _refused(request, blob):
             return refused
         staged = container.staged.get(name, {})
-        committed = {block: Content(size) for block, size in blob.blocks} if blob else {}
+        committed = dict(blob.blocks) if blob else {}
         chosen = []
         for kind, found in _ID.findall(content.data or b""):
             block = found.decode()
@@ -168,7 +168,7 @@ class Sink:
         answer = self._commit(
             request, container, name, Content(sum(one.size for _, one in chosen), data), "Put Block List"
         )
-        container.blobs[name].blocks = [(block, one.size) for block, one in chosen]
+        container.blobs[name].blocks = chosen
         return answer
 
     def _commit(self, request: Request, container: Container, name: str, content: Content, action: str) -> Answer:
@@ -193,7 +193,7 @@ class Sink:
             return _error(request, 404, "BlobNotFound")
         kind = request.query.get("blocklisttype", "committed")
         sections = [
-            ("CommittedBlocks", "committed", blob.blocks if blob else []),
+            ("CommittedBlocks", "committed", [(block, one.size) for block, one in blob.blocks] if blob else []),
             ("UncommittedBlocks", "uncommitted", [(block, one.size) for block, one in staged.items()]),
         ]
         shown = "".join(

@@ -1,4 +1,4 @@
-"""The how-to guides: their examples are real."""
+"""The guides: their examples are real."""
 
 from __future__ import annotations
 
@@ -56,6 +56,19 @@ def test_an_example_is_a_dag_that_airflow_takes(example: str, tmp_path: Path) ->
 
     assert bag.import_errors == {}
     assert LazyDeserializedDAG.from_dag(dag).dag_id == dag.dag_id
+
+
+def test_the_example_on_paper_prints_what_the_page_says(capsys: pytest.CaptureFixture[str]) -> None:
+    """A reader who puts in other numbers begins with a sum that is right."""
+    page = (GUIDES[0].parents[1] / "scale.md").read_text()
+    (code,), (told,) = (
+        re.findall(r"```python\n(.*?)```", page, re.DOTALL),
+        re.findall(r"```text\n(.*?)```", page, re.DOTALL),
+    )
+
+    exec(code, {})
+
+    assert capsys.readouterr().out == told
 
 
 @pytest.mark.servers

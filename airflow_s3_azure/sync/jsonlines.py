@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from azure.core import MatchConditions
-from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
+from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.storage.blob import BlobBlock, ContentSettings
 
 from airflow_s3_azure.stream.blocks import MIB
@@ -79,32 +79,35 @@ class LinesWriter:
             return
         if self._held:
             self._stage(once)
-        content = ContentSettings(content_type="application/x-ndjson")
+        try:
+            self._commit(once)
+        except _TakenOverError:
+            # Or an answer was lost, and what stands in the way is this writer's own: then the blocks are as they were.
+            self._precondition = Precondition(self._own_etag(once))
+            self._commit(once)
+        self._is_committed = True
+
+    def _commit(self, once: Mapping[str, Any]) -> None:
         try:
             answer = self._blob.commit_block_list(
                 self._blocks,
-                content_settings=content,
+                content_settings=ContentSettings(content_type="application/x-ndjson"),
                 metadata={_WRITER: self._own},
                 **_as_options(self._precondition),
                 **once,
             )
-            etag = str(answer["etag"])
-        except HttpResponseError as error:
-            if getattr(error, "error_code", None) not in _TAKEN_OVER:
-                raise self._unwritten(error) from None
-            etag = self._own_etag(once)
         except AzureError as error:
-            raise self._unwritten(error) from None
+            kind = _TakenOverError if getattr(error, "error_code", None) in _TAKEN_OVER else DestinationWriteError
+            raise kind(self._unwritten(error), blob=self._name) from None
         if self._precondition is not None:
-            self._precondition = Precondition(etag)
-        self._is_committed = True
+            self._precondition = Precondition(str(answer["etag"]))
 
     def _own_etag(self, once: Mapping[str, Any]) -> str:
         """Return the blob's ETag, if what is there now was written by this writer."""
         try:
             found = self._blob.get_blob_properties(**once)
         except AzureError as error:
-            raise self._unwritten(error) from None
+            raise DestinationWriteError(self._unwritten(error), blob=self._name) from None
         if found.metadata.get(_WRITER) != self._own:
             raise DestinationWriteError(
                 "another attempt of this task is writing it too; the one that wrote last goes on", blob=self._name
@@ -116,14 +119,16 @@ class LinesWriter:
         try:
             self._blob.stage_block(block.id, bytes(self._held), length=len(self._held), **once)
         except AzureError as error:
-            raise self._unwritten(error) from None
+            raise DestinationWriteError(self._unwritten(error), blob=self._name) from None
         self._blocks.append(block)
         self._held = bytearray()
 
-    def _unwritten(self, error: AzureError) -> DestinationWriteError:
-        return DestinationWriteError(
-            f"{self._name.rpartition('/')[2]} could not be written: {answer_text(error)}", blob=self._name
-        )
+    def _unwritten(self, error: AzureError) -> str:
+        return f"{self._name.rpartition('/')[2]} could not be written: {answer_text(error)}"
+
+
+class _TakenOverError(DestinationWriteError):
+    """Somebody committed in between."""
 
 
 def _as_options(precondition: Precondition | None) -> dict[str, Any]:

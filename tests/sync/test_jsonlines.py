@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from azure.core.exceptions import AzureError
+from azure.core.exceptions import AzureError, ServiceRequestError
 from azure.storage.blob import BlobBlock, ContainerClient
 from hypothesis import given
 from hypothesis import strategies as st
@@ -246,15 +246,39 @@ def test_a_commit_whose_answer_was_lost_is_the_writers_own(
     writer = LinesWriter(client, NAME, Precondition(None))
     kind = type(client.get_blob_client(NAME))
     commit = kind.commit_block_list
+    lost = iter([True, False] * 2)
 
-    def commit_twice(self: Any, *arguments: Any, **options: Any) -> Any:
-        commit(self, *arguments, **options)
-        return commit(self, *arguments, **options)
+    def commit_again(self: Any, *arguments: Any, **options: Any) -> Any:
+        answer = commit(self, *arguments, **options)
+        return commit(self, *arguments, **options) if next(lost) else answer
 
-    monkeypatch.setattr(kind, "commit_block_list", commit_twice)
+    monkeypatch.setattr(kind, "commit_block_list", commit_again)
     for line in ("a", "b"):
         writer.write(line)
         writer.commit()
+
+    assert list(read_lines(client, NAME)) == ["a", "b"]
+
+
+def test_a_commit_that_nobody_heard_of_is_not_taken_for_the_next_one(
+    client: ContainerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stands in the way of the next one, which has more lines."""
+    writer = LinesWriter(client, NAME, Precondition(None))
+    kind = type(client.get_blob_client(NAME))
+    commit = kind.commit_block_list
+
+    def commit_unheard(self: Any, *arguments: Any, **options: Any) -> None:
+        commit(self, *arguments, **options)
+        raise ServiceRequestError("lost")
+
+    writer.write("a")
+    with monkeypatch.context() as patched:
+        patched.setattr(kind, "commit_block_list", commit_unheard)
+        with pytest.raises(DestinationWriteError):
+            writer.commit()
+    writer.write("b")
+    writer.commit()
 
     assert list(read_lines(client, NAME)) == ["a", "b"]
 
