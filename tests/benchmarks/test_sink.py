@@ -200,6 +200,9 @@ CONVERSATIONS: dict[str, list[tuple[Any, ...]]] = {
         ("PUT", "/_s3_to_azure/blocks?comp=block&blockid=b25l", {}, DATA),
         ("PUT", "/_s3_to_azure/blocks?comp=blocklist", {}, blocks("one")),
         ("GET", "/_s3_to_azure/blocks", {"x-ms-range": "bytes=0-1000000"}),
+        ("PUT", "/_s3_to_azure/blocks?comp=block&blockid=dHdv", {}, DATA[5:]),
+        ("PUT", "/_s3_to_azure/blocks?comp=blocklist", {}, blocks("one", "two")),
+        ("GET", "/_s3_to_azure/blocks", {"x-ms-range": "bytes=0-1000000"}),
     ],
 }
 

@@ -33,7 +33,7 @@ def program(name: str) -> Path:
 
 def libraries() -> Mapping[str, str]:
     """Return the environment in which a program finds the libraries that were unpacked with it."""
-    folders = [str(folder) for folder in sorted(_ROOT.glob("usr/lib/*-linux-gnu"))]
+    folders = [str(folder) for lib in ("usr/lib", "lib") for folder in sorted(_ROOT.glob(f"{lib}/*-linux-gnu"))]
     return {"LD_LIBRARY_PATH": os.pathsep.join(folders)} if folders else {}
 
 
