@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help install servers demo test test-cluster test-lowest test-newest versions torture screenshots bench bench-quick bench-cluster bench-memory bench-plan check lint types unit format build clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: servers  ## run a nightly sync on a real Airflow, S3 server and Azurite (KEEP=1: leave them running)
 	@$(RUN)/python -m demo $(if $(KEEP),--keep)
@@ -33,7 +33,7 @@ versions: $(UV)  ## choose the versions of test-lowest and test-newest anew: the
 
 test-cluster: servers .tools/cluster/installed  ## on a CeleryExecutor with two workers, and its faults (CLUSTER_SEEDS=1,2)
 	@$(PYTHON) -m tests.servers.debian
-	@.tools/cluster/bin/python -m pytest -m cluster tests/cluster
+	@CLUSTER_SEEDS=$(or $(CLUSTER_SEEDS),1,2) .tools/cluster/bin/python -m pytest -m cluster tests/cluster
 
 torture: servers  ## 20 kills of a copy of 256 MiB (KILLS=, KILL_SEED=, KILL_MIB= change that)
 	@KILLS=$(or $(KILLS),20) KILL_MIB=$(or $(KILL_MIB),256) $(RUN)/python -m pytest -s tests/faults/test_kill.py

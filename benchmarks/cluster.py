@@ -39,7 +39,7 @@ from airflow_s3_azure.sync_group import s3_to_azure_sync
 
 with DAG({dag_id!r}):
     s3_to_azure_sync(
-        s3_bucket={bucket!r}, container_name={dag_id!r}, batch_objects={objects}, batch_size={size}, retries=0
+        s3_bucket={bucket!r}, container_name={dag_id!r}, batch_objects={objects}, batch_size=2**50, retries=0
     )
 """
 
@@ -98,8 +98,8 @@ def main() -> int:
 
 def _sync(cluster: AirflowCluster, servers: StandIns, name: str, batches: int) -> Copied:
     """Run a sync into a container of this name and return what became of it."""
-    objects, batch_size = batches * BATCH_OBJECTS, BATCH_OBJECTS * SIZE
-    text = _DAG.format(dag_id=name, bucket=bucket_name(objects, SIZE), objects=BATCH_OBJECTS, size=batch_size)
+    objects = batches * BATCH_OBJECTS
+    text = _DAG.format(dag_id=name, bucket=bucket_name(objects, SIZE), objects=BATCH_OBJECTS)
     servers.create_container(name)
     (cluster.dags_folder / f"{name}.py").write_text(text)
     cluster.wait_for_dag(name)
