@@ -314,9 +314,9 @@ def _stream_some(way: Way, blocks: int, options: CopyOptions = STREAM) -> int:
     stopped.blobs.stage = staged  # type: ignore[method-assign, assignment]
     with pytest.raises(Interrupted):
         stopped.one(options, threads=1)
-    staged = sum(1 for one in way.staged() if BlockId.decode(one.id.encode()))
-    assert blocks <= staged <= blocks + 1  # one may have been on its way
-    return staged
+    held = sum(1 for one in way.staged() if BlockId.decode(one.id.encode()))
+    assert blocks <= held <= blocks + 1  # one may have been on its way
+    return held
 
 
 def test_a_block_without_a_note_is_pulled_again(way: Way) -> None:
