@@ -18,7 +18,6 @@ from airflow_s3_azure.stream.errors import ConfigurationError, S3ToAzureError, S
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
-
     from airflow.sdk import Context
 
     from airflow_s3_azure.connections import AzureContainer, S3Bucket
