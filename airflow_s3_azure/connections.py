@@ -42,6 +42,7 @@ from botocore.exceptions import (
 
 import airflow_s3_azure
 from airflow_s3_azure.lineage import Place
+from airflow_s3_azure.stream.bandwidth import Bandwidth
 from airflow_s3_azure.stream.errors import (
     ConfigurationError,
     DestinationWriteError,
@@ -122,12 +123,14 @@ def open_bucket(
     max_concurrency: int,
     requester_pays: bool = False,
     url_seconds: int = URL_SECONDS,
+    max_bandwidth: float | None = None,
 ) -> S3Bucket:
     """Return a bucket as an Airflow connection reaches it.
 
     :param aws_conn_id: None: boto3's default credentials
     :param max_concurrency: how many HTTP connections to keep open
     :param url_seconds: how long a presigned URL is good
+    :param max_bandwidth: bytes per second to read of objects at most; None: no limit
     :raises ConfigurationError: if the connection is missing or says nothing usable
     """
     redact_http_logs()
@@ -167,6 +170,7 @@ def open_bucket(
         connect_timeout=config.connect_timeout,
         read_timeout=config.read_timeout,
         requester_pays=requester_pays,
+        bandwidth=None if max_bandwidth is None else Bandwidth(max_bandwidth, interruption),
     )
     return S3Bucket(client, source)
 
@@ -279,6 +283,7 @@ def open_for_pulling(
     max_concurrency: int,
     create_container: bool = False,
     requester_pays: bool = False,
+    max_bandwidth: float | None = None,
 ) -> tuple[S3Bucket, AzureContainer]:
     """Return both sides of a copy in which Azure reads from S3 by itself, after a look whether it can.
 
@@ -298,7 +303,12 @@ def open_for_pulling(
         read_timeout=PULL_SECONDS,
     )
     bucket = open_bucket(
-        aws_conn_id, s3_bucket, interruption, max_concurrency=max_concurrency, url_seconds=PULLED_URL_SECONDS
+        aws_conn_id,
+        s3_bucket,
+        interruption,
+        max_concurrency=max_concurrency,
+        url_seconds=PULLED_URL_SECONDS,
+        max_bandwidth=max_bandwidth,
     )
     check_reachable(bucket.source.endpoint(), container.blobs.url)
     return bucket, container

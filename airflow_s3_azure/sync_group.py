@@ -68,6 +68,7 @@ def s3_to_azure_sync(
     slice: timedelta | None = None,  # noqa: A002 - the word for it
     block_size: int = DEFAULT_BLOCK_SIZE,
     max_concurrency: int = DEFAULT_CONCURRENCY,
+    max_bandwidth: float | str | None = None,
     batch_objects: int = DEFAULT_BATCH_OBJECTS,
     batch_size: int = DEFAULT_BATCH_SIZE,
     retries: int = 3,
@@ -156,6 +157,8 @@ def s3_to_azure_sync(
     :param slice: a copy task stops cleanly after this time and goes on in a later execution of the same try
     :param block_size: bytes in a block
     :param max_concurrency: threads of each copy task, each with a buffer of ``block_size``
+    :param max_bandwidth: bytes per second that each copy task reads from S3 at most; None: no limit. Of all copy tasks
+        together it is this times the slots of ``pool`` (templated)
     :param batch_objects: objects to aim at in one copy task
     :param batch_size: bytes to aim at in one copy task
     :param retries: of each task
@@ -240,6 +243,7 @@ def s3_to_azure_sync(
             deferrable=deferrable,
             block_size=block_size,
             max_concurrency=max_concurrency,
+            max_bandwidth=max_bandwidth,
             overwrite=overwrite,
             verify=verify,
             copy_tags=copy_tags,

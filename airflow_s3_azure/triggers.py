@@ -45,6 +45,7 @@ _SIDES = (
     "max_concurrency",
     "create_container",
     "requester_pays",
+    "max_bandwidth",
 )
 _OPTIONS = ("block_size", "overwrite", "verify", "copy_tags", "access_tier", "discard_foreign_blocks")
 

@@ -67,6 +67,17 @@ def test_a_second_run_moves_nothing(bucket: Bucket, container: ContainerClient) 
     assert (result["status"], result["bytes_read"]) == ("unchanged", 0)
 
 
+def test_no_more_is_read_than_the_bandwidth_allows(bucket: Bucket, container: ContainerClient) -> None:
+    """A limit of a MiB per second, from a template, makes three blocks of half a MiB take a second."""
+    bucket.put("a", random.Random(2).randbytes(3 * MIB // 2))
+
+    run = run_dag(_dag(bucket, container, s3_key="a", block_size=MIB // 2, max_bandwidth="{{ 1024 * 1024 }}"))
+
+    result = run.xcom("copy")
+    assert result["status"] == "copied"
+    assert result["seconds"] > 1.0
+
+
 def test_templates_name_both_sides(bucket: Bucket, container: ContainerClient) -> None:
     """Keys and prefixes are templated as users expect."""
     bucket.put("day=2026-01-01/a", b"x")
@@ -118,6 +129,7 @@ def test_mapped_keys_are_never_rendered(bucket: Bucket, container: ContainerClie
         ({"s3_key": "a", "wasb_conn_id": "nope"}, "there is no Airflow connection 'nope' (wasb_conn_id)"),
         ({"s3_key": "a", "max_concurrency": 0}, "max_concurrency is 0"),
         ({"s3_key": "a", "block_size": 0}, "block_size is 0"),
+        ({"s3_key": "a", "max_bandwidth": 0}, "max_bandwidth is 0; it takes bytes per second above zero"),
         ({"s3_key": "a", "verify": "maybe"}, "verify is 'maybe'"),
     ],
 )

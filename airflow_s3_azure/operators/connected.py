@@ -12,7 +12,7 @@ from airflow.sdk import BaseOperator, BaseOperatorLink
 from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException
 
 from airflow_s3_azure.links import AzurePortalLink, LedgerLink, S3ConsoleLink
-from airflow_s3_azure.operators.arguments import flag
+from airflow_s3_azure.operators.arguments import flag, number
 from airflow_s3_azure.stream.blocks import DEFAULT_BLOCK_SIZE
 from airflow_s3_azure.stream.errors import ConfigurationError, S3ToAzureError, SliceEnded, error_from_json
 
@@ -88,8 +88,13 @@ class ConnectedOperator(BaseOperator):
                 interruption,
                 max_concurrency=self.max_concurrency,
                 requester_pays=self.requester_pays,
+                max_bandwidth=self._bandwidth(),
             )
         return bucket, container, interruption
+
+    def _bandwidth(self) -> float | None:
+        """Return how many bytes per second may be read at most; None: as many as come."""
+        return None
 
     def _open_destination(self) -> tuple[AzureContainer, Interruption]:
         from airflow_s3_azure.connections import open_container
@@ -127,6 +132,7 @@ class CopyingOperator(ConnectedOperator):
         access_tier: Literal["Hot", "Cool", "Cold", "Archive"] | None = None,
         discard_foreign_blocks: bool = False,
         slice: timedelta | None = None,  # noqa: A002 - the word for it
+        max_bandwidth: float | str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -139,6 +145,7 @@ class CopyingOperator(ConnectedOperator):
         self.access_tier = access_tier
         self.discard_foreign_blocks = discard_foreign_blocks
         self.slice = slice
+        self.max_bandwidth = max_bandwidth
 
     def _copy_options(self) -> CopyOptions:
         from airflow_s3_azure.stream.copy import CopyOptions, Mode
@@ -171,9 +178,13 @@ class CopyingOperator(ConnectedOperator):
                 max_concurrency=self.max_concurrency,
                 create_container=self.create_container,
                 requester_pays=self.requester_pays,
+                max_bandwidth=self._bandwidth(),
             )
         self.container_url = container.blobs.url
         return bucket, container, interruption
+
+    def _bandwidth(self) -> float | None:
+        return number("max_bandwidth", self.max_bandwidth)
 
     def _defer(self, trigger: type[ServerSideTrigger], **work: Any) -> NoReturn:
         """Leave the copy to a trigger, and the worker to others, until ``execute_complete`` is called.
@@ -197,6 +208,7 @@ class CopyingOperator(ConnectedOperator):
                 max_concurrency=self.max_concurrency,
                 create_container=self.create_container,
                 requester_pays=self.requester_pays,
+                max_bandwidth=self._bandwidth(),
                 block_size=options.block_size,
                 overwrite=options.overwrite,
                 verify=options.verify,

@@ -28,7 +28,15 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
     :param batch: what the plan returned for this batch; mapped, and never rendered as a template
     """
 
-    template_fields: Sequence[str] = ("s3_bucket", "container_name", "mode", "overwrite", "aws_conn_id", "wasb_conn_id")
+    template_fields: Sequence[str] = (
+        "s3_bucket",
+        "container_name",
+        "mode",
+        "max_bandwidth",
+        "overwrite",
+        "aws_conn_id",
+        "wasb_conn_id",
+    )
     ui_color = "#e8f1fb"
 
     def __init__(self, *, batch: Mapping[str, Any], **kwargs: Any) -> None:

@@ -49,7 +49,8 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
         through presigned URLs, which S3 must let it (templated)
     :param deferrable: with ``mode="server_side"``: wait in the triggerer, and hold no worker meanwhile
     :param block_size: bytes in a block; grows by itself where Azure's 50,000 blocks would not suffice
-    :param max_concurrency: blocks in flight, each with its thread and its buffer
+    :param max_concurrency: blocks that are read at once, each into a buffer of its own
+    :param max_bandwidth: bytes per second to read from S3 at most; None: no limit (templated)
     :param overwrite: replace a blob that is not a copy of this version of the object; False: skip it (templated)
     :param create_container: create the container if it is missing
     :param verify: ``"auto"``: verify against the checksum S3 stored, if it stored one; ``"require"``: fail if not
@@ -68,6 +69,7 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
         "blob_name",
         "blob_prefix",
         "mode",
+        "max_bandwidth",
         "overwrite",
         "aws_conn_id",
         "wasb_conn_id",

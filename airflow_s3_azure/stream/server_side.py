@@ -49,6 +49,7 @@ class ServerSideCopy(ObjectCopy):
         """Have Azure read a block, once, under an ID of this attempt's own."""
         name = PulledId.new(block.index, cut.fingerprint)
         md5 = self._md5_to_check(cut.source)
+        self._from.spend_bandwidth(block.size)  # before the URL is signed: it may be a long wait
         pull = Pull(self._from.readable_url(cut.source), cut.source.etag, block, md5)
         crc64 = self._to.stage_from(self.request.blob, name.encode(), pull)
         if crc64 is None and md5 is None:

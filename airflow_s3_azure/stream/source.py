@@ -124,6 +124,11 @@ class S3Source:
         self._interruption.check()
         return self._presign("get_object", params)
 
+    def spend_bandwidth(self, size: int) -> None:
+        """Wait until those who read ``size`` bytes may go on, where there is a limit."""
+        if self._bandwidth is not None:
+            self._bandwidth.spend(size)
+
     def head(self, key: str, version_id: str | None = None) -> SourceObject:
         """Ask S3 what it holds under a key. One request; one more where the answer is 404, to name what is missing.
 
@@ -292,8 +297,7 @@ class S3Source:
                 if on_piece is not None:
                     on_piece(piece[:received])
                 position += received
-                if self._bandwidth is not None:
-                    self._bandwidth.spend(received)
+                self.spend_bandwidth(received)
         except OSError as error:
             why = describe(error)
         finally:
