@@ -99,7 +99,8 @@ def main() -> int:
 def _sync(cluster: AirflowCluster, servers: StandIns, name: str, batches: int) -> Copied:
     """Run a sync into a container of this name and return what became of it."""
     objects = batches * BATCH_OBJECTS
-    text = _DAG.format(dag_id=name, bucket=bucket_name(objects, SIZE), objects=BATCH_OBJECTS)
+    # One more than a batch shall hold: their bytes, however few, count too.
+    text = _DAG.format(dag_id=name, bucket=bucket_name(objects, SIZE), objects=BATCH_OBJECTS + 1)
     servers.create_container(name)
     (cluster.dags_folder / f"{name}.py").write_text(text)
     cluster.wait_for_dag(name)
