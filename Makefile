@@ -31,8 +31,6 @@ test-newest: servers  ## the same on the newest
 versions: $(UV)  ## choose the versions of test-lowest and test-newest anew: the floors of pyproject.toml, and what is new
 	@UV=$(abspath $(UV)) $(PYTHON) -m tests.versions lock
 
-test-cluster: servers .tools/cluster/installed  ## on a CeleryExecutor with two workers, and its faults (CLUSTER_SEEDS=1,2)
-
 test-cluster: servers .tools/cluster/installed  ## on a CeleryExecutor with two workers, and its faults (CLUSTER_SEEDS=1)
 	@$(PYTHON) -m tests.servers.debian
 	@.tools/cluster/bin/python -m pytest -m cluster tests/cluster
