@@ -47,6 +47,7 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
         """Copy what the batch's manifest names and its ledger does not have yet."""
         from airflow_s3_azure.live_progress import LiveProgress
         from airflow_s3_azure.metrics import CopyMetrics
+        from airflow_s3_azure.stream.errors import S3ToAzureError
         from airflow_s3_azure.sync.ledger import PlanFolder
         from airflow_s3_azure.sync.plan import BatchReference
         from airflow_s3_azure.sync.run import BatchRun
