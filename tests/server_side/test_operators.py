@@ -181,6 +181,7 @@ def _trigger(bucket: Bucket, container: ContainerClient) -> ServerSideObjectTrig
         max_concurrency=2,
         create_container=False,
         requester_pays=False,
+        max_bandwidth=None,
         block_size=BLOCK,
         overwrite=True,
         verify="auto",
