@@ -239,11 +239,13 @@ def test_a_source_that_is_overwritten_in_any_moment_makes_no_mixture(way: Way, p
     old = put(way, 4 * SMALL, 1)
     way.s3.strike(Act(place, lambda: put(way, 4 * SMALL, 2)), STEPS["s3-get"].matches, skip=number)
     is_read = number == 3 and place != "unseen"
+    # The last range is asked for while the one before it is still being read.
+    may_be_read = is_read or (number == 2 and place == "answer")
 
     result = way.copy(OPTIONS, threads=1)
 
-    assert type(result.error) is (type(None) if is_read else SourceChanged)
-    assert way.read() == (old if is_read else None)
+    assert type(result.error) in {*([type(None)] * may_be_read), *([SourceChanged] * (not is_read))}
+    assert way.read() == (None if result.error else old)
     assert way.copy(OPTIONS).status == "copied"
     assert way.read() == random.Random(2).randbytes(4 * SMALL)
 
