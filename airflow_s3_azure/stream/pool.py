@@ -84,10 +84,12 @@ def copy_objects(
     crew = _Crew(
         requests, source, container, options, interruption=interruption, connections=max_concurrency, end_of_slice=end
     )
+    # Nothing is read ahead where nothing is read here.
+    count = max_concurrency if options.mode == "server_side" else worker_count(max_concurrency, options.block_size)
     workers = [
         # In the caller's context, by which a triggerer knows which task's log a line belongs to.
         threading.Thread(target=copy_context().run, args=(crew.work,), name=f"s3-to-azure-{number}", daemon=True)
-        for number in range(worker_count(max_concurrency, options.block_size))
+        for number in range(count)
     ]
     try:
         for worker in workers:

@@ -15,8 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import psutil
 
@@ -68,15 +67,6 @@ class AirflowServer(AirflowApi):
             # Its home is thrown away: nothing is gained by waiting longer.
             grace=5.0,
         )
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def start(self) -> None:
         """Start Airflow and wait until its API server, scheduler and DAG processor are healthy."""

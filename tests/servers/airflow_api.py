@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import requests
 
-from tests.servers.process import ServerError
+from tests.servers.process import ServerError, Startable
 
 NAME = "Airflow"
 POLL_SECONDS = 0.5
@@ -20,7 +20,7 @@ _PAGE = 100
 _FINAL_RUN_STATES = ("success", "failed")
 
 
-class AirflowApi:
+class AirflowApi(Startable):
     """The API of an Airflow at `url`, whose errors show the end of `log`.
 
     Without `passwords` this speaks as the anonymous administrator that SimpleAuthManager can be told to let in, else

@@ -6,19 +6,18 @@ import base64
 import secrets
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from azure.core.exceptions import AzureError, ResourceExistsError
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
 from tests.servers.environment import NODE_MODULES, node_home
-from tests.servers.process import ServerProcess, child_environment, free_port
+from tests.servers.process import ServerProcess, Startable, child_environment, free_port
 
 _START_SECONDS = 60.0
 
 
-class AzureServer:
+class AzureServer(Startable):
     """A private blob account; `directory` gets its blobs (`azure/`) and its access log (`azure.log`).
 
     The key is made for this server alone. With `debug`, Azurite writes what it does, with all headers, to
@@ -51,15 +50,6 @@ class AzureServer:
             environment=child_environment(AZURITE_ACCOUNTS=f"{self.account}:{self.key}"),
             log=self.log,
         )
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def start(self) -> None:
         """Start the server and wait until it tells the account's properties."""

@@ -8,8 +8,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from tests.servers.airflow import START_SECONDS, airflow_environment
 from tests.servers.airflow_api import AirflowApi
@@ -67,15 +66,6 @@ class AirflowCluster(AirflowApi):
         )
         self.parts = {name: self._part(name) for name in ("api-server", "scheduler", "dag-processor", "triggerer")}
         self.workers = {name: self._worker(name) for name in (f"worker-{number + 1}" for number in range(workers))}
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def start(self) -> None:
         """Start all, and wait until all are healthy and the workers take tasks."""

@@ -9,11 +9,9 @@ import socket
 import struct
 import subprocess
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from tests.servers.debian import libraries, program
-from tests.servers.process import ServerError, ServerProcess, child_environment, free_port
+from tests.servers.process import ServerError, ServerProcess, Startable, child_environment, free_port
 
 _NAME = "PostgreSQL"
 _START_SECONDS = 60.0
@@ -36,7 +34,7 @@ _USER = "airflow"
 _DATABASE = "postgres"
 
 
-class PostgresServer:
+class PostgresServer(Startable):
     """A private PostgreSQL; `directory` gets its files (`postgres/`) and its log (`postgres.log`).
 
     Whoever reaches its port on 127.0.0.1 is its superuser. Rows outlive a stop and a new start, and so does the port.
@@ -62,15 +60,6 @@ class PostgresServer:
             # A fast shutdown: clients are sent away, and nobody is waited for.
             stop_signal=signal.SIGINT,
         )
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def start(self) -> None:
         """Start the server and wait until it speaks its protocol; before its first start its files are made."""

@@ -11,6 +11,8 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from tests.servers import sessions
 from tests.servers.environment import ENVIRONMENT
@@ -35,6 +37,27 @@ class ServerError(Exception):
             lines = log.read_text(errors="replace").splitlines()[-_TAIL_LINES:] if log.exists() else []
             message += f"\nlog: {log}" + "".join(f"\n  {line}" for line in lines)
         super().__init__(message)
+
+
+class Startable:
+    """What runs while its context lasts."""
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        """Stop it."""
+        raise NotImplementedError
 
 
 class ServerProcess:

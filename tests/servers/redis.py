@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from tests.servers.debian import libraries, program
-from tests.servers.process import ServerProcess, child_environment, free_port
+from tests.servers.process import ServerProcess, Startable, child_environment, free_port
 
 _START_SECONDS = 30.0
 
 
-class RedisServer:
+class RedisServer(Startable):
     """A private Redis, without a password, on 127.0.0.1; `directory` gets its log (`redis.log`).
 
     What it holds is lost when it stops; the port stays the same if it is started again.
@@ -34,15 +32,6 @@ class RedisServer:
             environment=child_environment(**libraries()),
             log=self.log,
         )
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def start(self) -> None:
         """Start the server and wait until it answers a ping."""

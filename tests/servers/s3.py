@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import secrets
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import boto3
 from botocore.client import BaseClient
@@ -13,12 +12,12 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.servers.environment import ENVIRONMENT, PYTHON
-from tests.servers.process import ServerProcess, child_environment, free_port
+from tests.servers.process import ServerProcess, Startable, child_environment, free_port
 
 _START_SECONDS = 60.0
 
 
-class S3Server:
+class S3Server(Startable):
     """A private S3; `directory` gets its files (`s3/`) and its log (`s3.log`).
 
     A presigned URL with a wrong signature or past its time is answered 403; any access key is good with the
@@ -42,15 +41,6 @@ class S3Server:
             environment=self._environment(),
             log=self.log,
         )
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def start(self) -> None:
         """Start the server and wait until it lists its buckets."""
