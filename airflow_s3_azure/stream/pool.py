@@ -258,15 +258,17 @@ class _Crew:
             self._exhausted = True
             return None
         if _is_small(request):
-            if self._small >= self._pace.limit:
+            if self._small >= self._pace.objects:
                 return None
             self._small += 1
+        elif not self._has_room(min(request.size or self._options.block_size, self._options.block_size)):
+            return None  # its blocks would only wait
         self._next_request = None
         self._beginning += 1
         return self._start(request), None
 
     def _has_room(self, size: int) -> bool:
-        return self._held < (worker_count(self._connections, size) if self._pace.is_idle else self._connections)
+        return self._held < worker_count(self._connections, size) and self._pace.has_room(self._held)
 
     def _is_slice_over(self) -> bool:
         # Never before something was done: a slice that is shorter than a block would be repeated for ever.

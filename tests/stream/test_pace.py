@@ -15,18 +15,24 @@ class Load:
         self.computed = 7.0
         self.pace = Pace(8, clock=lambda: self.now, cpu=lambda: self.computed)
 
-    def for_a_while(self, share: float) -> bool:
+    def for_a_while(self, share: float, seconds: float = 0.02) -> bool:
         """Let time pass with this share of a core used, and the pace look."""
-        self.now += 0.02
-        self.computed += 0.02 * share
+        self.now += seconds
+        self.computed += seconds * share
         return self.pace.adjust()
 
+    def with_full_hands(self, share: float, seconds: float = 0.06) -> bool:
+        """The same while more blocks are wanted than may be in hand."""
+        assert not self.pace.has_room(self.pace.blocks)
+        return self.for_a_while(share, seconds)
 
-def test_it_begins_with_one_small_object_and_no_reading_ahead() -> None:
+
+def test_it_begins_with_one_small_object_and_two_blocks() -> None:
     """Nothing is known yet."""
     pace = Load().pace
 
-    assert (pace.limit, pace.is_idle) == (1, False)
+    assert pace.objects == 1
+    assert [pace.has_room(blocks) for blocks in (0, 1, 2, 3)] == [True, True, False, False]
 
 
 def test_a_process_that_waits_for_the_network_soon_does_all_that_it_may() -> None:
@@ -34,44 +40,97 @@ def test_a_process_that_waits_for_the_network_soon_does_all_that_it_may() -> Non
     load = Load()
 
     assert [load.for_a_while(0.02), load.for_a_while(0.1), load.for_a_while(0.1)] == [True, False, False]
-    assert (load.pace.limit, load.pace.is_idle) == (8, True)
+    assert load.pace.objects == 8
 
 
-def test_more_are_allowed_as_far_as_the_load_shows_room() -> None:
+def test_more_small_objects_are_allowed_as_far_as_the_load_shows_room() -> None:
     """Half of a core by two objects: three would take three quarters."""
     load = Load()
     load.for_a_while(0.5)
 
-    assert load.pace.limit == 2
+    assert load.pace.objects == 2
     assert load.for_a_while(0.5)
-    assert load.pace.limit == 3
+    assert load.pace.objects == 3
     assert not load.for_a_while(0.75)
-    assert load.pace.limit == 3
+    assert load.pace.objects == 3
 
 
-def test_a_process_that_computes_all_the_time_does_less_at_once() -> None:
-    """One less at each look, down to one, and no reading ahead."""
+def test_a_process_that_computes_all_the_time_does_fewer_small_objects_at_once() -> None:
+    """One less at each look, down to one."""
     load = Load()
     load.for_a_while(0.0)
 
-    limits = []
+    objects = []
     for _ in range(9):
         assert not load.for_a_while(1.1)
-        limits.append(load.pace.limit)
+        objects.append(load.pace.objects)
 
-    assert limits == [7, 6, 5, 4, 3, 2, 1, 1, 1]
-    assert not load.pace.is_idle
+    assert objects == [7, 6, 5, 4, 3, 2, 1, 1, 1]
 
 
 @pytest.mark.parametrize("share", [0.61, 0.8, 0.94])
-def test_it_stays_as_it_is_in_between(share: float) -> None:
+def test_small_objects_stay_as_many_in_between(share: float) -> None:
     """Neither bound is crossed, so nothing swings to and fro."""
     load = Load()
     load.for_a_while(0.2)
-    before = load.pace.limit, load.pace.is_idle
+    before = load.pace.objects
 
     assert not load.for_a_while(share)
-    assert (load.pace.limit, load.pace.is_idle) == before
+    assert load.pace.objects == before
+
+
+def test_blocks_that_are_waited_for_become_more() -> None:
+    """85 MB/s over a connection take a tenth of a core: as many at once as lead to a third of one for each."""
+    load = Load()
+
+    assert load.with_full_hands(2 * 0.1)
+    assert load.pace.blocks == 7
+    assert load.with_full_hands(7 * 0.1)
+    assert load.pace.blocks == 24
+
+
+@pytest.mark.parametrize("share", [0.26, 0.42, 1.0])
+def test_blocks_that_keep_their_threads_busy_stay_as_many(share: float) -> None:
+    """Where nothing is waited for, more threads make each block dearer; however much they compute together."""
+    load = Load()
+    load.with_full_hands(2 * share)
+
+    assert load.pace.blocks == 2
+
+
+def test_a_little_too_much_waiting_is_one_block_more_at_least() -> None:
+    """Or it would stay at two for ever."""
+    load = Load()
+
+    assert load.with_full_hands(2 * 0.24)
+    assert load.pace.blocks == 3
+
+
+def test_blocks_become_no_more_where_no_more_are_wanted() -> None:
+    """An object's beginning, or the end of the last, is no reason to hold more of the next."""
+    load = Load()
+    for _ in range(10):
+        load.for_a_while(0.0)
+
+    assert load.pace.blocks == 2
+
+
+def test_a_wait_before_the_first_block_does_not_count() -> None:
+    """Only what happens while hands are full tells of the network."""
+    load = Load()
+    load.for_a_while(0.0, seconds=5.0)
+
+    assert not load.with_full_hands(2 * 0.4)
+    assert load.pace.blocks == 2
+
+
+def test_blocks_are_looked_at_over_a_while() -> None:
+    """One answer that takes 20 ms says nothing."""
+    load = Load()
+    for share in (0.0, 0.9, 0.9):
+        load.with_full_hands(share, seconds=0.02)
+
+    assert load.pace.blocks == 2
 
 
 def test_a_clock_that_stands_still_changes_nothing() -> None:
@@ -79,4 +138,5 @@ def test_a_clock_that_stands_still_changes_nothing() -> None:
     load = Load()
 
     assert not load.pace.adjust()
-    assert load.pace.limit == 1
+    assert not load.with_full_hands(0.0, seconds=0.0)
+    assert (load.pace.objects, load.pace.blocks) == (1, 2)

@@ -1268,3 +1268,35 @@ def test_no_more_small_objects_are_begun_at_once_than_the_load_allows(monkeypatc
 
     assert {result.status for result in start(source, FakeAzure(), requests)} == {"copied"}
     assert source.most_at_once == 1
+
+
+def test_no_more_blocks_are_in_hand_than_the_load_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing is waited for, they are two; and an object whose blocks would only wait is not begun."""
+    monkeypatch.setattr(Pace, "adjust", lambda self: False)
+    lock = threading.Lock()
+    in_hand, most, begun = 0, 0, []
+
+    def take(key: str, start: int) -> None:
+        nonlocal in_hand, most
+        with lock:
+            in_hand += 1
+            most = max(most, in_hand)
+        time.sleep(0.001)
+
+    class Azure(FakeAzure):
+        def stage(self, blob: str, block_id: str, data: memoryview, crc64: int) -> None:
+            nonlocal in_hand
+            super().stage(blob, block_id, data, crc64)
+            with lock:
+                in_hand -= 1
+
+        def staged(self, blob: str) -> list[StagedBlock]:
+            begun.append((blob, len(self.blobs)))
+            return super().staged(blob)
+
+    found = {str(number): stored(content_of(8 * BLOCK)) for number in range(5)}
+
+    assert {result.status for result in start(FakeS3(found, take), Azure())} == {"copied"}
+    assert most == 2
+    # One is begun while the last blocks of the one before it are in hand, none sooner.
+    assert all(int(blob) - complete <= 1 for blob, complete in begun)
