@@ -11,8 +11,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-_BUSY = 0.95
-_IDLE = 0.6
+_BUSY = 0.85
+_IDLE = 0.5
 _AIM = 0.7
 """Shares of one core: fewer small objects above the first, more below the second, as many as should lead to the third."""
 _LEAST = 0.02
@@ -22,6 +22,7 @@ _WAITING = 0.25
 _WORKING = 0.35
 """Shares of one core for each block in hand: more blocks below the first, as many as should lead to the second."""
 _LOOK_SECONDS = 0.05
+"""What is shorter than that is chance: one answer that takes its time."""
 
 
 class Pace:
@@ -44,7 +45,7 @@ class Pace:
         self._most = most
         self._clock = clock
         self._cpu = cpu
-        self._last = self._last_of_blocks = clock(), cpu()
+        self._last = clock(), cpu()
         self._wants_blocks = False
 
     def has_room(self, blocks: int) -> bool:
@@ -53,36 +54,27 @@ class Pace:
         return blocks < self.blocks
 
     def adjust(self) -> bool:
-        """Look at the load since the last look, and return whether more may be done at once than before."""
-        now = self._clock(), self._cpu()
-        more_objects, more_blocks = self._adjust_objects(now), self._adjust_blocks(now)
-        return more_objects or more_blocks
+        """Look at the load since the last look, if that is a while ago; return whether more may be done at once now."""
+        now, cpu = self._clock(), self._cpu()
+        since, computed = self._last
+        if now < since + _LOOK_SECONDS:
+            return False
+        self._last = now, cpu
+        load = (cpu - computed) / (now - since)
+        before = self.objects, self.blocks
+        self._adjust_objects(load)
+        self._adjust_blocks(load / self.blocks)
+        return self.objects > before[0] or self.blocks > before[1]
 
-    def _adjust_objects(self, now: tuple[float, float]) -> bool:
-        load = _load(self._last, now)
-        self._last = now
-        if load is not None and load > _BUSY:
+    def _adjust_objects(self, load: float) -> None:
+        if load > _BUSY:
             self.objects = max(1, self.objects - 1)
-        if load is None or load >= _IDLE or self.objects == self._most:
-            return False
-        self.objects = min(self._most, max(self.objects + 1, int(self.objects * _AIM / max(load, _LEAST))))
-        return True
+        elif load < _IDLE:
+            wanted = int(self.objects * _AIM / max(load, _LEAST))
+            self.objects = min(self._most, max(self.objects + 1, wanted))
 
-    def _adjust_blocks(self, now: tuple[float, float]) -> bool:
-        if not self._wants_blocks:
-            # What the load was while fewer would have been enough says nothing.
-            self._last_of_blocks = now
-            return False
-        if now[0] < self._last_of_blocks[0] + _LOOK_SECONDS:
-            return False
-        share = (_load(self._last_of_blocks, now) or 0.0) / self.blocks
-        self._last_of_blocks, self._wants_blocks = now, False
-        if share >= _WAITING:
-            return False
-        self.blocks = max(self.blocks + 1, int(self.blocks * _WORKING / max(share, _LEAST)))
-        return True
-
-
-def _load(before: tuple[float, float], now: tuple[float, float]) -> float | None:
-    seconds, computed = now[0] - before[0], now[1] - before[1]
-    return computed / seconds if seconds > 0 else None
+    def _adjust_blocks(self, share: float) -> None:
+        # What the load was while fewer would have been enough says nothing.
+        if self._wants_blocks and share < _WAITING:
+            self.blocks = max(self.blocks + 1, int(self.blocks * _WORKING / max(share, _LEAST)))
+        self._wants_blocks = False

@@ -1276,7 +1276,7 @@ def test_no_more_blocks_are_in_hand_than_the_load_allows(monkeypatch: pytest.Mon
     lock = threading.Lock()
     in_hand, most, begun = 0, 0, []
 
-    def take(key: str, start: int) -> None:
+    def take(*_: object) -> None:
         nonlocal in_hand, most
         with lock:
             in_hand += 1
