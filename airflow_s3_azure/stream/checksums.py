@@ -8,9 +8,9 @@ without another read, to the value that S3 stored for the whole object when it w
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal, cast, get_args
+from typing import Literal, cast
 
 from awscrt import checksums as _crt
 
@@ -22,6 +22,8 @@ Verified = Literal["crc64nvme", "crc32", "crc32c", "composite-crc32", "composite
 read a block by itself, only what TLS and the length of an answer guarantee."""
 
 _WIDTHS: dict[Algorithm, int] = {"CRC64NVME": 8, "CRC32": 4, "CRC32C": 4}
+_STORED_AS = {algorithm: f"x-amz-checksum-{algorithm.lower()}" for algorithm in _WIDTHS}
+"""The headers in which S3 tells them, the strongest first."""
 _COMPUTE: dict[Algorithm, Callable[[memoryview, int], int]] = {
     "CRC64NVME": cast("Callable[[memoryview, int], int]", _crt.crc64nvme),
     "CRC32": cast("Callable[[memoryview, int], int]", _crt.crc32),
@@ -152,17 +154,20 @@ def s3_text(algorithm: Algorithm, value: int) -> str:
     return base64.b64encode(value.to_bytes(_WIDTHS[algorithm], "big")).decode("ascii")
 
 
-def stored_checksum(headers: Iterable[tuple[str, str]]) -> StoredChecksum | None:
+def stored_checksum(headers: Mapping[str, str]) -> StoredChecksum | None:
     """Return the strongest usable checksum among an S3 answer's headers, or None if there is none.
 
     A checksum of the whole object comes before a composite one (``x-amz-checksum-type: COMPOSITE``, a value that
     ends in ``-N``). SHA-1 and SHA-256 cannot be combined from blocks and are left out.
+
+    :param headers: by their names in lower case
     """
-    found = {name.lower(): value for name, value in headers}
-    told = found.get("x-amz-checksum-type")
+    told = headers.get("x-amz-checksum-type")
     usable = []
-    for algorithm in cast("tuple[Algorithm, ...]", get_args(Algorithm)):
-        text, _, count = found.get(f"x-amz-checksum-{algorithm.lower()}", "").partition("-")
+    for algorithm, name in _STORED_AS.items():
+        if name not in headers:
+            continue
+        text, _, count = headers[name].partition("-")
         try:
             raw = base64.b64decode(text, validate=True)
         except ValueError:

@@ -40,7 +40,13 @@ class BadAnswer(ConnectionError):
 
 
 class Headers(dict[str, str]):
-    """The headers of an answer. Their names have no case: they are kept in lower case, and asked for in any."""
+    """The headers of a message. Their names have no case: they are kept in lower case, and asked for and set in any.
+
+    It is made of names in lower case.
+    """
+
+    def __setitem__(self, name: str, value: str) -> None:
+        super().__setitem__(name.lower(), value)
 
     def __getitem__(self, name: str) -> str:
         return super().__getitem__(name.lower())

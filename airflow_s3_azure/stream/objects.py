@@ -74,7 +74,7 @@ class Precondition:
 
     def headers(self) -> dict[str, str]:
         """Return the HTTP headers that make Azure check it."""
-        return {"If-None-Match": "*"} if self.etag is None else {"If-Match": self.etag}
+        return {"if-none-match": "*"} if self.etag is None else {"if-match": self.etag}
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from airflow_s3_azure.stream.errors import (
     DestinationWriteError,
     TransferError,
 )
+from airflow_s3_azure.stream.exchange import Headers
 from airflow_s3_azure.stream.http import THROTTLED_STATUSES, TRANSIENT_STATUSES, describe, retry_after
 from airflow_s3_azure.stream.interruption import Interruption
 from airflow_s3_azure.stream.objects import BlobContent, BlobState, Precondition, StagedBlock
@@ -164,7 +165,7 @@ class BlobContainer:
         """
         names = "".join(f"<Latest>{_encode_id(block_id)}</Latest>" for block_id in block_ids)
         body = f'<?xml version="1.0" encoding="utf-8"?><BlockList>{names}</BlockList>'.encode()
-        headers = {"Content-Type": "application/xml", **_content_headers(content), **condition.headers()}
+        headers = {"content-type": "application/xml", **_content_headers(content), **condition.headers()}
         response = self._send("PUT", blob, query={"comp": "blocklist"}, headers=headers, data=memoryview(body))
         return str(response.headers["ETag"])
 
@@ -174,7 +175,7 @@ class BlobContainer:
         :raises PreconditionFailed: if the blob exists
         """
         etag = self.commit(blob, [], BlobContent({}, {}), Precondition(None))
-        self._send("DELETE", blob, headers={"If-Match": etag})
+        self._send("DELETE", blob, headers={"if-match": etag})
 
     def _send(
         self,
@@ -191,7 +192,9 @@ class BlobContainer:
         parts = [part for part in (urlencode(query or {}), self._address.query) if part]
         blob_url = self.blob_url(blob)
         url = blob_url + ("?" + "&".join(parts) if parts else "")
-        request = HttpRequest(method, url, headers=_common_headers(headers or {}, data), content=_body(data))
+        request = HttpRequest(method, url, content=_body(data))
+        # Instead of azure-core's own, which looks each name up anew wherever they are gone through.
+        request.headers = _common_headers(headers or {}, data)
         failure: TransferError
         try:
             response = self._pipeline.run(request).http_response
@@ -260,12 +263,12 @@ def _body(data: memoryview | None) -> Any:
     return data or b""
 
 
-def _common_headers(headers: Mapping[str, str], data: memoryview | None) -> dict[str, str]:
-    common = {"x-ms-version": API_VERSION, "x-ms-date": formatdate(usegmt=True), **headers}
+def _common_headers(headers: Mapping[str, str], data: memoryview | None) -> Headers:
+    common = {"x-ms-version": API_VERSION, "x-ms-date": formatdate(usegmt=True)}
     if data is not None:
-        common["Content-Length"] = str(len(data))
-        common.setdefault("Content-Type", "application/octet-stream")
-    return common
+        common["content-length"] = str(len(data))
+        common["content-type"] = "application/octet-stream"
+    return Headers(common, **headers)
 
 
 def _content_headers(content: BlobContent) -> dict[str, str]:

@@ -431,7 +431,7 @@ def _describe_object(key: str, found: Mapping[str, str]) -> SourceObject:
         etag=found.get("etag", "").strip('"'),
         version_id=None if version == "null" else version,
         last_modified=http_date(found.get("last-modified")),
-        checksum=stored_checksum(found.items()),
+        checksum=stored_checksum(found),
         md5=_md5(found),
         is_archived=_is_archived(found),
         kept=KeptProperties.from_s3(found),

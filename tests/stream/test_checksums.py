@@ -139,7 +139,7 @@ def test_what_s3_writes_is_read_back(algorithm: Algorithm, data: bytes) -> None:
     """A header with the text of a value gives that value, also with leading zero bytes."""
     value = compute(algorithm, memoryview(data))
 
-    found = stored_checksum([(f"x-amz-checksum-{algorithm.lower()}", s3_text(algorithm, value))])
+    found = stored_checksum({f"x-amz-checksum-{algorithm.lower()}": s3_text(algorithm, value)})
 
     assert found == StoredChecksum(algorithm, value)
 
@@ -164,31 +164,23 @@ def test_a_stored_checksum_says_its_name_and_s3_text(algorithm: Algorithm) -> No
 )
 def test_the_strongest_stored_checksum_is_taken(present: list[Algorithm], strongest: Algorithm) -> None:
     """64 bits go before 32, in whatever order the headers come."""
-    headers = [(f"x-amz-checksum-{algorithm.lower()}", S3_TEXTS[algorithm]) for algorithm in present]
+    headers = {f"x-amz-checksum-{algorithm.lower()}": S3_TEXTS[algorithm] for algorithm in present}
 
     assert stored_checksum(headers) == StoredChecksum(strongest, CHECK_VALUES[strongest])
 
 
-@pytest.mark.parametrize("name", ["x-amz-checksum-crc32c", "X-Amz-Checksum-Crc32c", "X-AMZ-CHECKSUM-CRC32C"])
-def test_header_names_count_in_any_case(name: str) -> None:
-    """HTTP header names have no case."""
-    assert stored_checksum([(name, "4waSgw==")]) == StoredChecksum("CRC32C", 0xE3069283)
-
-
 def test_a_full_object_checksum_is_taken() -> None:
     """The type that S3 names for whole objects is accepted."""
-    headers = [("X-Amz-Checksum-Type", "FULL_OBJECT"), ("x-amz-checksum-crc32", "y/Q5Jg==")]
+    headers = {"x-amz-checksum-type": "FULL_OBJECT", "x-amz-checksum-crc32": "y/Q5Jg=="}
 
     assert stored_checksum(headers) == StoredChecksum("CRC32", 0xCBF43926)
 
 
 @pytest.mark.parametrize("parts", [1, 12, 10000])
-@pytest.mark.parametrize(
-    "told", [[], [("x-amz-checksum-type", "COMPOSITE")]], ids=["without its type", "with its type"]
-)
-def test_a_composite_checksum_is_known_by_its_number_of_parts(parts: int, told: list[tuple[str, str]]) -> None:
+@pytest.mark.parametrize("told", [{}, {"x-amz-checksum-type": "COMPOSITE"}], ids=["without its type", "with its type"])
+def test_a_composite_checksum_is_known_by_its_number_of_parts(parts: int, told: dict[str, str]) -> None:
     """Some endpoints name no type, but all write how many parts there were."""
-    found = stored_checksum([("x-amz-checksum-crc32", f"y/Q5Jg==-{parts}"), *told])
+    found = stored_checksum({"x-amz-checksum-crc32": f"y/Q5Jg==-{parts}", **told})
 
     assert found == StoredChecksum("CRC32", 0xCBF43926, parts=parts)
     assert found.verifies == "composite-crc32"
@@ -197,7 +189,7 @@ def test_a_composite_checksum_is_known_by_its_number_of_parts(parts: int, told: 
 @pytest.mark.parametrize(("value", "told"), [("y/Q5Jg==", "COMPOSITE"), ("y/Q5Jg==-3", "FULL_OBJECT")])
 def test_a_checksum_that_contradicts_its_type_is_left_out(value: str, told: str) -> None:
     """Whatever it is, nothing can be held against it."""
-    assert stored_checksum([("x-amz-checksum-crc32", value), ("x-amz-checksum-type", told)]) is None
+    assert stored_checksum({"x-amz-checksum-crc32": value, "x-amz-checksum-type": told}) is None
 
 
 @pytest.mark.parametrize(
@@ -220,21 +212,21 @@ def test_a_checksum_that_contradicts_its_type_is_left_out(value: str, told: str)
 )
 def test_a_malformed_checksum_is_left_out(text: str) -> None:
     """What is not four bytes of base64 is no CRC-32, and no reason to fail."""
-    assert stored_checksum([("x-amz-checksum-crc32", text)]) is None
+    assert stored_checksum({"x-amz-checksum-crc32": text}) is None
 
 
 def test_a_weaker_checksum_stands_in_for_a_malformed_one() -> None:
     """A broken value does not hide a usable one of another algorithm."""
-    headers = [("x-amz-checksum-crc64nvme", "y/Q5Jg=="), ("x-amz-checksum-crc32", "y/Q5Jg==")]
+    headers = {"x-amz-checksum-crc64nvme": "y/Q5Jg==", "x-amz-checksum-crc32": "y/Q5Jg=="}
 
     assert stored_checksum(headers) == StoredChecksum("CRC32", 0xCBF43926)
 
 
 @pytest.mark.parametrize(
     "headers",
-    [[], [("etag", '"abc"')], [("x-amz-checksum-sha256", "A" * 43 + "=")], [("x-amz-checksum-sha1", "A" * 27 + "=")]],
+    [{}, {"etag": '"abc"'}, {"x-amz-checksum-sha256": "A" * 43 + "="}, {"x-amz-checksum-sha1": "A" * 27 + "="}],
     ids=["nothing", "an ETag", "SHA-256", "SHA-1"],
 )
-def test_other_headers_hold_no_usable_checksum(headers: list[tuple[str, str]]) -> None:
+def test_other_headers_hold_no_usable_checksum(headers: dict[str, str]) -> None:
     """Only the three algorithms whose values combine can be used."""
     assert stored_checksum(headers) is None
