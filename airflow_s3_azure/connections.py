@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote, urlsplit
 
@@ -39,6 +41,7 @@ from botocore.exceptions import (
 from botocore.exceptions import (
     ConnectionError as BotoConnectionError,
 )
+from botocore.utils import parse_timestamp
 
 import airflow_s3_azure
 from airflow_s3_azure.lineage import Place
@@ -187,6 +190,7 @@ def _signing_client(hook: S3Hook, bucket: str, max_concurrency: int) -> BaseClie
     once = base.merge(Config(retries={"total_max_attempts": 1}, connect_timeout=10, read_timeout=10))
     # One session: botocore reads its description of S3, the dearest part of a client, once for each.
     session = hook.get_session(region_name=hook.region_name)
+    _read_times_quickly(session)
     endpoint = hook.conn_config.get_service_endpoint_url("s3")
 
     def client(region: str | None, config: Config) -> BaseClient:
@@ -202,6 +206,23 @@ def _signing_client(hook: S3Hook, bucket: str, max_concurrency: int) -> BaseClie
     config = config.merge(Config(s3={"addressing_style": "virtual", **(base.s3 or {})}))
     region = hook.region_name if bucket.startswith("arn:") else _region_of(plain, bucket) or hook.region_name
     return client(region, config)
+
+
+def _read_times_quickly(session: Any) -> None:
+    """Give the clients of a boto3 session a quicker parser for the times in a listing, as botocore lets its users.
+
+    Its own tries every form of a time there is, and takes more than half of what a listing costs.
+    """
+    # boto3 has no public way to the botocore session that it wraps; without it, only time is lost.
+    if (inner := getattr(session, "_session", None)) is not None:
+        inner.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_time_of)
+
+
+def _time_of(value: Any) -> datetime:
+    if isinstance(value, str) and value[10:11] == "T" and value.endswith("Z"):
+        with suppress(ValueError):
+            return datetime.fromisoformat(value)
+    return cast("datetime", parse_timestamp(value))
 
 
 def _region_of(client: BaseClient, bucket: str) -> str | None:

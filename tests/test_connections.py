@@ -12,8 +12,9 @@ import pytest
 from azure.core.credentials import AccessToken, AzureSasCredential
 from azure.core.pipeline.policies import AzureSasCredentialPolicy, BearerTokenCredentialPolicy, SansIOHTTPPolicy
 from azure.storage.blob import AccountSasPermissions, BlobServiceClient, ResourceTypes, generate_account_sas
+from botocore.utils import parse_timestamp
 
-from airflow_s3_azure.connections import authorisation_policies, open_bucket, open_container
+from airflow_s3_azure.connections import _time_of, authorisation_policies, open_bucket, open_container
 from airflow_s3_azure.stream.checksums import compute
 from airflow_s3_azure.stream.errors import (
     ConfigurationError,
@@ -25,9 +26,12 @@ from airflow_s3_azure.stream.errors import (
 from airflow_s3_azure.stream.interruption import Interruption
 from airflow_s3_azure.stream.objects import BlobContent, Precondition
 from airflow_s3_azure.stream.shared_key import SharedKeyPolicy
+from airflow_s3_azure.sync.listing import list_objects
 from tests.servers.process import free_port
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from azure.storage.blob import ContainerClient
 
     from tests.conftest import Bucket
@@ -112,6 +116,47 @@ def test_a_missing_bucket_is_named(s3_server: S3Server, monkeypatch: pytest.Monk
 
     with pytest.raises(SourceNotFound, match="there is no bucket 'no-such-bucket'"):
         _open_bucket("aws_test", "no-such-bucket").source.head("a")
+
+
+@needs_servers
+@pytest.mark.usefixtures("connections")
+def test_the_times_of_a_listing_are_read_by_the_quick_parser(bucket: Bucket) -> None:
+    """The one of botocore leaves a time zone of dateutil's behind."""
+    before = datetime.now(UTC)
+    bucket.put("a", b"x")
+
+    (listed,) = list_objects(_open_bucket("aws_default", bucket.name).client, bucket.name)
+
+    assert listed.last_modified.tzinfo is UTC
+    assert abs(listed.last_modified - before) < timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-11-22T10:09:08.000Z",
+        "2026-11-22T10:09:08Z",
+        "2026-02-29T10:09:08Z",
+        "2026-11-22T10:09:08+02:00",
+        "Sun, 22 Nov 2026 10:09:08 GMT",
+        "2026-11-22",
+        "Tomorrow, aT noonZ",
+        "",
+        1795342148,
+        1795342148.25,
+        "1795342148",
+    ],
+)
+def test_times_are_read_as_botocore_reads_them(text: str | float) -> None:
+    """Also those that S3 does not write, and those that are none."""
+
+    def read(parse: Callable[[Any], datetime]) -> datetime | str:
+        try:
+            return parse(text)
+        except ValueError as error:
+            return str(error)
+
+    assert read(_time_of) == read(parse_timestamp)
 
 
 def test_urls_are_signed_regionally_with_sigv4(monkeypatch: pytest.MonkeyPatch) -> None:
