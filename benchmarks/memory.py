@@ -3,7 +3,8 @@
 `python -m benchmarks.memory` copies one object through the engine, as the operators do, and ends with 1 if the peak
 over the imports is more than max_concurrency x block_size + 40 MiB, or if a byte was written to disk. The object and
 the blob are two stand-ins in processes of their own, so that their memory does not count: a source that makes up its
-bytes as they are asked for, and a sink that checks each block's CRC and drops it. Linux only.
+bytes as they are asked for, and a sink that checks each block's CRC and drops it. Both are behind the shaped link:
+where nothing is waited for, a copy takes two blocks in hand, and no more. Linux only.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ import sys
 import tempfile
 
 from airflow_s3_azure.stream.blocks import MIB
+from benchmarks.cases import TO_SINK, TO_SOURCE
 from benchmarks.clients.ours import prepare
 from benchmarks.job import Job
+from benchmarks.link import linked
 from benchmarks.measure import Cost, measure
 from benchmarks.stand_ins import stand_ins
 
@@ -26,12 +29,16 @@ CONTAINER = "container"
 
 
 def cost_of_copy(size: int, *, max_concurrency: int, block_size: int) -> Cost:
-    """Copy one object of ``size`` bytes, through Airflow's connections and both hooks, and return what it took."""
-    with tempfile.TemporaryDirectory() as home, stand_ins(check=True) as servers:
+    """Copy an object of ``size`` bytes over the link, through Airflow's connections and both hooks; return its cost."""
+    with (
+        tempfile.TemporaryDirectory() as home,
+        stand_ins(check=True) as near,
+        linked(near, TO_SOURCE, TO_SINK) as servers,
+    ):
         os.environ.update(servers.airflow_connections(), AIRFLOW_HOME=home, AIRFLOW__LOGGING__LOGGING_LEVEL="WARNING")
         job = Job(servers.source, servers.sink, CONTAINER, 1, size, max_concurrency, block_size)
         for one in (job, job.smallest()):
-            servers.create_container(one.container)
+            near.create_container(one.container)
         copy = prepare(job)
         copy(job.smallest())  # whatever is imported at first use is no copy's memory
         return measure(lambda: copy(job))
