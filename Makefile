@@ -41,7 +41,7 @@ torture: servers  ## 20 kills of a copy of 256 MiB (KILLS=, KILL_SEED=, KILL_MIB
 screenshots: servers  ## take the pictures of docs/ui.md from real runs (needs Chromium; some minutes)
 	@$(RUN)/python -m tests.ui.screenshots
 
-bench: .tools/bench/installed  ## side by side with what a user would pick instead, into benchmarks/results (25 minutes)
+bench: .tools/bench/installed  ## side by side with what a user would pick instead, into benchmarks/results (13 minutes)
 	@.tools/bench/bin/python -m benchmarks.bench --write benchmarks/results $(BENCH)
 
 bench-quick: .tools/bench/installed  ## the same with fewer bytes, in under two minutes

@@ -33,15 +33,22 @@ class Pace:
     never become fewer: that a thread waits because others have the cores looks as if it waited for the network.
 
     :param most: that ``objects`` may grow to
+    :param is_on: False: as much as wanted, whatever the load
     :param clock: seconds, on a clock
     :param cpu: seconds that the process computed
     """
 
     def __init__(
-        self, most: int, clock: Callable[[], float] = time.monotonic, cpu: Callable[[], float] = time.process_time
+        self,
+        most: int,
+        clock: Callable[[], float] = time.monotonic,
+        cpu: Callable[[], float] = time.process_time,
+        *,
+        is_on: bool = True,
     ) -> None:
-        self.objects = 1
+        self.objects = 1 if is_on else most
         self.blocks = _BLOCKS
+        self._is_on = is_on
         self._most = most
         self._clock = clock
         self._cpu = cpu
@@ -51,13 +58,13 @@ class Pace:
     def has_room(self, blocks: int) -> bool:
         """Say if one more may be taken in hand beside so many, and take note if not."""
         self._wants_blocks = self._wants_blocks or blocks >= self.blocks
-        return blocks < self.blocks
+        return blocks < self.blocks or not self._is_on
 
     def adjust(self) -> bool:
         """Look at the load since the last look, if that is a while ago; return whether more may be done at once now."""
         now, cpu = self._clock(), self._cpu()
         since, computed = self._last
-        if now < since + _LOOK_SECONDS:
+        if now < since + _LOOK_SECONDS or not self._is_on:
             return False
         self._last = now, cpu
         load = (cpu - computed) / (now - since)

@@ -143,7 +143,8 @@ class _Crew:
         self._next_request: CopyRequest | None = None
         self._beginning = 0
         self._small = 0
-        self._pace = Pace(connections)
+        # Azure's waiting takes no processor, and in a triggerer the load is that of others.
+        self._pace = Pace(connections, is_on=options.mode == "stream")
         self._reading = 0
         self._buffers: list[Buffer] = []
         self._held = 0
