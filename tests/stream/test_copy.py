@@ -227,7 +227,8 @@ def test_nothing_is_visible_before_the_commit(route: Route) -> None:
         route.copy(CopyRequest("a", "b"), threads=1)
 
     assert route.read("b") == b"old"
-    assert len(route.staged("b")) == 3
+    # The third may have been on its way when the copy was cut.
+    assert len(route.staged("b")) in (2, 3)
 
 
 def test_a_second_try_reads_only_what_is_not_staged(route: Route) -> None:
