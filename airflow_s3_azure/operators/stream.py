@@ -49,7 +49,7 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
         through presigned URLs, which S3 must let it (templated)
     :param deferrable: with ``mode="server_side"``: wait in the triggerer, and hold no worker meanwhile
     :param block_size: bytes in a block; grows by itself where Azure's 50,000 blocks would not suffice
-    :param max_concurrency: blocks that are read at once, each into a buffer of its own
+    :param max_concurrency: blocks that are read at once at most, each into a buffer of its own
     :param max_bandwidth: bytes per second to read from S3 at most; None: no limit (templated)
     :param overwrite: replace a blob that is not a copy of this version of the object; False: skip it (templated)
     :param create_container: create the container if it is missing

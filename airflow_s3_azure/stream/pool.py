@@ -1,8 +1,9 @@
 """Many objects over one bounded set of threads. All concurrency of the package is here.
 
-``max_concurrency`` blocks are read at once. A worker takes the next block of an object that is being copied; where there
-is none left to take, it begins the next object; the worker that finishes an object's last block commits it. So one huge
-object keeps all workers busy, and so do a million small ones. When a block is nearly read, another worker may ask for the
+Up to ``max_concurrency`` blocks are read at once, as many as the way calls for (:mod:`airflow_s3_azure.stream.pace`). A
+worker takes the next block of an object that is being copied; where there is none left to take, it begins the next
+object; the worker that finishes an object's last block commits it. So one huge object keeps all workers busy, and so do a
+million small ones. When a block is nearly read, another worker may ask for the
 next one, so that S3 is never idle while blocks are on their way to Azure. For that there are a few more workers than
 blocks that are read. Each block in hand has a buffer of its own, so memory is bounded by ``max_concurrency`` blocks and
 :data:`READ_AHEAD`.
@@ -73,7 +74,7 @@ def copy_objects(
     ``interruption`` stops all workers; staged blocks stay for the next try.
 
     :param requests: consumed lazily, by the workers, under a lock
-    :param max_concurrency: objects and blocks that are read at once; a few more blocks may be on their way to Azure
+    :param max_concurrency: objects and blocks that are read at once at most; a few more may be on their way to Azure
     :param slice_seconds: after this time no more blocks are begun; those in hand are staged
     :param on_progress: called from the caller's thread, about every ``progress_interval`` seconds
     :raises SliceEnded: if ``slice_seconds`` were over before all were copied
