@@ -11,6 +11,7 @@ import pytest
 from airflow.sdk import Asset, BaseNotifier, task
 from airflow.sdk.exceptions import AirflowSkipException
 
+from tests.conftest import needs_airflow_3_3
 from tests.sync_group.nights import MIB, Night, Sync
 
 pytestmark = [pytest.mark.servers, pytest.mark.airflow]
@@ -169,6 +170,7 @@ def test_what_an_earlier_try_of_the_run_told_counts_for_nothing(sync: Sync, said
     assert len(_events(night)) == 1
 
 
+@needs_airflow_3_3  # 3.2.0 fails a cleared run in which a mapped task has become smaller: "Task deadlock"
 def test_a_cleared_run_goes_by_the_prefixes_that_there_are_now(sync: Sync) -> None:
     """What a prefix that is gone was planned to be is neither copied nor reported again."""
     sync.put("a/1", "b/1", "c/1")
