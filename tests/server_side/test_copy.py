@@ -208,12 +208,22 @@ def test_an_md5_that_never_fits_is_an_integrity_error(way: Way) -> None:
     assert len(way.azure.pulls) == 2
 
 
-def _stop_after(way: Way, pulls: int) -> None:
+def _break_off(way: Way, blocks: int, key: str = "a", blob: str = "b") -> None:
+    """Begin a copy, and stop it while Azure reads the block after so many: that one ends too, but without a note."""
+    last = len(way.azure.pulls) + blocks
+
     def stop(number: int) -> None:
-        if number == pulls:
+        if number == last:
             way.interruption.set("the task was killed")
 
     way.azure.before = stop
+    with pytest.raises(Interrupted):
+        way.copy(CopyRequest(key, blob), threads=1)
+    way.azure.before = lambda number: None
+    deadline = time.monotonic() + 20
+    while sorted(block.size for block in way.staged(blob)) != [1] * blocks + [BLOCK] * (blocks + 1):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def _resumed(way: Way) -> Way:
@@ -225,11 +235,8 @@ def test_a_later_try_takes_over_what_azure_holds(way: Way, algorithm: str) -> No
     """The notes beside the blocks say their CRCs, so the proof is the same as without a break."""
     body = _bytes(6 * BLOCK)
     way.bucket.put("a", body, ChecksumAlgorithm=algorithm)
-    _stop_after(way, 4)
-    with pytest.raises(Interrupted):
-        way.one(threads=1)
+    _break_off(way, 4)
 
-    way.azure.before = lambda number: None
     result = _resumed(way).one(threads=1)
 
     assert (result.status, result.resumed_blocks, result.blocks) == ("copied", 4, 6)
@@ -256,9 +263,7 @@ def test_what_the_server_side_began_is_finished_by_streaming(way: Way) -> None:
     """And the other way round."""
     body = _bytes(6 * BLOCK)
     way.bucket.put("a", body, ChecksumAlgorithm="CRC64NVME")
-    _stop_after(way, 4)
-    with pytest.raises(Interrupted):
-        way.one(threads=1)
+    _break_off(way, 4)
 
     result = _resumed(way).one(replace(STREAM, verify="require"))
 
@@ -271,11 +276,7 @@ def test_streaming_reads_again_what_lacks_the_crc_that_s3_stored(way: Way) -> No
     """A CRC-32 can only be proven by reading; an object without any checksum is taken over, and says so."""
     for key, algorithm in (("a", "CRC32"), ("c", "SHA256")):
         way.bucket.put(key, _bytes(6 * BLOCK), ChecksumAlgorithm=algorithm)
-    for number, key in enumerate("ac"):
-        stopped = _resumed(way)
-        _stop_after(stopped, 5 * number + 4)
-        with pytest.raises(Interrupted):
-            stopped.copy(CopyRequest(key, key), threads=1)
+        _break_off(_resumed(way), 4, key, key)
 
     streamed = {key: _resumed(way).copy(CopyRequest(key, key), options=STREAM)[0] for key in "ac"}
 
@@ -324,16 +325,8 @@ def test_a_block_without_a_note_is_pulled_again(way: Way) -> None:
     """A worker that dies between the two requests loses that block, not the proof."""
     body = _bytes(3 * BLOCK)
     way.bucket.put("a", body, ChecksumAlgorithm="CRC64NVME")
-    _stop_after(way, 1)
-    with pytest.raises(Interrupted):
-        way.one(threads=1)
-    # Azure ends what it began, though nobody waits any more.
-    deadline = time.monotonic() + 20
-    while sorted(block.size for block in way.staged()) != [1, BLOCK, BLOCK]:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    _break_off(way, 1)
 
-    way.azure.before = lambda number: None
     result = _resumed(way).one()
 
     assert (result.resumed_blocks, result.verified) == (1, "crc64nvme")
