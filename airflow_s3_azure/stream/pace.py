@@ -33,9 +33,9 @@ class Pace:
     never become fewer: that a thread waits because others have the cores looks as if it waited for the network.
 
     :param most: that ``objects`` may grow to
-    :param is_on: False: as much as wanted, whatever the load
     :param clock: seconds, on a clock
     :param cpu: seconds that the process computed
+    :param is_on: False: as much as wanted, whatever the load
     """
 
     def __init__(

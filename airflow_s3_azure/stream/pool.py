@@ -3,10 +3,9 @@
 Up to ``max_concurrency`` blocks are read at once, as many as the way calls for (:mod:`airflow_s3_azure.stream.pace`). A
 worker takes the next block of an object that is being copied; where there is none left to take, it begins the next
 object; the worker that finishes an object's last block commits it. So one huge object keeps all workers busy, and so do a
-million small ones. When a block is nearly read, another worker may ask for the
-next one, so that S3 is never idle while blocks are on their way to Azure. For that there are a few more workers than
-blocks that are read. Each block in hand has a buffer of its own, so memory is bounded by ``max_concurrency`` blocks and
-:data:`READ_AHEAD`.
+million small ones. When a block is nearly read, another worker may ask for the next one, so that S3 is never idle while
+blocks are on their way to Azure. For that there are a few more workers than blocks that are read. Each block in hand has
+a buffer of its own, so memory is bounded by ``max_concurrency`` blocks and :data:`READ_AHEAD`.
 """
 
 from __future__ import annotations

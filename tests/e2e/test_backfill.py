@@ -181,7 +181,7 @@ def test_a_mirror_deletes_what_a_human_approves_and_nothing_else(
     task = "s3_to_azure.approve_delete"
     questions = {option: airflow.wait_for_question("mirror", run, task, timeout=90) for option, run in runs.items()}
     before = {option: set(_copies(one)) for option, one in containers.items()}
-    # No human is quicker, and Airflow 3.3.2 fails a task that goes on before its scheduler knows that it waits.
+    # Airflow 3.3.2 fails a task that goes on before its scheduler knows that it waits.
     time.sleep(SOONEST_SECONDS)
     for option, run in runs.items():
         airflow.answer("mirror", run, task, option)

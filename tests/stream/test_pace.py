@@ -80,7 +80,7 @@ def test_small_objects_stay_as_many_in_between(share: float) -> None:
 
 
 def test_blocks_that_are_waited_for_become_more() -> None:
-    """A connection that takes a tenth of a core, as 85 MB/s may: soon there are more than anybody has workers for."""
+    """A tenth of a core for each: soon there may be more of them than anybody has workers for."""
     load = Load()
     blocks = []
     for _ in range(3):
