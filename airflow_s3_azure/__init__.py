@@ -2,7 +2,7 @@
 
 Importing this package imports nothing else; the operators live in :mod:`airflow_s3_azure.operators`, the task
 group in :mod:`airflow_s3_azure.sync_group`, and the engine, which knows nothing of Airflow, in
-:mod:`airflow_s3_azure.stream`.
+:mod:`airflow_s3_azure.engine`.
 """
 
 __version__ = "0.1.0"

@@ -44,25 +44,25 @@ from botocore.exceptions import (
 from botocore.utils import parse_timestamp
 
 import airflow_s3_azure
-from airflow_s3_azure.lineage import Place
-from airflow_s3_azure.stream.bandwidth import Bandwidth
-from airflow_s3_azure.stream.errors import (
+from airflow_s3_azure.engine.azure.container import BlobContainer, ContainerAddress
+from airflow_s3_azure.engine.azure.shared_key import SharedKeyPolicy
+from airflow_s3_azure.engine.azure.transport import ConnectionsTransport
+from airflow_s3_azure.engine.bandwidth import Bandwidth
+from airflow_s3_azure.engine.cancellation import Cancellation
+from airflow_s3_azure.engine.errors import (
     ConfigurationError,
     DestinationWriteError,
     SourceAccessDenied,
     SourceReadError,
 )
-from airflow_s3_azure.stream.exchange import Connections
-from airflow_s3_azure.stream.http import TRANSIENT_STATUSES, describe, pooled_session, redact_http_logs
-from airflow_s3_azure.stream.interruption import Interruption
-from airflow_s3_azure.stream.presign import Presigner
-from airflow_s3_azure.stream.pull import INSTEAD
-from airflow_s3_azure.stream.reach import check_reachable
-from airflow_s3_azure.stream.retry import RetryPolicy
-from airflow_s3_azure.stream.shared_key import SharedKeyPolicy
-from airflow_s3_azure.stream.sink import BlobContainer, ContainerAddress
-from airflow_s3_azure.stream.source import Operation, Params, S3Source
-from airflow_s3_azure.stream.transport import ConnectionsTransport
+from airflow_s3_azure.engine.http.client import Connections
+from airflow_s3_azure.engine.http.session import TRANSIENT_STATUSES, describe, pooled_session, redact_http_logs
+from airflow_s3_azure.engine.retry import RetryPolicy
+from airflow_s3_azure.engine.s3.presign import Presigner
+from airflow_s3_azure.engine.s3.source import Operation, Params, S3Source
+from airflow_s3_azure.engine.server_side.preflight import check_reachable
+from airflow_s3_azure.engine.server_side.request import INSTEAD
+from airflow_s3_azure.lineage import Place
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobServiceClient, ContainerClient
@@ -121,7 +121,7 @@ class AzureContainer:
 def open_bucket(
     aws_conn_id: str | None,
     bucket: str,
-    interruption: Interruption,
+    cancellation: Cancellation,
     *,
     max_concurrency: int,
     requester_pays: bool = False,
@@ -161,7 +161,7 @@ def open_bucket(
                 transient=not isinstance(error, NoCredentialsError),
             ) from None
 
-    session = pooled_session(max_concurrency, interruption)
+    session = pooled_session(max_concurrency, cancellation)
     session.headers["User-Agent"] = _USER_AGENT
     session.verify = hook.verify if hook.verify is not None else os.environ.get("AWS_CA_BUNDLE") or True
     session.proxies.update(config.proxies or {})
@@ -169,11 +169,11 @@ def open_bucket(
         bucket,
         presign,
         session,
-        interruption,
+        cancellation,
         connect_timeout=config.connect_timeout,
         read_timeout=config.read_timeout,
         requester_pays=requester_pays,
-        bandwidth=None if max_bandwidth is None else Bandwidth(max_bandwidth, interruption),
+        bandwidth=None if max_bandwidth is None else Bandwidth(max_bandwidth, cancellation),
     )
     return S3Bucket(client, source)
 
@@ -248,7 +248,7 @@ def _is_throttled(error: Exception) -> bool:
 def open_container(
     wasb_conn_id: str,
     container_name: str,
-    interruption: Interruption,
+    cancellation: Cancellation,
     *,
     max_concurrency: int,
     create_container: bool = False,
@@ -273,7 +273,7 @@ def open_container(
     except ValueError as error:
         raise ConfigurationError(f"connection {wasb_conn_id!r} gives no Azure client: {error}") from None
     client = service.get_container_client(container_name)
-    CHECK_RETRY.call(lambda: _check_container(client, wasb_conn_id, create_container), interruption)
+    CHECK_RETRY.call(lambda: _check_container(client, wasb_conn_id, create_container), cancellation)
     credential = service.credential
     parts = urlsplit(service.url)
     address = ContainerAddress(
@@ -284,14 +284,14 @@ def open_container(
         name: value for name, value in extra.items() if name.startswith("connection_") or name == "read_timeout"
     }
     config = ConnectionConfiguration(**{"connection_timeout": 20, "read_timeout": read_timeout, **settings})
-    session = pooled_session(max_concurrency, interruption)
+    session = pooled_session(max_concurrency, cancellation)
     session.headers["User-Agent"] = UserAgentPolicy(user_agent=_USER_AGENT).user_agent
     session.proxies.update(extra.get("proxies") or {})
     session.verify, session.cert = config.verify, config.cert
     connections = Connections(session, connect_timeout=config.timeout, read_timeout=config.read_timeout)
     policies = authorisation_policies(credential, str(extra.get("audience", "")))
     pipeline: Pipeline[HttpRequest, Any] = Pipeline(ConnectionsTransport(connections), policies)
-    return AzureContainer(client, BlobContainer(address, pipeline, interruption))
+    return AzureContainer(client, BlobContainer(address, pipeline, cancellation))
 
 
 def open_for_pulling(
@@ -299,7 +299,7 @@ def open_for_pulling(
     s3_bucket: str,
     wasb_conn_id: str,
     container_name: str,
-    interruption: Interruption,
+    cancellation: Cancellation,
     *,
     max_concurrency: int,
     create_container: bool = False,
@@ -318,7 +318,7 @@ def open_for_pulling(
     container = open_container(
         wasb_conn_id,
         container_name,
-        interruption,
+        cancellation,
         max_concurrency=max_concurrency,
         create_container=create_container,
         read_timeout=PULL_SECONDS,
@@ -326,7 +326,7 @@ def open_for_pulling(
     bucket = open_bucket(
         aws_conn_id,
         s3_bucket,
-        interruption,
+        cancellation,
         max_concurrency=max_concurrency,
         url_seconds=PULLED_URL_SECONDS,
         max_bandwidth=max_bandwidth,

@@ -13,7 +13,7 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self
 
-from airflow_s3_azure.stream.objects import CopyResult
+from airflow_s3_azure.engine.model import CopyResult
 
 PREFIX = "s3_to_azure"
 

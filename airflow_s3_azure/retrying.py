@@ -24,9 +24,9 @@ def retry_arguments(retries: int, retry_delay: timedelta) -> dict[str, Any]:
     except ImportError:
         return arguments
     soon: list[type[BaseException] | str] = [
-        "airflow_s3_azure.stream.errors.SourceChanged",
-        "airflow_s3_azure.stream.errors.BatchChanged",
-        "airflow_s3_azure.stream.errors.Interrupted",
+        "airflow_s3_azure.engine.errors.SourceChanged",
+        "airflow_s3_azure.engine.errors.BatchChanged",
+        "airflow_s3_azure.engine.errors.Cancelled",
     ]
     rule = RetryRule(exception=soon, action=RetryAction.RETRY, retry_delay=SOON, reason="goes on where it stopped")
     return {**arguments, "retry_policy": ExceptionRetryPolicy([rule])}

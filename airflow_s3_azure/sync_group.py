@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from airflow.sdk import Asset, TaskGroup, TriggerRule, XComArg
 
+from airflow_s3_azure.engine.blocks import DEFAULT_BLOCK_SIZE
+from airflow_s3_azure.engine.errors import ConfigurationError
 from airflow_s3_azure.operators import (
     S3ToAzureBatchesOperator,
     S3ToAzureCopyBatchOperator,
@@ -16,8 +18,6 @@ from airflow_s3_azure.operators import (
 )
 from airflow_s3_azure.operators.connected import DEFAULT_CONCURRENCY
 from airflow_s3_azure.retrying import retry_arguments
-from airflow_s3_azure.stream.blocks import DEFAULT_BLOCK_SIZE
-from airflow_s3_azure.stream.errors import ConfigurationError
 from airflow_s3_azure.sync.batch import DEFAULT_BATCH_OBJECTS, DEFAULT_BATCH_SIZE
 
 GROUP_ID = "s3_to_azure"

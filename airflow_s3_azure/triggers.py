@@ -19,13 +19,13 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
 from airflow_s3_azure.connections import AzureContainer, S3Bucket, open_for_pulling
+from airflow_s3_azure.engine.cancellation import Cancellation
+from airflow_s3_azure.engine.copy import CopyOptions
+from airflow_s3_azure.engine.errors import S3ToAzureError, error_as_json
+from airflow_s3_azure.engine.model import CopyRequest, CopyResult
+from airflow_s3_azure.engine.pool import copy_objects
+from airflow_s3_azure.engine.progress import Progress
 from airflow_s3_azure.metrics import counts_of
-from airflow_s3_azure.stream.copy import CopyOptions
-from airflow_s3_azure.stream.errors import S3ToAzureError, error_as_json
-from airflow_s3_azure.stream.interruption import Interruption
-from airflow_s3_azure.stream.objects import CopyRequest, CopyResult
-from airflow_s3_azure.stream.pool import copy_objects
-from airflow_s3_azure.stream.progress import Progress
 from airflow_s3_azure.sync.ledger import PlanFolder
 from airflow_s3_azure.sync.plan import BatchReference
 from airflow_s3_azure.sync.run import BatchRun
@@ -68,34 +68,34 @@ class ServerSideTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Copy, in a thread of its own, and yield what became of it."""
-        interruption = Interruption()
+        cancellation = Cancellation()
         # Its own thread, because those of the loop are few, and other triggers need them.
         thread = ThreadPoolExecutor(1, thread_name_prefix="s3-to-azure-trigger")
         # asgiref's way to it, so that the thread can ask for connections, through the loop that runs here.
         copy = sync_to_async(self._copy, thread_sensitive=False, executor=thread)
-        copying = asyncio.ensure_future(copy(interruption))
+        copying = asyncio.ensure_future(copy(cancellation))
         try:
             soonest = asyncio.sleep(SOONEST_SECONDS)
             event, _ = await asyncio.gather(asyncio.shield(copying), soonest)
         except asyncio.CancelledError:
-            interruption.set("the trigger was stopped")
+            cancellation.set("the trigger was stopped")
             await asyncio.wait({copying}, timeout=STOP_SECONDS)
             raise
         finally:
             thread.shutdown(wait=False)
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
-    def _copy(self, interruption: Interruption) -> dict[str, Any]:
+    def _copy(self, cancellation: Cancellation) -> dict[str, Any]:
         counts: Counter[str] = Counter()
         event: dict[str, Any] = {}
         try:
             options = CopyOptions(mode="server_side", **{name: self.arguments[name] for name in _OPTIONS})
             sides = {name: self.arguments[name] for name in _SIDES}
-            bucket, container = open_for_pulling(interruption=interruption, **sides)
+            bucket, container = open_for_pulling(cancellation=cancellation, **sides)
             event["container_url"] = container.blobs.url
             event["place"] = asdict(container.place(self.arguments.get("blob_name", "")))
             event["outcome"] = self._outcome(
-                bucket, container, options, interruption, lambda result: counts.update(counts_of(result))
+                bucket, container, options, cancellation, lambda result: counts.update(counts_of(result))
             )
         except S3ToAzureError as error:
             log.info("%s: %s", type(error).__name__, error)
@@ -107,7 +107,7 @@ class ServerSideTrigger(BaseTrigger):
         bucket: S3Bucket,
         container: AzureContainer,
         options: CopyOptions,
-        interruption: Interruption,
+        cancellation: Cancellation,
         on_result: Callable[[CopyResult], None],
     ) -> dict[str, Any]:
         """Copy, and return what became of it; tell ``on_result`` of each object.
@@ -130,7 +130,7 @@ class ServerSideObjectTrigger(ServerSideTrigger):
         bucket: S3Bucket,
         container: AzureContainer,
         options: CopyOptions,
-        interruption: Interruption,
+        cancellation: Cancellation,
         on_result: Callable[[CopyResult], None],
     ) -> dict[str, Any]:
         key, blob = self.arguments["s3_key"], self.arguments["blob_name"]
@@ -141,7 +141,7 @@ class ServerSideObjectTrigger(ServerSideTrigger):
             bucket.source,
             container.blobs,
             options,
-            interruption,
+            cancellation,
             max_concurrency=self.arguments["max_concurrency"],
             on_progress=_log_progress,
         )
@@ -165,7 +165,7 @@ class ServerSideBatchTrigger(ServerSideTrigger):
         bucket: S3Bucket,
         container: AzureContainer,
         options: CopyOptions,
-        interruption: Interruption,
+        cancellation: Cancellation,
         on_result: Callable[[CopyResult], None],
     ) -> dict[str, Any]:
         reference = BatchReference.from_json(self.arguments["batch"])
@@ -182,7 +182,7 @@ class ServerSideBatchTrigger(ServerSideTrigger):
             bucket.source,
             container.blobs,
             options,
-            interruption,
+            cancellation,
             max_concurrency=self.arguments["max_concurrency"],
             on_result=on_result,
         )

@@ -14,7 +14,7 @@ import os
 import sys
 import tempfile
 
-from airflow_s3_azure.stream.blocks import MIB
+from airflow_s3_azure.engine.blocks import MIB
 from benchmarks.cases import TO_SINK, TO_SOURCE
 from benchmarks.clients.ours import prepare
 from benchmarks.job import Job

@@ -26,9 +26,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from azure.storage.blob import ContainerClient
 
-from airflow_s3_azure.stream.blocks import MIB
-from airflow_s3_azure.stream.objects import BlobState
-from airflow_s3_azure.stream.properties import SourceRecord
+from airflow_s3_azure.engine.blocks import MIB
+from airflow_s3_azure.engine.model import BlobState
+from airflow_s3_azure.engine.properties import SourceRecord
 from airflow_s3_azure.sync.ledger import PlanFolder
 from airflow_s3_azure.sync.naming import Naming
 from airflow_s3_azure.sync.objects import ListedObject

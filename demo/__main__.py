@@ -81,7 +81,7 @@ def _run(directory: Path, *, keep: bool) -> int:
                 demo.keep()
         demo.end(hint="" if keep else "`make demo KEEP=1` leaves it all running, for a look around in Airflow.")
     except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
+        print("Cancelled.", file=sys.stderr)
         return _INTERRUPTED
     except (DemoError, RunFailed, ServerError) as error:
         return _failed(str(error))

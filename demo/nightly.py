@@ -132,7 +132,7 @@ class Round:
             check()
             for bucket, run in self._runs.items():
                 if bucket not in self._ended:
-                    self._look(run)
+                    self._find_existing_copy(run)
                     self._look_for_retries(run, note)
             if self._destinations and time.monotonic() > next_count:
                 for bucket, destination in self._destinations.items():
@@ -159,7 +159,7 @@ class Round:
             text += f"; {objects:,} objects, {size_text(size)}"
         return Progress(text, bars)
 
-    def _look(self, run: Run) -> None:
+    def _find_existing_copy(self, run: Run) -> None:
         found = self._airflow.api("GET", f"/dags/{DAG_ID}/dagRuns/{run.run_id.replace('+', '%2B')}")
         self._tasks[run.bucket] = self._airflow.task_instances(DAG_ID, run.run_id)
         if found["state"] == "failed":

@@ -15,17 +15,17 @@ from azure.storage.blob import AccountSasPermissions, BlobServiceClient, Resourc
 from botocore.utils import parse_timestamp
 
 from airflow_s3_azure.connections import _time_of, authorisation_policies, open_bucket, open_container
-from airflow_s3_azure.stream.checksums import compute
-from airflow_s3_azure.stream.errors import (
+from airflow_s3_azure.engine.azure.shared_key import SharedKeyPolicy
+from airflow_s3_azure.engine.cancellation import Cancellation
+from airflow_s3_azure.engine.checksums import compute
+from airflow_s3_azure.engine.errors import (
     ConfigurationError,
     DestinationAccessDenied,
     DestinationWriteError,
     SourceAccessDenied,
     SourceNotFound,
 )
-from airflow_s3_azure.stream.interruption import Interruption
-from airflow_s3_azure.stream.objects import BlobContent, Precondition
-from airflow_s3_azure.stream.shared_key import SharedKeyPolicy
+from airflow_s3_azure.engine.model import BlobContent, Precondition
 from airflow_s3_azure.sync.listing import list_objects
 from tests.servers.process import free_port
 
@@ -50,11 +50,11 @@ def _set_connection(monkeypatch: pytest.MonkeyPatch, name: str, **fields: Any) -
 
 
 def _open_bucket(conn_id: str | None, bucket: str) -> Any:
-    return open_bucket(conn_id, bucket, Interruption(), max_concurrency=1)
+    return open_bucket(conn_id, bucket, Cancellation(), max_concurrency=1)
 
 
 def _open_container(conn_id: str, container: str, **arguments: Any) -> Any:
-    return open_container(conn_id, container, Interruption(), max_concurrency=1, **arguments)
+    return open_container(conn_id, container, Cancellation(), max_concurrency=1, **arguments)
 
 
 @needs_servers
@@ -186,7 +186,7 @@ def test_the_connections_own_config_is_kept(monkeypatch: pytest.MonkeyPatch) -> 
     extra = {"region_name": "eu-west-1", "config_kwargs": {"s3": {"addressing_style": "path"}, "read_timeout": 7}}
     _set_connection(monkeypatch, "aws_test", conn_type="aws", login="AKIDEXAMPLE", password="secret", extra=extra)
 
-    client = open_bucket("aws_test", "some-bucket", Interruption(), max_concurrency=24).client
+    client = open_bucket("aws_test", "some-bucket", Cancellation(), max_concurrency=24).client
 
     assert client.meta.config.s3["addressing_style"] == "path"
     assert client.meta.config.read_timeout == 7

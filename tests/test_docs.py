@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
+from airflow_s3_azure.engine.blocks import DEFAULT_BLOCK_SIZE, MIB
 from airflow_s3_azure.operators.connected import DEFAULT_CONCURRENCY
-from airflow_s3_azure.stream.blocks import DEFAULT_BLOCK_SIZE, MIB
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient

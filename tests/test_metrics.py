@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from airflow_s3_azure.engine.errors import TransferError
+from airflow_s3_azure.engine.model import CopyResult
 from airflow_s3_azure.metrics import CopyMetrics
-from airflow_s3_azure.stream.errors import TransferError
-from airflow_s3_azure.stream.objects import CopyResult
 
 TI = SimpleNamespace(dag_id="dag", task_id="group.copy")
 TAGS = {"dag_id": "dag", "task_id": "group.copy"}

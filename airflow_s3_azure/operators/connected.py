@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
 from airflow.sdk import BaseOperator, BaseOperatorLink
 from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException
 
+from airflow_s3_azure.engine.blocks import DEFAULT_BLOCK_SIZE
+from airflow_s3_azure.engine.errors import ConfigurationError, S3ToAzureError, SliceEnded, error_from_json
 from airflow_s3_azure.links import AzurePortalLink, LedgerLink, S3ConsoleLink
 from airflow_s3_azure.operators.arguments import flag, number
-from airflow_s3_azure.stream.blocks import DEFAULT_BLOCK_SIZE
-from airflow_s3_azure.stream.errors import ConfigurationError, S3ToAzureError, SliceEnded, error_from_json
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context
 
     from airflow_s3_azure.connections import AzureContainer, S3Bucket
+    from airflow_s3_azure.engine.cancellation import Cancellation
+    from airflow_s3_azure.engine.copy import CopyOptions
     from airflow_s3_azure.lineage import Moved
-    from airflow_s3_azure.stream.copy import CopyOptions
-    from airflow_s3_azure.stream.interruption import Interruption
     from airflow_s3_azure.triggers import ServerSideTrigger
 
 log = logging.getLogger(__name__)
@@ -61,13 +61,13 @@ class ConnectedOperator(BaseOperator):
         self.requester_pays = requester_pays
         self.container_url = self.ledger_url = ""  # for the links, once they are known
         self.moved: list[Moved] = []  # for OpenLineage, once it is known
-        self._interruption: Interruption | None = None
+        self._cancellation: Cancellation | None = None
 
     def on_kill(self) -> None:
         """Ask the copy to stop."""
         # Runs in a signal handler: it may only set a flag.
-        if self._interruption is not None:
-            self._interruption.set("the task was killed")
+        if self._cancellation is not None:
+            self._cancellation.set("the task was killed")
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
         """Tell OpenLineage what was read and written; its provider calls this when the task has ended or failed."""
@@ -76,41 +76,41 @@ class ConnectedOperator(BaseOperator):
 
         return operator_lineage(self.moved)
 
-    def _open(self) -> tuple[S3Bucket, AzureContainer, Interruption]:
+    def _open(self) -> tuple[S3Bucket, AzureContainer, Cancellation]:
         """Open both sides. From here on the task can be interrupted."""
         from airflow_s3_azure.connections import open_bucket
 
         with folded("Connections"):
-            container, interruption = self._open_destination()
+            container, cancellation = self._open_destination()
             bucket = open_bucket(
                 self.aws_conn_id,
                 self.s3_bucket,
-                interruption,
+                cancellation,
                 max_concurrency=self.max_concurrency,
                 requester_pays=self.requester_pays,
                 max_bandwidth=self._bandwidth(),
             )
-        return bucket, container, interruption
+        return bucket, container, cancellation
 
     def _bandwidth(self) -> float | None:
         """Return how many bytes per second may be read at most; None: as many as come."""
         return None
 
-    def _open_destination(self) -> tuple[AzureContainer, Interruption]:
+    def _open_destination(self) -> tuple[AzureContainer, Cancellation]:
         from airflow_s3_azure.connections import open_container
-        from airflow_s3_azure.stream.interruption import Interruption
+        from airflow_s3_azure.engine.cancellation import Cancellation
 
         self._check_concurrency()
-        self._interruption = interruption = Interruption()
+        self._cancellation = cancellation = Cancellation()
         container = open_container(
             self.wasb_conn_id,
             self.container_name,
-            interruption,
+            cancellation,
             max_concurrency=self.max_concurrency,
             create_container=self.create_container,
         )
         self.container_url = container.blobs.url
-        return container, interruption
+        return container, cancellation
 
     def _check_concurrency(self) -> None:
         if self.max_concurrency < 1:
@@ -148,7 +148,7 @@ class CopyingOperator(ConnectedOperator):
         self.max_bandwidth = max_bandwidth
 
     def _copy_options(self) -> CopyOptions:
-        from airflow_s3_azure.stream.copy import CopyOptions, Mode
+        from airflow_s3_azure.engine.copy import CopyOptions, Mode
 
         return CopyOptions(
             mode=cast("Mode", self.mode),
@@ -160,28 +160,28 @@ class CopyingOperator(ConnectedOperator):
             discard_foreign_blocks=self.discard_foreign_blocks,
         )
 
-    def _open(self) -> tuple[S3Bucket, AzureContainer, Interruption]:
+    def _open(self) -> tuple[S3Bucket, AzureContainer, Cancellation]:
         if self.mode != "server_side":
             return super()._open()
         from airflow_s3_azure.connections import open_for_pulling
-        from airflow_s3_azure.stream.interruption import Interruption
+        from airflow_s3_azure.engine.cancellation import Cancellation
 
         self._check_concurrency()
-        self._interruption = interruption = Interruption()
+        self._cancellation = cancellation = Cancellation()
         with folded("Connections"):
             bucket, container = open_for_pulling(
                 self.aws_conn_id,
                 self.s3_bucket,
                 self.wasb_conn_id,
                 self.container_name,
-                interruption,
+                cancellation,
                 max_concurrency=self.max_concurrency,
                 create_container=self.create_container,
                 requester_pays=self.requester_pays,
                 max_bandwidth=self._bandwidth(),
             )
         self.container_url = container.blobs.url
-        return bucket, container, interruption
+        return bucket, container, cancellation
 
     def _bandwidth(self) -> float | None:
         return number("max_bandwidth", self.max_bandwidth)

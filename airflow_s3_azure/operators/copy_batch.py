@@ -11,7 +11,7 @@ from airflow_s3_azure.operators.connected import CopyingOperator, airflow_failur
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_s3_azure.stream.errors import S3ToAzureError
+    from airflow_s3_azure.engine.errors import S3ToAzureError
 
 log = logging.getLogger(__name__)
 
@@ -45,9 +45,9 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Copy what the batch's manifest names and its ledger does not have yet."""
+        from airflow_s3_azure.engine.errors import S3ToAzureError
         from airflow_s3_azure.live_progress import LiveProgress
         from airflow_s3_azure.metrics import CopyMetrics
-        from airflow_s3_azure.stream.errors import S3ToAzureError
         from airflow_s3_azure.sync.ledger import PlanFolder
         from airflow_s3_azure.sync.plan import BatchReference
         from airflow_s3_azure.sync.run import BatchRun
@@ -66,7 +66,7 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
 
                 self._defer(ServerSideBatchTrigger, batch=reference.as_json(), **execution)
             options = self._copy_options()
-            bucket, container, interruption = self._open()
+            bucket, container, cancellation = self._open()
             folder = PlanFolder(container.client, reference.folder)
             self.ledger_url = f"{folder.ledger_url}{reference.part}.jsonl"
             run = BatchRun(reference, folder, **execution)
@@ -79,7 +79,7 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
                     bucket.source,
                     container.blobs,
                     options,
-                    interruption,
+                    cancellation,
                     max_concurrency=self.max_concurrency,
                     slice_seconds=self._slice_seconds(),
                     tell=live.tell,
@@ -94,7 +94,7 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Return what the trigger's copy of the batch ended in; errors are those of :meth:`execute`."""
-        from airflow_s3_azure.stream.errors import error_from_json
+        from airflow_s3_azure.engine.errors import error_from_json
         from airflow_s3_azure.sync.plan import BatchReference
 
         with airflow_failures():
@@ -106,7 +106,7 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
 
 def _end(context: Context, index: int, summary: dict[str, Any], failures: S3ToAzureError | None) -> dict[str, Any]:
     """Tell and return a batch's summary, or raise what failed."""
-    from airflow_s3_azure.stream.progress import duration_text, size_text
+    from airflow_s3_azure.engine.progress import duration_text, size_text
 
     log.info(
         "batch %d: %s copied, %s unchanged, %s skipped, %s failed; %s in %s",

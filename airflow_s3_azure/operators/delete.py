@@ -84,15 +84,15 @@ class S3ToAzureDeleteOperator(ConnectedOperator):
         :raises AirflowFailException: if the plan says that nothing may be deleted
         :raises DestinationWriteError: if any blob could not be deleted; a retry may help
         """
+        from airflow_s3_azure.engine.errors import DestinationWriteError
         from airflow_s3_azure.metrics import send_counts
-        from airflow_s3_azure.stream.errors import DestinationWriteError
         from airflow_s3_azure.sync.delete import delete_blobs
         from airflow_s3_azure.sync.ledger import PlanFolder
 
         ti = context["ti"]
         counts = Counter({"deleted": 0, "kept": 0, "failed": 0})
         with airflow_failures():
-            container, interruption = self._open_destination()
+            container, cancellation = self._open_destination()
             plans = [one for one in plans_of(ti, self.plan_task_id) if one["extra"] and not one["dry_run"]]
             refusals = [plan["delete_refused"] for plan in plans if plan["delete_refused"]]
             if refusals:
@@ -104,7 +104,7 @@ class S3ToAzureDeleteOperator(ConnectedOperator):
                     for row in delete_blobs(
                         container.client,
                         folder.read_deletions(),
-                        interruption,
+                        cancellation,
                         max_concurrency=self.max_concurrency,
                         attempts=ti.try_number,
                     ):

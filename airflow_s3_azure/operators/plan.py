@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from airflow.sdk import BaseOperator
 
+from airflow_s3_azure.engine.blocks import DEFAULT_BLOCK_SIZE
+from airflow_s3_azure.engine.errors import ConfigurationError, PlanError
 from airflow_s3_azure.operators.arguments import day, flag, number, strings, time, whole
 from airflow_s3_azure.operators.connected import ConnectedOperator, airflow_failures
-from airflow_s3_azure.stream.blocks import DEFAULT_BLOCK_SIZE
-from airflow_s3_azure.stream.errors import ConfigurationError, PlanError
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -134,7 +134,7 @@ class S3ToAzurePlanOperator(ConnectedOperator):
             started = datetime.now(UTC)
             options, dry_run = self._options(), flag("dry_run", self.is_dry_run)
             price = number("egress_price_per_gib", self.egress_price_per_gib)
-            bucket, container, interruption = self._open()
+            bucket, container, cancellation = self._open()
             ti = context["ti"]
             group = ti.task_id.rpartition(".")[0] or ti.task_id
             name = started.strftime("%Y%m%dT%H%M%SZ")
@@ -164,7 +164,7 @@ class S3ToAzurePlanOperator(ConnectedOperator):
                 ),
                 options,
                 folder,
-                interruption,
+                cancellation,
             )
             if not plan.objects:
                 message = f"no key is selected under {source!r}: check s3_bucket, s3_prefix and the filters"
@@ -189,7 +189,7 @@ class S3ToAzurePlanOperator(ConnectedOperator):
         return [] if dry_run else [reference.as_json() for reference in plan.batches]
 
     def _tell(self, plan: Plan, url: str, *, dry_run: bool, price: float | None) -> None:
-        from airflow_s3_azure.stream.progress import size_text
+        from airflow_s3_azure.engine.progress import size_text
 
         log.info(
             "%s keys selected: %s to copy (%s, %s batches), %s unchanged, %s skipped",

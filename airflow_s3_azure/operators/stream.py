@@ -6,14 +6,14 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow_s3_azure.engine.errors import ConfigurationError
 from airflow_s3_azure.links import AzurePortalLink, S3ConsoleLink
 from airflow_s3_azure.operators.connected import CopyingOperator, airflow_failures
-from airflow_s3_azure.stream.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_s3_azure.stream.progress import Progress
+    from airflow_s3_azure.engine.progress import Progress
 
 log = logging.getLogger(__name__)
 
@@ -99,11 +99,11 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
         :raises AirflowFailException: if no retry can help
         :raises S3ToAzureError: if a retry can help; it resumes
         """
+        from airflow_s3_azure.engine.model import CopyRequest
+        from airflow_s3_azure.engine.pool import copy_objects
         from airflow_s3_azure.lineage import Moved, Place
         from airflow_s3_azure.live_progress import TELL_SECONDS, LiveProgress, at_most_every
         from airflow_s3_azure.metrics import CopyMetrics
-        from airflow_s3_azure.stream.objects import CopyRequest
-        from airflow_s3_azure.stream.pool import copy_objects
 
         with airflow_failures():
             request = CopyRequest(self.s3_key, self._checked_name(), version_id=self.s3_version_id or None)
@@ -117,7 +117,7 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
                     s3_version_id=request.version_id,
                 )
             options = self._copy_options()
-            bucket, container, interruption = self._open()
+            bucket, container, cancellation = self._open()
             source, destination = bucket.source.url(self.s3_key), container.blobs.blob_url(request.blob)
             log.info("copying %r to %r", source, destination)
             moved = Moved(Place.of_s3(bucket.name, self.s3_key), container.place(request.blob))
@@ -134,7 +134,7 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
                     bucket.source,
                     container.blobs,
                     options,
-                    interruption,
+                    cancellation,
                     max_concurrency=self.max_concurrency,
                     slice_seconds=self._slice_seconds(),
                     on_progress=on_progress,
@@ -173,7 +173,7 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
 
 
 def _log_row(row: dict[str, Any]) -> None:
-    from airflow_s3_azure.stream.progress import duration_text, size_text
+    from airflow_s3_azure.engine.progress import duration_text, size_text
 
     log.info(
         "%s%s: %s in %s, %d blocks (%d resumed), verified by %s, %s read from S3, %d retries",

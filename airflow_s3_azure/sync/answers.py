@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from azure.core.exceptions import HttpResponseError
 
-from airflow_s3_azure.stream.http import describe
+from airflow_s3_azure.engine.http.session import describe
 
 if TYPE_CHECKING:
     from azure.core.exceptions import AzureError

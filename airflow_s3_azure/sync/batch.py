@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Self
 
-from airflow_s3_azure.stream.blocks import MIB
+from airflow_s3_azure.engine.blocks import MIB
 
 MAX_BATCHES = 1000
 """Below Airflow's default ``core.max_map_length`` of 1,024."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from airflow_s3_azure.stream.objects import BlobState, Precondition
+from airflow_s3_azure.engine.model import BlobState, Precondition
 from airflow_s3_azure.sync.objects import ListedObject
 
 Compare = Literal["etag", "size", "always"]

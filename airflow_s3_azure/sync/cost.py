@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_s3_azure.stream.blocks import DEFAULT_BLOCK_SIZE, MIB, block_size_for
+from airflow_s3_azure.engine.blocks import DEFAULT_BLOCK_SIZE, MIB, block_size_for
 
 GIB = 1024 * MIB
 

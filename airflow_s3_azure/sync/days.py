@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
 
-from airflow_s3_azure.stream.errors import ConfigurationError
+from airflow_s3_azure.engine.errors import ConfigurationError
 from airflow_s3_azure.sync.batch import shared_start
 
 _DIGITS = {"Y": r"(?P<Y>\d{4})", "m": r"(?P<m>\d\d)", "d": r"(?P<d>\d\d)"}

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 
-from airflow_s3_azure.stream.interruption import Interruption
-from airflow_s3_azure.stream.objects import CopyResult
+from airflow_s3_azure.engine.cancellation import Cancellation
+from airflow_s3_azure.engine.model import CopyResult
 from airflow_s3_azure.sync.answers import answer_text
 from airflow_s3_azure.sync.ledger import ledger_row
 
@@ -28,7 +28,7 @@ WINDOW = 1_000
 def delete_blobs(
     client: ContainerClient,
     deletions: Iterable[Mapping[str, Any]],
-    interruption: Interruption,
+    cancellation: Cancellation,
     *,
     max_concurrency: int,
     attempts: int,
@@ -37,11 +37,11 @@ def delete_blobs(
 
     :param deletions: as the plan wrote them down
     :param attempts: the task's tries, for the rows
-    :raises Interrupted: if ``interruption`` was set
+    :raises Cancelled: if ``cancellation`` was set
     """
 
     def delete(found: Mapping[str, Any]) -> dict[str, Any]:
-        interruption.check()
+        cancellation.check()
         return _delete(client, found) | {"attempts": attempts}
 
     rest = iter(deletions)

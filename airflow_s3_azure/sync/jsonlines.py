@@ -11,9 +11,9 @@ from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.storage.blob import BlobBlock, ContentSettings
 
-from airflow_s3_azure.stream.blocks import MIB
-from airflow_s3_azure.stream.errors import DestinationWriteError
-from airflow_s3_azure.stream.objects import Precondition
+from airflow_s3_azure.engine.blocks import MIB
+from airflow_s3_azure.engine.errors import DestinationWriteError
+from airflow_s3_azure.engine.model import Precondition
 from airflow_s3_azure.sync.answers import answer_text
 
 if TYPE_CHECKING:

@@ -26,9 +26,9 @@ from typing import TYPE_CHECKING, Any
 from azure.core.exceptions import AzureError
 from azure.storage.blob import ContentSettings
 
-from airflow_s3_azure.stream.errors import DestinationWriteError
-from airflow_s3_azure.stream.objects import BlobState, CopyRequest, CopyResult, Precondition
-from airflow_s3_azure.stream.properties import SourceRecord
+from airflow_s3_azure.engine.errors import DestinationWriteError
+from airflow_s3_azure.engine.model import BlobState, CopyRequest, CopyResult, Precondition
+from airflow_s3_azure.engine.properties import SourceRecord
 from airflow_s3_azure.sync.answers import answer_text
 from airflow_s3_azure.sync.jsonlines import LinesWriter, etag_of, read_lines
 from airflow_s3_azure.sync.objects import ListedObject

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from azure.core.exceptions import AzureError, HttpResponseError
 from botocore.exceptions import BotoCoreError, ClientError
 
-from airflow_s3_azure.stream.errors import (
+from airflow_s3_azure.engine.errors import (
     DestinationAccessDenied,
     DestinationWriteError,
     SourceAccessDenied,
@@ -16,9 +16,9 @@ from airflow_s3_azure.stream.errors import (
     SourceReadError,
     TransferError,
 )
-from airflow_s3_azure.stream.http import describe
-from airflow_s3_azure.stream.objects import BlobState
-from airflow_s3_azure.stream.properties import SourceRecord
+from airflow_s3_azure.engine.http.session import describe
+from airflow_s3_azure.engine.model import BlobState
+from airflow_s3_azure.engine.properties import SourceRecord
 from airflow_s3_azure.sync.answers import answer_text
 from airflow_s3_azure.sync.objects import ListedObject
 

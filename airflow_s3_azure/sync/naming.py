@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from string import Formatter
 from urllib.parse import quote, unquote
 
-from airflow_s3_azure.stream.errors import ConfigurationError
+from airflow_s3_azure.engine.errors import ConfigurationError
 
 MAX_NAME = 1024
 """Characters in a blob name."""

@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Generic, TypeVar
 
-from airflow_s3_azure.stream.blocks import DEFAULT_BLOCK_SIZE
-from airflow_s3_azure.stream.errors import PlanError
-from airflow_s3_azure.stream.interruption import Interruption
-from airflow_s3_azure.stream.objects import BlobState, CopyRequest, CopyResult
-from airflow_s3_azure.stream.progress import size_text
+from airflow_s3_azure.engine.blocks import DEFAULT_BLOCK_SIZE
+from airflow_s3_azure.engine.cancellation import Cancellation
+from airflow_s3_azure.engine.errors import PlanError
+from airflow_s3_azure.engine.model import BlobState, CopyRequest, CopyResult
+from airflow_s3_azure.engine.progress import size_text
 from airflow_s3_azure.sync.batch import (
     DEFAULT_BATCH_OBJECTS,
     DEFAULT_BATCH_SIZE,
@@ -40,7 +40,7 @@ MAX_LABEL = 200
 """Characters of keys in a batch's label: Airflow's database takes 250 for the whole."""
 PROGRESS_SECONDS = 10.0
 LOOK_UP_EVERY = 1_000
-"""Names between two looks at the clock and at the interruption."""
+"""Names between two looks at the clock and at the cancellation."""
 
 Entry = TypeVar("Entry")
 
@@ -218,7 +218,7 @@ def make_plan(
     destination: Listing[tuple[str, BlobState]],
     options: PlanOptions,
     folder: PlanFolder,
-    interruption: Interruption | None = None,
+    cancellation: Cancellation | None = None,
 ) -> Plan:
     """Compare two listings, and write down what each batch copies, what needs no copy, and what is to be deleted.
 
@@ -226,26 +226,26 @@ def make_plan(
     sorted first, through the plan's folder.
 
     :raises PlanError: if two keys meet in one blob name, or there is more to copy than the budget allows
-    :raises Interrupted: if ``interruption`` was set
+    :raises Cancelled: if ``cancellation`` was set
     """
     sorts = {
         "source": not (source.is_sorted and options.naming.keeps_order),
         "destination": not destination.is_sorted,
     }
-    interruption = interruption or Interruption()
+    cancellation = cancellation or Cancellation()
     while True:
         objects: Iterator[tuple[str, ListedObject]] = _named(source.open(), options)
         blobs: Iterator[tuple[str, BlobState]] = destination.open()
         # Closed however it ends, and before another pass begins: that drops the sorted runs.
         with ExitStack() as sorting:
             if sorts["source"]:
-                ordered = in_order(_watched(objects, interruption), folder.source_spool())
+                ordered = in_order(_watched(objects, cancellation), folder.source_spool())
                 objects = sorting.enter_context(closing(ordered))
             if sorts["destination"]:
-                ordered_blobs = in_order(_watched(blobs, interruption), folder.destination_spool())
+                ordered_blobs = in_order(_watched(blobs, cancellation), folder.destination_spool())
                 blobs = sorting.enter_context(closing(ordered_blobs))
             try:
-                return _Planner(options, folder, interruption).plan(objects, blobs)
+                return _Planner(options, folder, cancellation).plan(objects, blobs)
             except OutOfOrder as found:
                 log.info("the %s lists names in an order of its own: listing again, and sorting them", found.side)
                 sorts[found.side] = True
@@ -259,21 +259,21 @@ def _named(objects: Iterable[ListedObject], options: PlanOptions) -> Iterator[tu
             yield name(item.key, item.last_modified), item
 
 
-def _watched(entries: Iterable[Entry], interruption: Interruption) -> Iterator[Entry]:
-    """Yield the entries, until ``interruption`` is set."""
+def _watched(entries: Iterable[Entry], cancellation: Cancellation) -> Iterator[Entry]:
+    """Yield the entries, until ``cancellation`` is set."""
     for number, entry in enumerate(entries):
         if not number % LOOK_UP_EVERY:
-            interruption.check()
+            cancellation.check()
         yield entry
 
 
 class _Planner:
     """One way through both listings."""
 
-    def __init__(self, options: PlanOptions, folder: PlanFolder, interruption: Interruption) -> None:
+    def __init__(self, options: PlanOptions, folder: PlanFolder, cancellation: Cancellation) -> None:
         self._options = options
         self._folder = folder
-        self._interruption = interruption
+        self._cancellation = cancellation
         self._manifest = folder.new_manifest()
         self._settled = folder.new_ledger("plan")
         self._deletions = folder.new_deletions()
@@ -385,7 +385,7 @@ class _Planner:
         return None
 
     def _look_up(self) -> None:
-        self._interruption.check()
+        self._cancellation.check()
         if (now := time.monotonic()) - self._told >= PROGRESS_SECONDS:
             self._told = now
             log.info(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_s3_azure.stream.progress import duration_text, size_text
+from airflow_s3_azure.engine.progress import duration_text, size_text
 
 MAX_FAILURES = 10
 """How many failed keys a report names; the ledger has them all."""

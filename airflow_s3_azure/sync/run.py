@@ -11,14 +11,14 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
-from airflow_s3_azure.stream.copy import CopyOptions
-from airflow_s3_azure.stream.errors import BatchChanged, BatchFailed, DestinationWriteError, SliceEnded, SourceChanged
-from airflow_s3_azure.stream.interruption import Interruption
-from airflow_s3_azure.stream.objects import CopyRequest, CopyResult
-from airflow_s3_azure.stream.pool import copy_objects
-from airflow_s3_azure.stream.progress import Progress
-from airflow_s3_azure.stream.sink import BlobContainer
-from airflow_s3_azure.stream.source import S3Source
+from airflow_s3_azure.engine.azure.container import BlobContainer
+from airflow_s3_azure.engine.cancellation import Cancellation
+from airflow_s3_azure.engine.copy import CopyOptions
+from airflow_s3_azure.engine.errors import BatchChanged, BatchFailed, DestinationWriteError, SliceEnded, SourceChanged
+from airflow_s3_azure.engine.model import CopyRequest, CopyResult
+from airflow_s3_azure.engine.pool import copy_objects
+from airflow_s3_azure.engine.progress import Progress
+from airflow_s3_azure.engine.s3.source import S3Source
 from airflow_s3_azure.sync.ledger import PlanFolder, ledger_row
 from airflow_s3_azure.sync.plan import BatchReference
 from airflow_s3_azure.sync.report import MAX_FAILURES
@@ -120,7 +120,7 @@ class BatchRun:
         source: S3Source,
         container: BlobContainer,
         options: CopyOptions,
-        interruption: Interruption,
+        cancellation: Cancellation,
         *,
         max_concurrency: int,
         slice_seconds: float | None = None,
@@ -133,7 +133,7 @@ class BatchRun:
         :param tell: called every two seconds with the objects and bytes that are done, and the key begun last
         :param on_result: called with what became of each object that this execution looked at
         :raises SliceEnded: if ``slice_seconds`` were over before all were copied
-        :raises Interrupted: if ``interruption`` was set
+        :raises Cancelled: if ``cancellation`` was set
         """
         if self._settled:
             log.info("%d of %d objects were settled before", len(self._settled), self._reference.objects)
@@ -162,7 +162,7 @@ class BatchRun:
             source,
             container,
             options,
-            interruption,
+            cancellation,
             max_concurrency=max_concurrency,
             slice_seconds=slice_seconds,
             on_progress=on_progress,
@@ -236,14 +236,14 @@ class BatchRun:
         while window := list(islice(requests, SHUFFLED)):
             random.shuffle(window)
             for request in window:
-                yield replace(request, look_first=True)
+                yield replace(request, head_first=True)
 
     def _prepared(self, request: CopyRequest) -> CopyRequest:
         if request.key in self._changed:
             # The plan's version is gone: copy what there is now, onto the blob that the plan saw.
             return replace(request, etag=None, size=None)
         # An earlier execution may have copied it and died before it could say so.
-        return replace(request, look_first=True) if not self._is_first else request
+        return replace(request, head_first=True) if not self._is_first else request
 
     def _keep_changed(self) -> None:
         """Leave it to the next execution that these keys are no longer what was planned: only the ledger knows."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from airflow_s3_azure.stream.errors import ConfigurationError
+from airflow_s3_azure.engine.errors import ConfigurationError
 from airflow_s3_azure.sync.days import DayRange
 from airflow_s3_azure.sync.objects import ListedObject
 

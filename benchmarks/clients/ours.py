@@ -9,17 +9,17 @@ from benchmarks.job import Job
 
 if TYPE_CHECKING:
     from airflow_s3_azure.connections import AzureContainer, S3Bucket
-    from airflow_s3_azure.stream.interruption import Interruption
+    from airflow_s3_azure.engine.cancellation import Cancellation
 
 
-def open_both(job: Job, interruption: Interruption) -> dict[str, tuple[S3Bucket, AzureContainer]]:
+def open_both(job: Job, cancellation: Cancellation) -> dict[str, tuple[S3Bucket, AzureContainer]]:
     """Open both sides of a job and of the one to warm up with, by container, as an operator does."""
     from airflow_s3_azure.connections import open_bucket, open_container
 
     return {
         one.container: (
-            open_bucket("aws_default", one.bucket, interruption, max_concurrency=job.connections),
-            open_container("wasb_default", one.container, interruption, max_concurrency=job.connections),
+            open_bucket("aws_default", one.bucket, cancellation, max_concurrency=job.connections),
+            open_container("wasb_default", one.container, cancellation, max_concurrency=job.connections),
         )
         for one in (job, job.smallest())
     }
@@ -27,14 +27,14 @@ def open_both(job: Job, interruption: Interruption) -> dict[str, tuple[S3Bucket,
 
 def prepare(job: Job) -> Copy:
     """Open both sides."""
-    from airflow_s3_azure.stream.copy import CopyOptions
-    from airflow_s3_azure.stream.interruption import Interruption
-    from airflow_s3_azure.stream.objects import CopyRequest, Precondition
-    from airflow_s3_azure.stream.pool import copy_objects
+    from airflow_s3_azure.engine.cancellation import Cancellation
+    from airflow_s3_azure.engine.copy import CopyOptions
+    from airflow_s3_azure.engine.model import CopyRequest, Precondition
+    from airflow_s3_azure.engine.pool import copy_objects
     from airflow_s3_azure.sync.listing import list_blobs, list_objects
 
-    interruption = Interruption()
-    opened = open_both(job, interruption)
+    cancellation = Cancellation()
+    opened = open_both(job, cancellation)
 
     def copy(one: Job) -> None:
         bucket, container = opened[one.container]
@@ -50,7 +50,7 @@ def prepare(job: Job) -> Copy:
             ]
         options = CopyOptions(block_size=one.block_size)
         results = copy_objects(
-            requests, bucket.source, container.blobs, options, interruption, max_concurrency=one.connections
+            requests, bucket.source, container.blobs, options, cancellation, max_concurrency=one.connections
         )
         for result in results:
             if result.error is not None:

@@ -9,8 +9,8 @@ from benchmarks.job import Job
 
 def prepare(job: Job) -> Copy:
     """Open both sides, and make the plan of each job: planning is another task's work."""
-    from airflow_s3_azure.stream.copy import CopyOptions
-    from airflow_s3_azure.stream.interruption import Interruption
+    from airflow_s3_azure.engine.cancellation import Cancellation
+    from airflow_s3_azure.engine.copy import CopyOptions
     from airflow_s3_azure.sync.ledger import ROOT, PlanFolder
     from airflow_s3_azure.sync.listing import list_objects
     from airflow_s3_azure.sync.naming import Naming
@@ -18,8 +18,8 @@ def prepare(job: Job) -> Copy:
     from airflow_s3_azure.sync.run import BatchRun
     from airflow_s3_azure.sync.select import Selection
 
-    interruption = Interruption()
-    opened = open_both(job, interruption)
+    cancellation = Cancellation()
+    opened = open_both(job, cancellation)
 
     def plan(one: Job) -> tuple[BatchReference, PlanFolder]:
         bucket, container = opened[one.container]
@@ -36,7 +36,7 @@ def prepare(job: Job) -> Copy:
         bucket, container = opened[one.container]
         run = BatchRun(*planned[one.container], try_number=1)
         options = CopyOptions(block_size=one.block_size)
-        run.copy(bucket.source, container.blobs, options, interruption, max_concurrency=one.connections)
+        run.copy(bucket.source, container.blobs, options, cancellation, max_concurrency=one.connections)
         run.raise_failures()
 
     return copy

@@ -11,7 +11,7 @@ import pytest
 
 from tests.cluster.syncs import ClusterSync
 from tests.faults.proxy import FaultProxy
-from tests.faults.way import through
+from tests.faults.route import through
 from tests.servers.cluster import AirflowCluster
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.server_side.azure import pulling
+from tests.engine.server_side.azure import pulling
 from tests.servers import AirflowServer
 
 if TYPE_CHECKING:

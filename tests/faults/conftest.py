@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.faults.proxy import FaultProxy
-from tests.faults.way import Way, through
+from tests.faults.route import Way, through
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient

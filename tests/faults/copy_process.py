@@ -11,10 +11,10 @@ import json
 import sys
 
 from airflow_s3_azure.connections import open_bucket, open_container
-from airflow_s3_azure.stream.copy import CopyOptions
-from airflow_s3_azure.stream.interruption import Interruption
-from airflow_s3_azure.stream.objects import CopyRequest
-from airflow_s3_azure.stream.pool import copy_objects
+from airflow_s3_azure.engine.cancellation import Cancellation
+from airflow_s3_azure.engine.copy import CopyOptions
+from airflow_s3_azure.engine.model import CopyRequest
+from airflow_s3_azure.engine.pool import copy_objects
 
 
 def main() -> int:
@@ -25,15 +25,15 @@ def main() -> int:
     parser.add_argument("--block-size", type=int, required=True, help="bytes")
     parser.add_argument("--max-concurrency", type=int, required=True)
     given = parser.parse_args()
-    interruption = Interruption()
-    bucket = open_bucket("aws_default", given.bucket, interruption, max_concurrency=given.max_concurrency)
-    container = open_container("wasb_default", given.container, interruption, max_concurrency=given.max_concurrency)
+    cancellation = Cancellation()
+    bucket = open_bucket("aws_default", given.bucket, cancellation, max_concurrency=given.max_concurrency)
+    container = open_container("wasb_default", given.container, cancellation, max_concurrency=given.max_concurrency)
     (result,) = copy_objects(
         [CopyRequest(given.key, given.blob)],
         bucket.source,
         container.blobs,
         CopyOptions(block_size=given.block_size),
-        interruption,
+        cancellation,
         max_concurrency=given.max_concurrency,
     )
     print(json.dumps(result.as_json()), flush=True)  # noqa: T201

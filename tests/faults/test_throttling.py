@@ -11,11 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from airflow_s3_azure.stream.copy import CopyOptions
-from airflow_s3_azure.stream.retry import RetryPolicy
+from airflow_s3_azure.engine.copy import CopyOptions
+from airflow_s3_azure.engine.retry import RetryPolicy
 from tests.faults.http1 import Request
 from tests.faults.proxy import Refuse
-from tests.faults.way import Way
+from tests.faults.route import Way
 
 pytestmark = pytest.mark.servers
 

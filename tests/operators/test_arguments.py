@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_s3_azure.engine.errors import ConfigurationError
 from airflow_s3_azure.operators.arguments import flag, number, strings, time, whole
-from airflow_s3_azure.stream.errors import ConfigurationError
 
 MIDNIGHT = datetime(2026, 11, 22, tzinfo=UTC)
 

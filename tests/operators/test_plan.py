@@ -8,8 +8,8 @@ import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_s3_azure.engine.properties import SourceRecord
 from airflow_s3_azure.operators import S3ToAzurePlanOperator
-from airflow_s3_azure.stream.properties import SourceRecord
 from tests.airflow_runs import run_dag
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from airflow_s3_azure.stream.objects import BlobState, Precondition
-from airflow_s3_azure.stream.properties import SourceRecord
+from airflow_s3_azure.engine.model import BlobState, Precondition
+from airflow_s3_azure.engine.properties import SourceRecord
 from airflow_s3_azure.sync.compare import Compare, Decision, decide
 from airflow_s3_azure.sync.objects import ListedObject
 

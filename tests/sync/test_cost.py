@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_s3_azure.connections import open_bucket, open_container
-from airflow_s3_azure.stream.copy import CopyOptions
-from airflow_s3_azure.stream.interruption import Interruption
+from airflow_s3_azure.engine.cancellation import Cancellation
+from airflow_s3_azure.engine.copy import CopyOptions
 from airflow_s3_azure.sync.cost import GIB, Cost
 from airflow_s3_azure.sync.ledger import PlanFolder
 from airflow_s3_azure.sync.listing import list_blobs, list_objects
@@ -21,7 +21,7 @@ from airflow_s3_azure.sync.plan import Listing, PlanOptions, make_plan
 from airflow_s3_azure.sync.run import BatchRun
 from airflow_s3_azure.sync.select import Selection
 from tests.faults.proxy import Delay, FaultProxy
-from tests.faults.way import azure_through, through
+from tests.faults.route import azure_through, through
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
@@ -122,7 +122,7 @@ def test_the_cost_is_what_the_servers_see(
         monkeypatch.setenv(
             "AIRFLOW_CONN_WASB_DEFAULT", json.dumps(azure_through(azure_server, azure).airflow_connection())
         )
-        stop = Interruption()
+        stop = Cancellation()
         source = open_bucket("aws_default", bucket.name, stop, max_concurrency=4).source
         blobs = open_container("wasb_default", container.container_name, stop, max_concurrency=4).blobs
         seen_s3, seen_azure = Counted(s3), Counted(azure)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_s3_azure.stream.errors import ConfigurationError
+from airflow_s3_azure.engine.errors import ConfigurationError
 from airflow_s3_azure.sync.days import DayRange
 from airflow_s3_azure.sync.objects import ListedObject
 from airflow_s3_azure.sync.select import Selection

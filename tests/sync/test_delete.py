@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_s3_azure.stream.errors import Interrupted
-from airflow_s3_azure.stream.interruption import Interruption
+from airflow_s3_azure.engine.cancellation import Cancellation
+from airflow_s3_azure.engine.errors import Cancelled
 from airflow_s3_azure.sync.delete import WINDOW, delete_blobs
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def upload(container: ContainerClient, *names: str) -> list[dict[str, Any]]:
 def delete(container: ContainerClient, deletions: list[dict[str, Any]], **options: Any) -> dict[str, dict[str, Any]]:
     """Delete blobs, and return the ledger's rows by the blobs."""
     rows = delete_blobs(
-        container, deletions, **{"interruption": Interruption(), "max_concurrency": 4, "attempts": 2, **options}
+        container, deletions, **{"cancellation": Cancellation(), "max_concurrency": 4, "attempts": 2, **options}
     )
     return {row["blob"]: row for row in rows}
 
@@ -94,11 +94,11 @@ def test_a_blob_that_cannot_be_deleted_does_not_stop_the_others(container: Conta
 def test_no_more_is_deleted_once_it_is_interrupted(container: ContainerClient) -> None:
     """What was not begun stays."""
     deletions = upload(container, "a", "b")
-    stop = Interruption()
+    stop = Cancellation()
     stop.set("the task was killed")
 
-    with pytest.raises(Interrupted, match="the task was killed"):
-        delete(container, deletions, interruption=stop)
+    with pytest.raises(Cancelled, match="the task was killed"):
+        delete(container, deletions, cancellation=stop)
 
     assert [blob.name for blob in container.list_blobs()] == ["a", "b"]
 
@@ -114,7 +114,7 @@ def test_the_list_is_read_as_it_is_worked_off(container: ContainerClient) -> Non
             taken += 1
             yield {"blob": f"gone-{taken}"} | gone
 
-    rows = delete_blobs(container, endless(), Interruption(), max_concurrency=4, attempts=1)
+    rows = delete_blobs(container, endless(), Cancellation(), max_concurrency=4, attempts=1)
     next(rows)
     rows.close()  # type: ignore[attr-defined]
 

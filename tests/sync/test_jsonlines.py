@@ -13,8 +13,8 @@ from azure.storage.blob import BlobBlock, ContainerClient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_s3_azure.stream.errors import DestinationWriteError
-from airflow_s3_azure.stream.objects import Precondition
+from airflow_s3_azure.engine.errors import DestinationWriteError
+from airflow_s3_azure.engine.model import Precondition
 from airflow_s3_azure.sync import jsonlines
 from airflow_s3_azure.sync.jsonlines import LinesWriter, etag_of, read_lines
 from tests.sync.containers import MemoryContainer

@@ -11,9 +11,9 @@ from azure.core.exceptions import HttpResponseError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_s3_azure.stream.errors import DestinationWriteError
-from airflow_s3_azure.stream.objects import BlobState, CopyRequest, CopyResult, Precondition
-from airflow_s3_azure.stream.properties import SourceRecord
+from airflow_s3_azure.engine.errors import DestinationWriteError
+from airflow_s3_azure.engine.model import BlobState, CopyRequest, CopyResult, Precondition
+from airflow_s3_azure.engine.properties import SourceRecord
 from airflow_s3_azure.sync.ledger import PlanFolder, ledger_row, request_as_json, request_from_json
 from airflow_s3_azure.sync.objects import ListedObject
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_s3_azure.stream.errors import ConfigurationError
+from airflow_s3_azure.engine.errors import ConfigurationError
 from airflow_s3_azure.sync.naming import Naming, why_refused
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

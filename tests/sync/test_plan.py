@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_s3_azure.stream.errors import ConfigurationError, Interrupted, PlanError
-from airflow_s3_azure.stream.interruption import Interruption
-from airflow_s3_azure.stream.objects import BlobState, CopyRequest, Precondition
-from airflow_s3_azure.stream.properties import SourceRecord
+from airflow_s3_azure.engine.cancellation import Cancellation
+from airflow_s3_azure.engine.errors import Cancelled, ConfigurationError, PlanError
+from airflow_s3_azure.engine.model import BlobState, CopyRequest, Precondition
+from airflow_s3_azure.engine.properties import SourceRecord
 from airflow_s3_azure.sync import sort
 from airflow_s3_azure.sync.ledger import PlanFolder
 from airflow_s3_azure.sync.listing import list_blobs
@@ -54,7 +54,7 @@ class Made:
         options: PlanOptions,
         *,
         are_sorted: tuple[bool, bool] = (True, True),
-        interruption: Interruption | None = None,
+        cancellation: Cancellation | None = None,
     ) -> None:
         self.container = MemoryContainer()
         self.folder = PlanFolder(self.container.as_client(), PATH)
@@ -64,7 +64,7 @@ class Made:
             Listing(self._listing("destination", blobs), are_sorted[1]),
             options,
             self.folder,
-            interruption,
+            cancellation,
         )
 
     def _listing(self, side: str, entries: Sequence[Any]) -> Callable[[], Iterator[Any]]:
@@ -224,11 +224,11 @@ def test_a_listing_that_is_known_to_be_out_of_order_is_read_once() -> None:
 @pytest.mark.parametrize("are_sorted", [(True, True), (False, False)], ids=["in order", "to be sorted"])
 def test_a_plan_can_be_interrupted(are_sorted: tuple[bool, bool]) -> None:
     """Also while it sorts."""
-    stop = Interruption()
+    stop = Cancellation()
     stop.set("the task was killed")
 
-    with pytest.raises(Interrupted, match="the task was killed"):
-        Made([listed("a")], [], PlanOptions(Selection(), Naming()), are_sorted=are_sorted, interruption=stop)
+    with pytest.raises(Cancelled, match="the task was killed"):
+        Made([listed("a")], [], PlanOptions(Selection(), Naming()), are_sorted=are_sorted, cancellation=stop)
 
 
 def test_a_missing_blob_is_to_be_copied() -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from airflow_s3_azure.stream.errors import SourceNotFound
-from airflow_s3_azure.stream.objects import CopyResult, Status
+from airflow_s3_azure.engine.errors import SourceNotFound
+from airflow_s3_azure.engine.model import CopyResult, Status
 from airflow_s3_azure.sync.ledger import ledger_row
 from airflow_s3_azure.sync.report import Report
 

@@ -12,11 +12,11 @@ import pytest
 
 import airflow_s3_azure
 from airflow_s3_azure.connections import open_bucket, open_container
-from airflow_s3_azure.stream.copy import CopyOptions
-from airflow_s3_azure.stream.errors import BatchFailed, DestinationWriteError, Interrupted, SliceEnded, SourceReadError
-from airflow_s3_azure.stream.interruption import Interruption
-from airflow_s3_azure.stream.objects import CopyRequest, Precondition, SourceObject
-from airflow_s3_azure.stream.source import S3Source
+from airflow_s3_azure.engine.cancellation import Cancellation
+from airflow_s3_azure.engine.copy import CopyOptions
+from airflow_s3_azure.engine.errors import BatchFailed, Cancelled, DestinationWriteError, SliceEnded, SourceReadError
+from airflow_s3_azure.engine.model import CopyRequest, Precondition, SourceObject
+from airflow_s3_azure.engine.s3.source import S3Source
 from airflow_s3_azure.sync.ledger import PlanFolder, request_as_json
 from airflow_s3_azure.sync.plan import BatchReference
 from airflow_s3_azure.sync.run import BatchRun
@@ -61,26 +61,26 @@ class Tries:
         self,
         *,
         try_number: int,
-        interruption: Interruption | None = None,
+        cancellation: Cancellation | None = None,
         slice_seconds: float | None = None,
         max_concurrency: int = 1,
         **options: Any,
     ) -> BatchRun:
         """Try the batch."""
         run = BatchRun(self.reference, self.folder, try_number=try_number, **options)
-        self.copy(run, interruption, slice_seconds=slice_seconds, max_concurrency=max_concurrency)
+        self.copy(run, cancellation, slice_seconds=slice_seconds, max_concurrency=max_concurrency)
         return run
 
     def copy(
         self,
         run: BatchRun,
-        interruption: Interruption | None = None,
+        cancellation: Cancellation | None = None,
         *,
         slice_seconds: float | None = None,
         max_concurrency: int = 1,
     ) -> None:
         """Let a try that has begun copy."""
-        stop = interruption or Interruption()
+        stop = cancellation or Cancellation()
         source = open_bucket("aws_default", self._names[0], stop, max_concurrency=max_concurrency).source
         blobs = open_container("wasb_default", self._names[1], stop, max_concurrency=max_concurrency).blobs
         run.copy(source, blobs, OPTIONS, stop, max_concurrency=max_concurrency, slice_seconds=slice_seconds)
@@ -151,7 +151,7 @@ def test_an_interrupted_try_has_written_its_ledger(
 ) -> None:
     """Whatever was copied before the task was killed is in the ledger."""
     tries = Tries(bucket, container, {str(number): b"x" * 10 for number in range(50)})
-    stop = Interruption()
+    stop = Cancellation()
     read_whole, seen = S3Source.read_whole, []
 
     def stop_in_the_middle(self: S3Source, key: str, *rest: Any) -> SourceObject:
@@ -161,8 +161,8 @@ def test_an_interrupted_try_has_written_its_ledger(
         return read_whole(self, key, *rest)
 
     monkeypatch.setattr(S3Source, "read_whole", stop_in_the_middle)
-    with pytest.raises(Interrupted, match="the task was killed"):
-        tries.run(try_number=1, interruption=stop)
+    with pytest.raises(Cancelled, match="the task was killed"):
+        tries.run(try_number=1, cancellation=stop)
 
     rows = tries.ledger()
     assert len(rows) == 19
@@ -174,10 +174,10 @@ def test_a_try_that_hung_leaves_the_ledger_of_the_next_one_alone(bucket: Bucket,
     tries = Tries(bucket, container, {"a": b"a" * 10, "c": b"c" * 2500})
     hung = BatchRun(tries.reference, tries.folder, try_number=1)
     tries.run(try_number=2)
-    stop = Interruption()
+    stop = Cancellation()
     stop.set("the task was killed")
 
-    with pytest.raises(Interrupted):
+    with pytest.raises(Cancelled):
         tries.copy(hung, stop)
 
     assert tries.ledger() == {"a": ("copied", 10), "c": ("copied", 2500)}
@@ -368,10 +368,10 @@ def test_a_changed_source_is_copied_after_an_interrupted_retry(bucket: Bucket, c
     bucket.put("a", b"A" * 11)
     bucket.put("b", b"B" * 11)
     assert tries.run(try_number=1).has_failures
-    stop = Interruption()
+    stop = Cancellation()
     stop.set("the task was killed")
-    with pytest.raises(Interrupted):
-        tries.run(try_number=2, interruption=stop)
+    with pytest.raises(Cancelled):
+        tries.run(try_number=2, cancellation=stop)
 
     tries.run(try_number=3).raise_failures()
 
@@ -404,7 +404,7 @@ def test_two_runs_over_the_same_keys_read_little_twice(bucket: Bucket, container
 def test_a_batch_takes_no_memory_for_what_it_has_done(bucket: Bucket, container: ContainerClient) -> None:
     """What became of an object is in the ledger, and nowhere else: a batch may have a million."""
     tries = Tries(bucket, container, {f"{number:04}": b"x" for number in range(400)})
-    stop = Interruption()
+    stop = Cancellation()
     source = open_bucket("aws_default", bucket.name, stop, max_concurrency=2).source
     blobs = open_container("wasb_default", container.container_name, stop, max_concurrency=2).blobs
     run = BatchRun(tries.reference, tries.folder, try_number=1)

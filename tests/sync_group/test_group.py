@@ -14,16 +14,16 @@ import pytest
 from airflow.sdk import DAG, BaseOperator, TaskGroup
 
 from airflow_s3_azure import operators
-from airflow_s3_azure.operators import S3ToAzureBlobStreamOperator
-from airflow_s3_azure.retrying import SOON, retry_arguments
-from airflow_s3_azure.stream.errors import (
+from airflow_s3_azure.engine.errors import (
     BatchChanged,
     BatchFailed,
+    Cancelled,
     ConfigurationError,
-    Interrupted,
     SourceChanged,
     SourceReadError,
 )
+from airflow_s3_azure.operators import S3ToAzureBlobStreamOperator
+from airflow_s3_azure.retrying import SOON, retry_arguments
 from airflow_s3_azure.sync_group import s3_to_azure_sync
 from tests.airflow_runs import run_dag
 from tests.sync_group.nights import Sync
@@ -196,7 +196,7 @@ def test_batches_are_labelled_by_what_they_copy(sync: Sync) -> None:
     [
         (SourceChanged("another ETag"), SOON),
         (BatchChanged(5, 1, ["SourceChanged: a"], retryable=True), SOON),
-        (Interrupted("the task was killed"), SOON),
+        (Cancelled("the task was killed"), SOON),
         (BatchFailed(5, 1, ["SourceReadError: a"], retryable=True), None),
         (SourceReadError("S3 answered 503"), None),
         (OSError("the disk is full"), None),

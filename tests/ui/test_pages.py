@@ -25,7 +25,7 @@ COPY, PLAN, REPORT = (f"{GROUP}.{name}" for name in ("copy", "plan", "report"))
 
 
 def _size_text(size: float) -> str:
-    from airflow_s3_azure.stream.progress import size_text
+    from airflow_s3_azure.engine.progress import size_text
 
     return size_text(size)
 

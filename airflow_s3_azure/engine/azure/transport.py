@@ -1,0 +1,70 @@
+"""azure-core's way to our connections: its credential policies stay in charge, `requests` is not asked at each call.
+
+A pipeline and its policies cost microseconds; what costs is :class:`~azure.core.pipeline.transport.RequestsTransport`.
+So every credential that azure-core has a policy for works here, refreshed tokens and challenges included.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import urllib3.exceptions
+from azure.core.exceptions import ServiceRequestError, ServiceResponseError
+from azure.core.pipeline.transport import HttpTransport
+from azure.core.rest import HttpRequest
+
+from airflow_s3_azure.engine.http.client import Connections, Headers
+
+_MAX_DOCUMENT = 64 * 1024 * 1024
+"""Bytes of an answer that are read; a list of 100,000 staged blocks has a fifth of them."""
+
+
+class Answer:
+    """An answer of which all was read."""
+
+    __slots__ = ("content", "headers", "reason", "status_code")
+
+    def __init__(self, status_code: int, reason: str, headers: Headers, content: bytes) -> None:
+        self.status_code = status_code
+        self.reason = reason
+        self.headers = headers
+        self.content = content
+
+
+class ConnectionsTransport(HttpTransport[HttpRequest, Answer]):
+    """Sends the requests of an azure-core pipeline over our connections.
+
+    A request's body is a :class:`memoryview` or empty bytes, and its headers say its length.
+    """
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def open(self) -> None:
+        """Do nothing: connections are opened when they are needed."""
+
+    def close(self) -> None:
+        """Close the connections that nobody uses now."""
+        self._connections.close()
+
+    def send(self, request: HttpRequest, **_: Any) -> Answer:
+        """Send a request and read its answer.
+
+        :raises AzureError: if nobody could be reached, or no whole answer came
+        """
+        try:
+            reply = self._connections.send(request.method, request.url, request.headers, request.content or None)
+        except (OSError, urllib3.exceptions.HTTPError) as error:
+            raise ServiceRequestError(type(error).__name__, error=error) from error
+        with reply:
+            try:
+                content = reply.read(_MAX_DOCUMENT)
+            except OSError as error:
+                raise ServiceResponseError(type(error).__name__, error=error) from error
+            return Answer(reply.status_code, reply.reason, reply.headers, content)

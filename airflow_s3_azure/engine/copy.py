@@ -1,0 +1,436 @@
+"""One object, from what S3 holds to a verified, committed blob.
+
+:class:`ObjectCopy` is the sequence; it owns no thread. :mod:`airflow_s3_azure.engine.pool` calls its steps from many:
+:meth:`~ObjectCopy.begin` once, :meth:`~ObjectCopy.copy_block` for each block, :meth:`~ObjectCopy.commit` once.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypeVar, get_args
+
+from airflow_s3_azure.engine.azure.container import BlobContainer, PreconditionFailed
+from airflow_s3_azure.engine.blocks import DEFAULT_BLOCK_SIZE, MIB, Block, block_size_for
+from airflow_s3_azure.engine.cancellation import Cancellation
+from airflow_s3_azure.engine.checksums import Verified, compute
+from airflow_s3_azure.engine.errors import (
+    ConfigurationError,
+    DestinationConflict,
+    IntegrityError,
+    SourceArchived,
+    SourceChanged,
+    TransferError,
+)
+from airflow_s3_azure.engine.model import (
+    BlobContent,
+    BlobState,
+    CopyRequest,
+    CopyResult,
+    Precondition,
+    SourceObject,
+    StagedBlock,
+    Status,
+)
+from airflow_s3_azure.engine.resume import BlockLayout, KnownBlock, count_conflicting_blocks
+from airflow_s3_azure.engine.retry import RetryPolicy
+from airflow_s3_azure.engine.s3.source import S3Source
+from airflow_s3_azure.engine.verify import verify_blocks, verify_whole
+
+log = logging.getLogger(__name__)
+
+Returned = TypeVar("Returned")
+
+MAX_PUT_SIZE = 5000 * MIB
+"""Bytes that Azure takes in one Put Blob."""
+
+
+AccessTier = Literal["Hot", "Cool", "Cold", "Archive"]
+Mode = Literal["stream", "server_side"]
+"""Whether the blocks go through this process, or Azure reads them from S3 by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class CopyOptions:
+    """How objects are copied.
+
+    :param mode: ``"stream"``: the blocks go through this process; ``"server_side"``: Azure reads them from S3 by itself
+    :param block_size: bytes; grows by itself where 50,000 blocks would not suffice
+    :param overwrite: replace a blob that is not a copy of this version of the object; False: skip it
+    :param verify: ``"auto"`` verifies against whatever S3 stored; ``"require"`` fails where it stored nothing usable
+    :param copy_tags: copy the object's tags as blob index tags; costs a request per object
+    :param access_tier: of the new blob; None: the account's default
+    :param discard_foreign_blocks: drop blocks that another tool left staged for a blob that does not exist yet, where
+        they keep ours out; for a moment an empty blob is visible, and if it may not be deleted then, it stays
+    :param retry: for each request
+    :param retry_budget: retries of all requests of one object together; one more for every ten blocks
+    :raises ConfigurationError: if a value is none of those it takes
+    """
+
+    mode: Mode = "stream"
+    block_size: int = DEFAULT_BLOCK_SIZE
+    overwrite: bool = True
+    verify: Literal["auto", "require"] = "auto"
+    copy_tags: bool = False
+    access_tier: AccessTier | None = None
+    discard_foreign_blocks: bool = False
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    retry_budget: int = 200
+
+    def __post_init__(self) -> None:
+        block_size_for(0, self.block_size)
+        if self.mode not in get_args(Mode):
+            raise ConfigurationError(f"mode is {self.mode!r}; it takes 'stream' or 'server_side'")
+        if self.verify not in ("auto", "require"):
+            raise ConfigurationError(f"verify is {self.verify!r}; it takes 'auto' or 'require'")
+        if self.access_tier is not None and self.access_tier not in get_args(AccessTier):
+            tiers = ", ".join(map(repr, get_args(AccessTier)))
+            raise ConfigurationError(f"access_tier is {self.access_tier!r}; it takes {tiers} or None")
+
+
+class Buffer:
+    """The memory that one block at a time is read into; it grows to the largest block asked for and stays."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+
+    def view(self, size: int) -> memoryview:
+        """Return ``size`` writable bytes. They are the same bytes at every call."""
+        if len(self._data) < size:
+            self._data = bytearray()  # freed first, so that there are never two
+            self._data = bytearray(size)
+        return memoryview(self._data)[:size]
+
+
+class ObjectCopy:
+    """The copy of one object. Its steps may run in different threads; only ``copy_block`` runs in several at once."""
+
+    def __init__(
+        self,
+        request: CopyRequest,
+        source: S3Source,
+        container: BlobContainer,
+        options: CopyOptions,
+        *,
+        cancellation: Cancellation,
+        on_bytes: Callable[[int], None],
+    ) -> None:
+        """Take what to copy, from where and to where.
+
+        :param on_bytes: called with the bytes that arrived in Azure, or were there already
+        """
+        self.request = request
+        self._from = source
+        self._to = container
+        self._options = options
+        self._cancellation = cancellation
+        self._on_bytes = on_bytes
+        self._lock = threading.Lock()
+        self._started = time.monotonic()
+        self._bytes_read = 0
+        self._retries = 0
+        self._resumed = 0
+        self._source: SourceObject | None = None
+        self._precondition = request.precondition
+        self._tags: dict[str, str] = {}
+        self._layout: BlockLayout | None = None
+        self._staged: dict[int, KnownBlock] = {}
+
+    @property
+    def size(self) -> int:
+        """Bytes of the object, 0 while nobody knows."""
+        return (self._source.size if self._source else self.request.size) or 0
+
+    def begin(self, buffer: Buffer) -> CopyResult | list[Block]:
+        """Find out what is to be done: return the result if that was all, or the blocks to copy.
+
+        An object that fits one block is copied here, in one GET and one PUT. A larger one resumes from the blocks
+        that Azure holds of this version, so the list may be short, or empty when only the commit is missing.
+
+        :raises TransferError: nothing was changed
+        """
+        self._started = time.monotonic()
+        return self._step(lambda: self._begin(buffer))
+
+    def copy_block(self, block: Block, buffer: Buffer, on_ending: Callable[[], None]) -> None:
+        """Read one block from S3 and stage it in Azure.
+
+        :param on_ending: called when it is nearly read: another one may be asked for
+        :raises TransferError: the blocks already staged stay staged
+        """
+        self._step(lambda: self._copy_block(block, buffer, on_ending))
+
+    def commit(self) -> CopyResult:
+        """Hold the blocks' combined checksum against S3's and make the blob visible, in that order.
+
+        :raises IntegrityError: if they differ; nothing was committed
+        :raises TransferError: nothing was committed
+        """
+        return self._step(self._commit)
+
+    def failed(self, error: TransferError) -> CopyResult:
+        """Return the result of a copy that ended in ``error``."""
+        # What its traceback holds is no longer needed, and much: the frames of a worker.
+        return self._result("failed", error=error.with_traceback(None))
+
+    def _begin(self, buffer: Buffer) -> CopyResult | list[Block]:
+        request, options = self.request, self._options
+        whole = self._largest_whole
+        if request.precondition and request.etag and request.size is not None:
+            if request.head_first and (done := self._find_existing_copy(request.etag, request.size)) is not None:
+                return done
+            # The plan knows both sides: one GET and one PUT are all that a small object needs.
+            if request.size <= whole and options.verify == "auto":
+                self._read_tags(request.version_id)
+                return self._copy_whole(request.size, request.etag, request.version_id, request.precondition, buffer)
+        source = self._source = self._retrying(lambda: self._from.head(request.key, request.version_id))
+        self._check_is_planned(source)
+        if self._precondition is None:
+            state = self._retrying(lambda: self._to.head(request.blob))
+            if state is not None and (done := self._needs_no_copy(state, source.etag, source.size)) is not None:
+                return done
+            self._precondition = Precondition(None if state is None else state.etag)
+        if source.is_archived:
+            raise SourceArchived("it is archived; restore it in S3 first, or leave it out")
+        self._read_tags(source.version_id)  # before all else: they need a permission of their own
+        is_whole = source.size <= whole
+        source, part_size = self._with_usable_checksum(source, is_whole=is_whole)
+        if is_whole:
+            return self._copy_whole(source.size, source.etag, source.version_id, self._precondition, buffer)
+        staged = self._retrying(lambda: self._to.staged(request.blob))
+        if count_conflicting_blocks(staged):
+            self._discard_foreign_blocks(staged, self._precondition)
+            staged = []
+        block_size = block_size_for(source.size, options.block_size, part_size)
+        self._layout = BlockLayout(source, block_size, part_size).in_generation_of(staged)
+        self._staged = self._layout.reused(staged)
+        self._resumed = len(self._staged)
+        if self._resumed:
+            log.info(
+                "%r: resuming: %d of %d blocks already staged", request.key, self._resumed, len(self._layout.blocks)
+            )
+            self._on_bytes(sum(known.checksums.size for known in self._staged.values()))
+        return [block for block in self._layout.blocks if block.index not in self._staged]
+
+    def _copy_whole(
+        self, size: int, etag: str, version_id: str | None, precondition: Precondition, buffer: Buffer
+    ) -> CopyResult:
+        def read(view: memoryview) -> tuple[SourceObject, Verified]:
+            found = self._source = self._from.read_whole(self.request.key, etag, version_id, view, self._count_read)
+            source, part_size = self._with_usable_checksum(found, is_whole=True)
+            return source, self._verify(source, part_size, lambda: verify_whole(source, view, part_size))
+
+        # Released when it is left: an error that is kept would keep the whole buffer by its traceback.
+        with buffer.view(size) as view:
+            source, verified = self._retrying(lambda: read(view))
+            # Verified by it is: what was computed is what S3 stored.
+            known = source.checksum.value if source.checksum and verified == "crc64nvme" else None
+            crc64 = compute("CRC64NVME", view) if known is None else known
+            content = self._content(source)
+            blob_etag = self._make_visible(
+                source, lambda: self._to.put(self.request.blob, view, crc64, content, precondition)
+            )
+        if isinstance(blob_etag, CopyResult):
+            return blob_etag
+        self._on_bytes(size)
+        return self._result("copied", blob_etag=blob_etag, verified=verified)
+
+    def _copy_block(self, block: Block, buffer: Buffer, on_ending: Callable[[], None]) -> None:
+        layout = self._known_layout
+        with buffer.view(block.size) as view:
+            found = self._retrying(lambda: self._from.read(layout.source, block, view, self._count_read, on_ending))
+            name = layout.name(block, found)
+            self._retrying(lambda: self._to.stage(self.request.blob, name, view, found.crc64))
+        self._has_staged(block, KnownBlock(name, found))
+
+    def _has_staged(self, block: Block, known: KnownBlock) -> None:
+        with self._lock:
+            self._staged[block.index] = known
+        self._on_bytes(block.size)
+
+    def _commit(self) -> CopyResult:
+        layout, precondition = self._known_layout, self._precondition or Precondition(None)
+        staged = [self._staged[block.index] for block in layout.blocks]
+        checksums = [known.checksums for known in staged]
+        try:
+            verified = self._verify(
+                layout.source, layout.part_size, lambda: verify_blocks(layout.source, checksums, layout.part_size)
+            )
+        except IntegrityError as error:
+            error.retryable = layout.generation == 0  # once from scratch, then it is S3 that contradicts itself
+            mark, byte = layout.marker(), memoryview(b"\0")
+            self._retrying(lambda: self._to.stage(self.request.blob, mark, byte, compute("CRC64NVME", byte)))
+            raise
+        if verified == "blocks" and any(known.is_pulled for known in staged):
+            verified = "transport"
+        names = [known.name for known in staged]
+        content = self._content(layout.source)
+        blob_etag = self._make_visible(
+            layout.source, lambda: self._to.commit(self.request.blob, names, content, precondition)
+        )
+        if isinstance(blob_etag, CopyResult):
+            return blob_etag
+        return self._result("copied", blob_etag=blob_etag, verified=verified, blocks=len(names))
+
+    def _read_tags(self, version_id: str | None) -> None:
+        if self._options.copy_tags:
+            self._tags = self._retrying(lambda: self._from.tags(self.request.key, version_id))
+
+    def _content(self, source: SourceObject) -> BlobContent:
+        return BlobContent.of(source, tags=self._tags, access_tier=self._options.access_tier)
+
+    def _check_is_planned(self, source: SourceObject) -> None:
+        planned, found = (self.request.size, self.request.etag), (source.size, source.etag)
+        if any(want is not None and want != have for want, have in zip(planned, found, strict=True)):
+            raise SourceChanged(
+                f"planned with (size, ETag) {planned}, but S3 has {found} now; try again to copy the new version"
+            )
+
+    def _with_usable_checksum(self, source: SourceObject, *, is_whole: bool) -> tuple[SourceObject, int | None]:
+        """Return the source with the stored checksum that can verify it, if any, and its part size if composite."""
+        part_size = None
+        if source.checksum is not None and source.checksum.parts:
+            part_size = self._retrying(lambda: self._from.part_size(source))
+            if part_size is None:  # parts of several sizes: where they end cannot be told
+                source = replace(source, checksum=None)
+        if source.checksum is None and not (is_whole and source.md5):
+            self._check_not_required()
+        return source, part_size
+
+    def _verify(self, source: SourceObject, part_size: int | None, verify: Callable[[], Verified]) -> Verified:
+        """Verify; where a composite checksum differs, make sure first that the parts end where they were taken to."""
+        try:
+            return verify()
+        except IntegrityError:
+            if part_size is None or self._retrying(lambda: self._from.has_equal_parts(source, part_size)):
+                raise
+            self._check_not_required()
+            return "blocks"
+
+    def _check_not_required(self) -> None:
+        if self._options.verify == "require":
+            raise IntegrityError(
+                "verify='require', but S3 stores no checksum for it that can be held against blocks (CRC64NVME, CRC32 "
+                "or CRC32C of the whole, or composite over equal parts); use verify='auto', or rewrite it with one",
+                retryable=False,
+            )
+
+    def _discard_foreign_blocks(self, staged: list[StagedBlock], precondition: Precondition) -> None:
+        found = (
+            f"{count_conflicting_blocks(staged):,} blocks of another tool are staged for this blob and keep ours out"
+        )
+        if not self._options.discard_foreign_blocks:
+            raise DestinationConflict(
+                f"{found}; let that tool finish, wait until Azure drops them (7 days), or set discard_foreign_blocks=True"
+            )
+        if precondition.etag is not None:
+            raise DestinationConflict(
+                f"{found}, and the blob exists, so they cannot be dropped without touching it; "
+                "wait until Azure drops them (7 days), or copy to another name"
+            )
+        log.warning("%r: %s; dropping them", self.request.blob, found)
+        self._retrying(lambda: self._to.discard_staged(self.request.blob))
+
+    def _find_existing_copy(self, etag: str, size: int) -> CopyResult | None:
+        state = self._retrying(lambda: self._to.head(self.request.blob))
+        # The very blob that the plan saw is to be replaced, whatever its record says.
+        if state is not None and Precondition(state.etag) != self._precondition and state.is_copy_of(etag, size):
+            return self._result("unchanged", blob_etag=state.etag)
+        return None
+
+    def _needs_no_copy(self, state: BlobState, etag: str, size: int) -> CopyResult | None:
+        if state.is_copy_of(etag, size):
+            return self._result("unchanged", blob_etag=state.etag)
+        if not self._options.overwrite:
+            return self._result("skipped", blob_etag=state.etag, reason="the blob exists and overwrite is off")
+        return None
+
+    def _make_visible(self, source: SourceObject, request: Callable[[], str]) -> str | CopyResult:
+        """Send the request that makes the blob visible; return its ETag, or the result if a twin got there first.
+
+        :raises PreconditionFailed: if what got there first is something else
+        """
+        retries = self._retries
+        try:
+            return self._retrying(request)
+        except PreconditionFailed:
+            state = self._retrying(lambda: self._to.head(self.request.blob))
+            if state is None:
+                raise
+            if self._retries > retries and state.is_copy_of(source.etag, source.size):
+                return state.etag  # our own first request, whose answer was lost
+            done = self._needs_no_copy(state, source.etag, source.size)
+            if done is None:
+                raise
+            return done
+
+    def _retrying(self, function: Callable[[], Returned]) -> Returned:
+        return self._options.retry.call(function, self._cancellation, self._count_retry)
+
+    def _step(self, function: Callable[[], Returned]) -> Returned:
+        try:
+            return function()
+        except TransferError as error:
+            error.key = error.key or self._from.url(self.request.key)
+            error.blob = error.blob or self._to.blob_url(self.request.blob)
+            raise
+
+    def _count_read(self, size: int) -> None:
+        with self._lock:
+            self._bytes_read += size
+
+    def _count_retry(self, error: TransferError) -> None:
+        # A large object may meet more trouble than a small one: one more retry for every ten blocks.
+        budget = self._options.retry_budget + (len(self._layout.blocks) // 10 if self._layout else 0)
+        with self._lock:
+            self._retries += 1
+            spent = self._retries > budget
+        if spent:
+            raise type(error)(
+                f"its budget of {budget} retries is used up; the last error: {error.message}",
+                key=error.key,
+                blob=error.blob,
+            )
+
+    @property
+    def _largest_whole(self) -> int:
+        """Bytes of the largest object that is copied in one request to each side."""
+        return min(self._options.block_size, MAX_PUT_SIZE)
+
+    @property
+    def _known_layout(self) -> BlockLayout:
+        if self._layout is None:
+            raise RuntimeError("begin() comes first")
+        return self._layout
+
+    def _result(
+        self,
+        status: Status,
+        *,
+        blob_etag: str | None = None,
+        verified: Verified | None = None,
+        blocks: int = 0,
+        reason: str | None = None,
+        error: TransferError | None = None,
+    ) -> CopyResult:
+        source = self._source
+        return CopyResult(
+            key=self.request.key,
+            blob=self.request.blob,
+            status=status,
+            size=source.size if source else self.request.size,
+            blocks=blocks,
+            resumed_blocks=self._resumed,
+            etag=source.etag if source else self.request.etag,
+            version_id=source.version_id if source else self.request.version_id,
+            blob_etag=blob_etag,
+            verified=verified,
+            bytes_read=self._bytes_read,
+            retries=self._retries,
+            seconds=time.monotonic() - self._started,
+            reason=self.request.reason if status == "copied" else reason,
+            error=error,
+        )

@@ -1,0 +1,190 @@
+"""The tree of errors that a copy can end in.
+
+::
+
+    S3ToAzureError
+    ├─ ConfigurationError          wrong arguments, missing connection, impossible sizes
+    ├─ PlanError                   names Azure refuses, two keys for one blob, too many keys
+    ├─ Cancelled                 the copy was told to stop; staged blocks stay for the next try
+    ├─ SliceEnded                  the time of this slice is over; the next one goes on
+    ├─ BatchFailed                 some objects of a batch could not be copied; the others were
+    │  └─ BatchChanged             because they changed since the plan: the next try copies what there is then
+    └─ TransferError               one key could not be copied to one blob
+       ├─ SourceNotFound · SourceArchived · SourceAccessDenied
+       ├─ SourceChanged            ETag or size moved during the copy
+       ├─ SourceReadError          after the range's own retries
+       ├─ SourceUnreachable        Azure cannot read it by itself (mode="server_side")
+       ├─ DestinationAccessDenied · DestinationConflict
+       ├─ DestinationWriteError    after the block's own retries
+       └─ IntegrityError           checksums differ: nothing was committed
+
+The errors carry no request URL and are raised without a cause: the exceptions of the HTTP libraries quote the URL
+they failed on, and a presigned URL or a SAS is a credential.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+class S3ToAzureError(Exception):
+    """Anything this package raises on purpose."""
+
+    retryable: bool = False
+    """Whether the same task may succeed when it is tried again later."""
+
+
+class ConfigurationError(S3ToAzureError):
+    """An argument, a connection or a size with which no try can succeed."""
+
+
+class PlanError(S3ToAzureError):
+    """A plan that must not be carried out as it stands."""
+
+
+class Cancelled(S3ToAzureError):
+    """The copy was told to stop before it was done. What is staged stays staged."""
+
+    retryable = True
+
+
+class SliceEnded(S3ToAzureError):
+    """The slice of time was over before everything was copied. What is staged stays staged for the next slice."""
+
+    retryable = True
+
+
+class BatchFailed(S3ToAzureError):
+    """Some objects of a batch could not be copied; all others were.
+
+    :param objects: how many the batch has
+    :param failed: how many of them failed
+    :param errors: what is said of the first of these
+    """
+
+    def __init__(self, objects: int, failed: int, errors: Sequence[str], *, retryable: bool) -> None:
+        lines = [f"{failed:,} of {objects:,} objects could not be copied:"]
+        lines += [f"  {error}" for error in errors]
+        if failed > len(errors):
+            lines.append(f"  … and {failed - len(errors):,} more, in the ledger")
+        super().__init__("\n".join(lines))
+        self.retryable = retryable
+
+
+class BatchChanged(BatchFailed):
+    """All that a retry can help in a batch are objects that changed since the plan. It copies what there is then."""
+
+
+class TransferError(S3ToAzureError):
+    """One object could not be copied.
+
+    :param message: what failed, what was expected and found, and what to do
+    :param key: the object, as ``s3://bucket/key``; the copy fills in what the side that failed does not know
+    :param blob: the blob's URL without credentials, likewise
+    :param transient: whether the request that failed may succeed within seconds
+    :param retry_after: seconds the server asked to wait before the next request, if it did
+    :param retryable: where it is not what the class says
+    :param attempts: requests in all after which to give up, where fewer than usual make sense
+    :param throttled: whether the server asked to be asked less often: it may take minutes until it takes more
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        key: str | None = None,
+        blob: str | None = None,
+        transient: bool = False,
+        retry_after: float | None = None,
+        attempts: int | None = None,
+        throttled: bool = False,
+        retryable: bool | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.key = key
+        self.blob = blob
+        self.transient = transient
+        self.retry_after = retry_after
+        self.attempts = attempts
+        self.throttled = throttled
+        if retryable is not None:
+            self.retryable = retryable
+
+    def __str__(self) -> str:
+        # Keys are untrusted: repr keeps a newline in one from forging a line of the log.
+        where = " -> ".join(repr(side) for side in (self.key, self.blob) if side is not None)
+        return f"{where}: {self.message}" if where else self.message
+
+
+class SourceNotFound(TransferError):
+    """The bucket, the key or the version does not exist."""
+
+
+class SourceArchived(TransferError):
+    """The object is in an archive tier and must be restored before it can be read."""
+
+
+class SourceAccessDenied(TransferError):
+    """S3 refused the credentials for this object."""
+
+
+class SourceChanged(TransferError):
+    """The object is not, or no longer, the one that was planned. A new try plans it again."""
+
+    retryable = True
+
+
+class SourceReadError(TransferError):
+    """S3 could not be read. A new try resumes."""
+
+    retryable = True
+
+
+class SourceUnreachable(TransferError):
+    """Azure cannot read the object by itself, though the worker can."""
+
+
+class DestinationAccessDenied(TransferError):
+    """Azure refused the credentials for this blob."""
+
+
+class DestinationConflict(TransferError):
+    """The blob is leased, immutable, or was changed by someone else since the plan."""
+
+
+class DestinationWriteError(TransferError):
+    """Azure could not be written to. A new try resumes."""
+
+    retryable = True
+
+
+class IntegrityError(TransferError):
+    """What arrived is not what S3 holds. Nothing was committed."""
+
+    retryable = True
+
+
+def error_as_json(error: S3ToAzureError) -> dict[str, Any]:
+    """Return an error as something that can travel to another process."""
+    kind = next(one for one in type(error).__mro__ if one.__module__ == __name__)
+    said = {"type": kind.__name__, "message": str(error), "retryable": error.retryable}
+    if isinstance(error, TransferError):
+        said |= {"message": error.message, "key": error.key, "blob": error.blob}
+    return said
+
+
+def error_from_json(said: Mapping[str, Any]) -> S3ToAzureError:
+    """Return the error that :func:`error_as_json` was given; of a kind of its own, the nearest that is known here."""
+    kind = _KINDS[said["type"]]
+    if issubclass(kind, TransferError):
+        return kind(said["message"], key=said["key"], blob=said["blob"], retryable=said["retryable"])
+    error = kind.__new__(kind, said["message"])  # some are made of more than they say
+    error.retryable = said["retryable"]
+    return error
+
+
+_KINDS: dict[str, type[S3ToAzureError]] = {
+    name: kind for name, kind in globals().items() if isinstance(kind, type) and issubclass(kind, S3ToAzureError)
+}

@@ -1,0 +1,193 @@
+"""The frozen data that flows through a copy, from what is asked for to what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from airflow_s3_azure.engine.blocks import MIB
+from airflow_s3_azure.engine.checksums import StoredChecksum, Verified
+from airflow_s3_azure.engine.errors import S3ToAzureError
+from airflow_s3_azure.engine.properties import KeptProperties, SourceRecord
+
+Status = Literal["copied", "unchanged", "skipped", "failed"]
+"""How a key ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceObject:
+    """One version of an S3 object, as S3 describes it.
+
+    :param size: bytes
+    :param etag: without quotes
+    :param version_id: None in a bucket without versioning
+    :param checksum: that S3 stored, None if it has none that can be used
+    :param md5: of the content, in hexadecimal, where the ETag is known to be it
+    :param is_archived: whether it must be restored before it can be read
+    :param kept: the headers and metadata that its blob keeps
+    """
+
+    key: str
+    size: int
+    etag: str
+    version_id: str | None = None
+    last_modified: datetime | None = None
+    checksum: StoredChecksum | None = None
+    md5: str | None = None
+    is_archived: bool = False
+    kept: KeptProperties = field(default_factory=KeptProperties)
+
+    def record(self) -> SourceRecord:
+        """Return the record of this object that its blob carries."""
+        return SourceRecord(self.etag, self.size, self.version_id, self.last_modified, self.checksum)
+
+
+@dataclass(frozen=True, slots=True)
+class BlobState:
+    """A committed blob, as Azure describes it.
+
+    :param etag: Azure's, as it wrote it
+    :param size: bytes
+    :param record: of the source it was copied from, None if another tool wrote it
+    """
+
+    etag: str
+    size: int
+    last_modified: datetime | None = None
+    record: SourceRecord | None = None
+
+    def is_copy_of(self, etag: str, size: int) -> bool:
+        """Tell whether the record says that the blob holds the object with this ETag (without quotes) and size."""
+        return self.record is not None and self.size == size and self.record.is_same_content(etag, size)
+
+
+@dataclass(frozen=True, slots=True)
+class Precondition:
+    """What must still hold of the destination when a copy is committed.
+
+    :param etag: the blob must still have this ETag; None: there must be no such blob
+    """
+
+    etag: str | None
+
+    def headers(self) -> dict[str, str]:
+        """Return the HTTP headers that make Azure check it."""
+        return {"if-none-match": "*"} if self.etag is None else {"if-match": self.etag}
+
+
+@dataclass(frozen=True, slots=True)
+class CopyRequest:
+    """One object to copy to one blob.
+
+    :param key: S3 key
+    :param blob: blob name, already checked against Azure's rules
+    :param size: bytes, from a listing; None: ask S3
+    :param etag: without quotes, from a listing; None: ask S3. An object that has another one is not copied
+    :param version_id: a version to copy instead of the current one
+    :param precondition: from a listing of the destination; None: look at the blob first
+    :param head_first: look whether the blob is a copy already, which an earlier try may have made since the listing
+    :param reason: why it is to be copied, for the result
+    """
+
+    key: str
+    blob: str
+    size: int | None = None
+    etag: str | None = None
+    version_id: str | None = None
+    precondition: Precondition | None = None
+    head_first: bool = False
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CopyResult:
+    """What became of one :class:`CopyRequest`.
+
+    :param size: bytes of the object; None if the copy failed before it was known
+    :param blocks: blocks the blob consists of; 0 if it was put whole or not at all
+    :param resumed_blocks: how many of them were already staged when the copy began
+    :param etag: the source's, without quotes
+    :param blob_etag: Azure's, of the committed blob
+    :param verified: by what the content was verified; None unless copied
+    :param bytes_read: bytes read from S3 by this execution, the repeated ones included
+    :param retries: requests that were sent again
+    :param seconds: from the first request to the last
+    :param reason: why it was skipped, or, from the request, why it was copied
+    :param error: why it failed
+    """
+
+    key: str
+    blob: str
+    status: Status
+    size: int | None = None
+    blocks: int = 0
+    resumed_blocks: int = 0
+    etag: str | None = None
+    version_id: str | None = None
+    blob_etag: str | None = None
+    verified: Verified | None = None
+    bytes_read: int = 0
+    retries: int = 0
+    seconds: float = 0.0
+    reason: str | None = None
+    error: S3ToAzureError | None = None
+
+    def as_json(self) -> dict[str, str | int | float | None]:
+        """Return the result as the ledger and XCom hold it."""
+        copied = self.status == "copied" and self.size is not None and self.seconds > 0
+        return {
+            "key": self.key,
+            "blob": self.blob,
+            "status": self.status,
+            "size": self.size,
+            "blocks": self.blocks,
+            "resumed_blocks": self.resumed_blocks,
+            "etag": self.etag,
+            "version_id": self.version_id,
+            "blob_etag": self.blob_etag,
+            "verified": self.verified,
+            "bytes_read": self.bytes_read,
+            "retries": self.retries,
+            "seconds": round(self.seconds, 3),
+            "mib_per_second": round((self.size or 0) / MIB / self.seconds, 2) if copied else None,
+            "reason": self.reason,
+            "error": None if self.error is None else f"{type(self.error).__name__}: {self.error}",
+            "retryable": None if self.error is None else self.error.retryable,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class StagedBlock:
+    """An uncommitted block that Azure holds for a blob.
+
+    :param name: the block ID, decoded from base64
+    :param size: bytes
+    """
+
+    name: bytes
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class BlobContent:
+    """The properties with which a blob is committed.
+
+    :param headers: content headers by lower-case HTTP name
+    :param tags: blob index tags
+    :param access_tier: such as ``Cool``; None: the account's default
+    """
+
+    headers: Mapping[str, str]
+    metadata: Mapping[str, str]
+    tags: Mapping[str, str] = field(default_factory=dict)
+    access_tier: str | None = None
+
+    @classmethod
+    def of(
+        cls, source: SourceObject, *, tags: Mapping[str, str] | None = None, access_tier: str | None = None
+    ) -> BlobContent:
+        """Return what a copy of ``source`` carries: the kept headers, the user metadata, the record."""
+        metadata = {**source.kept.metadata, **source.record().as_metadata()}
+        return cls(source.kept.headers, metadata, tags or {}, access_tier)

@@ -1,0 +1,147 @@
+"""What of an S3 object's headers its blob keeps, and the record of the source that the blob carries.
+
+Azure takes metadata names that are C# identifiers, S3 takes nearly any header name. A name that Azure refuses has
+each offending character replaced by ``_`` (and gets a ``_`` in front if it begins with a digit, a number at its end
+if the name is taken); the original names are kept as one JSON object in the metadata ``s3_source_metadata_names``,
+so that the rule can be reversed: ``x-amz-meta-team-name: etl`` becomes ``team_name: etl`` with
+``s3_source_metadata_names: {"team_name": "team-name"}``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from email.header import Header
+from email.utils import format_datetime, parsedate_to_datetime
+
+from airflow_s3_azure.engine.checksums import StoredChecksum
+
+RECORD_PREFIX = "s3_source_"
+"""Metadata names that begin with it are the package's own; user metadata with this prefix is renamed."""
+
+_NAMES = f"{RECORD_PREFIX}metadata_names"
+_CONTENT_HEADERS = ("content-type", "content-encoding", "content-language", "content-disposition", "cache-control")
+_META_HEADER = "x-amz-meta-"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRecord:
+    """Which version of which object a blob is a copy of, as the blob's metadata says it.
+
+    :param etag: without quotes
+    :param size: bytes
+    :param version_id: None in a bucket without versioning
+    :param last_modified: as S3 gave it; for a multipart upload that is the time it began
+    :param checksum: that S3 stored, None if it had none that could be used
+    """
+
+    etag: str
+    size: int
+    version_id: str | None = None
+    last_modified: datetime | None = None
+    checksum: StoredChecksum | None = None
+
+    def as_metadata(self) -> dict[str, str]:
+        """Return the record as metadata of a blob."""
+        found = {
+            "etag": self.etag,
+            "size": str(self.size),
+            "version_id": self.version_id,
+            "last_modified": format_datetime(self.last_modified, usegmt=True) if self.last_modified else None,
+            "checksum": str(self.checksum) if self.checksum else None,
+        }
+        return {RECORD_PREFIX + name: value for name, value in found.items() if value is not None}
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, str]) -> SourceRecord | None:
+        """Return the record that a blob carries, or None if another tool wrote the blob.
+
+        The checksum is not read back: a record is compared by ETag and size.
+        """
+        found = {name.lower(): value for name, value in metadata.items()}
+        etag, size = found.get(f"{RECORD_PREFIX}etag"), found.get(f"{RECORD_PREFIX}size", "")
+        if not etag or not size.isdecimal():
+            return None
+        return cls(
+            etag=etag,
+            size=int(size),
+            version_id=found.get(f"{RECORD_PREFIX}version_id"),
+            last_modified=http_date(found.get(f"{RECORD_PREFIX}last_modified")),
+        )
+
+    def is_same_content(self, etag: str, size: int) -> bool:
+        """Tell whether the recorded object is the one with this ETag (without quotes) and size."""
+        return (self.etag, self.size) == (etag, size)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptProperties:
+    """The content headers and the user metadata of an object, in Azure's names.
+
+    :param headers: by lower-case HTTP name, such as ``content-type``
+    :param metadata: by names that Azure takes; values are ASCII
+    """
+
+    headers: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def from_s3(cls, headers: Mapping[str, str]) -> KeptProperties:
+        """Return what an answer of S3, given by its lower-case header names, says about the object."""
+        content = {name: headers[name] for name in _CONTENT_HEADERS if headers.get(name)}
+        # S3 keeps "aws-chunked" of a streaming upload; it describes that transfer, not the object.
+        encodings = [part.strip() for part in content.pop("content-encoding", "").split(",")]
+        if encoding := ",".join(part for part in encodings if part and part.lower() != "aws-chunked"):
+            content["content-encoding"] = encoding
+        user = {
+            name.removeprefix(_META_HEADER): value for name, value in headers.items() if name.startswith(_META_HEADER)
+        }
+        return cls(headers=content, metadata=azure_metadata(user))
+
+
+def http_date(text: str | None) -> datetime | None:
+    """Return the aware time that an HTTP date tells; None if there is none, or it is not one."""
+    try:
+        return parsedate_to_datetime(text or "")
+    except (ValueError, OverflowError):
+        return None
+
+
+def azure_metadata(user: Mapping[str, str]) -> dict[str, str]:
+    """Return S3 user metadata under names that Azure takes, and the original names beside them where they differ."""
+    metadata: dict[str, str] = {}
+    renamed: dict[str, str] = {}
+    # Names that need no change come first, so that none of them is pushed aside by one that does.
+    for name in sorted(user, key=lambda name: (_identifier(name) != name, name)):
+        wanted = _identifier(name)
+        azure_name, number = wanted, 2
+        while azure_name in metadata:
+            azure_name, number = f"{wanted}_{number}", number + 1
+        metadata[azure_name] = _ascii(user[name])
+        if azure_name != name:
+            renamed[azure_name] = name
+    if renamed:
+        metadata[_NAMES] = json.dumps(renamed, sort_keys=True)
+    return metadata
+
+
+def s3_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
+    """Return the S3 user metadata, by its original names, that :func:`azure_metadata` or a whole blob holds."""
+    renamed = json.loads(metadata.get(_NAMES, "{}"))
+    return {renamed.get(name, name): value for name, value in metadata.items() if not name.startswith(RECORD_PREFIX)}
+
+
+def _identifier(name: str) -> str:
+    identifier = re.sub(r"[^A-Za-z0-9_]", "_", name).lower()
+    if identifier[:1].isdigit() or not identifier:
+        identifier = "_" + identifier
+    # With the underscore, because a number may follow it.
+    return "_" + identifier if f"{identifier}_".startswith(RECORD_PREFIX) else identifier
+
+
+def _ascii(value: str) -> str:
+    """Return a header value as ASCII: S3 itself writes other characters as RFC 2047 encoded words."""
+    return value if value.isascii() else Header(value, "utf-8", maxlinelen=2**31).encode()

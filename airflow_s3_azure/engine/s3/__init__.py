@@ -1,0 +1,1 @@
+"""S3: ranged reads through presigned URLs, and their signatures."""

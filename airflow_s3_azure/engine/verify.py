@@ -1,0 +1,62 @@
+"""Holding what was read against what S3 stored when the object was uploaded."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+from airflow_s3_azure.engine.blocks import split
+from airflow_s3_azure.engine.checksums import (
+    BlockChecksums,
+    StoredChecksum,
+    Verified,
+    checksum_block,
+    combine,
+    combine_parts,
+)
+from airflow_s3_azure.engine.errors import IntegrityError
+from airflow_s3_azure.engine.model import SourceObject
+
+_READ_ONCE_MORE: dict[str, Any] = {"transient": True, "attempts": 2, "retryable": False}
+
+
+def verify_blocks(source: SourceObject, blocks: Sequence[BlockChecksums], part_size: int | None = None) -> Verified:
+    """Return what an object was verified by, given the checksums of its blocks in order.
+
+    :param part_size: bytes in a part of its upload, where the stored checksum is composite
+    :raises IntegrityError: if S3 stored something else
+    """
+    stored = source.checksum
+    if stored is None:
+        return "blocks"
+    if part_size is None:
+        value = combine(stored.algorithm, blocks)
+    else:
+        value = combine_parts(stored.algorithm, blocks, part_size)
+    if value != stored.value:
+        found = StoredChecksum(stored.algorithm, value, stored.parts)
+        raise IntegrityError(
+            f"S3 stored {stored} when it was uploaded, but what was read gives {found}; nothing was committed"
+        )
+    return stored.verifies
+
+
+def verify_whole(source: SourceObject, data: memoryview, part_size: int | None = None) -> Verified:
+    """Return what an object was verified by, given all of its bytes. A mismatch is worth one more read.
+
+    :param part_size: bytes in a part of its upload, where the stored checksum is composite
+    :raises IntegrityError: if S3 stored something else
+    """
+    if source.checksum is None and source.md5 is not None:
+        found = hashlib.md5(data, usedforsecurity=False).hexdigest()
+        if found != source.md5:
+            message = f"its ETag is MD5 {source.md5}, but what was read gives {found}; nothing was committed"
+            raise IntegrityError(message, **_READ_ONCE_MORE)
+        return "md5"
+    pieces = split(len(data), part_size or max(len(data), 1))
+    blocks = [checksum_block(data[piece.start : piece.stop], source.checksum) for piece in pieces]
+    try:
+        return verify_blocks(source, blocks, part_size)
+    except IntegrityError as error:
+        raise IntegrityError(error.message, **_READ_ONCE_MORE) from None

@@ -1,0 +1,124 @@
+"""The proxy that lets Azurite read from elsewhere answers as Azurite does where it reads from itself."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import formatdate
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import pytest
+import requests
+from azure.core.pipeline import PipelineContext, PipelineRequest
+from azure.core.pipeline.transport import HttpRequest
+from azure.storage.blob import BlobSasPermissions, BlobServiceClient, generate_blob_sas
+
+from tests.servers.process import free_port
+
+if TYPE_CHECKING:
+    from azure.storage.blob import ContainerClient
+
+    from tests.engine.server_side.azure import PullingAzure
+
+pytestmark = pytest.mark.servers
+
+BODY = bytes(range(256)) * 40
+TOLD = ("x-ms-error-code", "x-ms-content-crc64", "content-md5", "x-ms-request-server-encrypted")
+
+
+def _source(azure: PullingAzure, container: ContainerClient, blob: str = "source", **sas: Any) -> str:
+    token = generate_blob_sas(
+        azure.server.account,
+        container.container_name,
+        blob,
+        account_key=azure.server.key,
+        permission=BlobSasPermissions(read=True),
+        expiry=datetime.now(UTC) + sas.get("life", timedelta(hours=1)),
+    )
+    return f"{azure.server.endpoint}/{container.container_name}/{blob}?{token}"
+
+
+def _put_block(
+    endpoint: str, key: str, container: ContainerClient, headers: Mapping[str, str], block: str = "b001"
+) -> requests.Response:
+    block_id = base64.b64encode(block.encode()).decode()
+    url = f"{endpoint}/{container.container_name}/target?comp=block&blockid={quote(block_id)}"
+    given = {"x-ms-version": "2023-11-03", "x-ms-date": formatdate(usegmt=True), "Content-Length": "0", **headers}
+    request = HttpRequest("PUT", url, headers=given)
+    policy: Any = BlobServiceClient(endpoint, credential=key).credential
+    policy.on_request(PipelineRequest(request, PipelineContext(None)))
+    return requests.put(url, headers=dict(request.headers), timeout=30)
+
+
+def _told(response: requests.Response) -> tuple[int, dict[str, str]]:
+    return response.status_code, {name: response.headers[name] for name in TOLD if name in response.headers}
+
+
+MD5 = base64.b64encode(hashlib.md5(BODY[:1000]).digest()).decode()
+CASES: dict[str, tuple[int, dict[str, str]]] = {
+    "a range": (201, {"x-ms-source-range": "bytes=0-999"}),
+    "all of it": (201, {}),
+    "the right MD5": (201, {"x-ms-source-range": "bytes=0-999", "x-ms-source-content-md5": MD5}),
+    "a wrong MD5": (400, {"x-ms-source-range": "bytes=0-998", "x-ms-source-content-md5": MD5}),
+    "a wrong ETag": (412, {"x-ms-source-range": "bytes=0-999", "x-ms-source-if-match": '"other"'}),
+    "a range beyond the end": (416, {"x-ms-source-range": "bytes=20000-20999"}),
+    "a malformed range": (400, {"x-ms-source-range": "octets=1"}),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_proxy_answers_as_azurite_does(azure: PullingAzure, container: ContainerClient, case: str) -> None:
+    """The same request, with a source in the same Azurite, straight to it and through the proxy."""
+    container.upload_blob("source", BODY)
+    status, asked = CASES[case]
+    headers = {"x-ms-copy-source": _source(azure, container), **asked}
+
+    straight = _put_block(azure.server.endpoint, azure.server.key, container, headers, "b001")
+    proxied = _put_block(azure.endpoint, azure.server.key, container, headers, "b002")
+
+    assert straight.status_code == status
+    assert _told(proxied) == _told(straight)
+    staged = container.get_blob_client("target")
+    if straight.ok:
+        sizes = {block.id: block.size for block in staged.get_block_list("uncommitted")[1]}
+        assert sizes["b001"] == sizes["b002"]
+
+
+def test_a_source_that_is_missing_or_forbidden_is_answered_as_azurite_does(
+    azure: PullingAzure, container: ContainerClient
+) -> None:
+    """A missing blob and a SAS that has run out."""
+    container.upload_blob("source", BODY)
+    for source in (
+        _source(azure, container, "missing"),
+        _source(azure, container, life=timedelta(hours=-1)),
+        _source(azure, container) + "x",
+    ):
+        headers = {"x-ms-copy-source": source, "x-ms-source-range": "bytes=0-9"}
+        straight = _put_block(azure.server.endpoint, azure.server.key, container, headers)
+        proxied = _put_block(azure.endpoint, azure.server.key, container, headers)
+        assert _told(proxied) == _told(straight)
+        assert straight.headers["x-ms-error-code"] == "CannotVerifyCopySource"
+
+
+def test_the_signature_of_the_request_is_checked(azure: PullingAzure, container: ContainerClient) -> None:
+    """A request that another key signed stages nothing."""
+    container.upload_blob("source", BODY)
+    wrong = base64.b64encode(b"x" * 64).decode()
+
+    answer = _put_block(azure.endpoint, wrong, container, {"x-ms-copy-source": _source(azure, container)})
+
+    assert (answer.status_code, answer.headers["x-ms-error-code"]) == (403, "AuthorizationFailure")
+    assert not container.get_blob_client("target").exists()
+
+
+def test_a_source_that_nobody_serves_cannot_be_verified(azure: PullingAzure, container: ContainerClient) -> None:
+    """As Azure says it where a connection fails."""
+    headers = {"x-ms-copy-source": f"http://127.0.0.1:{free_port()}/nothing"}
+
+    answer = _put_block(azure.endpoint, azure.server.key, container, headers)
+
+    assert _told(answer) == (500, {"x-ms-error-code": "CannotVerifyCopySource"})

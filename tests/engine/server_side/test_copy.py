@@ -1,0 +1,495 @@
+"""Objects that Azure reads by itself, from a real S3 into Azurite: bytes, proof, resume, refusals."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import random
+import threading
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_s3_azure.engine.blocks import Block, BlockId
+from airflow_s3_azure.engine.copy import CopyOptions
+from airflow_s3_azure.engine.errors import (
+    Cancelled,
+    ConfigurationError,
+    IntegrityError,
+    SourceChanged,
+    SourceReadError,
+    SourceUnreachable,
+)
+from airflow_s3_azure.engine.http.session import redact_http_logs
+from airflow_s3_azure.engine.model import CopyRequest, CopyResult
+from airflow_s3_azure.engine.server_side.request import Pull
+from tests.engine.server_side.route import BLOCK, SERVER_SIDE, STREAM, Way
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+pytestmark = pytest.mark.servers
+
+REQUIRE = replace(SERVER_SIDE, verify="require")
+
+
+def _bytes(size: int) -> bytes:
+    return random.Random(size).randbytes(size)
+
+
+def _fails(result: CopyResult) -> Exception:
+    assert result.status == "failed"
+    assert result.error is not None
+    return result.error
+
+
+@pytest.mark.parametrize("size", [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 7 * BLOCK + 13])
+def test_every_size_arrives_verified_and_no_byte_of_it_comes_here(way: Way, size: int) -> None:
+    """Around each boundary of a block; what Azure read is held against the CRC-64 that S3 stored."""
+    body = _bytes(size)
+    etag = way.bucket.put("a", body, ChecksumAlgorithm="CRC64NVME", ContentType="text/x", Metadata={"team": "etl"})
+
+    result = way.one(REQUIRE)
+
+    blocks = -(-size // BLOCK)
+    assert (result.status, result.verified, result.size) == ("copied", "crc64nvme", size)
+    assert (result.blocks, len(way.azure.pulls), result.bytes_read, result.retries) == (blocks, blocks, 0, 0)
+    assert way.read() == body
+    properties = way.container.get_blob_client("b").get_blob_properties()
+    assert properties.content_settings.content_type == "text/x"
+    assert (properties.metadata["team"], properties.metadata["s3_source_etag"]) == ("etl", etag)
+    assert way.staged() == []
+    assert way.one().status == "unchanged"
+
+
+@pytest.mark.parametrize(
+    "key", ["a//b", "/lead", "a b+c%2F", "ü/日本/😀", "x?y#z&w=1", "dt=2026-01-01/part-0.parquet", "new\nline"]
+)
+def test_any_key_can_be_read_by_its_url(way: Way, key: str) -> None:
+    """The URL travels in a header, where a key's odd characters must arrive as they were signed."""
+    way.bucket.put(key, key.encode(), ChecksumAlgorithm="CRC64NVME")
+
+    (result,) = way.copy(CopyRequest(key, "b"))
+
+    assert result.status == "copied", result.error
+    assert way.read() == key.encode()
+
+
+def test_each_block_has_a_url_of_its_own_that_pins_the_object(way: Way) -> None:
+    """Ranges and conditions are Azure's to send: the URL signs nothing but the host."""
+    etag = way.bucket.put("a", _bytes(3 * BLOCK), ChecksumAlgorithm="CRC64NVME")
+
+    way.one()
+
+    asked = sorted((one["x-ms-source-range"], one["x-ms-source-if-match"]) for one in way.azure.pulls)
+    assert asked == [(f"bytes={start}-{start + BLOCK - 1}", f'"{etag}"') for start in (0, 2 * BLOCK, BLOCK)]
+    assert all("X-Amz-SignedHeaders=host&" in one["x-ms-copy-source"] for one in way.azure.pulls)
+    assert way.signed.count("get_object") == 3
+
+
+def test_the_version_that_was_begun_is_copied_to_its_end(way: Way) -> None:
+    """In a versioned bucket an overwrite in the middle does no harm."""
+    way.bucket.client.put_bucket_versioning(Bucket=way.bucket.name, VersioningConfiguration={"Status": "Enabled"})
+    body = _bytes(4 * BLOCK)
+    way.bucket.put("a", body, ChecksumAlgorithm="CRC64NVME")
+
+    def overwrite(number: int) -> None:
+        if number == 1:
+            way.bucket.put("a", _bytes(5 * BLOCK))
+
+    way.azure.before = overwrite
+
+    result = way.one(threads=1)
+
+    assert (result.status, result.version_id is None) == ("copied", False)
+    assert way.read() == body
+
+
+@pytest.mark.parametrize("algorithm", ["CRC64NVME", "CRC32"])
+def test_a_source_that_changes_under_the_copy_is_no_mixture(way: Way, algorithm: str) -> None:
+    """Azure is told which ETag it must find."""
+    way.bucket.put("a", _bytes(4 * BLOCK), ChecksumAlgorithm=algorithm)
+
+    def overwrite(number: int) -> None:
+        if number == 2:
+            way.bucket.put("a", _bytes(4 * BLOCK)[::-1], ChecksumAlgorithm=algorithm)
+
+    way.azure.before = overwrite
+
+    error = _fails(way.one(threads=1))
+
+    assert isinstance(error, SourceChanged)
+    assert "while Azure was reading it: its ETag is another one now" in str(error)
+    assert not way.container.get_blob_client("b").exists()
+    assert way.one().status == "copied"
+    assert way.read() == _bytes(4 * BLOCK)[::-1]
+
+
+def test_a_mixture_would_be_seen_if_azure_did_not_heed_the_condition(way: Way) -> None:
+    """Where no checksum tells, the source is looked at once more before the commit."""
+    body = _bytes(3 * BLOCK)
+    way.bucket.put("a", body, ChecksumAlgorithm="SHA256")
+    way.azure.damage = lambda number, found: (number == 2 and way.bucket.put("a", body[::-1]) and b"") or found
+
+    error = _fails(way.one(threads=1))
+
+    assert isinstance(error, SourceChanged)
+    assert not way.container.get_blob_client("b").exists()
+
+
+@pytest.mark.parametrize("options", [SERVER_SIDE, REQUIRE])
+@pytest.mark.parametrize("flipped", [0, 3, 6])
+def test_a_damaged_block_is_caught_before_the_commit(way: Way, options: CopyOptions, flipped: int) -> None:
+    """One bit, whichever block: the next try pulls everything anew, as a generation of its own, and is right."""
+    body = _bytes(7 * BLOCK)
+    way.bucket.put("a", body, ChecksumAlgorithm="CRC64NVME")
+    way.azure.damage = lambda number, found: bytes([found[0] ^ 1]) + found[1:] if number == flipped else found
+
+    error = _fails(way.one(options))
+
+    assert isinstance(error, IntegrityError)
+    assert error.retryable
+    assert not way.container.get_blob_client("b").exists()
+    result = way.one(options)
+    assert (result.status, result.resumed_blocks, len(way.azure.pulls)) == ("copied", 0, 14)
+    assert way.read() == body
+
+
+@pytest.mark.parametrize(
+    ("upload", "verified"),
+    [
+        ({"ChecksumAlgorithm": "CRC32"}, "transport"),
+        ({"ChecksumAlgorithm": "CRC32C"}, "transport"),
+        ({"ChecksumAlgorithm": "SHA256"}, "transport"),
+        ({"ChecksumAlgorithm": "CRC64NVME"}, "crc64nvme"),
+    ],
+)
+def test_what_was_verified_is_said(way: Way, upload: dict[str, str], verified: str) -> None:
+    """Only a CRC-64 can be held against what Azure tells; the rest says so, or is refused."""
+    body = _bytes(2 * BLOCK + 1)
+    way.bucket.put("a", body, **upload)
+
+    assert way.one().verified == verified
+    assert way.read() == body
+    required = way.copy(CopyRequest("a", "c"), options=REQUIRE)[0]
+    if verified == "transport":
+        error = _fails(required)
+        assert isinstance(error, IntegrityError)
+        assert "CRC64NVME of the whole object" in str(error)
+        assert "use mode='stream'" in str(error)
+        assert not error.retryable
+        assert len(way.azure.pulls) == 3
+    else:
+        assert required.verified == verified
+
+
+def test_an_object_of_one_block_is_checked_by_its_md5(way: Way) -> None:
+    """Azure checks the MD5 that the ETag is; a block that has another is read once more."""
+    body = _bytes(BLOCK)
+    way.bucket.put("a", body, ChecksumAlgorithm="CRC32")
+    way.azure.damage = lambda number, found: found[::-1] if number == 0 else found
+
+    result = way.one(REQUIRE)
+
+    assert (result.status, result.verified, result.retries, len(way.azure.pulls)) == ("copied", "md5", 1, 2)
+    assert way.read() == body
+
+
+def test_an_md5_that_never_fits_is_an_integrity_error(way: Way) -> None:
+    """It is not committed, and not tried for ever."""
+    way.bucket.put("a", _bytes(BLOCK), ChecksumAlgorithm="CRC32")
+    way.azure.damage = lambda number, found: found[::-1]
+
+    error = _fails(way.one())
+
+    assert isinstance(error, IntegrityError)
+    assert len(way.azure.pulls) == 2
+
+
+def _break_off(way: Way, blocks: int, key: str = "a", blob: str = "b") -> None:
+    """Begin a copy, and stop it while Azure reads the block after so many: that one ends too, but without a note."""
+    last = len(way.azure.pulls) + blocks
+
+    def stop(number: int) -> None:
+        if number == last:
+            way.cancellation.set("the task was killed")
+
+    way.azure.before = stop
+    with pytest.raises(Cancelled):
+        way.copy(CopyRequest(key, blob), threads=1)
+    way.azure.before = lambda number: None
+    deadline = time.monotonic() + 20
+    while sorted(block.size for block in way.staged(blob)) != [1] * blocks + [BLOCK] * (blocks + 1):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def _resumed(way: Way) -> Way:
+    return Way(way.bucket, way.azure, way.container)
+
+
+@pytest.mark.parametrize("algorithm", ["CRC64NVME", "CRC32", "SHA256"])
+def test_a_later_try_takes_over_what_azure_holds(way: Way, algorithm: str) -> None:
+    """The notes beside the blocks say their CRCs, so the proof is the same as without a break."""
+    body = _bytes(6 * BLOCK)
+    way.bucket.put("a", body, ChecksumAlgorithm=algorithm)
+    _break_off(way, 4)
+
+    result = _resumed(way).one(threads=1)
+
+    assert (result.status, result.resumed_blocks, result.blocks) == ("copied", 4, 6)
+    assert len(way.azure.pulls) == 4 + 1 + 2  # the fifth ended while nobody waited any more: it has no note
+    assert result.verified == ("crc64nvme" if algorithm == "CRC64NVME" else "transport")
+    assert way.read() == body
+    assert way.staged() == []
+
+
+def test_what_was_streamed_is_finished_on_the_server_side(way: Way) -> None:
+    """Blocks that went through a worker say their CRCs in their IDs; the proof is of all of them."""
+    body = _bytes(6 * BLOCK)
+    way.bucket.put("a", body, ChecksumAlgorithm="CRC64NVME")
+    _stream_some(way, 4)
+
+    result = _resumed(way).one(REQUIRE)
+
+    assert (result.status, result.resumed_blocks, result.verified) == ("copied", 4, "crc64nvme")
+    assert (len(way.azure.pulls), result.bytes_read) == (2, 0)
+    assert way.read() == body
+
+
+def test_what_the_server_side_began_is_finished_by_streaming(way: Way) -> None:
+    """And the other way round."""
+    body = _bytes(6 * BLOCK)
+    way.bucket.put("a", body, ChecksumAlgorithm="CRC64NVME")
+    _break_off(way, 4)
+
+    result = _resumed(way).one(replace(STREAM, verify="require"))
+
+    assert (result.status, result.resumed_blocks, result.verified) == ("copied", 4, "crc64nvme")
+    assert result.bytes_read == 2 * BLOCK
+    assert way.read() == body
+
+
+def test_streaming_reads_again_what_lacks_the_crc_that_s3_stored(way: Way) -> None:
+    """A CRC-32 can only be proven by reading; an object without any checksum is taken over, and says so."""
+    for key, algorithm in (("a", "CRC32"), ("c", "SHA256")):
+        way.bucket.put(key, _bytes(6 * BLOCK), ChecksumAlgorithm=algorithm)
+        _break_off(_resumed(way), 4, key, key)
+
+    streamed = {key: _resumed(way).copy(CopyRequest(key, key), options=STREAM)[0] for key in "ac"}
+
+    assert {key: (one.verified, one.resumed_blocks) for key, one in streamed.items()} == {
+        "a": ("crc32", 0),
+        "c": ("transport", 4),
+    }
+    assert way.read("a") == way.read("c") == _bytes(6 * BLOCK)
+
+
+def test_both_modes_cut_at_the_ends_of_parts(way: Way) -> None:
+    """Where S3 stored a composite checksum, too: a block of one mode is a block of the other."""
+    part = 5 * 1024 * 1024
+    body = _bytes(part + 3 * 1024 * 1024)
+    way.bucket.put_multipart("a", body, part, ChecksumAlgorithm="CRC32")
+    options = replace(STREAM, block_size=2 * 1024 * 1024)
+    _stream_some(way, 2, options)
+
+    result = _resumed(way).one(replace(options, mode="server_side"))
+
+    assert (result.status, result.resumed_blocks, len(way.azure.pulls)) == ("copied", 2, 3)
+    assert way.read() == body
+
+
+def _stream_some(way: Way, blocks: int, options: CopyOptions = STREAM) -> None:
+    """Begin a copy through this process, and stop it when so many blocks are staged and none is on its way."""
+    stopped = _resumed(way)
+    count = itertools.count()
+    stage = stopped.blobs.stage
+    one_at_a_time = threading.Lock()
+
+    def staged(*arguments: Any) -> None:
+        with one_at_a_time:
+            if next(count) == blocks:
+                stopped.cancellation.set("the task was killed")
+            stopped.cancellation.check()
+            stage(*arguments)
+
+    stopped.blobs.stage = staged  # type: ignore[method-assign, assignment]
+    with pytest.raises(Cancelled):
+        stopped.one(options, threads=1)
+    assert sum(1 for one in way.staged() if BlockId.decode(one.id.encode())) == blocks
+
+
+def test_a_block_without_a_note_is_pulled_again(way: Way) -> None:
+    """A worker that dies between the two requests loses that block, not the proof."""
+    body = _bytes(3 * BLOCK)
+    way.bucket.put("a", body, ChecksumAlgorithm="CRC64NVME")
+    _break_off(way, 1)
+
+    result = _resumed(way).one()
+
+    assert (result.resumed_blocks, result.verified) == (1, "crc64nvme")
+    assert way.read() == body
+
+
+def test_what_a_twin_damages_is_never_committed(way: Way) -> None:
+    """It stages a damaged block after this copy has verified that block, and before it commits."""
+    body = _bytes(4 * BLOCK)
+    way.bucket.put("a", body, ChecksumAlgorithm="CRC64NVME")
+    twin = _resumed(way)
+    has_begun, goes_on = threading.Event(), threading.Event()
+
+    def run_twin() -> None:
+        with pytest.raises(Cancelled):
+            twin.one(threads=1)
+
+    running = threading.Thread(target=run_twin)
+
+    def before(number: int) -> None:
+        if number == 0:  # the twin's first block
+            has_begun.set()
+            goes_on.wait(30)
+        elif number == 4:  # this copy's last one
+            goes_on.set()
+            running.join(30)
+        elif number == 5:  # the twin's second one
+            twin.cancellation.set("enough")
+
+    way.azure.before = before
+    way.azure.damage = lambda number, found: found[::-1] if number == 0 else found
+    running.start()
+    assert has_begun.wait(30)
+
+    result = way.one(threads=1)
+
+    assert (result.status, result.verified, len(way.azure.pulls)) == ("copied", "crc64nvme", 6)
+    assert way.read() == body
+
+
+@pytest.mark.parametrize("status", [503, 500, 429])
+def test_a_busy_source_is_asked_again(way: Way, status: int) -> None:
+    """What S3 answers Azure comes back through Azure."""
+    way.bucket.put("a", _bytes(2 * BLOCK), ChecksumAlgorithm="CRC64NVME")
+    way.azure.refusals = lambda number: status if number == 0 else None
+
+    result = way.one()
+
+    assert (result.status, result.retries) == ("copied", 1)
+
+
+def test_a_source_that_stays_busy_ends_in_a_retryable_error(way: Way) -> None:
+    """What is staged stays staged."""
+    way.bucket.put("a", _bytes(2 * BLOCK), ChecksumAlgorithm="CRC64NVME")
+    way.azure.refusals = lambda number: 503 if number else None
+
+    error = _fails(way.one(threads=1))
+
+    assert isinstance(error, SourceReadError)
+    assert error.retryable
+    assert "mode='server_side': Azure asked S3 for a block, and the answer was 503" in str(error)
+    assert len(way.staged()) == 2
+
+
+def test_a_url_that_has_expired_is_signed_anew(way: Way) -> None:
+    """S3 refuses Azure, because Azure was slow to ask; a new URL is good again."""
+    way.bucket.put("a", _bytes(2 * BLOCK), ChecksumAlgorithm="CRC64NVME")
+    way.seconds = 1
+    way.azure.before = lambda number: time.sleep(2.1) if number == 0 else None
+
+    result = way.one(threads=1)
+
+    assert (result.status, result.retries, len(way.azure.pulls)) == ("copied", 1, 3)
+    assert way.read() == _bytes(2 * BLOCK)
+
+
+def test_a_source_that_azure_may_not_read_is_a_clear_error(way: Way) -> None:
+    """A signature that S3 refuses Azure: the mode is named, and the way out."""
+    way.bucket.put("a", _bytes(2 * BLOCK), ChecksumAlgorithm="CRC64NVME")
+    presign = way.source.readable_url
+    way.source.readable_url = lambda source: presign(source)[:-4] + "0000"  # type: ignore[method-assign]
+
+    error = _fails(way.one(threads=1))
+
+    assert isinstance(error, SourceUnreachable)
+    assert not error.retryable
+    assert "mode='server_side': Azure asked S3 for a block, and the answer was 403" in str(error)
+    assert "use mode='stream'" in str(error)
+    assert len(way.azure.pulls) == 3
+    assert not way.container.get_blob_client("b").exists()
+
+
+def test_a_source_that_azure_cannot_reach_is_a_clear_error(way: Way) -> None:
+    """Where the host does not answer Azure, the message says what may be in the way."""
+    way.bucket.put("a", _bytes(BLOCK), ChecksumAlgorithm="CRC64NVME")
+    way.source.readable_url = lambda source: "http://127.0.0.1:1/nobody"  # type: ignore[method-assign]
+
+    error = _fails(way.one(threads=1))
+
+    assert isinstance(error, SourceReadError)
+    assert "the answer was 500: S3 could not be reached from Azure, or was busy" in str(error)
+
+
+def test_no_url_is_ever_told(way: Way, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither in the log of a copy that fails in every way, at DEBUG, nor in its errors."""
+    redact_http_logs()
+    way.bucket.put("a", _bytes(3 * BLOCK), ChecksumAlgorithm="CRC64NVME")
+    faults: list[Callable[[int], int | None]] = [
+        lambda number: 503,
+        lambda number: 403,
+        lambda number: 400,
+        lambda number: 409,
+        lambda number: 412,
+        lambda number: 404,
+    ]
+    told = ""
+    with caplog.at_level(logging.DEBUG):
+        for fault in faults:
+            way.azure.refusals = fault
+            told += repr(_fails(_resumed(way).one()).__dict__)
+    told += caplog.text
+
+    assert "attempt 1 of 3 failed" in caplog.text
+    assert "comp=block" in caplog.text
+    assert "X-Amz-Signature" not in told.replace("X-Amz-Signature=***", "")
+    signatures = {one["x-ms-copy-source"].rpartition("=")[2] for one in way.azure.pulls}
+    assert signatures
+    assert [one for one in signatures if one in told] == []
+
+
+def test_a_pull_does_not_show_its_url() -> None:
+    """As whoever logs it would find out."""
+    assert "secret" not in repr(Pull("https://bucket/key?X-Amz-Signature=secret", "etag", Block(0, 0, 1)))
+
+
+def test_an_unknown_mode_is_refused() -> None:
+    """Before anything is opened."""
+    with pytest.raises(ConfigurationError, match="mode is 'azcopy'; it takes 'stream' or 'server_side'"):
+        CopyOptions(mode="azcopy")  # type: ignore[arg-type]
+
+
+def test_a_copy_that_is_stopped_ends_while_azure_reads(way: Way) -> None:
+    """The connection on which Azure's answer is awaited is cut."""
+    way.bucket.put("a", _bytes(3 * BLOCK), ChecksumAlgorithm="CRC64NVME")
+    going_on = threading.Event()
+    begun = threading.Event()
+
+    def hang(_: int) -> None:
+        begun.set()
+        going_on.wait(30)
+
+    def stop() -> None:
+        begun.wait(30)
+        way.cancellation.set("the task was killed")
+
+    way.azure.before = hang
+    stopper = threading.Thread(target=stop)
+    stopper.start()
+    started = time.monotonic()
+    try:
+        with pytest.raises(Cancelled):
+            way.one()
+        assert time.monotonic() - started < 10
+    finally:
+        going_on.set()
+        stopper.join()

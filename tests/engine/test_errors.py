@@ -1,0 +1,150 @@
+"""The tree of errors: what is said, and what a retry can help."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from airflow_s3_azure.engine import errors
+from airflow_s3_azure.engine.azure.container import PreconditionFailed
+from airflow_s3_azure.engine.errors import (
+    BatchChanged,
+    BatchFailed,
+    Cancelled,
+    ConfigurationError,
+    DestinationAccessDenied,
+    DestinationConflict,
+    DestinationWriteError,
+    IntegrityError,
+    PlanError,
+    S3ToAzureError,
+    SliceEnded,
+    SourceAccessDenied,
+    SourceArchived,
+    SourceChanged,
+    SourceNotFound,
+    SourceReadError,
+    SourceUnreachable,
+    TransferError,
+    error_as_json,
+    error_from_json,
+)
+
+RETRYABLE = [SourceChanged, SourceReadError, DestinationWriteError, IntegrityError]
+FINAL = [
+    SourceNotFound,
+    SourceArchived,
+    SourceAccessDenied,
+    SourceUnreachable,
+    DestinationAccessDenied,
+    DestinationConflict,
+]
+
+
+@pytest.mark.parametrize("kind", [Cancelled, SliceEnded, *RETRYABLE])
+def test_what_may_pass_is_retryable(kind: type[S3ToAzureError]) -> None:
+    """A later try of the task can succeed."""
+    assert kind("it failed").retryable
+
+
+@pytest.mark.parametrize("kind", [ConfigurationError, PlanError, *FINAL])
+def test_what_cannot_pass_is_not_retryable(kind: type[S3ToAzureError]) -> None:
+    """Somebody has to change something first."""
+    assert not kind("it failed").retryable
+
+
+@pytest.mark.parametrize("kind", [*RETRYABLE, *FINAL])
+def test_errors_of_one_object_are_transfer_errors(kind: type[S3ToAzureError]) -> None:
+    """They become a result and do not stop the other objects."""
+    assert issubclass(kind, TransferError)
+
+
+@pytest.mark.parametrize("kind", [ConfigurationError, PlanError, Cancelled, SliceEnded, BatchFailed])
+def test_errors_of_more_than_one_object_are_no_transfer_errors(kind: type[S3ToAzureError]) -> None:
+    """They end the task."""
+    assert not issubclass(kind, TransferError)
+
+
+def test_every_error_is_in_the_drawn_tree() -> None:
+    """The module's docstring names each class that the module has."""
+    kinds = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)}
+
+    assert errors.__doc__ is not None
+    assert {name for name in kinds if name not in errors.__doc__} == set()
+
+
+@pytest.mark.parametrize(
+    ("key", "blob", "text"),
+    [
+        (None, None, "it failed"),
+        ("s3://b/k", None, "'s3://b/k': it failed"),
+        (None, "https://a/c/k", "'https://a/c/k': it failed"),
+        ("s3://b/k", "https://a/c/k", "'s3://b/k' -> 'https://a/c/k': it failed"),
+    ],
+)
+def test_a_transfer_error_says_where(key: str | None, blob: str | None, text: str) -> None:
+    """Its text begins with the sides that are known."""
+    assert str(TransferError("it failed", key=key, blob=blob)) == text
+
+
+def test_a_key_cannot_forge_a_line_of_the_log() -> None:
+    """A newline in a key is shown, not obeyed."""
+    error = TransferError("it failed", key="s3://b/k\n2026-01-01 INFO all is well")
+
+    assert str(error).splitlines() == ["'s3://b/k\\n2026-01-01 INFO all is well': it failed"]
+
+
+def test_a_side_that_is_filled_in_later_is_told() -> None:
+    """The copy adds the side that the failing one does not know."""
+    error = TransferError("it failed", key="s3://b/k")
+
+    error.blob = "https://a/c/k"
+
+    assert str(error) == "'s3://b/k' -> 'https://a/c/k': it failed"
+
+
+def test_a_failed_batch_quotes_its_errors() -> None:
+    """Each error is a line, after how many of how many failed; the list is cut, with the count of what is left out."""
+    error = BatchFailed(1200, 5, [f"SourceNotFound: gone {number}" for number in range(2)], retryable=True)
+
+    assert error.retryable
+    assert str(error).splitlines() == [
+        "5 of 1,200 objects could not be copied:",
+        "  SourceNotFound: gone 0",
+        "  SourceNotFound: gone 1",
+        "  … and 3 more, in the ledger",
+    ]
+
+
+def test_one_errors_verdict_can_be_changed_without_changing_its_kind() -> None:
+    """A mismatch in freshly read blocks is final for that copy alone."""
+    error = IntegrityError("they differ")
+
+    error.retryable = False
+
+    assert (error.retryable, IntegrityError("they differ").retryable) == (False, True)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        IntegrityError("it differs", key="s3://b/k", blob="https://a/c/b", retryable=False),
+        SourceChanged("it changed", key="s3://b/k"),
+        ConfigurationError("it is wrong"),
+        Cancelled("stopped"),
+        BatchFailed(3, 2, ["one", "two"], retryable=True),
+        BatchChanged(3, 1, ["one"], retryable=True),
+    ],
+)
+def test_an_error_travels_to_another_process(error: S3ToAzureError) -> None:
+    """As JSON; it says there what it said here."""
+    travelled = error_from_json(json.loads(json.dumps(error_as_json(error))))
+
+    assert type(travelled) is type(error)
+    assert (str(travelled), travelled.retryable) == (str(error), error.retryable)
+
+
+def test_an_error_of_a_kind_of_its_own_travels_as_the_nearest() -> None:
+    """A module's private kind need not be known elsewhere."""
+    assert type(error_from_json(error_as_json(PreconditionFailed("someone wrote it")))) is DestinationConflict

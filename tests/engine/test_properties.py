@@ -1,0 +1,275 @@
+"""What a blob keeps of its object's headers, and the record of the source that it carries."""
+
+from __future__ import annotations
+
+import json
+import re
+import string
+from datetime import UTC, datetime
+from email.header import decode_header, make_header
+from random import Random
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from airflow_s3_azure.engine.checksums import StoredChecksum
+from airflow_s3_azure.engine.properties import KeptProperties, SourceRecord, azure_metadata, s3_metadata
+
+IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+header_characters = string.ascii_lowercase + string.digits + "!#$%&'*+-.^_`|~"
+header_names = st.text(header_characters, min_size=1, max_size=12)
+colliding_names = st.text("ab1-._", min_size=1, max_size=4)
+prefixed_names = st.builds("s3{}source{}{}".format, *[st.sampled_from("_-.")] * 2, colliding_names)
+s3_names = header_names | colliding_names | prefixed_names
+ascii_values = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=20)
+s3_user_metadata = st.dictionaries(s3_names, ascii_values, max_size=8)
+any_user_metadata = st.dictionaries(st.text(max_size=8) | s3_names, ascii_values, max_size=8)
+words = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=12)
+foreign_texts = st.lists(words, min_size=1, max_size=4).map(" ".join).filter(lambda text: not text.isascii())
+records = st.builds(
+    SourceRecord,
+    etag=st.text(string.hexdigits + "-", min_size=1, max_size=40),
+    size=st.integers(0, 2**50),
+    version_id=st.none() | st.text(string.ascii_letters + string.digits + "._-", min_size=1, max_size=32),
+    last_modified=st.none()
+    | st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)).map(  # noqa: DTZ001
+        lambda moment: moment.replace(microsecond=0)
+    ),
+)
+
+
+@given(user=any_user_metadata)
+def test_metadata_names_are_ones_that_azure_takes(user: dict[str, str]) -> None:
+    """Whatever S3 calls it, its name on the blob is a C# identifier."""
+    assert [name for name in azure_metadata(user) if not IDENTIFIER.fullmatch(name)] == []
+
+
+@given(user=any_user_metadata)
+def test_metadata_names_differ_also_without_case(user: dict[str, str]) -> None:
+    """Azure's names have no case, so no two may differ in it alone."""
+    names = list(azure_metadata(user))
+
+    assert len({name.lower() for name in names}) == len(names)
+
+
+@given(user=any_user_metadata)
+def test_no_metadata_value_is_lost(user: dict[str, str]) -> None:
+    """Each value is on the blob exactly once, whatever became of its name."""
+    found = azure_metadata(user)
+
+    found.pop("s3_source_metadata_names", None)
+    assert sorted(found.values()) == sorted(user.values())
+
+
+@given(user=s3_user_metadata)
+@example(user={"a-b": "1", "a_b": "2", "a.b": "3", "a_b_2": "4", "a_b_3": "5"})
+@example(user={"s3_source_etag": "1", "_s3_source_etag": "2", "s3-source-etag": "3"})
+@example(user={"1": "1", "_1": "2", "-1": "3"})
+def test_s3_metadata_comes_back_from_azure(user: dict[str, str]) -> None:
+    """The original names and values can be told from what the blob holds."""
+    assert s3_metadata(azure_metadata(user)) == user
+
+
+@given(user=any_user_metadata)
+def test_metadata_under_any_name_comes_back_from_azure(user: dict[str, str]) -> None:
+    """Also names that HTTP would not carry, such as upper-case and empty ones, come back as they were."""
+    assert s3_metadata(azure_metadata(user)) == user
+
+
+def test_metadata_that_collides_with_the_bare_prefix_comes_back() -> None:
+    """``s3-source`` beside ``s3_source`` must not end up among the names that count as the package's own."""
+    user = {"s3_source": "1", "s3-source": "2"}
+
+    assert s3_metadata(azure_metadata(user)) == user
+
+
+@given(user=s3_user_metadata, record=records)
+def test_s3_metadata_comes_back_from_a_whole_blob(user: dict[str, str], record: SourceRecord) -> None:
+    """The record of the source, which the blob carries too, is not taken for user metadata."""
+    assert s3_metadata({**azure_metadata(user), **record.as_metadata()}) == user
+
+
+def test_metadata_that_azure_takes_stays_as_it_is() -> None:
+    """Identifiers are kept, and no table of names is needed."""
+    user = {"team": "etl", "_private": "1", "a_1": "x"}
+
+    assert azure_metadata(user) == user
+
+
+@pytest.mark.parametrize(
+    ("name", "azure_name"),
+    [
+        ("team-name", "team_name"),
+        ("a.b c", "a_b_c"),
+        ("1st", "_1st"),
+        ("", "_"),
+        ("größe", "gr__e"),
+        ("Team", "team"),
+        ("s3_source_etag", "_s3_source_etag"),
+        ("s3-source-etag", "_s3_source_etag"),
+    ],
+)
+def test_a_name_that_azure_refuses_is_rewritten(name: str, azure_name: str) -> None:
+    """The rule is the documented one, and the original name stands beside."""
+    expected = {azure_name: "x", "s3_source_metadata_names": json.dumps({azure_name: name})}
+
+    assert azure_metadata({name: "x"}) == expected
+
+
+def test_colliding_names_are_numbered() -> None:
+    """The name that needs no change keeps it; the others get a number, in a fixed order."""
+    assert azure_metadata({"a-b": "1", "a.b": "2", "a_b": "3"}) == {
+        "a_b": "3",
+        "a_b_2": "1",
+        "a_b_3": "2",
+        "s3_source_metadata_names": '{"a_b_2": "a-b", "a_b_3": "a.b"}',
+    }
+
+
+@given(user=s3_user_metadata, random=st.randoms(use_true_random=False))
+def test_the_order_of_headers_does_not_matter(user: dict[str, str], random: Random) -> None:
+    """A second copy of the same object gets the same names."""
+    shuffled = list(user.items())
+    random.shuffle(shuffled)
+
+    assert azure_metadata(dict(shuffled)) == azure_metadata(user)
+
+
+@given(value=foreign_texts)
+def test_a_foreign_value_becomes_ascii_that_mail_decodes(value: str) -> None:
+    """Other characters are written as RFC 2047 words, as S3 itself does."""
+    (found,) = azure_metadata({"name": value}).values()
+
+    assert found.isascii()
+    assert str(make_header(decode_header(found))) == value
+
+
+@given(value=foreign_texts)
+def test_a_foreign_value_stays_in_one_line(value: str) -> None:
+    """A header value cannot be folded."""
+    (found,) = azure_metadata({"name": value * 20}).values()
+
+    assert found.splitlines() == [found]
+
+
+def test_a_foreign_value_that_s3_already_encoded_is_kept() -> None:
+    """S3 delivers its own RFC 2047 words; encoding them again would hide them."""
+    assert azure_metadata({"name": "=?UTF-8?B?Z3LDvG4=?="}) == {"name": "=?UTF-8?B?Z3LDvG4=?="}
+
+
+@given(record=records)
+def test_a_record_comes_back_from_metadata(record: SourceRecord) -> None:
+    """What a blob carries says which version it is a copy of."""
+    assert SourceRecord.from_metadata(record.as_metadata()) == record
+
+
+@given(record=records)
+def test_a_record_is_found_under_names_in_any_case(record: SourceRecord) -> None:
+    """Azurite and proxies may change the case of header names."""
+    found = {name.title(): value for name, value in record.as_metadata().items()}
+
+    assert SourceRecord.from_metadata(found) == record
+
+
+@given(record=records, user=s3_user_metadata)
+def test_user_metadata_does_not_disturb_a_record(record: SourceRecord, user: dict[str, str]) -> None:
+    """No name that a user gives can change what the record says."""
+    assert SourceRecord.from_metadata({**record.as_metadata(), **azure_metadata(user)}) == record
+
+
+def test_a_record_is_metadata_with_a_prefix() -> None:
+    """The names and texts are part of what users see, and of what a later release must read."""
+    record = SourceRecord(
+        etag="abc-2",
+        size=5,
+        version_id="v1",
+        last_modified=datetime(2026, 11, 1, 2, 3, 4, tzinfo=UTC),
+        checksum=StoredChecksum("CRC32", 0xCBF43926),
+    )
+
+    assert record.as_metadata() == {
+        "s3_source_etag": "abc-2",
+        "s3_source_size": "5",
+        "s3_source_version_id": "v1",
+        "s3_source_last_modified": "Sun, 01 Nov 2026 02:03:04 GMT",
+        "s3_source_checksum": "CRC32:y/Q5Jg==",
+    }
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {},
+        {"etag": "abc", "size": "5"},
+        {"s3_source_etag": "abc"},
+        {"s3_source_size": "5"},
+        {"s3_source_etag": "", "s3_source_size": "5"},
+        {"s3_source_etag": "abc", "s3_source_size": ""},
+        {"s3_source_etag": "abc", "s3_source_size": "-5"},
+        {"s3_source_etag": "abc", "s3_source_size": "five"},
+    ],
+)
+def test_another_tools_blob_has_no_record(metadata: dict[str, str]) -> None:
+    """Without an ETag and a size there is nothing to compare."""
+    assert SourceRecord.from_metadata(metadata) is None
+
+
+def test_a_malformed_time_does_not_hide_a_record() -> None:
+    """Nothing that stands on one blob may end the listing of all: ETag and size are what is compared."""
+    metadata = {"s3_source_etag": "abc", "s3_source_size": "5", "s3_source_last_modified": "yesterday"}
+
+    assert SourceRecord.from_metadata(metadata) == SourceRecord("abc", 5)
+
+
+@pytest.mark.parametrize(
+    ("etag", "size", "same"), [("abc", 5, True), ("abd", 5, False), ("abc", 6, False), ("ABC", 5, False)]
+)
+def test_the_same_content_has_the_same_etag_and_size(*, etag: str, size: int, same: bool) -> None:
+    """Both must agree."""
+    assert SourceRecord("abc", 5).is_same_content(etag, size) is same
+
+
+def test_content_headers_are_kept() -> None:
+    """The five headers that Azure has properties for are kept; others are not."""
+    content = {
+        "content-type": "text/csv",
+        "content-encoding": "gzip",
+        "content-language": "de",
+        "content-disposition": 'attachment; filename="a.csv"',
+        "cache-control": "no-cache",
+    }
+
+    kept = KeptProperties.from_s3({**content, "content-length": "5", "expires": "0", "etag": '"abc"'})
+
+    assert kept == KeptProperties(headers=content)
+
+
+def test_user_metadata_is_kept_without_its_prefix() -> None:
+    """Only ``x-amz-meta-`` headers are user metadata."""
+    kept = KeptProperties.from_s3({"x-amz-meta-team": "etl", "x-amz-version-id": "v", "x-amz-missing-meta": "1"})
+
+    assert kept == KeptProperties(metadata={"team": "etl"})
+
+
+def test_an_empty_content_header_is_not_kept() -> None:
+    """Azure would take it for a wish to set nothing."""
+    assert KeptProperties.from_s3({"content-type": "", "cache-control": ""}) == KeptProperties()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "kept"),
+    [
+        ("gzip", {"content-encoding": "gzip"}),
+        ("aws-chunked", {}),
+        ("AWS-Chunked", {}),
+        ("aws-chunked,gzip", {"content-encoding": "gzip"}),
+        ("gzip, aws-chunked", {"content-encoding": "gzip"}),
+        ("gzip,br", {"content-encoding": "gzip,br"}),
+        (" aws-chunked , ", {}),
+    ],
+)
+def test_aws_chunked_is_dropped_from_the_content_encoding(encoding: str, kept: dict[str, str]) -> None:
+    """It describes the upload; what remains describes the object."""
+    assert KeptProperties.from_s3({"content-encoding": encoding}).headers == kept

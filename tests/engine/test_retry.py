@@ -1,0 +1,219 @@
+"""Trying one request again."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_s3_azure.engine.cancellation import Cancellation
+from airflow_s3_azure.engine.errors import (
+    Cancelled,
+    ConfigurationError,
+    IntegrityError,
+    SourceNotFound,
+    SourceReadError,
+    TransferError,
+)
+from airflow_s3_azure.engine.retry import RetryPolicy
+
+
+class RecordedInterruption(Cancellation):
+    """Notes how long it was asked to sleep, and does not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[float] = []
+
+    def sleep(self, seconds: float) -> None:
+        """Note the seconds."""
+        self.waits.append(seconds)
+        self.check()
+
+
+class Request:
+    """Fails as often as it has errors, then answers."""
+
+    def __init__(self, *errors: BaseException, then: Callable[[], None] = lambda: None) -> None:
+        self.errors = list(errors)
+        self.calls = 0
+        self._then = then
+
+    def __call__(self) -> str:
+        """Count the call, and fail or answer."""
+        self.calls += 1
+        if self.errors:
+            self._then()
+            raise self.errors.pop(0)
+        return "answer"
+
+
+def ignore(error: TransferError) -> None:
+    """Take no notice of a retry."""
+
+
+def transient(retry_after: float | None = None) -> SourceReadError:
+    """Return an error that may pass within seconds."""
+    return SourceReadError("busy", transient=True, retry_after=retry_after)
+
+
+def test_a_first_answer_is_returned_without_a_wait() -> None:
+    """Nothing is tried again that worked."""
+    request, cancellation = Request(), RecordedInterruption()
+
+    answer = RetryPolicy().call(request, cancellation, ignore)
+
+    assert (answer, request.calls, cancellation.waits) == ("answer", 1, [])
+
+
+def test_a_transient_failure_is_tried_again() -> None:
+    """The answer of a later attempt counts."""
+    request = Request(transient(), transient())
+
+    answer = RetryPolicy().call(request, RecordedInterruption(), ignore)
+
+    assert (answer, request.calls) == ("answer", 3)
+
+
+def test_a_server_that_asks_for_fewer_requests_is_given_time() -> None:
+    """Twice as many attempts, whose waits grow to half a minute."""
+    errors = [SourceReadError("SlowDown", transient=True, throttled=True) for _ in range(20)]
+    request, cancellation = Request(*errors), RecordedInterruption()
+
+    with pytest.raises(SourceReadError):
+        RetryPolicy().call(request, cancellation, ignore)
+
+    assert (request.calls, len(cancellation.waits)) == (12, 11)
+
+
+def test_each_further_attempt_is_counted() -> None:
+    """The callback hears of retries, not of first attempts."""
+    retries: list[TransferError] = []
+
+    RetryPolicy().call(Request(transient(), transient()), RecordedInterruption(), retries.append)
+
+    assert len(retries) == 2
+
+
+@pytest.mark.parametrize("attempts", [1, 2, 6])
+def test_attempts_are_bounded(attempts: int) -> None:
+    """After the last attempt, the last error is raised as it is."""
+    errors = [transient() for _ in range(10)]
+    request = Request(*errors)
+
+    with pytest.raises(SourceReadError) as caught:
+        RetryPolicy(attempts=attempts).call(request, RecordedInterruption(), ignore)
+
+    assert request.calls == attempts
+    assert caught.value is errors[attempts - 1]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        SourceReadError("no"),
+        SourceNotFound("no"),
+        IntegrityError("no"),
+        ConfigurationError("no"),
+        ValueError("no"),
+        Cancelled("no"),
+        KeyboardInterrupt("no"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_anything_else_is_raised_at_once(error: BaseException) -> None:
+    """Only what says of itself that it may pass is tried again."""
+    request = Request(error)
+
+    with pytest.raises(type(error)) as caught:
+        RetryPolicy().call(request, RecordedInterruption(), ignore)
+
+    assert caught.value is error
+    assert request.calls == 1
+
+
+@given(first=st.floats(0.01, 1), longest=st.floats(0.01, 60))
+def test_waits_stay_below_their_bounds(first: float, longest: float) -> None:
+    """Each wait is at most twice the last bound, and none is longer than the longest."""
+    cancellation = RecordedInterruption()
+    policy = RetryPolicy(attempts=6, first_wait=first, max_wait=longest)
+
+    policy.call(Request(*[transient() for _ in range(5)]), cancellation, ignore)
+
+    bounds = [min(first * 2**number, longest) for number in range(5)]
+    assert all(0 <= wait <= bound for wait, bound in zip(cancellation.waits, bounds, strict=True))
+
+
+def test_waits_are_jittered() -> None:
+    """Many workers that were throttled at once do not come back at once."""
+    cancellation = RecordedInterruption()
+
+    for _ in range(5):
+        RetryPolicy(first_wait=8.0).call(Request(transient()), cancellation, ignore)
+
+    assert len(set(cancellation.waits)) == 5
+
+
+@pytest.mark.parametrize("asked", [1.0, 7.5, 600.0])
+def test_a_longer_retry_after_is_obeyed(asked: float) -> None:
+    """The server's wish goes before the backoff, and also before its bound."""
+    cancellation = RecordedInterruption()
+
+    RetryPolicy(first_wait=0.5, max_wait=0.5).call(Request(transient(asked)), cancellation, ignore)
+
+    assert cancellation.waits == [asked]
+
+
+def test_a_shorter_retry_after_does_not_shorten_the_backoff() -> None:
+    """A server that asks for no wait is not stormed."""
+    cancellation = RecordedInterruption()
+
+    for _ in range(20):
+        RetryPolicy(first_wait=8.0).call(Request(transient(0.0)), cancellation, ignore)
+
+    assert max(cancellation.waits) > 0
+
+
+def test_a_retry_after_counts_for_one_wait() -> None:
+    """The next failure without one goes back to the backoff."""
+    cancellation = RecordedInterruption()
+
+    RetryPolicy(first_wait=0.5, max_wait=0.5).call(Request(transient(9.0), transient()), cancellation, ignore)
+
+    assert cancellation.waits[0] == 9.0
+    assert cancellation.waits[1] <= 0.5
+
+
+def test_a_set_interruption_ends_the_attempts() -> None:
+    """A request that fails when the copy is already stopped is not waited for."""
+    cancellation = Cancellation()
+    request = Request(*[transient(60.0) for _ in range(5)], then=lambda: cancellation.set("stopped"))
+    started = time.monotonic()
+
+    with pytest.raises(Cancelled):
+        RetryPolicy().call(request, cancellation, ignore)
+
+    assert request.calls == 1
+    assert time.monotonic() - started < 1
+
+
+def test_each_retry_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    """The line says which attempt of how many failed, how long the wait is, and why."""
+    request = Request(TransferError("busy", key="s3://b/k", transient=True, retry_after=2.0))
+
+    with caplog.at_level(logging.WARNING):
+        RetryPolicy(attempts=3, first_wait=0.1).call(request, RecordedInterruption(), ignore)
+
+    assert caplog.messages == ["attempt 1 of 3 failed, next in 2.0 s: 's3://b/k': busy"]
+
+
+def test_the_last_failure_is_not_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    """It is raised, and told by whoever catches it."""
+    with pytest.raises(SourceReadError), caplog.at_level(logging.WARNING):
+        RetryPolicy(attempts=1).call(Request(transient()), RecordedInterruption(), ignore)
+
+    assert caplog.messages == []
