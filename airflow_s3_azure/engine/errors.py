@@ -87,6 +87,7 @@ class TransferError(S3ToAzureError):
     :param retryable: where it is not what the class says
     :param attempts: requests in all after which to give up, where fewer than usual make sense
     :param throttled: whether the server asked to be asked less often: it may take minutes until it takes more
+    :param request_id: the service's IDs of the request that failed, which its support asks for
     """
 
     def __init__(
@@ -100,6 +101,7 @@ class TransferError(S3ToAzureError):
         attempts: int | None = None,
         throttled: bool = False,
         retryable: bool | None = None,
+        request_id: str | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -109,13 +111,15 @@ class TransferError(S3ToAzureError):
         self.retry_after = retry_after
         self.attempts = attempts
         self.throttled = throttled
+        self.request_id = request_id
         if retryable is not None:
             self.retryable = retryable
 
     def __str__(self) -> str:
         # Keys are untrusted: repr keeps a newline in one from forging a line of the log.
         where = " -> ".join(repr(side) for side in (self.key, self.blob) if side is not None)
-        return f"{where}: {self.message}" if where else self.message
+        text = f"{where}: {self.message}" if where else self.message
+        return f"{text} (request {self.request_id})" if self.request_id else text
 
 
 class SourceNotFound(TransferError):
@@ -171,7 +175,7 @@ def error_as_json(error: S3ToAzureError) -> dict[str, Any]:
     kind = next(one for one in type(error).__mro__ if one.__module__ == __name__)
     said = {"type": kind.__name__, "message": str(error), "retryable": error.retryable}
     if isinstance(error, TransferError):
-        said |= {"message": error.message, "key": error.key, "blob": error.blob}
+        said |= {"message": error.message, "key": error.key, "blob": error.blob, "request_id": error.request_id}
     return said
 
 
@@ -179,7 +183,13 @@ def error_from_json(said: Mapping[str, Any]) -> S3ToAzureError:
     """Return the error that :func:`error_as_json` was given; of a kind of its own, the nearest that is known here."""
     kind = _KINDS[said["type"]]
     if issubclass(kind, TransferError):
-        return kind(said["message"], key=said["key"], blob=said["blob"], retryable=said["retryable"])
+        return kind(
+            said["message"],
+            key=said["key"],
+            blob=said["blob"],
+            retryable=said["retryable"],
+            request_id=said.get("request_id"),  # an error of an earlier version has none
+        )
     error = kind.__new__(kind, said["message"])  # some are made of more than they say
     error.retryable = said["retryable"]
     return error

@@ -104,6 +104,21 @@ def test_a_side_that_is_filled_in_later_is_told() -> None:
     assert str(error) == "'s3://b/k' -> 'https://a/c/k': it failed"
 
 
+def test_the_services_request_ids_end_the_message() -> None:
+    """The service's support asks for them, so they reach log and ledger with the error."""
+    error = TransferError("it failed", key="s3://b/k", request_id="4442587FB7D0A2F9, id2 vlR7PnpV2Ce")
+
+    assert str(error) == "'s3://b/k': it failed (request 4442587FB7D0A2F9, id2 vlR7PnpV2Ce)"
+
+
+def test_an_error_of_a_version_without_request_ids_is_read() -> None:
+    """The field was added later; a trigger of the earlier version may still be running."""
+    stored = error_as_json(TransferError("it failed", key="s3://b/k"))
+    del stored["request_id"]
+
+    assert str(error_from_json(stored)) == "'s3://b/k': it failed"
+
+
 def test_a_failed_batch_quotes_its_errors() -> None:
     """Each error is a line, after how many of how many failed; the list is cut, with the count of what is left out."""
     error = BatchFailed(1200, 5, [f"SourceNotFound: gone {number}" for number in range(2)], retryable=True)
@@ -130,7 +145,7 @@ def test_one_errors_verdict_can_be_changed_without_changing_its_kind() -> None:
     "error",
     [
         IntegrityError("it differs", key="s3://b/k", blob="https://a/c/b", retryable=False),
-        SourceChanged("it changed", key="s3://b/k"),
+        SourceChanged("it changed", key="s3://b/k", request_id="4442587FB7D0A2F9"),
         ConfigurationError("it is wrong"),
         Cancelled("stopped"),
         BatchFailed(3, 2, ["one", "two"], retryable=True),
