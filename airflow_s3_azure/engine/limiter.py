@@ -1,9 +1,8 @@
-"""How much to do at once, by what keeps a copy waiting: the network, or the processor.
+"""Adaptive concurrency: is this process network-bound or CPU-bound?
 
-Where round trips are long, many threads hide them, and blocks can be read while others are on their way to Azure. Where
-they are as short as the work between them, more threads only wait for each other (one at a time runs Python), each
-handing over costs, and more blocks in memory and in the kernel's socket buffers only push each other out of the
-processor's cache. Which of both it is shows in the processor time that the process takes.
+Behind long round trips, many threads hide the latency, and blocks can be read while others are written to Azure. Where
+round trips are as short as the work between them, more threads only contend for the GIL, and more buffers evict each
+other from the processor's caches. The share of CPU time that the process uses tells both cases apart.
 """
 
 from __future__ import annotations
@@ -11,77 +10,80 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-_BUSY = 0.85
-_IDLE = 0.5
-_AIM = 0.7
-"""Shares of one core: fewer small objects above the first, more below the second, as many as should lead to the third."""
-_LEAST = 0.02
-_BLOCKS = 2
-"""Blocks in hand at first: one is read while the other is written."""
-_WAITING = 0.25
-_WORKING = 0.35
-"""Shares of one core for each block in hand: more blocks below the first, as many as should lead to the second."""
-_LOOK_SECONDS = 0.05
-"""What is shorter than that is chance: one answer that takes its time."""
+_CPU_BOUND = 0.85
+_NETWORK_BOUND = 0.5
+_TARGET = 0.7
+"""Shares of one core: fewer small objects above the first, more below the second, as many as lead to the third."""
+_MIN_SHARE = 0.02
+"""The smallest share that an estimate divides by."""
+_INITIAL_BLOCKS = 2
+"""One block is read while another is written."""
+_BLOCK_WAITS = 0.25
+_BLOCK_TARGET = 0.35
+"""Shares of one core for each block in flight: more blocks below the first, as many as lead to the second."""
+_SAMPLE_SECONDS = 0.05
+"""The shortest sampling interval. Over less than that, a single slow response decides."""
 
 
 class Limiter:
-    """What the load of this process allows: ``objects`` small ones at once, and ``blocks`` in hand.
+    """Two limits that follow the CPU load of this process.
 
-    Small objects are Python, of which a process runs one thread at a time: when a core is busy, it is too many of them.
-    Blocks are mostly work of the kernel, on any core: as long as each is waited for, there are too few of them. They
-    never become fewer: that a thread waits because others have the cores looks as if it waited for the network.
+    ``small_objects`` limits the small objects that are copied at once. They are mostly Python, of which one thread runs
+    at a time, so the limit shrinks while a core is busy.
 
-    :param most: that ``objects`` may grow to
-    :param clock: seconds, on a clock
-    :param cpu: seconds that the process computed
-    :param is_on: False: as much as wanted, whatever the load
+    ``blocks`` limits the blocks in flight. They are mostly kernel work on any core, so the limit grows as long as each
+    block waits. It never shrinks: a thread that waits for a core looks like one that waits for the network.
+
+    Both limits are at least 1, so work never stalls on them.
+
+    :param max_small_objects: upper bound of ``small_objects``
+    :param clock: seconds, monotonic
+    :param cpu: CPU seconds of this process
+    :param is_adaptive: False: no limit depends on the load
     """
 
     def __init__(
         self,
-        most: int,
+        max_small_objects: int,
         clock: Callable[[], float] = time.monotonic,
         cpu: Callable[[], float] = time.process_time,
         *,
-        is_on: bool = True,
+        is_adaptive: bool = True,
     ) -> None:
-        self.objects = 1 if is_on else most
-        self.blocks = _BLOCKS
-        self._is_on = is_on
-        self._most = most
+        self.small_objects = 1 if is_adaptive else max_small_objects
+        self.blocks: float = _INITIAL_BLOCKS if is_adaptive else float("inf")
+        self._is_adaptive = is_adaptive
+        self._max_small_objects = max_small_objects
         self._clock = clock
         self._cpu = cpu
-        self._last = clock(), cpu()
-        self._wants_blocks = False
+        self._sampled = clock(), cpu()
 
-    def has_room(self, blocks: int) -> bool:
-        """Say if one more may be taken in hand beside so many, and take note if not."""
-        self._wants_blocks = self._wants_blocks or blocks >= self.blocks
-        return blocks < self.blocks or not self._is_on
+    def sample(self, *, blocks_refused: bool) -> bool | None:
+        """Sample the CPU load if the sampling interval has elapsed.
 
-    def adjust(self) -> bool:
-        """Look at the load since the last look, if that is a while ago; return whether more may be done at once now."""
+        :param blocks_refused: whether the limit of blocks refused one since the last sample. Only then does the load
+            say that more blocks would help
+        :return: whether a limit grew; None if nothing was sampled
+        """
         now, cpu = self._clock(), self._cpu()
-        since, computed = self._last
-        if now < since + _LOOK_SECONDS or not self._is_on:
-            return False
-        self._last = now, cpu
-        load = (cpu - computed) / (now - since)
-        before = self.objects, self.blocks
-        self._adjust_objects(load)
-        self._adjust_blocks(load / self.blocks)
-        return self.objects > before[0] or self.blocks > before[1]
+        since, used = self._sampled
+        if now < since + _SAMPLE_SECONDS or not self._is_adaptive:
+            return None
+        self._sampled = now, cpu
+        load = (cpu - used) / (now - since)
+        before = self.small_objects, self.blocks
+        self._adjust_small_objects(load)
+        if blocks_refused:
+            self._adjust_blocks(load / self.blocks)
+        return self.small_objects > before[0] or self.blocks > before[1]
 
-    def _adjust_objects(self, load: float) -> None:
-        if load > _BUSY:
-            self.objects = max(1, self.objects - 1)
-        elif load < _IDLE:
-            wanted = int(self.objects * _AIM / max(load, _LEAST))
-            self.objects = min(self._most, max(self.objects + 1, wanted))
+    def _adjust_small_objects(self, load: float) -> None:
+        if load > _CPU_BOUND:
+            self.small_objects = max(1, self.small_objects - 1)
+        elif load < _NETWORK_BOUND:
+            wanted = int(self.small_objects * _TARGET / max(load, _MIN_SHARE))
+            self.small_objects = min(self._max_small_objects, max(self.small_objects + 1, wanted))
 
     def _adjust_blocks(self, share: float) -> None:
-        # What the load was while fewer would have been enough says nothing.
-        if self._wants_blocks and share < _WAITING:
-            self.blocks = max(self.blocks + 1, int(self.blocks * _WORKING / max(share, _LEAST)))
-        self._wants_blocks = False
+        if share < _BLOCK_WAITS:
+            self.blocks = max(self.blocks + 1, int(self.blocks * _BLOCK_TARGET / max(share, _MIN_SHARE)))

@@ -1,11 +1,12 @@
 """Many objects over one bounded set of threads. All concurrency of the package is here.
 
-Up to ``max_concurrency`` blocks are read at once, as many as the way calls for (:mod:`airflow_s3_azure.engine.limiter`). A
-worker takes the next block of an object that is being copied; where there is none left to take, it begins the next
-object; the worker that finishes an object's last block commits it. So one huge object keeps all workers busy, and so do a
-million small ones. When a block is nearly read, another worker may ask for the next one, so that S3 is never idle while
-blocks are on their way to Azure. For that there are a few more workers than blocks that are read. Each block in hand has
-a buffer of its own, so memory is bounded by ``max_concurrency`` blocks and :data:`READ_AHEAD`.
+A worker claims the next block of an object that is being copied. Where no block is left, or none is admitted, it begins
+the next object. The worker that finishes an object's last block commits it. So one huge object keeps all workers busy,
+and so do a million small ones.
+
+:mod:`airflow_s3_azure.engine.admission` decides what may start. When a block is nearly read, the next one may start, so
+that S3 is never idle while blocks are written to Azure. The workers share one lock (a condition, which guards admission,
+the objects that are being copied and the requests) and one queue, through which results reach the caller's thread.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass, field
 
+from airflow_s3_azure.engine.admission import Admission, Slot, worker_count
 from airflow_s3_azure.engine.azure.container import BlobContainer
-from airflow_s3_azure.engine.blocks import MIB, Block
+from airflow_s3_azure.engine.blocks import Block
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.copy import Buffer, CopyOptions, ObjectCopy
 from airflow_s3_azure.engine.errors import SliceEnded, TransferError
@@ -33,26 +35,42 @@ from airflow_s3_azure.engine.server_side.mover import ServerSideCopy
 
 log = logging.getLogger(__name__)
 
-READ_AHEAD = 32 * MIB
-"""Bytes of blocks that may be on their way to Azure, beside a block for each connection to S3."""
-SMALL = MIB
-"""Bytes of the largest object whose requests take more Python than anything else."""
 STOP_SECONDS = 2.0
-"""How long the caller waits for workers whose connections were cut; Airflow kills a task 5 s after SIGTERM."""
-LOOK_SECONDS = 0.5
-"""How often a worker that waits for a task looks whether the copy was stopped."""
+"""Grace period for workers after their connections are aborted. Airflow kills a task 5 s after SIGTERM."""
+POLL_SECONDS = 0.5
+"""Cancellation poll interval of idle workers."""
 HANDOVER_SECONDS = 0.02
-"""How often the caller takes what was finished. To be woken for each small object would cost as much as a request."""
+"""How often the caller collects results. To wake it for each small object would cost as much as a request."""
 
 
 @dataclass(slots=True)
-class _Open:
-    """An object that is being copied: the blocks nobody took yet, and how many are in somebody's hands."""
+class _ActiveCopy:
+    """An object that is being copied: its unclaimed blocks, and how many are in flight."""
 
     copy: ObjectCopy
-    waiting: deque[Block] = field(default_factory=deque)
-    in_hand: int = 0
+    unclaimed: deque[Block] = field(default_factory=deque)
+    in_flight: int = 0
     error: TransferError | None = None
+
+
+@dataclass(slots=True)
+class _Task:
+    """What a worker claimed: a block to copy, or an object to begin (without a block)."""
+
+    active: _ActiveCopy
+    block: Block | None
+    slot: Slot
+    buffer: Buffer
+
+
+@dataclass(frozen=True, slots=True)
+class _Exit:
+    """A worker has exited.
+
+    :param error: a defect, or a broken request iterator; None if the worker had nothing left to do
+    """
+
+    error: BaseException | None
 
 
 def copy_objects(
@@ -67,25 +85,33 @@ def copy_objects(
     on_progress: Callable[[Progress], None] | None = None,
     progress_interval: float = 10.0,
 ) -> Generator[CopyResult, None, None]:
-    """Copy objects, and yield each one's result as it is there; the order is theirs, not the requests'.
+    """Copy objects, and yield the result of each as soon as it is there, in any order.
 
     A failed object is a result and does not stop the others. Closing the generator, an exception thrown into it, or
-    ``cancellation`` stops all workers; staged blocks stay for the next try.
+    ``cancellation`` stops all workers. Staged blocks stay for the next try.
 
     :param requests: consumed lazily, by the workers, under a lock
-    :param max_concurrency: objects and blocks that are read at once at most; a few more may be on their way to Azure
-    :param slice_seconds: after this time no more blocks are begun; those in hand are staged
+    :param max_concurrency: objects and blocks that are read at once at most; a few more may be written to Azure
+    :param slice_seconds: after this time no more blocks start; those in flight are staged
     :param on_progress: called from the caller's thread, about every ``progress_interval`` seconds
     :raises SliceEnded: if ``slice_seconds`` were over before all were copied
     :raises Cancelled: if ``cancellation`` was set before all were copied
     :raises Exception: whatever a worker met that is not a :class:`TransferError`: a defect, or a broken request iterator
     """
     end = None if slice_seconds is None else time.monotonic() + slice_seconds
+    # Server-side copy reads nothing here: there is nothing to read ahead, and the load is that of other work.
+    is_streaming = options.mode == "stream"
+    limiter = Limiter(max_concurrency, is_adaptive=is_streaming)
     pool = _WorkerPool(
-        requests, source, container, options, cancellation=cancellation, connections=max_concurrency, end_of_slice=end
+        requests,
+        lambda request, on_bytes: (ObjectCopy if is_streaming else ServerSideCopy)(
+            request, source, container, options, cancellation=cancellation, on_bytes=on_bytes
+        ),
+        Admission(max_concurrency, options.block_size, limiter),
+        cancellation,
+        end_of_slice=end,
     )
-    # Nothing is read ahead where nothing is read here.
-    count = max_concurrency if options.mode == "server_side" else worker_count(max_concurrency, options.block_size)
+    count = worker_count(max_concurrency, options.block_size) if is_streaming else max_concurrency
     workers = [
         # In the caller's context, by which a triggerer knows which task's log a line belongs to.
         threading.Thread(target=copy_context().run, args=(pool.work,), name=f"s3-to-azure-{number}", daemon=True)
@@ -99,9 +125,7 @@ def copy_objects(
         raise
     except BaseException:
         # Also Airflow's timeout, which is a BaseException, and GeneratorExit.
-        cancellation.set("the copy was stopped")
-        pool.close()
-        cancellation.abort()
+        pool.stop()
         raise
     finally:
         deadline = time.monotonic() + STOP_SECONDS
@@ -110,256 +134,225 @@ def copy_objects(
                 worker.join(max(0.0, deadline - time.monotonic()))
 
 
-def worker_count(max_concurrency: int, block_size: int) -> int:
-    """Return how many threads read ``max_concurrency`` blocks of this size at once, without a pause."""
-    return max_concurrency + min(max_concurrency, READ_AHEAD // block_size)
-
-
 class _WorkerPool:
-    """What the workers share."""
+    """What the workers share.
+
+    Invariant: an object is in ``_active`` from the end of its beginning until its result is in the queue, and is counted
+    in ``_beginning`` before that. So once the requests are exhausted and both are empty, every result is in the queue.
+    """
 
     def __init__(
         self,
         requests: Iterable[CopyRequest],
-        source: S3Source,
-        container: BlobContainer,
-        options: CopyOptions,
-        *,
+        new_copy: Callable[[CopyRequest, Callable[[int], None]], ObjectCopy],
+        admission: Admission,
         cancellation: Cancellation,
-        connections: int,
+        *,
         end_of_slice: float | None,
     ) -> None:
         self._requests = iter(requests)
-        self._source = source
-        self._container = container
-        self._options = options
+        self._new_copy = new_copy
+        self._admission = admission
         self._cancellation = cancellation
-        self._connections = connections
         self._end_of_slice = end_of_slice
         self._slice_ended = False
         self._steps = 0
         self._changed = threading.Condition()
-        self._open: list[_Open] = []
+        self._active: list[_ActiveCopy] = []
         self._next_request: CopyRequest | None = None
         self._beginning = 0
-        self._small = 0
-        # Azure's waiting takes no processor, and in a triggerer the load is that of others.
-        self._limiter = Limiter(connections, is_on=options.mode == "stream")
-        self._reading = 0
-        self._buffers: list[Buffer] = []
-        self._held = 0
         self._exhausted = False
         self._closed = False
+        self._free_buffers: list[Buffer] = []
         self._size = 0
         self._total = 0
-        self._outcomes: queue.SimpleQueue[CopyResult | BaseException | None] = queue.SimpleQueue()
+        self._outcomes: queue.SimpleQueue[CopyResult | _Exit] = queue.SimpleQueue()
         self._exited = threading.Event()
 
-    def work(self) -> None:
-        """Copy blocks until there are none left. The body of one worker."""
-        outcome: BaseException | None = None
-        try:
-            while (task := self._take()) is not None:
-                opened, block, buffer = task
-                if block is None:
-                    self._begin(opened, buffer)
-                else:
-                    self._copy_block(opened, block, buffer)
-        except BaseException as error:  # handed to the caller's thread, which raises it
-            outcome = error
-        self._outcomes.put(outcome)
-        self._exited.set()
+    # The caller's thread
 
     def results(
         self, workers: int, on_progress: Callable[[Progress], None] | None, interval: float
     ) -> Iterator[CopyResult]:
-        """Yield results until every worker went home, telling the progress in between."""
-        started = last = time.monotonic()
+        """Yield results until every worker has exited, and report progress in between."""
+        started = reported = time.monotonic()
         objects = 0
         error: BaseException | None = None
         deadline: float | None = None
         while workers and (deadline is None or time.monotonic() < deadline):
-            self._exited.wait(HANDOVER_SECONDS)
-            self._exited.clear()
-            if self._limiter.adjust():
-                self._wake_all()
-            for outcome in self._finished():
-                if isinstance(outcome, CopyResult):
+            self._await_outcomes()
+            for outcome in self._drain_outcomes():
+                if isinstance(outcome, _Exit):
+                    workers -= 1
+                    error = error or outcome.error
+                else:
                     objects += 1
                     yield outcome
-                else:
-                    workers -= 1
-                    error = error or outcome
-            if (now := time.monotonic()) >= last + interval:
-                last = now
-                if on_progress is not None:
-                    on_progress(Progress(objects, self._size, self._total, now - started))
+            if on_progress is not None and (now := time.monotonic()) >= reported + interval:
+                reported = now
+                on_progress(Progress(objects, self._size, self._total, now - started))
             if deadline is None and (error is not None or self._cancellation.is_set()):
-                # Workers may still hand over what they finished, but not for long.
+                # Workers may still hand over what they finished, within the grace period.
                 deadline = time.monotonic() + STOP_SECONDS
-                self._cancellation.set("the copy was stopped")
-                self.close()
-                self._cancellation.abort()
+                self.stop()
+        self._raise_if_incomplete(error)
+
+    def stop(self) -> None:
+        """Stop all workers: idle ones exit, pending I/O is aborted."""
+        self._cancellation.set("the copy was stopped")
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        self._cancellation.abort()
+
+    def _await_outcomes(self) -> None:
+        self._exited.wait(HANDOVER_SECONDS)
+        self._exited.clear()
+        with self._changed:
+            if self._admission.sample():
+                self._changed.notify_all()
+
+    def _drain_outcomes(self) -> Iterator[CopyResult | _Exit]:
+        with suppress(queue.Empty):
+            while True:
+                yield self._outcomes.get_nowait()
+
+    def _raise_if_incomplete(self, error: BaseException | None) -> None:
         if error is not None:
             raise error
         self._cancellation.check()
         if self._slice_ended:
             raise SliceEnded("the slice ended before everything was copied; what is staged stays for the next one")
 
-    def _finished(self) -> Iterator[CopyResult | BaseException | None]:
-        with suppress(queue.Empty):
-            while True:
-                yield self._outcomes.get_nowait()
+    # The workers' threads
 
-    def _wake_all(self) -> None:
-        with self._changed:
-            self._changed.notify_all()
+    def work(self) -> None:
+        """Copy blocks until none are left. The body of one worker."""
+        error: BaseException | None = None
+        try:
+            while (task := self._claim()) is not None:
+                if task.block is None:
+                    self._begin(task)
+                else:
+                    self._copy_block(task, task.block)
+        except BaseException as caught:  # handed to the caller's thread, which raises it
+            error = caught
+        self._outcomes.put(_Exit(error))
+        self._exited.set()
 
-    def close(self) -> None:
-        """Let workers that wait for a task go home."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-
-    def _take(self) -> tuple[_Open, Block | None, Buffer] | None:
-        """Return the next block to copy, or an object to begin (without a block), or None when all is done."""
+    def _claim(self) -> _Task | None:
+        """Return what to do next; wait for it if need be. None: exit."""
         with self._changed:
             while not self._closed:
                 self._cancellation.check()
-                task = self._next()
+                task = self._next_block() or self._next_object()
                 if task is not None and self._is_slice_over():
-                    # What was taken is dropped: the next slice finds it again, in the requests or not staged.
+                    # The claim is dropped. The next slice finds the work again: in the requests, or not staged.
                     self._slice_ended = self._closed = True
+                elif task is not None:
+                    return task
+                elif self._exhausted and not self._active and not self._beginning:
                     break
-                if task is not None:
-                    self._held += 1
-                    return *task, self._buffers.pop() if self._buffers else Buffer()
-                if self._exhausted and not self._open and not self._beginning:
-                    break
-                # Woken when there is something to do or an object ends; the timeout is for the cancellation.
-                self._changed.wait(timeout=LOOK_SECONDS)
+                else:
+                    # Notified when something may start or an object ends. The timeout is for the cancellation.
+                    self._changed.wait(timeout=POLL_SECONDS)
             self._changed.notify_all()
             return None
 
-    def _next(self) -> tuple[_Open, Block | None] | None:
-        if self._reading + self._beginning >= self._connections:
-            return None
-        for opened in self._open:
-            if opened.waiting and self._has_room(opened.waiting[0].size):
-                opened.in_hand += 1
-                self._reading += 1
-                return opened, opened.waiting.popleft()
-        return self._next_object()
+    def _next_block(self) -> _Task | None:
+        for active in self._active:
+            if active.unclaimed and (slot := self._admission.admit_block(active.unclaimed[0].size)):
+                active.in_flight += 1
+                return _Task(active, active.unclaimed.popleft(), slot, self._take_buffer())
+        return None
 
-    def _next_object(self) -> tuple[_Open, None] | None:
+    def _next_object(self) -> _Task | None:
+        if self._next_request is None and not self._exhausted:
+            self._next_request = next(self._requests, None)
         request = self._next_request
-        if request is None and not self._exhausted:
-            request = self._next_request = next(self._requests, None)
         if request is None:
             self._exhausted = True
             return None
-        if _is_small(request):
-            if self._small >= self._limiter.objects:
-                return None
-            self._small += 1
-        elif not self._has_room(min(request.size or self._options.block_size, self._options.block_size)):
-            return None  # its blocks would only wait
+        slot = self._admission.admit_object(request.size)
+        if slot is None:
+            return None
         self._next_request = None
         self._beginning += 1
-        return self._start(request), None
+        return _Task(_ActiveCopy(self._new_copy(request, self._count)), None, slot, self._take_buffer())
 
-    def _has_room(self, size: int) -> bool:
-        return self._held < worker_count(self._connections, size) and self._limiter.has_room(self._held)
+    def _take_buffer(self) -> Buffer:
+        return self._free_buffers.pop() if self._free_buffers else Buffer()
 
     def _is_slice_over(self) -> bool:
-        # Never before something was done: a slice that is shorter than a block would be repeated for ever.
+        # At least one step per slice: a slice that is shorter than a block would repeat forever.
         return self._end_of_slice is not None and self._steps > 0 and time.monotonic() >= self._end_of_slice
 
-    def _start(self, request: CopyRequest) -> _Open:
-        kind = ServerSideCopy if self._options.mode == "server_side" else ObjectCopy
-        return _Open(
-            kind(
-                request,
-                self._source,
-                self._container,
-                self._options,
-                cancellation=self._cancellation,
-                on_bytes=self._count,
-            )
-        )
-
-    def _begin(self, opened: _Open, buffer: Buffer) -> None:
+    def _begin(self, task: _Task) -> None:
+        active = task.active
         begun: CopyResult | list[Block]
         try:
-            begun = opened.copy.begin(buffer)
+            begun = active.copy.begin(task.buffer)
         except TransferError as error:
-            begun = opened.copy.failed(error)
+            begun = active.copy.failed(error)
         if isinstance(begun, CopyResult):
-            self._end(begun)  # before it stops to count as begun: the last outcome must precede the end
+            self._report(begun)
         with self._changed:
             self._beginning -= 1
-            self._small -= _is_small(opened.copy.request)
-            self._put_back(buffer)
+            self._release(task)
             if isinstance(begun, list) or begun.status == "copied":
-                self._total += opened.copy.size
+                self._total += active.copy.size
             if isinstance(begun, CopyResult):
-                self._steps += 1  # this worker takes the next; nobody else has more to do than before
+                self._steps += 1  # this worker claims the next one; nobody else can do more than before
             else:
-                opened.waiting.extend(begun)
-                self._open.append(opened)
+                active.unclaimed.extend(begun)
+                self._active.append(active)
                 self._changed.notify_all()
         if begun == []:
-            self._finish(opened)  # all blocks were staged already
+            self._finish(active)  # all blocks were staged already
 
-    def _copy_block(self, opened: _Open, block: Block, buffer: Buffer) -> None:
+    def _copy_block(self, task: _Task, block: Block) -> None:
+        active = task.active
         error: TransferError | None = None
-        is_reading = True
 
-        def let_another_read() -> None:
-            nonlocal is_reading
+        def end_read() -> None:
             with self._changed:
-                self._reading -= is_reading
-                self._changed.notify(is_reading)
-                is_reading = False
+                if self._admission.end_read(task.slot):
+                    self._changed.notify()
 
         try:
-            opened.copy.copy_block(block, buffer, let_another_read)
+            active.copy.copy_block(block, task.buffer, end_read)
         except TransferError as caught:
             error = caught
-        let_another_read()
+        end_read()
         with self._changed:
-            opened.in_hand -= 1
+            active.in_flight -= 1
             self._steps += 1
-            self._put_back(buffer)
+            self._release(task)
             if error is not None:
-                opened.error = opened.error or error
-                opened.waiting.clear()
-            last = not opened.in_hand and not opened.waiting
-        if last:
-            self._finish(opened)
+                active.error = active.error or error
+                active.unclaimed.clear()
+            is_last = not active.in_flight and not active.unclaimed
+        if is_last:
+            self._finish(active)
 
-    def _put_back(self, buffer: Buffer) -> None:
-        self._held -= 1
-        self._buffers.append(buffer)
+    def _release(self, task: _Task) -> None:
+        self._admission.finish(task.slot)
+        self._free_buffers.append(task.buffer)
 
-    def _finish(self, opened: _Open) -> None:
+    def _finish(self, active: _ActiveCopy) -> None:
         try:
-            result = opened.copy.failed(opened.error) if opened.error else opened.copy.commit()
+            result = active.copy.failed(active.error) if active.error else active.copy.commit()
         except TransferError as error:
-            result = opened.copy.failed(error)
-        self._end(result)
+            result = active.copy.failed(error)
+        self._report(result)
         with self._changed:
-            self._open.remove(opened)
+            self._active.remove(active)
             self._changed.notify_all()
 
-    def _end(self, result: CopyResult) -> None:
+    def _report(self, result: CopyResult) -> None:
         log.debug("%r: %s%s", result.key, result.status, f" ({result.reason})" if result.reason else "")
         self._outcomes.put(result)
 
     def _count(self, size: int) -> None:
         with self._changed:
             self._size += size
-
-
-def _is_small(request: CopyRequest) -> bool:
-    return request.size is not None and request.size <= SMALL

@@ -1,6 +1,8 @@
-"""How much is done at once follows what the process is kept waiting by."""
+"""Both limits follow what the process waits for."""
 
 from __future__ import annotations
+
+import math
 
 import pytest
 
@@ -8,139 +10,130 @@ from airflow_s3_azure.engine.limiter import Limiter
 
 
 class Load:
-    """A clock, and a processor that was busy for a share of the time."""
+    """A clock, and a process that uses a share of one core."""
 
     def __init__(self) -> None:
         self.now = 100.0
-        self.computed = 7.0
-        self.pace = Limiter(8, clock=lambda: self.now, cpu=lambda: self.computed)
+        self.used = 7.0
+        self.limiter = Limiter(8, clock=lambda: self.now, cpu=lambda: self.used)
 
-    def for_a_while(self, share: float, seconds: float = 0.06) -> bool:
-        """Let time pass with this share of a core used, and the pace look."""
+    def run(self, share: float, seconds: float = 0.06, *, blocks_refused: bool = False) -> bool | None:
+        """Let time pass with this share of a core used, and the limiter sample it."""
         self.now += seconds
-        self.computed += seconds * share
-        return self.pace.adjust()
-
-    def with_full_hands(self, share: float, seconds: float = 0.06) -> bool:
-        """The same while more blocks are wanted than may be in hand."""
-        assert not self.pace.has_room(self.pace.blocks)
-        return self.for_a_while(share, seconds)
+        self.used += seconds * share
+        return self.limiter.sample(blocks_refused=blocks_refused)
 
 
-def test_it_begins_with_one_small_object_and_two_blocks() -> None:
+def test_the_first_limits_are_one_small_object_and_two_blocks() -> None:
     """Nothing is known yet."""
-    pace = Load().pace
+    limiter = Load().limiter
 
-    assert pace.objects == 1
-    assert [pace.has_room(blocks) for blocks in (0, 1, 2, 3)] == [True, True, False, False]
+    assert (limiter.small_objects, limiter.blocks) == (1, 2)
 
 
-def test_a_process_that_waits_for_the_network_soon_does_all_that_it_may() -> None:
-    """Behind a round trip of 40 ms two looks suffice, and then nobody is woken any more."""
+def test_a_network_bound_process_soon_reaches_the_upper_bound() -> None:
+    """Behind a round trip of 40 ms two samples suffice; after that no limit grows."""
     load = Load()
 
-    assert [load.for_a_while(0.02), load.for_a_while(0.1), load.for_a_while(0.1)] == [True, False, False]
-    assert load.pace.objects == 8
+    assert [load.run(0.02), load.run(0.1), load.run(0.1)] == [True, False, False]
+    assert load.limiter.small_objects == 8
 
 
 def test_more_small_objects_are_allowed_as_far_as_the_load_shows_room() -> None:
     """Two fifths of a core by two objects: three would take three fifths."""
     load = Load()
 
-    assert load.for_a_while(0.4)
-    assert load.pace.objects == 2
-    assert load.for_a_while(0.4)
-    assert load.pace.objects == 3
-    assert not load.for_a_while(0.6)
-    assert load.pace.objects == 3
+    assert load.run(0.4)
+    assert load.limiter.small_objects == 2
+    assert load.run(0.4)
+    assert load.limiter.small_objects == 3
+    assert not load.run(0.6)
+    assert load.limiter.small_objects == 3
 
 
-def test_a_process_that_computes_all_the_time_does_fewer_small_objects_at_once() -> None:
-    """One less at each look, down to one."""
+def test_a_cpu_bound_process_copies_fewer_small_objects_at_once() -> None:
+    """One less at each sample, down to one."""
     load = Load()
-    load.for_a_while(0.0)
+    load.run(0.0)
 
-    objects = []
+    limits = []
     for _ in range(9):
-        assert not load.for_a_while(1.1)
-        objects.append(load.pace.objects)
+        assert not load.run(1.1)
+        limits.append(load.limiter.small_objects)
 
-    assert objects == [7, 6, 5, 4, 3, 2, 1, 1, 1]
+    assert limits == [7, 6, 5, 4, 3, 2, 1, 1, 1]
 
 
 @pytest.mark.parametrize("share", [0.51, 0.7, 0.84])
-def test_small_objects_stay_as_many_in_between(share: float) -> None:
-    """Neither bound is crossed, so nothing swings to and fro."""
+def test_the_limit_of_small_objects_is_stable_in_between(share: float) -> None:
+    """Neither bound is crossed, so nothing oscillates."""
     load = Load()
-    load.for_a_while(0.2)
-    before = load.pace.objects
+    load.run(0.2)
+    before = load.limiter.small_objects
 
-    assert not load.for_a_while(share)
-    assert load.pace.objects == before
+    assert not load.run(share)
+    assert load.limiter.small_objects == before
 
 
-def test_blocks_that_are_waited_for_become_more() -> None:
-    """A tenth of a core for each: soon there may be more of them than anybody has workers for."""
+def test_the_limit_of_blocks_grows_while_blocks_wait() -> None:
+    """A tenth of a core for each: soon the limit exceeds any number of workers."""
     load = Load()
-    blocks = []
+    limits = []
     for _ in range(3):
-        assert load.with_full_hands(load.pace.blocks * 0.1)
-        blocks.append(load.pace.blocks)
+        assert load.run(load.limiter.blocks * 0.1, blocks_refused=True)
+        limits.append(load.limiter.blocks)
 
-    assert blocks == [7, 24, 84]
+    assert limits == [7, 24, 84]
 
 
 @pytest.mark.parametrize("share", [0.26, 0.42, 1.0])
-def test_blocks_that_keep_their_threads_busy_stay_as_many(share: float) -> None:
-    """Where nothing is waited for, more threads make each block dearer; however much they compute together."""
+def test_the_limit_of_blocks_stays_where_each_keeps_its_thread_busy(share: float) -> None:
+    """Where nothing waits, more threads make each block more expensive."""
     load = Load()
-    load.with_full_hands(2 * share)
+    load.run(2 * share, blocks_refused=True)
 
-    assert load.pace.blocks == 2
+    assert load.limiter.blocks == 2
 
 
-def test_a_little_too_much_waiting_is_one_block_more_at_least() -> None:
-    """Or it would stay at two for ever."""
+def test_the_limit_of_blocks_grows_by_one_at_least() -> None:
+    """Otherwise rounding would keep it at two."""
     load = Load()
 
-    assert load.with_full_hands(2 * 0.24)
-    assert load.pace.blocks == 3
+    assert load.run(2 * 0.24, blocks_refused=True)
+    assert load.limiter.blocks == 3
 
 
-def test_blocks_become_no_more_where_no_more_are_wanted() -> None:
-    """An object's beginning, or the end of the last, is no reason to hold more of the next."""
+def test_the_limit_of_blocks_grows_only_where_blocks_were_refused() -> None:
+    """A process that idles because there is no work needs no higher limit."""
     load = Load()
-    load.with_full_hands(2 * 0.4)
     for _ in range(10):
-        load.for_a_while(0.0)
+        load.run(0.0)
 
-    assert load.pace.blocks == 2
+    assert load.limiter.blocks == 2
 
 
-def test_the_load_is_looked_at_over_a_while() -> None:
-    """One answer that takes 20 ms says nothing."""
+def test_nothing_is_sampled_within_the_sampling_interval() -> None:
+    """One response that takes 20 ms says nothing."""
     load = Load()
 
-    assert not load.for_a_while(0.0, seconds=0.02)
-    assert not load.with_full_hands(0.9, seconds=0.04)
-    assert (load.pace.objects, load.pace.blocks) == (1, 2)
+    assert load.run(0.0, seconds=0.02) is None
+    assert load.run(0.9, seconds=0.04, blocks_refused=True) is False
+    assert (load.limiter.small_objects, load.limiter.blocks) == (1, 2)
 
 
 def test_a_clock_that_stands_still_changes_nothing() -> None:
-    """Two looks at the same moment."""
+    """Two samples at the same moment."""
     load = Load()
 
-    assert not load.pace.adjust()
-    assert not load.with_full_hands(0.0, seconds=0.0)
-    assert (load.pace.objects, load.pace.blocks) == (1, 2)
+    assert load.run(0.0, seconds=0.0, blocks_refused=True) is None
+    assert (load.limiter.small_objects, load.limiter.blocks) == (1, 2)
 
 
-def test_without_a_pace_the_load_does_not_matter() -> None:
-    """Where Azure reads by itself, what this process computes is other people's work."""
+def test_without_adaptation_the_load_does_not_matter() -> None:
+    """With server-side copy, the CPU load is that of other work."""
     now = [100.0]
-    pace = Limiter(8, clock=lambda: now[0], cpu=lambda: now[0], is_on=False)
+    limiter = Limiter(8, clock=lambda: now[0], cpu=lambda: now[0], is_adaptive=False)
     now[0] += 1.0
 
-    assert not pace.adjust()
-    assert pace.objects == 8
-    assert pace.has_room(100)
+    assert limiter.sample(blocks_refused=True) is None
+    assert (limiter.small_objects, limiter.blocks) == (8, math.inf)

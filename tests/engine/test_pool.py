@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_s3_azure.engine.azure.container import BlobContainer, PreconditionFailed
-from airflow_s3_azure.engine.blocks import MIB, Block, BlockId, fingerprint
+from airflow_s3_azure.engine.blocks import Block, BlockId, fingerprint
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.checksums import (
     Algorithm,
@@ -53,7 +53,7 @@ from airflow_s3_azure.engine.model import (
     SourceObject,
     StagedBlock,
 )
-from airflow_s3_azure.engine.pool import READ_AHEAD, copy_objects, worker_count
+from airflow_s3_azure.engine.pool import copy_objects
 from airflow_s3_azure.engine.progress import Progress
 from airflow_s3_azure.engine.properties import KeptProperties, SourceRecord
 from airflow_s3_azure.engine.retry import RetryPolicy
@@ -1249,19 +1249,9 @@ def test_the_next_block_is_read_while_one_is_on_its_way() -> None:
     assert source.most_at_once == 1
 
 
-@pytest.mark.parametrize(
-    ("connections", "block_size", "workers"),
-    [(8, 8 * MIB, 12), (1, 8 * MIB, 2), (4, MIB, 8), (8, 32 * MIB, 9), (8, 100 * MIB, 8), (64, 8 * MIB, 68)],
-)
-def test_reading_ahead_takes_no_more_memory_than_it_says(connections: int, block_size: int, workers: int) -> None:
-    """At most 32 MiB beside a block for each connection, and never more than twice as many blocks."""
-    assert worker_count(connections, block_size) == workers
-    assert (workers - connections) * block_size <= READ_AHEAD
-
-
 def test_no_more_small_objects_are_begun_at_once_than_the_load_allows(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the process computes all the time it is one after the other, and large ones are not held back by it."""
-    monkeypatch.setattr(Limiter, "adjust", lambda self: False)
+    monkeypatch.setattr(Limiter, "sample", lambda self, **_: None)
     data = content_of(BLOCK)
     found = {f"{number:02}": stored(data) for number in range(20)}
     requests = [request_for(key, one, Precondition(None)) for key, one in found.items()]
@@ -1273,7 +1263,7 @@ def test_no_more_small_objects_are_begun_at_once_than_the_load_allows(monkeypatc
 
 def test_no_more_blocks_are_in_hand_than_the_load_allows(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nothing is waited for, they are two; and an object whose blocks would only wait is not begun."""
-    monkeypatch.setattr(Limiter, "adjust", lambda self: False)
+    monkeypatch.setattr(Limiter, "sample", lambda self, **_: None)
     lock = threading.Lock()
     in_hand, most, begun = 0, 0, []
 
