@@ -10,11 +10,11 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal, TypeVar, get_args
 
 from airflow_s3_azure.engine.azure.container import BlobContainer, PreconditionFailed
-from airflow_s3_azure.engine.blocks import DEFAULT_BLOCK_SIZE, MIB, Block, block_size_for
+from airflow_s3_azure.engine.blocks import DEFAULT_BLOCK_SIZE, Block, block_size_for
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.checksums import Verified, compute
 from airflow_s3_azure.engine.errors import (
@@ -35,6 +35,7 @@ from airflow_s3_azure.engine.model import (
     StagedBlock,
     Status,
 )
+from airflow_s3_azure.engine.mover import BlockMover, Buffer, CopyContext
 from airflow_s3_azure.engine.resume import BlockLayout, KnownBlock, count_conflicting_blocks
 from airflow_s3_azure.engine.retry import RetryPolicy
 from airflow_s3_azure.engine.s3.source import S3Source
@@ -43,10 +44,6 @@ from airflow_s3_azure.engine.verify import verify_blocks, verify_whole
 log = logging.getLogger(__name__)
 
 Returned = TypeVar("Returned")
-
-MAX_PUT_SIZE = 5000 * MIB
-"""Bytes that Azure takes in one Put Blob."""
-
 
 AccessTier = Literal["Hot", "Cool", "Cold", "Archive"]
 Mode = Literal["stream", "server_side"]
@@ -91,20 +88,6 @@ class CopyOptions:
             raise ConfigurationError(f"access_tier is {self.access_tier!r}; it takes {tiers} or None")
 
 
-class Buffer:
-    """The memory that one block at a time is read into; it grows to the largest block asked for and stays."""
-
-    def __init__(self) -> None:
-        self._data = bytearray()
-
-    def view(self, size: int) -> memoryview:
-        """Return ``size`` writable bytes. They are the same bytes at every call."""
-        if len(self._data) < size:
-            self._data = bytearray()  # freed first, so that there are never two
-            self._data = bytearray(size)
-        return memoryview(self._data)[:size]
-
-
 class ObjectCopy:
     """The copy of one object. Its steps may run in different threads; only ``copy_block`` runs in several at once."""
 
@@ -114,11 +97,12 @@ class ObjectCopy:
         source: S3Source,
         container: BlobContainer,
         options: CopyOptions,
+        mover: BlockMover,
         *,
         cancellation: Cancellation,
         on_bytes: Callable[[int], None],
     ) -> None:
-        """Take what to copy, from where and to where.
+        """Take what to copy, from where, to where, and how its blocks are moved.
 
         :param on_bytes: called with the bytes that arrived in Azure, or were there already
         """
@@ -126,12 +110,11 @@ class ObjectCopy:
         self._from = source
         self._to = container
         self._options = options
-        self._cancellation = cancellation
+        self._mover = mover.for_key(request.key)
+        self._context = CopyContext(request.blob, options.retry, options.retry_budget, cancellation)
         self._on_bytes = on_bytes
         self._lock = threading.Lock()
         self._started = time.monotonic()
-        self._bytes_read = 0
-        self._retries = 0
         self._resumed = 0
         self._source: SourceObject | None = None
         self._precondition = request.precondition
@@ -178,7 +161,7 @@ class ObjectCopy:
 
     def _begin(self, buffer: Buffer) -> CopyResult | list[Block]:
         request, options = self.request, self._options
-        whole = self._largest_whole
+        whole = self._mover.max_whole
         if request.precondition and request.etag and request.size is not None:
             if request.head_first and (done := self._find_existing_copy(request.etag, request.size)) is not None:
                 return done
@@ -186,10 +169,10 @@ class ObjectCopy:
             if request.size <= whole and options.verify == "auto":
                 self._read_tags(request.version_id)
                 return self._copy_whole(request.size, request.etag, request.version_id, request.precondition, buffer)
-        source = self._source = self._retrying(lambda: self._from.head(request.key, request.version_id))
+        source = self._source = self._context.call(lambda: self._from.head(request.key, request.version_id))
         self._check_is_planned(source)
         if self._precondition is None:
-            state = self._retrying(lambda: self._to.head(request.blob))
+            state = self._context.call(lambda: self._to.head(request.blob))
             if state is not None and (done := self._needs_no_copy(state, source.etag, source.size)) is not None:
                 return done
             self._precondition = Precondition(None if state is None else state.etag)
@@ -197,15 +180,16 @@ class ObjectCopy:
             raise SourceArchived("it is archived; restore it in S3 first, or leave it out")
         self._read_tags(source.version_id)  # before all else: they need a permission of their own
         is_whole = source.size <= whole
-        source, part_size = self._with_usable_checksum(source, is_whole=is_whole)
+        source, part_size = self._mover.usable_checksum(self._context, source, is_whole=is_whole)
         if is_whole:
             return self._copy_whole(source.size, source.etag, source.version_id, self._precondition, buffer)
-        staged = self._retrying(lambda: self._to.staged(request.blob))
+        staged = self._context.call(lambda: self._to.staged(request.blob))
         if count_conflicting_blocks(staged):
             self._discard_foreign_blocks(staged, self._precondition)
             staged = []
-        block_size = block_size_for(source.size, options.block_size, part_size)
+        block_size = block_size_for(source.size, self._mover.block_size, part_size)
         self._layout = BlockLayout(source, block_size, part_size).in_generation_of(staged)
+        self._context.grow_budget(len(self._layout.blocks))
         self._staged = self._layout.reused(staged)
         self._resumed = len(self._staged)
         if self._resumed:
@@ -219,13 +203,14 @@ class ObjectCopy:
         self, size: int, etag: str, version_id: str | None, precondition: Precondition, buffer: Buffer
     ) -> CopyResult:
         def read(view: memoryview) -> tuple[SourceObject, Verified]:
-            found = self._source = self._from.read_whole(self.request.key, etag, version_id, view, self._count_read)
-            source, part_size = self._with_usable_checksum(found, is_whole=True)
+            count = self._context.count_read
+            found = self._source = self._from.read_whole(self.request.key, etag, version_id, view, count)
+            source, part_size = self._mover.usable_checksum(self._context, found, is_whole=True)
             return source, self._verify(source, part_size, lambda: verify_whole(source, view, part_size))
 
         # Released when it is left: an error that is kept would keep the whole buffer by its traceback.
         with buffer.view(size) as view:
-            source, verified = self._retrying(lambda: read(view))
+            source, verified = self._context.call(lambda: read(view))
             # Verified by it is: what was computed is what S3 stored.
             known = source.checksum.value if source.checksum and verified == "crc64nvme" else None
             crc64 = compute("CRC64NVME", view) if known is None else known
@@ -239,14 +224,7 @@ class ObjectCopy:
         return self._result("copied", blob_etag=blob_etag, verified=verified)
 
     def _copy_block(self, block: Block, buffer: Buffer, on_ending: Callable[[], None]) -> None:
-        layout = self._known_layout
-        with buffer.view(block.size) as view:
-            found = self._retrying(lambda: self._from.read(layout.source, block, view, self._count_read, on_ending))
-            name = layout.name(block, found)
-            self._retrying(lambda: self._to.stage(self.request.blob, name, view, found.crc64))
-        self._has_staged(block, KnownBlock(name, found))
-
-    def _has_staged(self, block: Block, known: KnownBlock) -> None:
+        known = self._mover.copy_block(self._context, self._known_layout, block, buffer, on_ending)
         with self._lock:
             self._staged[block.index] = known
         self._on_bytes(block.size)
@@ -262,7 +240,7 @@ class ObjectCopy:
         except IntegrityError as error:
             error.retryable = layout.generation == 0  # once from scratch, then it is S3 that contradicts itself
             mark, byte = layout.marker(), memoryview(b"\0")
-            self._retrying(lambda: self._to.stage(self.request.blob, mark, byte, compute("CRC64NVME", byte)))
+            self._context.call(lambda: self._to.stage(self.request.blob, mark, byte, compute("CRC64NVME", byte)))
             raise
         if verified == "blocks" and any(known.is_pulled for known in staged):
             verified = "transport"
@@ -277,7 +255,7 @@ class ObjectCopy:
 
     def _read_tags(self, version_id: str | None) -> None:
         if self._options.copy_tags:
-            self._tags = self._retrying(lambda: self._from.tags(self.request.key, version_id))
+            self._tags = self._context.call(lambda: self._from.tags(self.request.key, version_id))
 
     def _content(self, source: SourceObject) -> BlobContent:
         return BlobContent.of(source, tags=self._tags, access_tier=self._options.access_tier)
@@ -289,34 +267,15 @@ class ObjectCopy:
                 f"planned with (size, ETag) {planned}, but S3 has {found} now; try again to copy the new version"
             )
 
-    def _with_usable_checksum(self, source: SourceObject, *, is_whole: bool) -> tuple[SourceObject, int | None]:
-        """Return the source with the stored checksum that can verify it, if any, and its part size if composite."""
-        part_size = None
-        if source.checksum is not None and source.checksum.parts:
-            part_size = self._retrying(lambda: self._from.part_size(source))
-            if part_size is None:  # parts of several sizes: where they end cannot be told
-                source = replace(source, checksum=None)
-        if source.checksum is None and not (is_whole and source.md5):
-            self._check_not_required()
-        return source, part_size
-
     def _verify(self, source: SourceObject, part_size: int | None, verify: Callable[[], Verified]) -> Verified:
-        """Verify; where a composite checksum differs, make sure first that the parts end where they were taken to."""
+        """Verify; where a composite checksum differs, check first that the parts end where they were assumed to."""
         try:
-            return verify()
+            verified = verify()
         except IntegrityError:
-            if part_size is None or self._retrying(lambda: self._from.has_equal_parts(source, part_size)):
+            if part_size is None or self._context.call(lambda: self._from.has_equal_parts(source, part_size)):
                 raise
-            self._check_not_required()
-            return "blocks"
-
-    def _check_not_required(self) -> None:
-        if self._options.verify == "require":
-            raise IntegrityError(
-                "verify='require', but S3 stores no checksum for it that can be held against blocks (CRC64NVME, CRC32 "
-                "or CRC32C of the whole, or composite over equal parts); use verify='auto', or rewrite it with one",
-                retryable=False,
-            )
+            verified = "blocks"
+        return self._mover.verified_without_checksum(self._context, source) if verified == "blocks" else verified
 
     def _discard_foreign_blocks(self, staged: list[StagedBlock], precondition: Precondition) -> None:
         found = (
@@ -332,10 +291,10 @@ class ObjectCopy:
                 "wait until Azure drops them (7 days), or copy to another name"
             )
         log.warning("%r: %s; dropping them", self.request.blob, found)
-        self._retrying(lambda: self._to.discard_staged(self.request.blob))
+        self._context.call(lambda: self._to.discard_staged(self.request.blob))
 
     def _find_existing_copy(self, etag: str, size: int) -> CopyResult | None:
-        state = self._retrying(lambda: self._to.head(self.request.blob))
+        state = self._context.call(lambda: self._to.head(self.request.blob))
         # The very blob that the plan saw is to be replaced, whatever its record says.
         if state is not None and Precondition(state.etag) != self._precondition and state.is_copy_of(etag, size):
             return self._result("unchanged", blob_etag=state.etag)
@@ -353,22 +312,19 @@ class ObjectCopy:
 
         :raises PreconditionFailed: if what got there first is something else
         """
-        retries = self._retries
+        retries = self._context.retries
         try:
-            return self._retrying(request)
+            return self._context.call(request)
         except PreconditionFailed:
-            state = self._retrying(lambda: self._to.head(self.request.blob))
+            state = self._context.call(lambda: self._to.head(self.request.blob))
             if state is None:
                 raise
-            if self._retries > retries and state.is_copy_of(source.etag, source.size):
+            if self._context.retries > retries and state.is_copy_of(source.etag, source.size):
                 return state.etag  # our own first request, whose answer was lost
             done = self._needs_no_copy(state, source.etag, source.size)
             if done is None:
                 raise
             return done
-
-    def _retrying(self, function: Callable[[], Returned]) -> Returned:
-        return self._options.retry.call(function, self._cancellation, self._count_retry)
 
     def _step(self, function: Callable[[], Returned]) -> Returned:
         try:
@@ -378,33 +334,15 @@ class ObjectCopy:
             error.blob = error.blob or self._to.blob_url(self.request.blob)
             raise
 
-    def _count_read(self, size: int) -> None:
-        with self._lock:
-            self._bytes_read += size
-
-    def _count_retry(self, error: TransferError) -> None:
-        # A large object may meet more trouble than a small one: one more retry for every ten blocks.
-        budget = self._options.retry_budget + (len(self._layout.blocks) // 10 if self._layout else 0)
-        with self._lock:
-            self._retries += 1
-            spent = self._retries > budget
-        if spent:
-            raise type(error)(
-                f"its budget of {budget} retries is used up; the last error: {error.message}",
-                key=error.key,
-                blob=error.blob,
-            )
-
-    @property
-    def _largest_whole(self) -> int:
-        """Bytes of the largest object that is copied in one request to each side."""
-        return min(self._options.block_size, MAX_PUT_SIZE)
-
     @property
     def _known_layout(self) -> BlockLayout:
         if self._layout is None:
             raise RuntimeError("begin() comes first")
         return self._layout
+
+    def _copy_reason(self) -> str | None:
+        reasons = [reason for reason in (self.request.reason, self._mover.reason) if reason]
+        return "; ".join(reasons) or None
 
     def _result(
         self,
@@ -428,9 +366,9 @@ class ObjectCopy:
             version_id=source.version_id if source else self.request.version_id,
             blob_etag=blob_etag,
             verified=verified,
-            bytes_read=self._bytes_read,
-            retries=self._retries,
+            bytes_read=self._context.bytes_read,
+            retries=self._context.retries,
             seconds=time.monotonic() - self._started,
-            reason=self.request.reason if status == "copied" else reason,
+            reason=self._copy_reason() if status == "copied" else reason,
             error=error,
         )

@@ -25,13 +25,14 @@ from airflow_s3_azure.engine.admission import Admission, Slot, worker_count
 from airflow_s3_azure.engine.azure.container import BlobContainer
 from airflow_s3_azure.engine.blocks import Block
 from airflow_s3_azure.engine.cancellation import Cancellation
-from airflow_s3_azure.engine.copy import Buffer, CopyOptions, ObjectCopy
+from airflow_s3_azure.engine.copy import CopyOptions, ObjectCopy
 from airflow_s3_azure.engine.errors import SliceEnded, TransferError
 from airflow_s3_azure.engine.limiter import Limiter
 from airflow_s3_azure.engine.model import CopyRequest, CopyResult
+from airflow_s3_azure.engine.mover import Buffer
+from airflow_s3_azure.engine.movers import block_mover
 from airflow_s3_azure.engine.progress import Progress
 from airflow_s3_azure.engine.s3.source import S3Source
-from airflow_s3_azure.engine.server_side.mover import ServerSideCopy
 
 log = logging.getLogger(__name__)
 
@@ -99,19 +100,19 @@ def copy_objects(
     :raises Exception: whatever a worker met that is not a :class:`TransferError`: a defect, or a broken request iterator
     """
     end = None if slice_seconds is None else time.monotonic() + slice_seconds
-    # Server-side copy reads nothing here: there is nothing to read ahead, and the load is that of other work.
-    is_streaming = options.mode == "stream"
-    limiter = Limiter(max_concurrency, is_adaptive=is_streaming)
+    mover = block_mover(source, container, options)
+    # Where blocks do not pass through this process there is nothing to read ahead, and the load is that of other work.
+    limiter = Limiter(max_concurrency, is_adaptive=mover.fills_buffers)
     pool = _WorkerPool(
         requests,
-        lambda request, on_bytes: (ObjectCopy if is_streaming else ServerSideCopy)(
-            request, source, container, options, cancellation=cancellation, on_bytes=on_bytes
+        lambda request, on_bytes: ObjectCopy(
+            request, source, container, options, mover, cancellation=cancellation, on_bytes=on_bytes
         ),
         Admission(max_concurrency, options.block_size, limiter),
         cancellation,
         end_of_slice=end,
     )
-    count = worker_count(max_concurrency, options.block_size) if is_streaming else max_concurrency
+    count = worker_count(max_concurrency, options.block_size) if mover.fills_buffers else max_concurrency
     workers = [
         # In the caller's context, by which a triggerer knows which task's log a line belongs to.
         threading.Thread(target=copy_context().run, args=(pool.work,), name=f"s3-to-azure-{number}", daemon=True)

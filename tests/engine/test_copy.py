@@ -605,7 +605,7 @@ def test_the_retries_of_one_object_have_a_budget(route: Route) -> None:
     (result,) = route.copy(CopyRequest("a", "b"), options=options, threads=1)
 
     assert isinstance(result.error, SourceReadError)
-    assert "its budget of 7 retries is used up" in str(result.error)
+    assert "retry budget exhausted (7); the last error: it is broken" in str(result.error)
     assert result.retries == 8
 
 

@@ -8,11 +8,12 @@ import random
 import threading
 import time
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_s3_azure.engine.blocks import Block, BlockId
+from airflow_s3_azure.engine.blocks import DEFAULT_BLOCK_SIZE, MIB, Block, BlockId
 from airflow_s3_azure.engine.copy import CopyOptions
 from airflow_s3_azure.engine.errors import (
     Cancelled,
@@ -24,6 +25,9 @@ from airflow_s3_azure.engine.errors import (
 )
 from airflow_s3_azure.engine.http.session import redact_http_logs
 from airflow_s3_azure.engine.model import CopyRequest, CopyResult
+from airflow_s3_azure.engine.mover import CopyContext
+from airflow_s3_azure.engine.movers import block_mover
+from airflow_s3_azure.engine.server_side.mover import ServerSideMover
 from airflow_s3_azure.engine.server_side.request import Pull
 from tests.engine.server_side.route import BLOCK, SERVER_SIDE, STREAM, Way
 
@@ -64,8 +68,30 @@ def test_every_size_arrives_verified_and_no_byte_of_it_comes_here(way: Way, size
     assert way.one().status == "unchanged"
 
 
+@pytest.mark.parametrize("key", ["a./b", "end.", "a\\b", "a%2Fb", "a%2fb", ".", "a/../b"])
+def test_a_key_that_azure_rewrites_in_a_url_is_streamed_and_that_is_recorded(way: Way, key: str) -> None:
+    """Put Block From URL would read another key, or be refused."""
+    body = _bytes(3 * BLOCK)
+    etag = way.bucket.put(key, body, ChecksumAlgorithm="CRC64NVME")
+
+    (result,) = way.copy(CopyRequest(key, "b", len(body), etag, reason="new"))
+
+    assert (result.status, result.verified, result.blocks, result.bytes_read) == ("copied", "crc64nvme", 3, len(body))
+    assert result.reason == "new; streamed: Azure cannot read this key by URL"
+    assert way.azure.pulls == []
+    assert way.read() == body
+
+
+def test_streamed_keys_take_little_memory_however_large_server_side_blocks_are(way: Way) -> None:
+    """Their blocks have the default size at most."""
+    huge = replace(SERVER_SIDE, block_size=256 * MIB)
+    mover = block_mover(way.source, way.blobs, huge)
+
+    assert (mover.block_size, mover.for_key("a.").block_size) == (256 * MIB, DEFAULT_BLOCK_SIZE)
+
+
 @pytest.mark.parametrize(
-    "key", ["a//b", "/lead", "a b+c%2F", "ü/日本/😀", "x?y#z&w=1", "dt=2026-01-01/part-0.parquet", "new\nline"]
+    "key", ["a//b", "/lead", "a b+c%2C", "ü/日本/😀", "x?y#z&w=1", "dt=2026-01-01/part-0.parquet", "new\nline"]
 )
 def test_any_key_can_be_read_by_its_url(way: Way, key: str) -> None:
     """The URL travels in a header, where a key's odd characters must arrive as they were signed."""
@@ -125,6 +151,21 @@ def test_a_source_that_changes_under_the_copy_is_no_mixture(way: Way, algorithm:
     assert not way.container.get_blob_client("b").exists()
     assert way.one().status == "copied"
     assert way.read() == _bytes(4 * BLOCK)[::-1]
+
+
+def test_a_source_that_was_replaced_and_restored_is_seen_by_its_time(way: Way) -> None:
+    """Its ETag is the old one again, but blocks may be of the version in between."""
+    body = _bytes(3 * BLOCK)
+    way.bucket.put("a", body, ChecksumAlgorithm="SHA256")
+    source = way.source.head("a")
+    mover = ServerSideMover(way.source, way.blobs, SERVER_SIDE)
+    context = CopyContext("b", SERVER_SIDE.retry, 1, way.cancellation)
+    assert source.last_modified is not None
+    earlier = replace(source, last_modified=source.last_modified - timedelta(seconds=1))
+
+    assert mover.verified_without_checksum(context, source) == "blocks"
+    with pytest.raises(SourceChanged, match="it changed while Azure was reading it"):
+        mover.verified_without_checksum(context, earlier)
 
 
 def test_a_mixture_would_be_seen_if_azure_did_not_heed_the_condition(way: Way) -> None:
