@@ -16,7 +16,9 @@ from azure.core.rest import HttpRequest
 from airflow_s3_azure.engine.http.client import Connections, Headers
 
 _MAX_DOCUMENT = 64 * 1024 * 1024
-"""Bytes of an answer that are read; a list of 100,000 staged blocks has a fifth of them."""
+"""Bytes of a document that are read; a list of 100,000 staged blocks has a fifth of them."""
+_MAX_OTHER = 64 * 1024
+"""Bytes of any other response body that are read: errors, and whatever a proxy sends in place of Azure."""
 
 
 class Answer:
@@ -64,7 +66,8 @@ class ConnectionsTransport(HttpTransport[HttpRequest, Answer]):
             raise ServiceRequestError(type(error).__name__, error=error) from error
         with reply:
             try:
-                content = reply.read(_MAX_DOCUMENT)
+                is_document = request.method == "GET" and reply.status_code == 200
+                content = reply.read(_MAX_DOCUMENT if is_document else _MAX_OTHER)
             except OSError as error:
                 raise ServiceResponseError(type(error).__name__, error=error) from error
             return Answer(reply.status_code, reply.reason, reply.headers, content)

@@ -11,6 +11,7 @@ import http.client
 import logging
 import re
 import socket
+import ssl
 import weakref
 from collections.abc import Mapping
 from contextlib import suppress
@@ -32,6 +33,8 @@ _HEAD_READ = 4096
 _HEAD_LIMIT = 256 * 1024
 _END_OF_HOST = re.compile("[/?]")
 _STATUS_LINE = re.compile(r"HTTP/1\.([01]) +(\d{3})(?: +(.*))?")
+_CONTENT_LENGTH = re.compile("[0-9]{1,18}")
+_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;[\t -~\x80-\xff]*)?\Z")
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
@@ -72,6 +75,13 @@ class _Connection:
 
     def close(self) -> None:
         self.opened.close()
+
+    def is_reusable(self) -> bool:
+        """Tell whether the server keeps the connection open and sent nothing that no request asked for.
+
+        Bytes of a TLS record that was decrypted already do not show in ``poll``.
+        """
+        return self.opened.is_connected and not (isinstance(self.sock, ssl.SSLSocket) and self.sock.pending())
 
 
 @dataclass(slots=True)
@@ -145,7 +155,7 @@ class Connections:
                 connection = route.idle.pop()
             except IndexError:
                 return self._open(route)
-            if connection.opened.is_connected:  # the server may have closed it meanwhile
+            if connection.is_reusable():
                 return connection
             connection.close()
 
@@ -186,8 +196,9 @@ class Connections:
 
 
 class Response:
-    """The answer to a request. Its connection serves the next request once the body is read to its end.
+    """The response to a request. Its connection serves the next request once the body is read to its end.
 
+    ``content_length`` is what its Content-Length declares, also for HEAD; None if it declares none.
     As a context manager it closes itself.
     """
 
@@ -198,6 +209,7 @@ class Response:
         "_is_last",
         "_left",
         "_rest",
+        "content_length",
         "headers",
         "method",
         "reason",
@@ -216,19 +228,17 @@ class Response:
         told = header("connection", "").lower()
         self._is_last = "close" in told if version else "keep-alive" not in told
         self._is_chunked = "chunked" in header("transfer-encoding", "").lower()
-        length = header("content-length")
+        self.content_length = _content_length(self.headers)
         self._left: int | None = 0
         """Bytes of the body, or of its current chunk, that are still to come; None: all until the connection ends."""
         if method == "HEAD" or self.status_code in (204, 304):
             self._is_chunked = False
         elif self._is_chunked:
             self._begin_chunk()
-        elif length is None:
+        elif self.content_length is None:
             self._left, self._is_last = None, True
-        elif length.isdecimal():
-            self._left = int(length)
         else:
-            raise ProtocolError("its Content-Length is not a number")
+            self._left = self.content_length
         if self._left == 0:
             self._end()
 
@@ -258,7 +268,8 @@ class Response:
         elif self._left is not None:
             self._left -= received
             if self._left == 0 and self._is_chunked:
-                self._take_line()
+                if self._take_line():
+                    raise ProtocolError("a chunk is longer than its size")
                 self._begin_chunk()
             if self._left == 0:
                 self._end()
@@ -315,11 +326,10 @@ class Response:
         return told[1] == "1"
 
     def _begin_chunk(self) -> None:
-        size = self._take_line().partition(b";")[0].strip()
-        try:
-            self._left = int(size, 16)
-        except ValueError:
-            raise ProtocolError("the size of a chunk is not a number") from None
+        size = _CHUNK_SIZE.match(self._take_line())
+        if size is None:
+            raise ProtocolError("malformed chunk size")
+        self._left = int(size[1], 16)
         if self._left == 0:
             while self._take_line():  # trailers
                 pass
@@ -332,6 +342,15 @@ class Response:
             self._rest += more
         line, self._rest = self._rest[:end], self._rest[end + 2 :]
         return line
+
+
+def _content_length(headers: Headers) -> int | None:
+    text = headers.get("content-length")
+    if text is None:
+        return None
+    if not _CONTENT_LENGTH.fullmatch(text):
+        raise ProtocolError("malformed or repeated Content-Length")
+    return int(text)
 
 
 def _close_idle(routes: Mapping[str, _Route]) -> None:
@@ -359,6 +378,7 @@ def _send(sock: socket.socket, head: bytes, body: memoryview | None) -> None:
         # Not sendall(): its time limit is for all of the body, however large.
         while body:
             body = body[sock.send(body) :]
-    except (BrokenPipeError, ConnectionResetError):
-        # A server may refuse a request before it has read all of it, and hang up: its answer says why.
+    except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError, ssl.SSLZeroReturnError):
+        # A server may refuse a request before it has read all of it, and close the connection: its response says why.
+        # Python 3.11 and 3.12 raise SSLEOFError where a plain socket raises BrokenPipeError.
         log.debug("the connection was closed before all was sent")

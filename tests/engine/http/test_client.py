@@ -10,7 +10,6 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,87 +31,19 @@ from airflow_s3_azure.engine.azure.transport import ConnectionsTransport
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.http.client import Connections, ProtocolError
 from airflow_s3_azure.engine.http.session import describe, pooled_session
+from tests.engine.http.scripted import ScriptedServer
 
 EMPTY = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 HELLO = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 
 
-class Server:
-    """Answers the requests of each connection with the next of its answers; hangs up when it has none left.
-
-    :param pieces: how many bytes of an answer are sent at once
-    :param context: for TLS
-    """
-
-    def __init__(
-        self, *answers: bytes, host: str = "127.0.0.1", context: ssl.SSLContext | None = None, pieces: int = 2**20
-    ) -> None:
-        self.answers = list(answers)
-        self.heads: list[str] = []
-        self.bodies: list[bytes] = []
-        self.connections = 0
-        self.pieces = pieces
-        self.before_body: Callable[[socket.socket], object] = lambda connection: None
-        self._context = context
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._listener = socket.create_server((host, 0), family=family)
-        self.port = self._listener.getsockname()[1]
-        name = f"[{host}]" if ":" in host else host
-        self.url = f"{'https' if context else 'http'}://{name}:{self.port}"
-        self._thread = threading.Thread(target=self._serve)
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stop, and wait for the thread."""
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._thread.join()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            with suppress(OSError), connection:
-                if self._context is not None:
-                    connection = self._context.wrap_socket(connection, server_side=True)
-                with connection:
-                    self._converse(connection)
-
-    def _converse(self, connection: socket.socket) -> None:
-        data = b""
-        while self.answers:
-            while b"\r\n\r\n" not in data:
-                received = connection.recv(65536)
-                if not received:
-                    return
-                data += received
-            head, _, data = data.partition(b"\r\n\r\n")
-            self.heads.append(head.decode("latin-1"))
-            self.before_body(connection)
-            size = int((re.search(r"(?i)content-length: (\d+)", self.heads[-1]) or ["", "0"])[1])
-            while len(data) < size:
-                received = connection.recv(65536)
-                if not received:
-                    return
-                data += received
-            self.bodies.append(data[:size])
-            data = data[size:]
-            answer = self.answers.pop(0)
-            for start in range(0, len(answer), self.pieces):
-                connection.sendall(answer[start : start + self.pieces])
-
-
 @pytest.fixture
-def serve() -> Iterator[Callable[..., Server]]:
+def serve() -> Iterator[Callable[..., ScriptedServer]]:
     """Start servers, and stop them at the end."""
-    started: list[Server] = []
+    started: list[ScriptedServer] = []
 
-    def start(*answers: bytes, **options: Any) -> Server:
-        started.append(Server(*answers, **options))
+    def start(*answers: bytes, **options: Any) -> ScriptedServer:
+        started.append(ScriptedServer(*answers, **options))
         return started[-1]
 
     yield start
@@ -145,7 +76,7 @@ def ask(connections: Connections, url: str, method: str = "GET", **headers: str)
 
 
 def test_requests_go_over_one_connection_as_long_as_the_server_keeps_it(
-    serve: Callable[..., Server], connections: Connections
+    serve: Callable[..., ScriptedServer], connections: Connections
 ) -> None:
     """Bodies that are read to their end, empty ones and answers to HEAD leave the connection ready for the next."""
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
@@ -167,7 +98,7 @@ def test_requests_go_over_one_connection_as_long_as_the_server_keeps_it(
     ids=["it says so", "HTTP/1.0", "there is more than it said"],
 )
 def test_a_connection_that_cannot_serve_on_is_closed(
-    serve: Callable[..., Server], connections: Connections, answer: bytes
+    serve: Callable[..., ScriptedServer], connections: Connections, answer: bytes
 ) -> None:
     """The next request takes a new one."""
     server = serve(answer, HELLO)
@@ -176,7 +107,9 @@ def test_a_connection_that_cannot_serve_on_is_closed(
     assert server.connections == 2
 
 
-def test_a_body_that_is_not_read_costs_its_connection(serve: Callable[..., Server], connections: Connections) -> None:
+def test_a_body_that_is_not_read_costs_its_connection(
+    serve: Callable[..., ScriptedServer], connections: Connections
+) -> None:
     """What is left of it must not be taken for the next answer."""
     server = serve(HELLO, EMPTY)
 
@@ -186,7 +119,7 @@ def test_a_body_that_is_not_read_costs_its_connection(serve: Callable[..., Serve
     assert server.connections == 2
 
 
-def test_what_was_closed_can_be_used_again(serve: Callable[..., Server], connections: Connections) -> None:
+def test_what_was_closed_can_be_used_again(serve: Callable[..., ScriptedServer], connections: Connections) -> None:
     """Closing ends the connections that are open, not the use of them."""
     server = serve(HELLO, HELLO)
     assert ask(connections, server.url) == b"hello"
@@ -198,7 +131,7 @@ def test_what_was_closed_can_be_used_again(serve: Callable[..., Server], connect
 
 
 def test_a_connection_that_the_server_closed_meanwhile_is_not_used(
-    serve: Callable[..., Server], connections: Connections
+    serve: Callable[..., ScriptedServer], connections: Connections
 ) -> None:
     """Servers close connections that were idle for long; that is nobody's error."""
     first = serve(HELLO)
@@ -235,7 +168,7 @@ BODIES: dict[str, Callable[[bytes], bytes]] = {
 )
 def test_a_body_arrives_however_it_is_framed_and_cut(body: bytes, kind: str, pieces: int, wanted: int) -> None:
     """By its length, in chunks, or to the end of the connection; whatever the network and the reader make of it."""
-    server = Server(BODIES[kind](body), pieces=pieces)
+    server = ScriptedServer(BODIES[kind](body), pieces=pieces)
     session = pooled_session(1, Cancellation())
     session.trust_env = False
     connections = Connections(session, connect_timeout=5, read_timeout=5)
@@ -261,6 +194,14 @@ def test_a_body_arrives_however_it_is_framed_and_cut(body: bytes, kind: str, pie
         b"HTTP/1.1 200 OK\r\nContent-Le",
         b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: +5\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\nContent-Length: %s\r\n\r\nhello" % (b"9" * 5000),
+        CHUNKED + b"-5\r\nhello\r\n0\r\n\r\n",
+        CHUNKED + b"0x5\r\nhello\r\n0\r\n\r\n",
+        CHUNKED + b"1_0\r\nhello\r\n0\r\n\r\n",
+        CHUNKED + b"f" * 5000 + b"\r\nhello\r\n0\r\n\r\n",
+        CHUNKED + b"5\r\nhelloworld\r\n0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 60_000,
         CHUNKED + b"zz\r\n",
         CHUNKED + b"5\r\nhel",
@@ -269,7 +210,7 @@ def test_a_body_arrives_however_it_is_framed_and_cut(body: bytes, kind: str, pie
     ],
 )
 def test_an_answer_that_is_none_or_not_whole_is_an_error(
-    serve: Callable[..., Server], connections: Connections, answer: bytes
+    serve: Callable[..., ScriptedServer], connections: Connections, answer: bytes
 ) -> None:
     """It is an OSError, which is tried again like a broken connection."""
     server = serve(answer)
@@ -279,7 +220,7 @@ def test_an_answer_that_is_none_or_not_whole_is_an_error(
 
 
 def test_a_connection_that_ends_without_an_answer_is_told_as_that(
-    serve: Callable[..., Server], connections: Connections
+    serve: Callable[..., ScriptedServer], connections: Connections
 ) -> None:
     """The user reads the name that other tools give it."""
     server = serve(b"")
@@ -291,7 +232,7 @@ def test_a_connection_that_ends_without_an_answer_is_told_as_that(
 
 
 def test_headers_have_no_case_and_repeated_ones_are_joined(
-    serve: Callable[..., Server], connections: Connections
+    serve: Callable[..., ScriptedServer], connections: Connections
 ) -> None:
     """As HTTP has it."""
     server = serve(b"HTTP/1.1 404 Not There\r\nX-A:  1 \r\nx-a: 2\r\nEmpty:\r\nContent-Length: 0\r\n\r\n")
@@ -302,7 +243,7 @@ def test_headers_have_no_case_and_repeated_ones_are_joined(
         assert ("X-A" in reply.headers, "x-b" in reply.headers) == (True, False)
 
 
-def test_a_request_is_sent_as_it_is(serve: Callable[..., Server], connections: Connections) -> None:
+def test_a_request_is_sent_as_it_is(serve: Callable[..., ScriptedServer], connections: Connections) -> None:
     """The path is not tidied, the host is the URL's, no header is added beside the client's name, the body is whole."""
     server = serve(EMPTY)
     body = memoryview(bytes(range(256)) * 4096)
@@ -321,7 +262,7 @@ def test_a_request_is_sent_as_it_is(serve: Callable[..., Server], connections: C
     assert server.bodies == [bytes(body)]
 
 
-def test_a_url_without_a_path_asks_for_the_root(serve: Callable[..., Server], connections: Connections) -> None:
+def test_a_url_without_a_path_asks_for_the_root(serve: Callable[..., ScriptedServer], connections: Connections) -> None:
     """A presigned URL for a bucket may have a query alone."""
     server = serve(EMPTY, EMPTY)
 
@@ -341,7 +282,7 @@ def test_a_url_without_a_path_asks_for_the_root(serve: Callable[..., Server], co
     ],
 )
 def test_the_host_is_named_as_it_was_signed(
-    serve: Callable[..., Server], session: requests.Session, origin: str, host: str
+    serve: Callable[..., ScriptedServer], session: requests.Session, origin: str, host: str
 ) -> None:
     """In lower case, without the port that goes without saying, and without a name and a password."""
     proxy = serve(EMPTY)
@@ -354,7 +295,9 @@ def test_the_host_is_named_as_it_was_signed(
     assert f"Host: {host}" in proxy.heads[0].split("\r\n")
 
 
-def test_an_ipv6_host_is_named_with_its_brackets(serve: Callable[..., Server], connections: Connections) -> None:
+def test_an_ipv6_host_is_named_with_its_brackets(
+    serve: Callable[..., ScriptedServer], connections: Connections
+) -> None:
     """It is part of what is signed."""
     try:
         server = serve(EMPTY, host="::1")
@@ -371,7 +314,7 @@ def test_an_ipv6_host_is_named_with_its_brackets(serve: Callable[..., Server], c
     [("/a\r\nX: y", {}), ("/a b", {}), ("/", {"A": "b\r\nX: y"}), ("/", {"A": "b\nX: y"}), ("/", {"A\r\nX": "y"})],
 )
 def test_a_line_break_or_a_space_never_becomes_another_header(
-    serve: Callable[..., Server], connections: Connections, target: str, headers: dict[str, str]
+    serve: Callable[..., ScriptedServer], connections: Connections, target: str, headers: dict[str, str]
 ) -> None:
     """Names and values are other people's."""
     server = serve(EMPTY)
@@ -383,7 +326,7 @@ def test_a_line_break_or_a_space_never_becomes_another_header(
 
 
 def test_the_answer_of_a_server_that_refuses_before_it_read_all_is_found(
-    serve: Callable[..., Server], connections: Connections
+    serve: Callable[..., ScriptedServer], connections: Connections
 ) -> None:
     """Azure refuses a block by its headers, and hangs up."""
     server = serve(EMPTY)
@@ -401,7 +344,29 @@ def test_the_answer_of_a_server_that_refuses_before_it_read_all_is_found(
         assert reply.status_code == 403
 
 
-def test_a_server_that_says_nothing_is_given_up(serve: Callable[..., Server], session: requests.Session) -> None:
+@pytest.mark.parametrize(
+    ("answer", "method", "declared"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", "HEAD", 5),
+        (b"HTTP/1.1 200 OK\r\n\r\n", "HEAD", None),
+        (HELLO, "GET", 5),
+        (CHUNKED + b"0\r\n\r\n", "GET", None),
+        (b"HTTP/1.1 200 OK\r\n\r\nhello", "GET", None),
+    ],
+)
+def test_a_response_shows_which_length_it_declares(
+    serve: Callable[..., ScriptedServer], connections: Connections, answer: bytes, method: str, declared: int | None
+) -> None:
+    """A missing length is no length of zero, so that no object is taken for an empty one."""
+    server = serve(answer)
+
+    with connections.send(method, server.url, {}) as response:
+        assert response.content_length == declared
+
+
+def test_a_server_that_says_nothing_is_given_up(
+    serve: Callable[..., ScriptedServer], session: requests.Session
+) -> None:
     """After the time that was given."""
     connections = Connections(session, connect_timeout=5, read_timeout=0.05)
     server = serve(EMPTY)
@@ -416,7 +381,7 @@ def test_a_server_that_says_nothing_is_given_up(serve: Callable[..., Server], se
     assert describe(caught.value) == "timed out"
 
 
-def test_a_cut_ends_a_read_at_once(serve: Callable[..., Server]) -> None:
+def test_a_cut_ends_a_read_at_once(serve: Callable[..., ScriptedServer]) -> None:
     """Whoever waits for bytes gets none, and goes home."""
     cancellation = Cancellation()
     connections = Connections(pooled_session(1, cancellation), connect_timeout=5, read_timeout=60)
@@ -436,7 +401,9 @@ def test_a_cut_ends_a_read_at_once(serve: Callable[..., Server]) -> None:
     connections.close()
 
 
-def test_a_proxy_gets_the_whole_url_and_its_password(serve: Callable[..., Server], session: requests.Session) -> None:
+def test_a_proxy_gets_the_whole_url_and_its_password(
+    serve: Callable[..., ScriptedServer], session: requests.Session
+) -> None:
     """For a plain URL the proxy is asked instead of the host, and the host is still named."""
     proxy = serve(HELLO, EMPTY)
     session.proxies["http"] = proxy.url.replace("//", "//me:secret@")
@@ -455,7 +422,7 @@ def test_a_proxy_gets_the_whole_url_and_its_password(serve: Callable[..., Server
 
 
 def test_a_proxy_is_asked_for_a_tunnel_to_a_secure_host(
-    serve: Callable[..., Server], session: requests.Session
+    serve: Callable[..., ScriptedServer], session: requests.Session
 ) -> None:
     """A presigned URL is not shown to it."""
     proxy = serve(b"HTTP/1.1 403 Forbidden\r\n\r\n")
@@ -470,7 +437,7 @@ def test_a_proxy_is_asked_for_a_tunnel_to_a_secure_host(
 
 
 def test_the_environment_says_which_hosts_need_no_proxy(
-    serve: Callable[..., Server], session: requests.Session, monkeypatch: pytest.MonkeyPatch
+    serve: Callable[..., ScriptedServer], session: requests.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`HTTP_PROXY` and `NO_PROXY` hold as they do for requests."""
     proxy, server = serve(HELLO), serve(EMPTY)
@@ -514,7 +481,7 @@ def context(certificate: Path) -> ssl.SSLContext:
 
 
 def test_tls_is_verified_with_the_bundle_that_the_session_names(
-    serve: Callable[..., Server], session: requests.Session, certificate: Path, context: ssl.SSLContext
+    serve: Callable[..., ScriptedServer], session: requests.Session, certificate: Path, context: ssl.SSLContext
 ) -> None:
     """Over one connection, body and all."""
     body = bytes(range(256)) * 1000
@@ -531,8 +498,49 @@ def test_tls_is_verified_with_the_bundle_that_the_session_names(
     assert server.connections == 1
 
 
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_an_early_rejection_of_a_large_body_over_tls_is_read(
+    serve: Callable[..., ScriptedServer],
+    session: requests.Session,
+    certificate: Path,
+    context: ssl.SSLContext,
+    version: ssl.TLSVersion,
+) -> None:
+    """Python 3.11 raises SSLEOFError while it still sends: the response that names the reason is read all the same."""
+    context.minimum_version = context.maximum_version = version
+    server = serve(EMPTY, context=context)
+    session.verify = str(certificate)
+    connections = Connections(session, connect_timeout=5, read_timeout=5)
+
+    def reject(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 503 Slow Down\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n")
+        connection.recv(65536)
+        raise OSError("close the connection with unread bytes")
+
+    server.before_body = reject
+    body = memoryview(bytearray(32 * 2**20))
+    with connections.send("PUT", server.url, {"Content-Length": str(len(body))}, body) as response:
+        assert (response.status_code, response.headers["Retry-After"]) == (503, "7")
+    connections.close()
+
+
+def test_a_tls_connection_that_holds_unread_bytes_is_not_reused(
+    serve: Callable[..., ScriptedServer], session: requests.Session, certificate: Path, context: ssl.SSLContext
+) -> None:
+    """Bytes of a record that was decrypted already do not show in poll; they are no part of the next response."""
+    body = b"x" * 8192
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    server = serve(answer + EMPTY, HELLO, context=context)
+    session.verify = str(certificate)
+    connections = Connections(session, connect_timeout=5, read_timeout=5)
+
+    assert [ask(connections, server.url) for _ in range(2)] == [body, b"hello"]
+    assert server.connections == 2
+    connections.close()
+
+
 def test_the_bundle_may_come_from_the_environment(
-    serve: Callable[..., Server],
+    serve: Callable[..., ScriptedServer],
     session: requests.Session,
     certificate: Path,
     context: ssl.SSLContext,
@@ -548,7 +556,7 @@ def test_the_bundle_may_come_from_the_environment(
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused(
-    serve: Callable[..., Server], connections: Connections, context: ssl.SSLContext
+    serve: Callable[..., ScriptedServer], connections: Connections, context: ssl.SSLContext
 ) -> None:
     """TLS is verified unless the connection says otherwise."""
     server = serve(EMPTY, context=context)
@@ -569,7 +577,7 @@ def test_a_missing_bundle_is_named(session: requests.Session, connections: Conne
 
 
 def test_a_request_is_logged_without_its_signature(
-    serve: Callable[..., Server], connections: Connections, caplog: pytest.LogCaptureFixture
+    serve: Callable[..., ScriptedServer], connections: Connections, caplog: pytest.LogCaptureFixture
 ) -> None:
     """At DEBUG, with the status, whether or not the libraries' logs are redacted."""
     server = serve(EMPTY)
@@ -594,7 +602,7 @@ class _Tokens:
 
 
 def test_a_challenge_for_claims_is_answered_by_azure_cores_own_policy(
-    serve: Callable[..., Server], session: requests.Session, certificate: Path, context: ssl.SSLContext
+    serve: Callable[..., ScriptedServer], session: requests.Session, certificate: Path, context: ssl.SSLContext
 ) -> None:
     """A token is kept from request to request, and asked for anew when Azure wants another one."""
     refusal = (
