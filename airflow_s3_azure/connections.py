@@ -45,6 +45,7 @@ from botocore.utils import parse_timestamp
 
 import airflow_s3_azure
 from airflow_s3_azure.engine.azure.container import BlobContainer, ContainerAddress
+from airflow_s3_azure.engine.azure.names import why_invalid_container
 from airflow_s3_azure.engine.azure.shared_key import SharedKeyPolicy
 from airflow_s3_azure.engine.azure.transport import ConnectionsTransport
 from airflow_s3_azure.engine.bandwidth import Bandwidth
@@ -266,6 +267,8 @@ def open_container(
     _require_connection("wasb_conn_id", wasb_conn_id)
     if not container_name:
         raise ConfigurationError("container_name is empty; name the container to copy to")
+    if invalid := why_invalid_container(container_name):
+        raise ConfigurationError(f"container_name is {container_name!r}, but {invalid}")
     hook = WasbHook(wasb_conn_id=wasb_conn_id)
     extra = dict(hook.get_connection(wasb_conn_id).extra_dejson)
     try:

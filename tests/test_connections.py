@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -284,6 +285,15 @@ def test_a_wrong_azure_key_is_refused_and_named(
 
     with pytest.raises(DestinationAccessDenied, match="Storage Blob Data Contributor"):
         blobs.stage("a", "id", memoryview(b"x"), compute("CRC64NVME", memoryview(b"x")))
+
+
+@pytest.mark.parametrize("name", ["landing/../finance", "../finance", "landing?comp=list", "landing/x", "Landing"])
+def test_a_name_that_is_no_container_is_refused_before_any_request(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With an account SAS, dot segments would lead to another container."""
+    monkeypatch.setenv("AIRFLOW_CONN_WASB_TEST", "wasb://account:AAAA@127.0.0.1:1")
+
+    with pytest.raises(ConfigurationError, match=rf"container_name is {re.escape(repr(name))}, but a container name"):
+        _open_container("wasb_test", name)
 
 
 @needs_servers

@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.servers, pytest.mark.airflow, pytest.mark.usefixtures("connections")]
 
 MIB = 1024 * 1024
+RESERVED = "blob name {!r} is refused: _s3_to_azure/ is where manifests and ledgers are"
+RESERVED_NAMES = [
+    "_s3_to_azure/dag/run/group/now/delete.jsonl",
+    "/_s3_to_azure/x",
+    "_S3_TO_AZURE/x",
+    "%5fs3_to_azure/x",
+]
 
 
 def _dag(bucket: Bucket, container: ContainerClient, **arguments: Any) -> DAG:
@@ -122,8 +129,12 @@ def test_mapped_keys_are_never_rendered(bucket: Bucket, container: ContainerClie
         ({"s3_key": "a", "blob_name": "b", "blob_prefix": "c"}, "blob_name and blob_prefix are both given"),
         (
             {"s3_key": "a", "blob_name": "ends."},
-            "Azure cannot hold blob 'ends.': a blob name cannot end with '.'",
+            "blob name 'ends.' is refused: a blob name cannot end with '.'",
         ),
+        *(({"s3_key": "a", "blob_name": name}, RESERVED.format(name)) for name in RESERVED_NAMES),
+        ({"s3_key": "azure/x", "blob_prefix": "_s3_to_"}, RESERVED.format("_s3_to_azure/x")),
+        ({"s3_key": "_s3_to_azure/x"}, RESERVED.format("_s3_to_azure/x")),
+        ({"s3_key": "../finance/x"}, "blob name '../finance/x' is refused: Azure resolves the path segments '.'"),
         ({"s3_key": ""}, "s3_key is empty"),
         ({"s3_key": "a", "aws_conn_id": "nope"}, "there is no Airflow connection 'nope' (aws_conn_id)"),
         ({"s3_key": "a", "wasb_conn_id": "nope"}, "there is no Airflow connection 'nope' (wasb_conn_id)"),

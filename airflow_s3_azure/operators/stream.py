@@ -160,7 +160,8 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
         return row
 
     def _checked_name(self) -> str:
-        from airflow_s3_azure.sync.naming import Naming, why_refused
+        from airflow_s3_azure.engine.azure.names import why_refused
+        from airflow_s3_azure.sync.naming import Naming
 
         if not self.s3_key:
             raise ConfigurationError("s3_key is empty; name the object to copy")
@@ -168,7 +169,7 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
             raise ConfigurationError("blob_name and blob_prefix are both given; give one of them")
         name = self.blob_name or Naming(self.blob_prefix).name(self.s3_key)
         if refused := why_refused(name):
-            raise ConfigurationError(f"Azure cannot hold blob {name!r}: {refused}; give another blob_name")
+            raise ConfigurationError(f"blob name {name!r} is refused: {refused}; give another blob_name")
         return name
 
 

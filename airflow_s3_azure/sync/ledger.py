@@ -26,7 +26,8 @@ from typing import TYPE_CHECKING, Any
 from azure.core.exceptions import AzureError
 from azure.storage.blob import ContentSettings
 
-from airflow_s3_azure.engine.errors import DestinationWriteError
+from airflow_s3_azure.engine.azure.names import RESERVED, why_invalid
+from airflow_s3_azure.engine.errors import DestinationWriteError, PlanError
 from airflow_s3_azure.engine.model import BlobState, CopyRequest, CopyResult, Precondition
 from airflow_s3_azure.engine.properties import SourceRecord
 from airflow_s3_azure.sync.answers import answer_text
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ROOT = "_s3_to_azure"
+ROOT = RESERVED
 
 JsonObject = Mapping[str, Any]
 
@@ -47,10 +48,14 @@ class PlanFolder:
     """One plan's folder in a container.
 
     :param client: of the container
-    :param path: the folder's name, without a slash at the end
+    :param path: the folder's name, without a slash at the end; made of the IDs of the DAG, the run and the group
+    :raises PlanError: if such a name would leave the folder of records, or Azure cannot hold it
     """
 
     def __init__(self, client: ContainerClient, path: str) -> None:
+        refused = why_invalid(path) if path.startswith(f"{RESERVED}/") else f"it is not below {RESERVED}/"
+        if refused:
+            raise PlanError(f"{path!r} cannot be the folder of a plan: {refused}; trigger the run with another run ID")
         self._client = client
         self.path = path
 

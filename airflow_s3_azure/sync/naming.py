@@ -1,7 +1,4 @@
-"""From an S3 key to a blob name, and the names that Azure cannot hold. Pure.
-
-https://learn.microsoft.com/rest/api/storageservices/naming-and-referencing-containers--blobs--and-metadata
-"""
+"""From an S3 key to a blob name. Pure. Which names are refused: :mod:`airflow_s3_azure.engine.azure.names`."""
 
 from __future__ import annotations
 
@@ -12,16 +9,9 @@ from datetime import UTC, datetime
 from string import Formatter
 from urllib.parse import quote, unquote
 
+from airflow_s3_azure.engine.azure.names import RESERVED, is_reserved
 from airflow_s3_azure.engine.errors import ConfigurationError
 
-MAX_NAME = 1024
-"""Characters in a blob name."""
-MAX_SEGMENTS = 254
-"""Path segments, that is parts between slashes, in a blob name."""
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ufffe\uffff]")
-_SUSPECT = re.compile(r"[\\\x00-\x1f\x7f-\x9f\ufffe\uffff]|\./|[./]\Z")
-"""In every name that breaks a rule which is not one of length."""
 _ESCAPED = re.compile(r"[%\\\x00-\x1f\x7f-\x9f\ufffe\uffff]")
 _FIELDS = ("key", "folder", "name", "stem", "extension", "last_modified")
 
@@ -41,7 +31,8 @@ class Naming:
 
     :param rename: write what Azure cannot hold as ``%`` and two hexadecimal digits, and each ``%`` as ``%25``, so
         that ``urllib.parse.unquote`` gives the name without renaming back
-    :raises ConfigurationError: if the template has other fields, or comes together with a prefix
+    :raises ConfigurationError: if the template has other fields, or comes together with a prefix, or if
+        all names would be below the reserved prefix
     """
 
     blob_prefix: str = ""
@@ -56,6 +47,12 @@ class Naming:
                 "blob_template comes together with blob_prefix or strip_prefix; give one or the other"
             )
         object.__setattr__(self, "_fields", tuple(_parse(self.template)))
+        front = self._fields[0][0] if self._fields else self.blob_prefix
+        if "/" in front and is_reserved(front):
+            raise ConfigurationError(
+                f"blob names would begin with {front!r}, but {RESERVED}/ is where manifests and ledgers are; choose "
+                "another blob_prefix or blob_template"
+            )
 
     @property
     def keeps_order(self) -> bool:
@@ -150,25 +147,3 @@ def _renamed(name: str) -> str:
     segments = [one[:-1] + "%2E" if one.endswith(".") else one for one in escaped.split("/")]
     whole = "/".join(segments)
     return whole[:-1] + "%2F" if whole.endswith("/") else whole
-
-
-def why_refused(name: str) -> str | None:
-    """Return why Azure cannot hold a blob under exactly this name, or None if it can."""
-    if 0 < len(name) <= MAX_NAME and name.count("/") < MAX_SEGMENTS and not _SUSPECT.search(name):
-        return None
-    if not name:
-        return "a blob name cannot be empty"
-    if len(name) > MAX_NAME:
-        return f"a blob name has at most {MAX_NAME} characters; this one has {len(name)}"
-    if _CONTROL.search(name):
-        return "Azure takes no control characters in a blob name"
-    if name.endswith((".", "/")):
-        return f"a blob name cannot end with {name[-1]!r}"
-    if "\\" in name:
-        return "Azure turns a backslash in a blob name into a slash"
-    segments = name.split("/")
-    if len(segments) > MAX_SEGMENTS:
-        return f"a blob name has at most {MAX_SEGMENTS} path segments; this one has {len(segments)}"
-    if any(segment in (".", "..") for segment in segments):
-        return "Azure resolves the path segments '.' and '..' in a blob name"
-    return "Azure drops the dot at the end of a path segment"

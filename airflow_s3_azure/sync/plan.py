@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Generic, TypeVar
 
+from airflow_s3_azure.engine.azure.names import is_reserved, why_refused
 from airflow_s3_azure.engine.blocks import DEFAULT_BLOCK_SIZE
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.errors import PlanError
@@ -26,8 +27,8 @@ from airflow_s3_azure.sync.batch import (
 from airflow_s3_azure.sync.compare import Compare, decide
 from airflow_s3_azure.sync.cost import Cost
 from airflow_s3_azure.sync.join import OutOfOrder, join
-from airflow_s3_azure.sync.ledger import ROOT, PlanFolder, ledger_row, request_as_json
-from airflow_s3_azure.sync.naming import Naming, why_refused
+from airflow_s3_azure.sync.ledger import PlanFolder, ledger_row, request_as_json
+from airflow_s3_azure.sync.naming import Naming
 from airflow_s3_azure.sync.objects import ListedObject
 from airflow_s3_azure.sync.select import Selection, is_folder_marker
 from airflow_s3_azure.sync.sort import in_order
@@ -43,8 +44,6 @@ LOOK_UP_EVERY = 1_000
 """Names between two looks at the clock and at the cancellation."""
 
 Entry = TypeVar("Entry")
-
-_OWN = f"{ROOT}/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +291,7 @@ class _Planner:
             if not number % LOOK_UP_EVERY:
                 self._look_up()
             # Ledgers are no copies; counted, they would make max_delete a share of ever more.
-            if blob is not None and not name.startswith(_OWN):
+            if blob is not None and not is_reserved(name):
                 self._blobs += 1
                 if item is None:
                     self._note_extra(name, blob)
@@ -312,8 +311,6 @@ class _Planner:
 
     def _note(self, name: str, item: ListedObject, blob: BlobState | None) -> None:
         refused = "it only stands for a folder" if is_folder_marker(item) else why_refused(name)
-        if name.startswith(_OWN):
-            refused = f"{ROOT}/ is where manifests and ledgers are; copy it under a blob_prefix"
         if refused:
             self._settle(CopyResult(item.key, name, "skipped", size=item.size, etag=item.etag, reason=refused))
             return

@@ -11,11 +11,12 @@ from azure.core.exceptions import HttpResponseError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_s3_azure.engine.errors import DestinationWriteError
+from airflow_s3_azure.engine.errors import DestinationWriteError, PlanError
 from airflow_s3_azure.engine.model import BlobState, CopyRequest, CopyResult, Precondition
 from airflow_s3_azure.engine.properties import SourceRecord
 from airflow_s3_azure.sync.ledger import PlanFolder, ledger_row, request_as_json, request_from_json
 from airflow_s3_azure.sync.objects import ListedObject
+from tests.sync.containers import MemoryContainer
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
@@ -42,6 +43,23 @@ def test_a_request_survives_the_manifest(
     request = CopyRequest(key, key + "x", size, "etag", version_id, Precondition(blob_etag), reason=reason)
 
     assert request_from_json(json.loads(json.dumps(request_as_json(request)))) == request
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "_s3_to_azure/dag/../other/run",
+        "_s3_to_azure/dag/..",
+        "_s3_to_azure/dag/a\\b",
+        "_s3_to_azure",
+        "data/x",
+        "x" * 9,
+    ],
+)
+def test_a_plan_has_no_folder_outside_its_own_place(path: str) -> None:
+    """A run ID such as ``..`` would lead to the records of another DAG."""
+    with pytest.raises(PlanError, match=r"cannot be the folder of a plan: .*; trigger the run with another run ID"):
+        PlanFolder(MemoryContainer().as_client(), path)
 
 
 @pytest.mark.servers

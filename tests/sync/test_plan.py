@@ -42,6 +42,8 @@ UPLOADED = datetime(2026, 11, 1, 12, tzinfo=UTC)
 LATER = UPLOADED + timedelta(hours=1)
 MIB = 1024**2
 PATH = "_s3_to_azure/dag/run/group/time"
+RESERVED_KEYS = ["_s3_to_azure/dag/x", "/_s3_to_azure/dag/x", "_S3_TO_AZURE/dag/x", "%5fs3_to_azure/dag/x"]
+RESERVED_REASON = "_s3_to_azure/ is where manifests and ledgers are; copy it under a blob_prefix"
 
 
 class Made:
@@ -268,10 +270,8 @@ def test_unchanged_objects_make_no_batch() -> None:
         (listed("a/"), "a blob name cannot end with '/'"),
         (listed("a."), "a blob name cannot end with '.'"),
         (listed("a\\b"), "Azure turns a backslash in a blob name into a slash"),
-        (
-            listed("_s3_to_azure/dag/x"),
-            "_s3_to_azure/ is where manifests and ledgers are; copy it under a blob_prefix",
-        ),
+        (listed("../finance/x"), "Azure resolves the path segments '.' and '..' in a blob name"),
+        *((listed(key), RESERVED_REASON) for key in RESERVED_KEYS),
     ],
 )
 def test_a_key_that_cannot_be_a_blob_is_skipped_with_its_reason(item: ListedObject, reason: str) -> None:
@@ -280,6 +280,25 @@ def test_a_key_that_cannot_be_a_blob_is_skipped_with_its_reason(item: ListedObje
 
     assert made.plan.counts == {"copy": 0, "unchanged": 0, "skipped": 1}
     assert [(row["key"], row["status"], row["reason"]) for row in made.settled] == [(item.key, "skipped", reason)]
+
+
+@pytest.mark.parametrize(
+    ("key", "naming"),
+    [
+        ("azure/dag/x", Naming(blob_prefix="_s3_to_")),
+        ("in/_s3_to_azure/dag/x", Naming(strip_prefix="in/")),
+        ("in/_S3_to_azure/dag/x", Naming(blob_prefix="/", strip_prefix="in/")),
+        ("_s3_to_azure", Naming(template="{name}/{last_modified:%Y}")),
+        ("_s3_to_azure/dag/x", Naming(template="{key}")),
+        ("_s3_to_azure/dag/x", Naming(rename=True)),
+        ("_s3_to_azure\\dag\\x", Naming(rename=True)),
+    ],
+)
+def test_no_naming_leads_below_the_reserved_prefix(key: str, naming: Naming) -> None:
+    """The records of syncs are no place for data, however a name is made."""
+    made = plan([listed(key)], naming=naming)
+
+    assert [(row["key"], row["status"], row["reason"]) for row in made.settled] == [(key, "skipped", RESERVED_REASON)]
 
 
 def test_a_key_that_cannot_be_a_blob_is_renamed_on_request() -> None:
@@ -414,7 +433,7 @@ def test_a_mirror_without_anything_to_delete_has_an_empty_list() -> None:
     assert (made.plan.extra, made.plan.delete_refused, made.deletions) == (0, None, [])
 
 
-@pytest.mark.parametrize("name", ["theirs", "_s3_to_azure/dag/run/summary.json", "_s3_to_azure/x"])
+@pytest.mark.parametrize("name", ["theirs", "_s3_to_azure/dag/run/summary.json", *RESERVED_KEYS])
 def test_a_mirror_never_deletes_what_this_package_did_not_copy(name: str) -> None:
     """Another tool's blobs, and the plans and ledgers of this one."""
     state = THEIRS if name == "theirs" else copied()

@@ -19,6 +19,7 @@ from azure.core.exceptions import AzureError, ClientAuthenticationError
 from azure.core.pipeline import Pipeline
 from azure.core.rest import HttpRequest
 
+from airflow_s3_azure.engine.azure.names import why_refused
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.checksums import azure_text, read_azure_text
 from airflow_s3_azure.engine.errors import (
@@ -189,6 +190,10 @@ class BlobContainer:
         translate: Callable[[Any], TransferError | None] = lambda _: None,
     ) -> Any:
         self._cancellation.check()
+        if refused := why_refused(blob):
+            raise DestinationWriteError(
+                f"no request was sent for blob {blob!r}: {refused}", blob=self.blob_url(blob), retryable=False
+            )
         parts = [part for part in (urlencode(query or {}), self._address.query) if part]
         blob_url = self.blob_url(blob)
         url = blob_url + ("?" + "&".join(parts) if parts else "")

@@ -1,0 +1,79 @@
+"""The names that Azure can hold, and those that this package may use. Pure.
+
+Names come from S3 keys, run conf and files in the container, so they are untrusted. A name with dot segments leaves its
+container: HTTP libraries resolve them before they send the request. Names below :data:`RESERVED` hold the records of
+syncs: manifests, ledgers, deletion lists.
+
+https://learn.microsoft.com/rest/api/storageservices/naming-and-referencing-containers--blobs--and-metadata
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote
+
+RESERVED = "_s3_to_azure"
+"""The first path segment of the records of syncs. No data is copied or deleted below it."""
+MAX_NAME = 1024
+"""Characters in a blob name."""
+MAX_SEGMENTS = 254
+"""Path segments, that is parts between slashes, in a blob name."""
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ufffe\uffff]")
+_SUSPECT = re.compile(r"[\\\x00-\x1f\x7f-\x9f\ufffe\uffff]|\./|[./]\Z")
+"""In every name that breaks a rule which is not one of length."""
+_CONTAINER = re.compile(r"\$(?:root|web|logs)|(?=.{3,63}\Z)[a-z0-9](?:-?[a-z0-9])*")
+
+
+def why_invalid(name: str) -> str | None:
+    """Return why Azure cannot hold a blob under exactly this name, or None if it can.
+
+    A valid name stays in its container, however its request is sent: it has no dot segment and no backslash.
+    """
+    if 0 < len(name) <= MAX_NAME and name.count("/") < MAX_SEGMENTS and not _SUSPECT.search(name):
+        return None
+    if not name:
+        return "a blob name cannot be empty"
+    if len(name) > MAX_NAME:
+        return f"a blob name has at most {MAX_NAME} characters; this one has {len(name)}"
+    if _CONTROL.search(name):
+        return "Azure takes no control characters in a blob name"
+    if name.endswith((".", "/")):
+        return f"a blob name cannot end with {name[-1]!r}"
+    if "\\" in name:
+        return "Azure turns a backslash in a blob name into a slash"
+    segments = name.split("/")
+    if len(segments) > MAX_SEGMENTS:
+        return f"a blob name has at most {MAX_SEGMENTS} path segments; this one has {len(segments)}"
+    if any(segment in (".", "..") for segment in segments):
+        return "Azure resolves the path segments '.' and '..' in a blob name"
+    return "Azure drops the dot at the end of a path segment"
+
+
+def is_reserved(name: str) -> bool:
+    """Return whether a name, or what a lenient server may take it for, is :data:`RESERVED` or below it.
+
+    Some servers ignore case or empty segments, or decode a name twice.
+    """
+    if name.lstrip("/\\.")[:1] not in ("_", "%"):  # nearly all names
+        return False
+    previous = ""
+    while name != previous:
+        previous, name = name, unquote(name)
+    segments = name.replace("\\", "/").split("/")
+    first = next((one for one in segments if one not in ("", ".", "..")), "")
+    return first.rstrip(".").casefold() == RESERVED
+
+
+def why_refused(name: str) -> str | None:
+    """Return why no data may be copied to, or deleted from, a blob of this name; None if it may."""
+    if is_reserved(name):
+        return f"{RESERVED}/ is where manifests and ledgers are; copy it under a blob_prefix"
+    return why_invalid(name)
+
+
+def why_invalid_container(name: str) -> str | None:
+    """Return why no container can have this name, or None if one can. A valid name is one path segment."""
+    if _CONTAINER.fullmatch(name):
+        return None
+    return "a container name has 3 to 63 lowercase letters, digits and single hyphens"
