@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_s3_azure.operators.connected import CopyingOperator, airflow_failures
@@ -21,7 +22,7 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
 
     A failed object does not stop the others; the task fails at its end if any failed, and its retry copies only what
     is not done. Returns a summary to XCom: ``label``, ``objects``, ``size``, counts by status, ``copied_bytes``,
-    ``bytes_read``, ``seconds``, ``failures`` (the first ten).
+    ``bytes_read``, ``seconds``, ``ended_at``, ``failures`` (the first ten).
 
     How it copies, and ``mode`` and ``deferrable``: as :class:`~airflow_s3_azure.operators.S3ToAzureBlobStreamOperator`.
 
@@ -105,9 +106,10 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
 
 
 def _end(context: Context, index: int, summary: dict[str, Any], failures: S3ToAzureError | None) -> dict[str, Any]:
-    """Tell and return a batch's summary, or raise what failed."""
+    """Log and return a batch's summary, or raise what failed."""
     from airflow_s3_azure.engine.progress import duration_text, size_text
 
+    summary = summary | {"ended_at": datetime.now(UTC).isoformat(timespec="milliseconds")}
     log.info(
         "batch %d: %s copied, %s unchanged, %s skipped, %s failed; %s in %s",
         index,

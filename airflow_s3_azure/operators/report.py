@@ -19,8 +19,12 @@ if TYPE_CHECKING:
 
     from airflow_s3_azure.connections import AzureContainer
     from airflow_s3_azure.lineage import Moved
+    from airflow_s3_azure.sync.report import Report
 
 log = logging.getLogger(__name__)
+
+DRY_RUN_KEY = "s3_to_azure_dry_run"
+"""XCom key that only dry runs have."""
 
 
 class S3ToAzureReportOperator(ConnectedOperator):
@@ -28,22 +32,29 @@ class S3ToAzureReportOperator(ConnectedOperator):
 
     Returns the totals to XCom: ``source``, ``destination``, ``ledger`` (URLs), ``objects`` (keys planned), ``copied``,
     ``unchanged``, ``skipped``, ``failed``, ``deleted``, ``missing``, ``copied_bytes``, ``bytes_read``, ``seconds``
-    (since the plan began), ``bytes_per_second``, ``verified`` (copied objects by what verified them), ``failures`` and
-    ``skips`` (the first ten), ``dry_run``, ``cost``, ``data_interval_start`` and ``data_interval_end``. The numbers
-    are also the ``extra`` of the asset events of its outlets; a dry run makes none, for it changes no data.
+    (since the plan began), ``copy_seconds`` (while any batch copied), ``bytes_per_second`` (of those),
+    ``verified`` (copied objects by what verified them), ``failures`` and ``skips`` (the first ten),
+    ``incomplete_batches`` (map indexes of batches with keys that failed or are not in the ledger), ``missing_keys``
+    (the first ten of the latter), ``dry_run``, ``cost``, ``data_interval_start`` and ``data_interval_end``. The numbers
+    are also the ``extra`` of the asset events of its outlets; a dry run makes none, for it changes no data. A dry run
+    also pushes the XCom ``s3_to_azure_dry_run``: lists of XComs have keys but no values, and the UI marks dry runs.
 
     Where the plan was skipped, so is the report.
 
     :param plan_task_id: the task that made the plan, or put several together
+    :param copy_task_id: the mapped task that copied the batches; None: ``copy`` of the same task group
     :param delete_task_id: the task that deletes blobs whose key is gone; None: there is none
     """
 
     template_fields: Sequence[str] = ("s3_bucket", "container_name", "aws_conn_id", "wasb_conn_id")
     ui_color = "#eef7ee"
 
-    def __init__(self, *, plan_task_id: str, delete_task_id: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, *, plan_task_id: str, copy_task_id: str | None = None, delete_task_id: str | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.plan_task_id = plan_task_id
+        self.copy_task_id = copy_task_id or ".".join([*plan_task_id.split(".")[:-1], "copy"])
         self.delete_task_id = delete_task_id
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -78,8 +89,9 @@ class S3ToAzureReportOperator(ConnectedOperator):
             summary = {
                 **_where(plans),
                 **report.as_json(),
+                **self._incomplete(ti, container, report, dry_run=dry_run),
                 "seconds": round(seconds, 1),
-                "bytes_per_second": round(report.copied_size / seconds) if seconds > 0 else None,
+                **self._throughput(ti, report, seconds),
                 "dry_run": dry_run,
                 "cost": _cost(plans),
                 **_interval(context),
@@ -96,12 +108,39 @@ class S3ToAzureReportOperator(ConnectedOperator):
             ti.xcom_push(key="return_value", value=summary)  # a task that fails returns nothing
             raise AirflowFailException("\n".join([*problems, f"ledger: {summary['ledger']}"]))
         if dry_run:
+            ti.xcom_push(key=DRY_RUN_KEY, value=True)
             self.outlets = []  # Airflow makes an event for each that is there when the task ends
         for outlet in self.outlets:
             context["outlet_events"][outlet].extra.update(
                 {name: value for name, value in summary.items() if isinstance(value, int | float | str)}
             )
         return summary
+
+    def _incomplete(self, ti: Any, container: AzureContainer, report: Report, *, dry_run: bool) -> dict[str, Any]:
+        """Return which batches have keys that are not copied, and the first keys that are not in the ledger."""
+        from airflow_s3_azure.sync.incomplete import incomplete_batches, missing_keys
+        from airflow_s3_azure.sync.ledger import PlanFolder
+        from airflow_s3_azure.sync.plan import BatchReference
+
+        if dry_run or report.is_good:
+            return {"incomplete_batches": [], "missing_keys": []}
+        references = [BatchReference.from_json(one) for one in ti.xcom_pull(task_ids=self.plan_task_id) or ()]
+        indexes = incomplete_batches(references, report.done)
+        keys = missing_keys(references, indexes, lambda path: PlanFolder(container.client, path))
+        return {"incomplete_batches": indexes, "missing_keys": keys}
+
+    def _throughput(self, ti: Any, report: Report, seconds: float) -> dict[str, float | None]:
+        """Return the seconds in which batches copied, and the bytes per second of those."""
+        from airflow_s3_azure.sync.incomplete import copying_seconds
+
+        found = ti.xcom_pull(task_ids=self.copy_task_id)
+        summaries = [one for one in (found if isinstance(found, list) else [found]) if one]
+        copying = copying_seconds(summaries)
+        base = seconds if copying is None else copying
+        return {
+            "copy_seconds": None if copying is None else round(copying, 3),
+            "bytes_per_second": round(report.copied_size / base) if base > 0 else None,
+        }
 
     def _moved(self, plan: Mapping[str, Any], container: AzureContainer, files: int, size: int) -> Moved:
         from airflow_s3_azure.lineage import Moved, Place

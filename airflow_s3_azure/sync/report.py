@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +25,7 @@ class Report:
     :param verified: copied objects by what verified them
     :param failures: the first failed rows of the ledger
     :param skips: the first rows of skipped keys
+    :param done: rows that did not fail, by the map index of their batch
     """
 
     planned: int
@@ -34,6 +36,7 @@ class Report:
     verified: dict[str, int] = field(default_factory=dict)
     failures: list[Mapping[str, Any]] = field(default_factory=list)
     skips: list[Mapping[str, Any]] = field(default_factory=list)
+    done: Counter[int] = field(default_factory=Counter)
 
     def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Add rows of the ledger."""
@@ -45,6 +48,8 @@ class Report:
                 self.deletions[row["status"]] += 1
                 continue
             self.counts[row["status"]] += 1
+            if row["batch"] is not None and row["status"] != "failed":
+                self.done[row["batch"]] += 1
             if row["status"] == "copied":
                 self.copied_size += row["size"]
                 self.verified[row["verified"]] = self.verified.get(row["verified"], 0) + 1

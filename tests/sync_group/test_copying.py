@@ -196,6 +196,7 @@ def test_a_failed_batch_is_cleared_and_copies_only_what_is_not_done(sync: Sync, 
     assert night.totals("copied", "failed", "missing") == (9, 1, 0)
     (failure,) = night.report["failures"]
     assert (failure["key"], failure["blob"], failure["batch"]) == ("k7", "k7", 2)
+    assert night.totals("incomplete_batches", "missing_keys") == ([2], [])
     batch = night.run.xcom("s3_to_azure.copy", map_index=2)
     assert (batch["copied"], batch["failed"], batch["failures"][0]["key"]) == (2, 1, "k7")
     log = said()
@@ -211,6 +212,8 @@ def test_a_failed_batch_is_cleared_and_copies_only_what_is_not_done(sync: Sync, 
     assert again.statuses() == dict.fromkeys(keys, "copied")
     assert {row["key"] for row in again.ledger if row["attempts"] == 2} == {"k7"}
     assert again.totals("copied", "failed", "missing", "bytes_read") == (10, 0, 0, 20)
+    assert again.totals("incomplete_batches", "missing_keys") == ([], [])
+    assert 0 < again.report["copy_seconds"] < again.report["seconds"]
     assert {key: sync.container.get_blob_client(key).get_blob_properties().etag for key in etags} == etags
 
 

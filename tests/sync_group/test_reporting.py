@@ -120,6 +120,7 @@ def test_only_a_good_run_that_changed_data_makes_asset_events(sync: Sync) -> Non
 
     assert (failed.state, _events(failed)) == ("failed", [])
     assert (dry.state, _events(dry)) == ("success", [])
+    assert [one.run.xcom("s3_to_azure.report", "s3_to_azure_dry_run") for one in (failed, dry)] == [None, True]
     assert [(name, extra["copied"]) for name, _, extra in _events(good)] == [("and_mine", 1), ("mine", 1)]
     assert (silent.state, _events(silent)) == ("success", [])
 

@@ -1,0 +1,65 @@
+"""Which batches of a sync left keys uncopied, which keys those are, and how long the batches copied. Pure but for reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
+
+from airflow_s3_azure.sync.ledger import PlanFolder
+from airflow_s3_azure.sync.plan import BatchReference
+from airflow_s3_azure.sync.report import MAX_FAILURES
+
+
+def incomplete_batches(references: Sequence[BatchReference], done: Mapping[int, int]) -> list[int]:
+    """Return the map indexes of the batches that have keys without a copy: failed, or not in the ledger.
+
+    :param references: of all batches, by map index
+    :param done: rows of the ledger that did not fail, by map index
+    """
+    return [index for index, one in enumerate(references) if done.get(index, 0) < one.objects]
+
+
+def missing_keys(
+    references: Sequence[BatchReference], indexes: Iterable[int], open_folder: Callable[[str], PlanFolder]
+) -> list[dict[str, Any]]:
+    """Return the first keys of incomplete batches that are not in the ledger: ``key``, ``blob`` and ``batch``.
+
+    Memory: the keys of one batch.
+    """
+    return list(islice(_missing(references, indexes, open_folder), MAX_FAILURES))
+
+
+def _missing(
+    references: Sequence[BatchReference], indexes: Iterable[int], open_folder: Callable[[str], PlanFolder]
+) -> Iterator[dict[str, Any]]:
+    for index in indexes:
+        reference = references[index]
+        folder = open_folder(reference.folder)
+        there = {row["key"] for row in folder.read_ledger(reference.part)}
+        for request in folder.read_manifest(reference.start, reference.stop):
+            if request.key not in there:
+                yield {"key": request.key, "blob": request.blob, "batch": index}
+
+
+def copying_seconds(summaries: Iterable[Mapping[str, Any]]) -> float | None:
+    """Return the seconds in which at least one batch copied; None if no batch reports when it did.
+
+    Between a failure and its retry nothing is copied, so that time does not count.
+
+    :param summaries: of the batches, with ``ended_at`` and ``seconds``
+    """
+    spans = sorted(
+        (ended - timedelta(seconds=one["seconds"]), ended)
+        for one in summaries
+        if "ended_at" in one
+        for ended in [datetime.fromisoformat(one["ended_at"])]
+    )
+    if not spans:
+        return None
+    total, until = timedelta(0), spans[0][0]
+    for start, stop in spans:
+        total += max(timedelta(0), stop - max(start, until))
+        until = max(until, stop)
+    return total.total_seconds()
