@@ -44,6 +44,7 @@ from botocore.exceptions import (
 from botocore.utils import parse_timestamp
 
 import airflow_s3_azure
+from airflow_s3_azure.endpoints import Endpoints
 from airflow_s3_azure.engine.azure.container import BlobContainer, ContainerAddress
 from airflow_s3_azure.engine.azure.names import why_invalid_container
 from airflow_s3_azure.engine.azure.shared_key import SharedKeyPolicy
@@ -58,6 +59,7 @@ from airflow_s3_azure.engine.errors import (
 )
 from airflow_s3_azure.engine.http.client import Connections
 from airflow_s3_azure.engine.http.session import TRANSIENT_STATUSES, describe, pooled_session, redact_http_logs
+from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.retry import RetryPolicy
 from airflow_s3_azure.engine.s3.presign import Presigner
 from airflow_s3_azure.engine.s3.source import Operation, Params, S3Source
@@ -78,10 +80,12 @@ CHECK_RETRY = RetryPolicy(attempts=4, max_wait=4.0)
 """For the look at the container: a typing error in a host name should not take minutes to tell."""
 URL_SECONDS = 3600
 """Life of a presigned URL. Each is used at once, for one request; a slow one may take long to read."""
-PULLED_URL_SECONDS = 900
+SERVER_SIDE_URL_SECONDS = 900
 """Of one that Azure is given: it begins to read at once, but its clock, or this one, may be off."""
-PULL_SECONDS = 300.0
-"""How long to wait for Azure's answer, which comes when it has read a block: 1 GiB at 3.5 MiB/s."""
+READ_SECONDS = 60.0
+"""How long to wait for the next byte of Azure's response."""
+SERVER_SIDE_SECONDS = 300.0
+"""The same in a server-side copy, where Azure responds when it has read a block: 1 GiB at 3.5 MiB/s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +257,7 @@ def open_container(
     *,
     max_concurrency: int,
     create_container: bool = False,
-    read_timeout: float = 60.0,
+    read_timeout: float = READ_SECONDS,
 ) -> AzureContainer:
     """Return a container as an Airflow connection reaches it, after a look whether it is there.
 
@@ -297,44 +301,39 @@ def open_container(
     return AzureContainer(client, BlobContainer(address, pipeline, cancellation))
 
 
-def open_for_pulling(
-    aws_conn_id: str | None,
-    s3_bucket: str,
-    wasb_conn_id: str,
-    container_name: str,
-    cancellation: Cancellation,
-    *,
-    max_concurrency: int,
-    create_container: bool = False,
-    requester_pays: bool = False,
-    max_bandwidth: float | None = None,
+def open_endpoints(
+    endpoints: Endpoints, options: CopyOptions, cancellation: Cancellation
 ) -> tuple[S3Bucket, AzureContainer]:
-    """Return both sides of a copy in which Azure reads from S3 by itself, after a look whether it can.
+    """Return source and destination of a copy; of a server-side copy after a check whether Azure can reach S3.
 
     :raises ConfigurationError: if it cannot, or as :func:`open_bucket` and :func:`open_container` do
+    :raises DestinationWriteError: as :func:`open_container` does
     """
-    if requester_pays:
+    is_server_side = options.mode == "server_side"
+    if is_server_side and endpoints.requester_pays:
         raise ConfigurationError(
             "mode='server_side' cannot read requester-pays buckets: Azure does not send the header in which the reader "
             f"agrees to pay; {INSTEAD}"
         )
     container = open_container(
-        wasb_conn_id,
-        container_name,
+        endpoints.wasb_conn_id,
+        endpoints.container_name,
         cancellation,
-        max_concurrency=max_concurrency,
-        create_container=create_container,
-        read_timeout=PULL_SECONDS,
+        max_concurrency=options.max_concurrency,
+        create_container=endpoints.create_container,
+        read_timeout=SERVER_SIDE_SECONDS if is_server_side else READ_SECONDS,
     )
     bucket = open_bucket(
-        aws_conn_id,
-        s3_bucket,
+        endpoints.aws_conn_id,
+        endpoints.s3_bucket,
         cancellation,
-        max_concurrency=max_concurrency,
-        url_seconds=PULLED_URL_SECONDS,
-        max_bandwidth=max_bandwidth,
+        max_concurrency=options.max_concurrency,
+        requester_pays=endpoints.requester_pays,
+        url_seconds=SERVER_SIDE_URL_SECONDS if is_server_side else URL_SECONDS,
+        max_bandwidth=options.max_bandwidth,
     )
-    check_reachable(bucket.source.endpoint(), container.blobs.url)
+    if is_server_side:
+        check_reachable(bucket.source.endpoint(), container.blobs.url)
     return bucket, container
 
 

@@ -8,15 +8,18 @@ from typing import Any, Literal
 
 from airflow.sdk import Asset, TaskGroup, TriggerRule, XComArg
 
+from airflow_s3_azure.endpoints import Endpoints
 from airflow_s3_azure.engine.blocks import DEFAULT_BLOCK_SIZE
 from airflow_s3_azure.engine.errors import ConfigurationError
+from airflow_s3_azure.engine.options import DEFAULT_CONCURRENCY, CopyOptions
 from airflow_s3_azure.operators import (
     S3ToAzureBatchesOperator,
     S3ToAzureCopyBatchOperator,
     S3ToAzurePlanOperator,
     S3ToAzureReportOperator,
 )
-from airflow_s3_azure.operators.connected import DEFAULT_CONCURRENCY
+from airflow_s3_azure.operators.options import picked
+from airflow_s3_azure.operators.plan_arguments import PlanArguments
 from airflow_s3_azure.retrying import retry_arguments
 from airflow_s3_azure.sync.batch import DEFAULT_BATCH_OBJECTS, DEFAULT_BATCH_SIZE
 
@@ -174,109 +177,67 @@ def s3_to_azure_sync(
     :param on_success_callback: notifier or function, called when ``report`` has ended well
     :param on_failure_callback: notifier or function, called when ``report`` has failed
     """
+    arguments = {**locals(), "is_dry_run": dry_run}
     if delete not in (None, "extra"):
         raise ConfigurationError(f"delete is {delete!r}; it takes 'extra' or None")
-    sides: dict[str, Any] = {
-        "s3_bucket": s3_bucket,
-        "container_name": container_name,
-        "aws_conn_id": aws_conn_id,
-        "wasb_conn_id": wasb_conn_id,
-        "requester_pays": requester_pays,
-    }
+    endpoints, copy_options = picked(Endpoints, arguments), picked(CopyOptions, arguments)
     retrying = retry_arguments(retries, retry_delay)
     with TaskGroup(group_id) as group:
-        plan_arguments: dict[str, Any] = {
-            "task_id": "plan",
-            "day_folder": day_folder,
-            "first_day": first_day,
-            "last_day": last_day,
-            "blob_prefix": blob_prefix,
-            "strip_prefix": strip_prefix,
-            "blob_template": blob_template,
-            "rename": rename,
-            "include": include,
-            "exclude": exclude,
-            "modified_since": modified_since,
-            "modified_before": modified_before,
-            "lookback": lookback,
-            "min_size": min_size,
-            "max_size": max_size,
-            "storage_classes": storage_classes,
-            "require_keys": require_keys,
-            "compare": compare,
-            "overwrite": overwrite,
-            "is_dry_run": dry_run,
-            "egress_price_per_gib": egress_price_per_gib,
-            "max_objects": max_objects,
-            "max_bytes": max_bytes,
-            "delete": delete == "extra",
-            "max_delete": max_delete,
-            "create_container": create_container,
-            "block_size": block_size,
-            "batch_objects": batch_objects,
-            "batch_size": batch_size,
-            **sides,
-            **retrying,
-        }
-        plan: Any
-        if isinstance(s3_prefix, str):
-            plan = S3ToAzurePlanOperator(s3_prefix=s3_prefix, **plan_arguments)
-        else:
-            several = S3ToAzurePlanOperator.partial(
-                # Airflow's database takes 250 characters, and no empty text.
-                map_index_template="{{ (task.s3_prefix | default(task.task_id, true))[-250:] }}",
-                **plan_arguments,
-            ).expand(s3_prefix=s3_prefix if isinstance(s3_prefix, XComArg) else list(s3_prefix))
-            plan = S3ToAzureBatchesOperator(
-                task_id="batches",
-                plan_task_id=several.task_id,
-                blob_template=blob_template,
-                max_objects=max_objects,
-                max_bytes=max_bytes,
-                **retrying,
-            )
-            several >> plan
+        plan = _plan(s3_prefix, {**endpoints, **copy_options, **picked(PlanArguments, arguments)}, retrying)
         # expand(), not expand_kwargs(): that would render templates in the labels, which are made of keys.
         copy = S3ToAzureCopyBatchOperator.partial(
             task_id="copy",
-            mode=mode,
             deferrable=deferrable,
-            block_size=block_size,
-            max_concurrency=max_concurrency,
-            max_bandwidth=max_bandwidth,
-            overwrite=overwrite,
-            verify=verify,
-            copy_tags=copy_tags,
-            access_tier=access_tier,
-            discard_foreign_blocks=discard_foreign_blocks,
             slice=slice,
             map_index_template="{{ task.batch['label'] | default(task.task_id) }}",
             max_active_tis_per_dagrun=max_active_tis_per_dagrun,
             **({"pool": pool} if pool else {}),
-            **sides,
+            **endpoints,
+            **copy_options,
             **retrying,
         ).expand(batch=plan.output)
         report = S3ToAzureReportOperator(
             task_id="report",
             plan_task_id=plan.task_id,
             delete_task_id=f"{group.group_id}.delete" if delete else None,
-            trigger_rule=TriggerRule.ALL_DONE,  # it must tell of failed batches, and it decides the run's colour
+            trigger_rule=TriggerRule.ALL_DONE,  # it must report failed batches, and it decides the run's state
             outlets=list(outlets) if outlets is not None else [_asset(group)],
             on_success_callback=on_success_callback,
             on_failure_callback=on_failure_callback,
-            **sides,
+            **endpoints,
             **retrying,
         )
         plan >> copy >> report
         if delete is not None:
-            asked, deleted = _deletion(plan.task_id, approve_timeout if approve_delete else None, sides, retrying)
+            asked, deleted = _deletion(plan.task_id, approve_timeout if approve_delete else None, endpoints, retrying)
             copy >> asked
             deleted >> report
     return group
 
 
+def _plan(s3_prefix: str | Sequence[str] | XComArg, options: dict[str, Any], retrying: dict[str, Any]) -> Any:
+    """Return the task that makes the plan; of several prefixes, the one that puts their plans together."""
+    arguments = {"task_id": "plan", **options, **retrying}
+    if isinstance(s3_prefix, str):
+        return S3ToAzurePlanOperator(**arguments)
+    del arguments["s3_prefix"]
+    several = S3ToAzurePlanOperator.partial(
+        # Airflow's database takes 250 characters, and no empty text.
+        map_index_template="{{ (task.s3_prefix | default(task.task_id, true))[-250:] }}",
+        **arguments,
+    ).expand(s3_prefix=s3_prefix if isinstance(s3_prefix, XComArg) else list(s3_prefix))
+    batches = S3ToAzureBatchesOperator(
+        task_id="batches",
+        plan_task_id=several.task_id,
+        **{name: arguments[name] for name in ("blob_template", "max_objects", "max_bytes")},
+        **retrying,
+    )
+    several >> batches
+    return batches
+
+
 def _deletion(
-    plan_task_id: str, approve_timeout: timedelta | None, sides: dict[str, Any], retrying: dict[str, Any]
+    plan_task_id: str, approve_timeout: timedelta | None, endpoints: dict[str, Any], retrying: dict[str, Any]
 ) -> tuple[Any, Any]:
     """Return the first and the last of the tasks that delete."""
     # Only a mirror needs them, and the module of human approval takes time to import.
@@ -287,7 +248,7 @@ def _deletion(
         task_id="delete",
         plan_task_id=plan_task_id,
         trigger_rule=TriggerRule.NONE_FAILED if approve_timeout is None else TriggerRule.ALL_SUCCESS,
-        **sides,
+        **endpoints,
         **retrying,
     )
     if approve_timeout is None:

@@ -18,11 +18,12 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
-from airflow_s3_azure.connections import AzureContainer, S3Bucket, open_for_pulling
+from airflow_s3_azure.connections import AzureContainer, S3Bucket, open_endpoints
+from airflow_s3_azure.endpoints import Endpoints
 from airflow_s3_azure.engine.cancellation import Cancellation
-from airflow_s3_azure.engine.copy import CopyOptions
 from airflow_s3_azure.engine.errors import S3ToAzureError, error_as_json
 from airflow_s3_azure.engine.model import CopyRequest, CopyResult
+from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.pool import copy_objects
 from airflow_s3_azure.engine.progress import Progress
 from airflow_s3_azure.metrics import counts_of
@@ -37,34 +38,28 @@ SOONEST_SECONDS = 15.0
 the scheduler fails a task that runs again before it hears of that (seen on 3.3.2)."""
 STOP_SECONDS = 5.0
 """How long a trigger that is stopped waits for its threads."""
-_SIDES = (
-    "s3_bucket",
-    "container_name",
-    "aws_conn_id",
-    "wasb_conn_id",
-    "max_concurrency",
-    "create_container",
-    "requester_pays",
-    "max_bandwidth",
-)
-_OPTIONS = ("block_size", "overwrite", "verify", "copy_tags", "access_tier", "discard_foreign_blocks")
 
 
 class ServerSideTrigger(BaseTrigger):
     """Copies with ``mode="server_side"``, and fires once: with ``outcome``, or with ``error``.
 
-    It is made of an operator's arguments and of nothing else: which connections, and no credential.
+    It is serialized with an operator's options, and holds no credential.
 
-    :param arguments: those of the operator, and what to copy
+    :param endpoints: :class:`~airflow_s3_azure.endpoints.Endpoints` as JSON
+    :param options: :class:`~airflow_s3_azure.engine.options.CopyOptions` as JSON
+    :param work: what to copy
     """
 
-    def __init__(self, **arguments: Any) -> None:
+    def __init__(self, endpoints: dict[str, Any], options: dict[str, Any], **work: Any) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.arguments = arguments
+        self.endpoints = endpoints
+        self.options = options
+        self.work = work
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what Airflow keeps of the trigger."""
-        return f"{type(self).__module__}.{type(self).__qualname__}", self.arguments
+        arguments = {"endpoints": self.endpoints, "options": self.options, **self.work}
+        return f"{type(self).__module__}.{type(self).__qualname__}", arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Copy, in a thread of its own, and yield what became of it."""
@@ -89,11 +84,10 @@ class ServerSideTrigger(BaseTrigger):
         counts: Counter[str] = Counter()
         event: dict[str, Any] = {}
         try:
-            options = CopyOptions(mode="server_side", **{name: self.arguments[name] for name in _OPTIONS})
-            sides = {name: self.arguments[name] for name in _SIDES}
-            bucket, container = open_for_pulling(cancellation=cancellation, **sides)
+            options = CopyOptions.from_json(self.options)
+            bucket, container = open_endpoints(Endpoints.from_json(self.endpoints), options, cancellation)
             event["container_url"] = container.blobs.url
-            event["place"] = asdict(container.place(self.arguments.get("blob_name", "")))
+            event["place"] = asdict(container.place(self.work.get("blob_name", "")))
             event["outcome"] = self._outcome(
                 bucket, container, options, cancellation, lambda result: counts.update(counts_of(result))
             )
@@ -133,16 +127,16 @@ class ServerSideObjectTrigger(ServerSideTrigger):
         cancellation: Cancellation,
         on_result: Callable[[CopyResult], None],
     ) -> dict[str, Any]:
-        key, blob = self.arguments["s3_key"], self.arguments["blob_name"]
+        key, blob = self.work["s3_key"], self.work["blob_name"]
         source, destination = bucket.source.url(key), container.blobs.blob_url(blob)
         log.info("Azure copies %r to %r by itself", source, destination)
         (result,) = copy_objects(
-            [CopyRequest(key, blob, version_id=self.arguments["s3_version_id"])],
+            [CopyRequest(key, blob, version_id=self.work["s3_version_id"])],
             bucket.source,
             container.blobs,
             options,
             cancellation,
-            max_concurrency=self.arguments["max_concurrency"],
+            max_concurrency=options.max_concurrency,
             on_progress=_log_progress,
         )
         on_result(result)
@@ -168,14 +162,14 @@ class ServerSideBatchTrigger(ServerSideTrigger):
         cancellation: Cancellation,
         on_result: Callable[[CopyResult], None],
     ) -> dict[str, Any]:
-        reference = BatchReference.from_json(self.arguments["batch"])
+        reference = BatchReference.from_json(self.work["batch"])
         folder = PlanFolder(container.client, reference.folder)
         run = BatchRun(
             reference,
             folder,
-            try_number=self.arguments["try_number"],
-            cleared_at=self.arguments["cleared_at"],
-            map_index=self.arguments["map_index"],
+            try_number=self.work["try_number"],
+            cleared_at=self.work["cleared_at"],
+            map_index=self.work["map_index"],
         )
         log.info("Azure copies batch %d by itself: %s", reference.index, reference.label)
         run.copy(
@@ -183,7 +177,7 @@ class ServerSideBatchTrigger(ServerSideTrigger):
             container.blobs,
             options,
             cancellation,
-            max_concurrency=self.arguments["max_concurrency"],
+            max_concurrency=options.max_concurrency,
             on_result=on_result,
         )
         outcome = {"ledger_url": f"{folder.ledger_url}{reference.part}.jsonl", "summary": run.summary()}

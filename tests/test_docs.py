@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from airflow_s3_azure.engine.blocks import DEFAULT_BLOCK_SIZE, MIB
-from airflow_s3_azure.operators.connected import DEFAULT_CONCURRENCY
+from airflow_s3_azure.engine.options import DEFAULT_CONCURRENCY
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient

@@ -10,15 +10,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Literal, TypeVar, get_args
+from typing import TypeVar
 
 from airflow_s3_azure.engine.azure.container import BlobContainer, PreconditionFailed
-from airflow_s3_azure.engine.blocks import DEFAULT_BLOCK_SIZE, Block, block_size_for
+from airflow_s3_azure.engine.blocks import Block, block_size_for
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.checksums import Verified, compute
 from airflow_s3_azure.engine.errors import (
-    ConfigurationError,
     DestinationConflict,
     IntegrityError,
     SourceArchived,
@@ -36,56 +34,14 @@ from airflow_s3_azure.engine.model import (
     Status,
 )
 from airflow_s3_azure.engine.mover import BlockMover, Buffer, CopyContext
+from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.resume import BlockLayout, KnownBlock, count_conflicting_blocks
-from airflow_s3_azure.engine.retry import RetryPolicy
 from airflow_s3_azure.engine.s3.source import S3Source
 from airflow_s3_azure.engine.verify import verify_blocks, verify_whole
 
 log = logging.getLogger(__name__)
 
 Returned = TypeVar("Returned")
-
-AccessTier = Literal["Hot", "Cool", "Cold", "Archive"]
-Mode = Literal["stream", "server_side"]
-"""Whether the blocks go through this process, or Azure reads them from S3 by itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class CopyOptions:
-    """How objects are copied.
-
-    :param mode: ``"stream"``: the blocks go through this process; ``"server_side"``: Azure reads them from S3 by itself
-    :param block_size: bytes; grows by itself where 50,000 blocks would not suffice
-    :param overwrite: replace a blob that is not a copy of this version of the object; False: skip it
-    :param verify: ``"auto"`` verifies against whatever S3 stored; ``"require"`` fails where it stored nothing usable
-    :param copy_tags: copy the object's tags as blob index tags; costs a request per object
-    :param access_tier: of the new blob; None: the account's default
-    :param discard_foreign_blocks: drop blocks that another tool left staged for a blob that does not exist yet, where
-        they keep ours out; for a moment an empty blob is visible, and if it may not be deleted then, it stays
-    :param retry: for each request
-    :param retry_budget: retries of all requests of one object together; one more for every ten blocks
-    :raises ConfigurationError: if a value is none of those it takes
-    """
-
-    mode: Mode = "stream"
-    block_size: int = DEFAULT_BLOCK_SIZE
-    overwrite: bool = True
-    verify: Literal["auto", "require"] = "auto"
-    copy_tags: bool = False
-    access_tier: AccessTier | None = None
-    discard_foreign_blocks: bool = False
-    retry: RetryPolicy = field(default_factory=RetryPolicy)
-    retry_budget: int = 200
-
-    def __post_init__(self) -> None:
-        block_size_for(0, self.block_size)
-        if self.mode not in get_args(Mode):
-            raise ConfigurationError(f"mode is {self.mode!r}; it takes 'stream' or 'server_side'")
-        if self.verify not in ("auto", "require"):
-            raise ConfigurationError(f"verify is {self.verify!r}; it takes 'auto' or 'require'")
-        if self.access_tier is not None and self.access_tier not in get_args(AccessTier):
-            tiers = ", ".join(map(repr, get_args(AccessTier)))
-            raise ConfigurationError(f"access_tier is {self.access_tier!r}; it takes {tiers} or None")
 
 
 class ObjectCopy:

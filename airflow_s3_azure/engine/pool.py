@@ -25,12 +25,13 @@ from airflow_s3_azure.engine.admission import Admission, Slot, worker_count
 from airflow_s3_azure.engine.azure.container import BlobContainer
 from airflow_s3_azure.engine.blocks import Block
 from airflow_s3_azure.engine.cancellation import Cancellation
-from airflow_s3_azure.engine.copy import CopyOptions, ObjectCopy
+from airflow_s3_azure.engine.copy import ObjectCopy
 from airflow_s3_azure.engine.errors import SliceEnded, TransferError
 from airflow_s3_azure.engine.limiter import Limiter
 from airflow_s3_azure.engine.model import CopyRequest, CopyResult
 from airflow_s3_azure.engine.mover import Buffer
 from airflow_s3_azure.engine.movers import block_mover
+from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.progress import Progress
 from airflow_s3_azure.engine.s3.source import S3Source
 

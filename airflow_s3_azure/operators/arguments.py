@@ -1,9 +1,11 @@
-"""What templated arguments may be: the value itself, or the text that a template rendered. Pure."""
+"""What each argument of the operators takes: the value itself, or the text that a template rendered. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import date, datetime
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
 
 from airflow_s3_azure.engine.errors import ConfigurationError
 
@@ -96,3 +98,105 @@ def whole(name: str, value: float | str | None) -> int | None:
     if isinstance(found, float):
         raise ConfigurationError(f"{name} is {value!r}; it takes a whole number")
     return found
+
+
+def text(name: str, value: str | None) -> str:
+    """Return a text; None is the empty one.
+
+    :raises ConfigurationError: if it is something else
+    """
+    if value is None or isinstance(value, str):
+        return value or ""
+    raise ConfigurationError(f"{name} is {value!r}; it takes text")
+
+
+def optional_text(name: str, value: str | None) -> str | None:
+    """Return a text, or None.
+
+    :raises ConfigurationError: if it is something else
+    """
+    return None if value is None else text(name, value)
+
+
+def interval(name: str, value: timedelta | None) -> timedelta | None:
+    """Return a duration, or None.
+
+    :raises ConfigurationError: if it is something else
+    """
+    if value is None or isinstance(value, timedelta):
+        return value
+    raise ConfigurationError(f"{name} is {value!r}; it takes a duration such as timedelta(hours=1)")
+
+
+def unchecked(_name: str, value: Any) -> Any:
+    """Return the value as it is."""
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """What an argument takes.
+
+    :param read: returns the value of the argument with a name, given what was passed or rendered
+    :param is_templated: whether Airflow renders it
+    """
+
+    read: Callable[[str, Any], Any]
+    is_templated: bool = False
+
+
+ARGUMENTS = {
+    # Endpoints
+    "s3_bucket": Argument(text, is_templated=True),
+    "container_name": Argument(text, is_templated=True),
+    "aws_conn_id": Argument(optional_text, is_templated=True),
+    "wasb_conn_id": Argument(text, is_templated=True),
+    "create_container": Argument(flag),
+    "requester_pays": Argument(flag),
+    # CopyOptions
+    "mode": Argument(text, is_templated=True),
+    "block_size": Argument(unchecked),
+    "max_concurrency": Argument(unchecked),
+    "max_bandwidth": Argument(number, is_templated=True),
+    "overwrite": Argument(flag, is_templated=True),
+    "verify": Argument(text),
+    "copy_tags": Argument(flag),
+    "access_tier": Argument(optional_text),
+    "discard_foreign_blocks": Argument(flag),
+    # PlanArguments
+    "s3_prefix": Argument(text, is_templated=True),
+    "day_folder": Argument(text, is_templated=True),
+    "first_day": Argument(day, is_templated=True),
+    "last_day": Argument(day, is_templated=True),
+    "blob_prefix": Argument(text, is_templated=True),
+    "strip_prefix": Argument(text, is_templated=True),
+    "blob_template": Argument(text, is_templated=True),
+    "rename": Argument(flag),
+    "include": Argument(strings, is_templated=True),
+    "exclude": Argument(strings, is_templated=True),
+    "modified_since": Argument(time, is_templated=True),
+    "modified_before": Argument(time, is_templated=True),
+    "lookback": Argument(interval),
+    "min_size": Argument(unchecked),
+    "max_size": Argument(unchecked),
+    "storage_classes": Argument(strings, is_templated=True),
+    "require_keys": Argument(flag),
+    "compare": Argument(text, is_templated=True),
+    "is_dry_run": Argument(flag, is_templated=True),
+    "egress_price_per_gib": Argument(number, is_templated=True),
+    "max_objects": Argument(whole, is_templated=True),
+    "max_bytes": Argument(whole, is_templated=True),
+    "delete": Argument(optional_text),
+    "max_delete": Argument(number, is_templated=True),
+    "batch_objects": Argument(unchecked),
+    "batch_size": Argument(unchecked),
+}
+"""All options, by the name of the operators' argument."""
+
+
+def read_argument(name: str, value: Any) -> Any:
+    """Return the value of an argument, given what was passed or rendered.
+
+    :raises ConfigurationError: if it is none of what the argument takes
+    """
+    return ARGUMENTS[name].read(name.removeprefix("is_"), value)

@@ -6,15 +6,16 @@ import logging
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import BaseOperator, BaseOperatorLink
 from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException
 
-from airflow_s3_azure.engine.blocks import DEFAULT_BLOCK_SIZE
+from airflow_s3_azure.endpoints import Endpoints
 from airflow_s3_azure.engine.errors import ConfigurationError, S3ToAzureError, SliceEnded, error_from_json
+from airflow_s3_azure.engine.options import DEFAULT_CONCURRENCY, CopyOptions
 from airflow_s3_azure.links import AzurePortalLink, LedgerLink, S3ConsoleLink
-from airflow_s3_azure.operators.arguments import flag, number
+from airflow_s3_azure.operators.options import accepts, read_options
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
@@ -22,13 +23,11 @@ if TYPE_CHECKING:
 
     from airflow_s3_azure.connections import AzureContainer, S3Bucket
     from airflow_s3_azure.engine.cancellation import Cancellation
-    from airflow_s3_azure.engine.copy import CopyOptions
     from airflow_s3_azure.lineage import Moved
     from airflow_s3_azure.triggers import ServerSideTrigger
 
 log = logging.getLogger(__name__)
 
-DEFAULT_CONCURRENCY = 8
 RESCHEDULE_AFTER = timedelta(seconds=30)
 """Between two slices. Airflow's supervisor may notice only 5 s after it that a task ended, and the scheduler fails a
 task that it has queued again before it hears of that (seen on 3.3.2)."""
@@ -39,26 +38,11 @@ class ConnectedOperator(BaseOperator):
 
     operator_extra_links: Collection[BaseOperatorLink] = (S3ConsoleLink(), AzurePortalLink(), LedgerLink())
 
-    def __init__(
-        self,
-        *,
-        s3_bucket: str,
-        container_name: str,
-        aws_conn_id: str | None = "aws_default",
-        wasb_conn_id: str = "wasb_default",
-        max_concurrency: int = DEFAULT_CONCURRENCY,
-        create_container: bool = False,
-        requester_pays: bool = False,
-        **kwargs: Any,
-    ) -> None:
+    s3_bucket: str
+
+    @accepts(Endpoints)
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.s3_bucket = s3_bucket
-        self.container_name = container_name
-        self.aws_conn_id = aws_conn_id
-        self.wasb_conn_id = wasb_conn_id
-        self.max_concurrency = max_concurrency
-        self.create_container = create_container
-        self.requester_pays = requester_pays
         self.container_url = self.ledger_url = ""  # for the links, once they are known
         self.moved: list[Moved] = []  # for OpenLineage, once it is known
         self._cancellation: Cancellation | None = None
@@ -76,147 +60,63 @@ class ConnectedOperator(BaseOperator):
 
         return operator_lineage(self.moved)
 
-    def _open(self) -> tuple[S3Bucket, AzureContainer, Cancellation]:
-        """Open both sides. From here on the task can be interrupted."""
-        from airflow_s3_azure.connections import open_bucket
-
-        with folded("Connections"):
-            container, cancellation = self._open_destination()
-            bucket = open_bucket(
-                self.aws_conn_id,
-                self.s3_bucket,
-                cancellation,
-                max_concurrency=self.max_concurrency,
-                requester_pays=self.requester_pays,
-                max_bandwidth=self._bandwidth(),
-            )
-        return bucket, container, cancellation
-
-    def _bandwidth(self) -> float | None:
-        """Return how many bytes per second may be read at most; None: as many as come."""
-        return None
-
     def _open_destination(self) -> tuple[AzureContainer, Cancellation]:
         from airflow_s3_azure.connections import open_container
         from airflow_s3_azure.engine.cancellation import Cancellation
 
-        self._check_concurrency()
+        endpoints = read_options(Endpoints, self)
         self._cancellation = cancellation = Cancellation()
         container = open_container(
-            self.wasb_conn_id,
-            self.container_name,
+            endpoints.wasb_conn_id,
+            endpoints.container_name,
             cancellation,
-            max_concurrency=self.max_concurrency,
-            create_container=self.create_container,
+            max_concurrency=DEFAULT_CONCURRENCY,
+            create_container=endpoints.create_container,
         )
         self.container_url = container.blobs.url
         return container, cancellation
 
-    def _check_concurrency(self) -> None:
-        if self.max_concurrency < 1:
-            raise ConfigurationError(f"max_concurrency is {self.max_concurrency}; it takes at least 1 thread")
-
 
 class CopyingOperator(ConnectedOperator):
-    """An operator that copies objects: how they are copied, and for how long at a time, or by whom."""
+    """An operator that opens both endpoints and knows how objects are copied, for how long at a time, and where."""
 
+    @accepts(CopyOptions)
     def __init__(
         self,
         *,
-        mode: Literal["stream", "server_side"] | str = "stream",  # noqa: PYI051 - the text may be a template
         deferrable: bool = False,
-        block_size: int = DEFAULT_BLOCK_SIZE,
-        overwrite: bool | str = True,
-        verify: Literal["auto", "require"] = "auto",
-        copy_tags: bool = False,
-        access_tier: Literal["Hot", "Cool", "Cold", "Archive"] | None = None,
-        discard_foreign_blocks: bool = False,
         slice: timedelta | None = None,  # noqa: A002 - the word for it
-        max_bandwidth: float | str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.mode = mode
         self.deferrable = deferrable
-        self.block_size = block_size
-        self.overwrite = overwrite
-        self.verify = verify
-        self.copy_tags = copy_tags
-        self.access_tier = access_tier
-        self.discard_foreign_blocks = discard_foreign_blocks
         self.slice = slice
-        self.max_bandwidth = max_bandwidth
 
-    def _copy_options(self) -> CopyOptions:
-        from airflow_s3_azure.engine.copy import CopyOptions, Mode
-
-        return CopyOptions(
-            mode=cast("Mode", self.mode),
-            block_size=self.block_size,
-            overwrite=flag("overwrite", self.overwrite),
-            verify=self.verify,
-            copy_tags=self.copy_tags,
-            access_tier=self.access_tier,
-            discard_foreign_blocks=self.discard_foreign_blocks,
-        )
-
-    def _open(self) -> tuple[S3Bucket, AzureContainer, Cancellation]:
-        if self.mode != "server_side":
-            return super()._open()
-        from airflow_s3_azure.connections import open_for_pulling
+    def _open(self, options: CopyOptions) -> tuple[S3Bucket, AzureContainer, Cancellation]:
+        """Open source and destination. From here on the task can be cancelled."""
+        from airflow_s3_azure.connections import open_endpoints
         from airflow_s3_azure.engine.cancellation import Cancellation
 
-        self._check_concurrency()
         self._cancellation = cancellation = Cancellation()
         with folded("Connections"):
-            bucket, container = open_for_pulling(
-                self.aws_conn_id,
-                self.s3_bucket,
-                self.wasb_conn_id,
-                self.container_name,
-                cancellation,
-                max_concurrency=self.max_concurrency,
-                create_container=self.create_container,
-                requester_pays=self.requester_pays,
-                max_bandwidth=self._bandwidth(),
-            )
+            bucket, container = open_endpoints(read_options(Endpoints, self), options, cancellation)
         self.container_url = container.blobs.url
         return bucket, container, cancellation
-
-    def _bandwidth(self) -> float | None:
-        return number("max_bandwidth", self.max_bandwidth)
 
     def _defer(self, trigger: type[ServerSideTrigger], **work: Any) -> NoReturn:
         """Leave the copy to a trigger, and the worker to others, until ``execute_complete`` is called.
 
         :param work: what the trigger is to copy
         """
-        options = self._copy_options()
-        self._check_concurrency()
-        if self.mode != "server_side":
+        options = read_options(CopyOptions, self)
+        if options.mode != "server_side":
             raise ConfigurationError("deferrable=True needs mode='server_side': in a triggerer no byte may be moved")
         if self.slice is not None:
             raise ConfigurationError(
                 "slice and deferrable are both given; a deferred copy holds no worker: leave slice"
             )
         self.defer(
-            trigger=trigger(
-                s3_bucket=self.s3_bucket,
-                container_name=self.container_name,
-                aws_conn_id=self.aws_conn_id,
-                wasb_conn_id=self.wasb_conn_id,
-                max_concurrency=self.max_concurrency,
-                create_container=self.create_container,
-                requester_pays=self.requester_pays,
-                max_bandwidth=self._bandwidth(),
-                block_size=options.block_size,
-                overwrite=options.overwrite,
-                verify=options.verify,
-                copy_tags=options.copy_tags,
-                access_tier=options.access_tier,
-                discard_foreign_blocks=options.discard_foreign_blocks,
-                **work,
-            ),
+            trigger=trigger(endpoints=read_options(Endpoints, self).as_json(), options=options.as_json(), **work),
             method_name="execute_complete",
             timeout=self.execution_timeout,
         )

@@ -7,7 +7,10 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_s3_azure.endpoints import Endpoints
+from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.operators.connected import CopyingOperator, airflow_failures
+from airflow_s3_azure.operators.options import read_options, templated
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -29,15 +32,7 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
     :param batch: what the plan returned for this batch; mapped, and never rendered as a template
     """
 
-    template_fields: Sequence[str] = (
-        "s3_bucket",
-        "container_name",
-        "mode",
-        "max_bandwidth",
-        "overwrite",
-        "aws_conn_id",
-        "wasb_conn_id",
-    )
+    template_fields: Sequence[str] = templated(Endpoints, CopyOptions)
     ui_color = "#e8f1fb"
 
     def __init__(self, *, batch: Mapping[str, Any], **kwargs: Any) -> None:
@@ -66,8 +61,8 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
                 from airflow_s3_azure.triggers import ServerSideBatchTrigger
 
                 self._defer(ServerSideBatchTrigger, batch=reference.as_json(), **execution)
-            options = self._copy_options()
-            bucket, container, cancellation = self._open()
+            options = read_options(CopyOptions, self)
+            bucket, container, cancellation = self._open(options)
             folder = PlanFolder(container.client, reference.folder)
             self.ledger_url = f"{folder.ledger_url}{reference.part}.jsonl"
             run = BatchRun(reference, folder, **execution)
@@ -81,7 +76,7 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
                     container.blobs,
                     options,
                     cancellation,
-                    max_concurrency=self.max_concurrency,
+                    max_concurrency=options.max_concurrency,
                     slice_seconds=self._slice_seconds(),
                     tell=live.tell,
                     on_result=metrics.add,

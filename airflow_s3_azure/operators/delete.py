@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.standard.operators.hitl import ApprovalOperator, HITLOperator
 from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_s3_azure.endpoints import Endpoints
+from airflow_s3_azure.engine.options import DEFAULT_CONCURRENCY
 from airflow_s3_azure.operators.connected import ConnectedOperator, airflow_failures
+from airflow_s3_azure.operators.options import templated
 from airflow_s3_azure.operators.plan import plans_of
 
 if TYPE_CHECKING:
@@ -71,7 +74,7 @@ class S3ToAzureDeleteOperator(ConnectedOperator):
     :param plan_task_id: the task that made the plan, or put several together
     """
 
-    template_fields: Sequence[str] = ("s3_bucket", "container_name", "aws_conn_id", "wasb_conn_id")
+    template_fields: Sequence[str] = templated(Endpoints)
     ui_color = "#fdecea"
 
     def __init__(self, *, plan_task_id: str, **kwargs: Any) -> None:
@@ -105,7 +108,7 @@ class S3ToAzureDeleteOperator(ConnectedOperator):
                         container.client,
                         folder.read_deletions(),
                         cancellation,
-                        max_concurrency=self.max_concurrency,
+                        max_concurrency=DEFAULT_CONCURRENCY,
                         attempts=ti.try_number,
                     ):
                         counts[row["status"]] += 1

@@ -11,7 +11,9 @@ from urllib.parse import unquote
 
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from airflow_s3_azure.endpoints import Endpoints
 from airflow_s3_azure.operators.connected import ConnectedOperator, airflow_failures
+from airflow_s3_azure.operators.options import templated
 from airflow_s3_azure.operators.plan import plans_of, task_states
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ class S3ToAzureReportOperator(ConnectedOperator):
     :param delete_task_id: the task that deletes blobs whose key is gone; None: there is none
     """
 
-    template_fields: Sequence[str] = ("s3_bucket", "container_name", "aws_conn_id", "wasb_conn_id")
+    template_fields: Sequence[str] = templated(Endpoints)
     ui_color = "#eef7ee"
 
     def __init__(

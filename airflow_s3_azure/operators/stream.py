@@ -6,9 +6,12 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow_s3_azure.endpoints import Endpoints
 from airflow_s3_azure.engine.errors import ConfigurationError
+from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.links import AzurePortalLink, S3ConsoleLink
 from airflow_s3_azure.operators.connected import CopyingOperator, airflow_failures
+from airflow_s3_azure.operators.options import read_options, templated
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -63,17 +66,8 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
     """
 
     template_fields: Sequence[str] = (
-        "s3_bucket",
-        "s3_key",
-        "container_name",
-        "blob_name",
-        "blob_prefix",
-        "mode",
-        "max_bandwidth",
-        "overwrite",
-        "aws_conn_id",
-        "wasb_conn_id",
-        "s3_version_id",
+        *("s3_key", "blob_name", "blob_prefix", "s3_version_id"),
+        *templated(Endpoints, CopyOptions),
     )
     operator_extra_links = (S3ConsoleLink(), AzurePortalLink())  # it keeps no ledger
     ui_color = "#e8f1fb"
@@ -116,8 +110,8 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
                     blob_name=request.blob,
                     s3_version_id=request.version_id,
                 )
-            options = self._copy_options()
-            bucket, container, cancellation = self._open()
+            options = read_options(CopyOptions, self)
+            bucket, container, cancellation = self._open(options)
             source, destination = bucket.source.url(self.s3_key), container.blobs.blob_url(request.blob)
             log.info("copying %r to %r", source, destination)
             moved = Moved(Place.of_s3(bucket.name, self.s3_key), container.place(request.blob))
@@ -135,7 +129,7 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
                     container.blobs,
                     options,
                     cancellation,
-                    max_concurrency=self.max_concurrency,
+                    max_concurrency=options.max_concurrency,
                     slice_seconds=self._slice_seconds(),
                     on_progress=on_progress,
                     progress_interval=TELL_SECONDS,

@@ -13,9 +13,9 @@ from typing import Any
 
 from airflow_s3_azure.engine.azure.container import BlobContainer
 from airflow_s3_azure.engine.cancellation import Cancellation
-from airflow_s3_azure.engine.copy import CopyOptions
 from airflow_s3_azure.engine.errors import BatchChanged, BatchFailed, DestinationWriteError, SliceEnded, SourceChanged
 from airflow_s3_azure.engine.model import CopyRequest, CopyResult
+from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.pool import copy_objects
 from airflow_s3_azure.engine.progress import Progress
 from airflow_s3_azure.engine.s3.source import S3Source

@@ -28,8 +28,8 @@ def open_both(job: Job, cancellation: Cancellation) -> dict[str, tuple[S3Bucket,
 def prepare(job: Job) -> Copy:
     """Open both sides."""
     from airflow_s3_azure.engine.cancellation import Cancellation
-    from airflow_s3_azure.engine.copy import CopyOptions
     from airflow_s3_azure.engine.model import CopyRequest, Precondition
+    from airflow_s3_azure.engine.options import CopyOptions
     from airflow_s3_azure.engine.pool import copy_objects
     from airflow_s3_azure.sync.listing import list_blobs, list_objects
 

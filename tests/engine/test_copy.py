@@ -20,7 +20,6 @@ from airflow_s3_azure.engine.azure.transport import ConnectionsTransport
 from airflow_s3_azure.engine.blocks import BlockId
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.checksums import compute
-from airflow_s3_azure.engine.copy import CopyOptions
 from airflow_s3_azure.engine.errors import (
     Cancelled,
     DestinationConflict,
@@ -35,6 +34,7 @@ from airflow_s3_azure.engine.errors import (
 from airflow_s3_azure.engine.http.client import Connections
 from airflow_s3_azure.engine.http.session import pooled_session
 from airflow_s3_azure.engine.model import BlobContent, CopyRequest, CopyResult, Precondition
+from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.pool import copy_objects
 from airflow_s3_azure.engine.retry import RetryPolicy
 from airflow_s3_azure.engine.s3.source import Operation, Params, S3Source

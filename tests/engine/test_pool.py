@@ -31,7 +31,6 @@ from airflow_s3_azure.engine.checksums import (
     checksum_block,
     compute,
 )
-from airflow_s3_azure.engine.copy import CopyOptions
 from airflow_s3_azure.engine.errors import (
     Cancelled,
     DestinationConflict,
@@ -54,6 +53,7 @@ from airflow_s3_azure.engine.model import (
     StagedBlock,
 )
 from airflow_s3_azure.engine.mover import Buffer
+from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.pool import copy_objects
 from airflow_s3_azure.engine.progress import Progress
 from airflow_s3_azure.engine.properties import KeptProperties, SourceRecord

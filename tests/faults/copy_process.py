@@ -12,8 +12,8 @@ import sys
 
 from airflow_s3_azure.connections import open_bucket, open_container
 from airflow_s3_azure.engine.cancellation import Cancellation
-from airflow_s3_azure.engine.copy import CopyOptions
 from airflow_s3_azure.engine.model import CopyRequest
+from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.pool import copy_objects
 
 

@@ -13,11 +13,11 @@ from azure.core.pipeline import Pipeline
 from airflow_s3_azure.engine.azure.container import BlobContainer, ContainerAddress
 from airflow_s3_azure.engine.azure.transport import ConnectionsTransport
 from airflow_s3_azure.engine.cancellation import Cancellation
-from airflow_s3_azure.engine.copy import CopyOptions
 from airflow_s3_azure.engine.errors import DestinationWriteError, SourceReadError, TransferError
 from airflow_s3_azure.engine.http.client import Connections
 from airflow_s3_azure.engine.http.session import pooled_session
 from airflow_s3_azure.engine.model import CopyRequest, CopyResult
+from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.pool import copy_objects
 from airflow_s3_azure.engine.s3.source import S3Source
 

@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 from _pytest.mark import ParameterSet
 
-from airflow_s3_azure.engine.copy import CopyOptions
 from airflow_s3_azure.engine.errors import DestinationWriteError, IntegrityError, TransferError
 from airflow_s3_azure.engine.model import CopyResult
+from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.retry import RetryPolicy
 from tests.faults.http1 import Request
 from tests.faults.proxy import Close, Delay, Fault, FaultProxy, Flip, Refuse, Reset, Stall

@@ -22,9 +22,9 @@ import pytest
 
 from airflow_s3_azure.engine.admission import worker_count
 from airflow_s3_azure.engine.blocks import MIB
-from airflow_s3_azure.engine.copy import CopyOptions
 from airflow_s3_azure.engine.errors import IntegrityError, SourceChanged
 from airflow_s3_azure.engine.model import CopyResult
+from airflow_s3_azure.engine.options import CopyOptions
 from tests.faults.proxy import Act, FaultProxy, Place
 from tests.faults.route import STEPS, Way, azure_through, through
 from tests.servers.process import child_environment

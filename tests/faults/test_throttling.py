@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from airflow_s3_azure.engine.copy import CopyOptions
+from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.retry import RetryPolicy
 from tests.faults.http1 import Request
 from tests.faults.proxy import Refuse

@@ -29,7 +29,7 @@ def planner(**arguments: Any) -> S3ToAzurePlanOperator:
             "task_id": "plan",
             "s3_bucket": "bucket",
             "container_name": "container",
-            "delete": True,
+            "delete": "extra",
             "max_delete": 100,
             "batch_objects": 1000,
             "batch_size": 1000,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from airflow_s3_azure.connections import open_bucket, open_container
 from airflow_s3_azure.engine.cancellation import Cancellation
-from airflow_s3_azure.engine.copy import CopyOptions
+from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.sync.cost import GIB, Cost
 from airflow_s3_azure.sync.ledger import PlanFolder
 from airflow_s3_azure.sync.listing import list_blobs, list_objects

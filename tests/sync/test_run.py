@@ -13,9 +13,9 @@ import pytest
 import airflow_s3_azure
 from airflow_s3_azure.connections import open_bucket, open_container
 from airflow_s3_azure.engine.cancellation import Cancellation
-from airflow_s3_azure.engine.copy import CopyOptions
 from airflow_s3_azure.engine.errors import BatchFailed, Cancelled, DestinationWriteError, SliceEnded, SourceReadError
 from airflow_s3_azure.engine.model import CopyRequest, Precondition, SourceObject
+from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.s3.source import S3Source
 from airflow_s3_azure.sync.ledger import PlanFolder, request_as_json
 from airflow_s3_azure.sync.plan import BatchReference

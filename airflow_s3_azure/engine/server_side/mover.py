@@ -14,10 +14,10 @@ from dataclasses import replace
 from airflow_s3_azure.engine.azure.container import BlobContainer
 from airflow_s3_azure.engine.blocks import DEFAULT_BLOCK_SIZE, Block
 from airflow_s3_azure.engine.checksums import BlockChecksums, Verified, compute
-from airflow_s3_azure.engine.copy import CopyOptions
 from airflow_s3_azure.engine.errors import DestinationWriteError, IntegrityError, SourceChanged, SourceNotFound
 from airflow_s3_azure.engine.model import SourceObject
 from airflow_s3_azure.engine.mover import BlockMover, Buffer, CopyContext
+from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.resume import BlockLayout, KnownBlock
 from airflow_s3_azure.engine.s3.source import S3Source
 from airflow_s3_azure.engine.server_side.block_ids import PulledId

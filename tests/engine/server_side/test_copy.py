@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_s3_azure.engine.blocks import DEFAULT_BLOCK_SIZE, MIB, Block, BlockId
-from airflow_s3_azure.engine.copy import CopyOptions
 from airflow_s3_azure.engine.errors import (
     Cancelled,
     ConfigurationError,
@@ -27,6 +26,7 @@ from airflow_s3_azure.engine.http.session import redact_http_logs
 from airflow_s3_azure.engine.model import CopyRequest, CopyResult
 from airflow_s3_azure.engine.mover import CopyContext
 from airflow_s3_azure.engine.movers import block_mover
+from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.server_side.mover import ServerSideMover
 from airflow_s3_azure.engine.server_side.request import Pull
 from tests.engine.server_side.route import BLOCK, SERVER_SIDE, STREAM, Way

@@ -15,6 +15,8 @@ import pytest
 from airflow.sdk import DAG
 
 from airflow_s3_azure import triggers
+from airflow_s3_azure.endpoints import Endpoints
+from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.operators import S3ToAzureBlobStreamOperator
 from airflow_s3_azure.sync_group import s3_to_azure_sync
 from airflow_s3_azure.triggers import ServerSideObjectTrigger
@@ -171,23 +173,11 @@ def test_an_s3_that_azure_cannot_reach_is_refused(
 
 def _trigger(bucket: Bucket, container: ContainerClient) -> ServerSideObjectTrigger:
     return ServerSideObjectTrigger(
-        s3_bucket=bucket.name,
+        endpoints=Endpoints(bucket.name, container.container_name).as_json(),
+        options=CopyOptions(mode="server_side", block_size=BLOCK, max_concurrency=2).as_json(),
         s3_key="a",
         s3_version_id=None,
-        container_name=container.container_name,
         blob_name="a",
-        aws_conn_id="aws_default",
-        wasb_conn_id="wasb_default",
-        max_concurrency=2,
-        create_container=False,
-        requester_pays=False,
-        max_bandwidth=None,
-        block_size=BLOCK,
-        overwrite=True,
-        verify="auto",
-        copy_tags=False,
-        access_tier=None,
-        discard_foreign_blocks=False,
     )
 
 

@@ -1,0 +1,74 @@
+"""How objects are copied: one value that passes whole from the operators to the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, Self, get_args
+
+from airflow_s3_azure.engine.blocks import DEFAULT_BLOCK_SIZE, block_size_for
+from airflow_s3_azure.engine.errors import ConfigurationError
+from airflow_s3_azure.engine.retry import RetryPolicy
+
+AccessTier = Literal["Hot", "Cool", "Cold", "Archive"]
+Mode = Literal["stream", "server_side"]
+"""Whether the blocks go through this process, or Azure reads them from S3 (server-side copy)."""
+Verify = Literal["auto", "require"]
+
+DEFAULT_CONCURRENCY = 8
+
+_INTERNAL = {"internal": True}
+"""Marks a field that no operator takes and that is not serialized."""
+
+
+@dataclass(frozen=True, slots=True)
+class CopyOptions:
+    """How objects are copied.
+
+    :param mode: ``"stream"``: the blocks go through this process; ``"server_side"``: Azure reads them from S3
+    :param block_size: bytes; grows where Azure's 50,000 blocks would not suffice
+    :param max_concurrency: blocks that are read at the same time at most
+    :param max_bandwidth: bytes per second to read from S3 at most; None: no limit
+    :param overwrite: replace a blob that is not a copy of this version of the object; False: skip it
+    :param verify: ``"auto"`` verifies against whatever S3 stored; ``"require"`` fails where it stored nothing usable
+    :param copy_tags: copy the object's tags as blob index tags; costs a request per object
+    :param access_tier: of the new blob; None: the account's default
+    :param discard_foreign_blocks: drop blocks that another tool left staged for a blob that does not exist yet, where
+        they conflict with ours; for a moment an empty blob is visible, and if it may not be deleted then, it stays
+    :param retry: for each request
+    :param retry_budget: retries of all requests of one object together; one more for every ten blocks
+    :raises ConfigurationError: if a value is none of those it takes
+    """
+
+    mode: Mode = "stream"
+    block_size: int = DEFAULT_BLOCK_SIZE
+    max_concurrency: int = DEFAULT_CONCURRENCY
+    max_bandwidth: float | None = None
+    overwrite: bool = True
+    verify: Verify = "auto"
+    copy_tags: bool = False
+    access_tier: AccessTier | None = None
+    discard_foreign_blocks: bool = False
+    retry: RetryPolicy = field(default_factory=RetryPolicy, metadata=_INTERNAL)
+    retry_budget: int = field(default=200, metadata=_INTERNAL)
+
+    def __post_init__(self) -> None:
+        block_size_for(0, self.block_size)
+        if self.max_concurrency < 1:
+            raise ConfigurationError(f"max_concurrency is {self.max_concurrency}; it takes at least 1 thread")
+        if self.mode not in get_args(Mode):
+            raise ConfigurationError(f"mode is {self.mode!r}; it takes 'stream' or 'server_side'")
+        if self.verify not in get_args(Verify):
+            raise ConfigurationError(f"verify is {self.verify!r}; it takes 'auto' or 'require'")
+        if self.access_tier is not None and self.access_tier not in get_args(AccessTier):
+            tiers = ", ".join(map(repr, get_args(AccessTier)))
+            raise ConfigurationError(f"access_tier is {self.access_tier!r}; it takes {tiers} or None")
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Self:
+        """Return the options that were :meth:`as_json`."""
+        return cls(**found)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the options as a trigger is serialized, without what no operator sets."""
+        return {one.name: getattr(self, one.name) for one in fields(self) if not one.metadata.get("internal")}
