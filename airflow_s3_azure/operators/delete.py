@@ -102,7 +102,7 @@ class S3ToAzureDeleteOperator(ConnectedOperator):
                 raise AirflowFailException("nothing was deleted: " + "; ".join(refusals))
             for plan in plans:
                 folder = PlanFolder(container.client, plan["folder"])
-                ledger = folder.new_ledger("delete")
+                ledger = folder.new_ledger("delete", None)
                 try:
                     for row in delete_blobs(
                         container.client,

@@ -45,7 +45,7 @@ class S3ToAzurePlanOperator(CopyingOperator):
     def execute(self, context: Context) -> list[dict[str, str | int]]:
         """Make the plan and write it down; return the references of its batches, none if it is a dry run."""
         from airflow_s3_azure.metrics import send_counts
-        from airflow_s3_azure.sync.ledger import ROOT, PlanFolder
+        from airflow_s3_azure.sync.ledger import ROOT, PlanFolder, folder_name
         from airflow_s3_azure.sync.listing import list_blobs, list_objects
         from airflow_s3_azure.sync.plan import Listing, make_plan
 
@@ -58,9 +58,7 @@ class S3ToAzurePlanOperator(CopyingOperator):
             bucket, container, cancellation = self._open(copy)
             ti = context["ti"]
             group = ti.task_id.rpartition(".")[0] or ti.task_id
-            name = started.strftime("%Y%m%dT%H%M%SZ")
-            if ti.map_index is not None and ti.map_index >= 0:
-                name += f"-{ti.map_index:05d}"
+            name = folder_name(started, ti.map_index)
             folder = PlanFolder(container.client, f"{ROOT}/{ti.dag_id}/{ti.run_id}/{group}/{name}")
             self.ledger_url = folder.ledger_url
             days = options.selection.days

@@ -1,23 +1,25 @@
 """The manifest and the ledger: JSON lines in the destination container, one line per key.
 
-A plan has a folder of its own, below that of its run::
+Each plan owns a folder, below that of its run::
 
     _s3_to_azure/<dag_id>/<run_id>/<group_id>/
-        summary.json                the run's totals
-        <time of the plan>/
+        <time of the plan>-<16 random hexadecimal digits>/
             manifest.jsonl          what is to be copied; each batch is a range of its lines
             delete.jsonl            blobs to delete, if the sync deletes
             ledger/plan.jsonl       keys that the plan settled: unchanged, skipped
             ledger/00000.jsonl      what became of batch 0's keys
             ledger/delete.jsonl     what became of the blobs to delete
+            summary.json            the run's totals; of several plans, in the folder of the first
 
-so a plan that is made again never mixes with an earlier one. ``_`` in front makes Spark and Hive skip the folder.
+No two plans share a folder: not those of one run, not those of two Airflow deployments that run a DAG of one name at
+the same second. ``_`` in front makes Spark and Hive skip the folder.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -42,6 +44,19 @@ log = logging.getLogger(__name__)
 ROOT = RESERVED
 
 JsonObject = Mapping[str, Any]
+
+
+NEW = Precondition(None)
+"""A plan creates its files; it never replaces one."""
+
+
+def folder_name(started: datetime, map_index: int | None = None) -> str:
+    """Return a new name for a plan's folder. Names sort by time; no two are equal.
+
+    :param map_index: of the plan's task, if it is mapped
+    """
+    name = f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(8)}"
+    return name if map_index is None or map_index < 0 else f"{name}-{map_index:05d}"
 
 
 class PlanFolder:
@@ -70,16 +85,19 @@ class PlanFolder:
         return f"{self.url}ledger/"
 
     def new_manifest(self) -> LinesWriter:
-        """Return a writer of what is to be copied."""
-        return LinesWriter(self._client, f"{self.path}/manifest.jsonl")
+        """Return a writer that creates the list of what is to be copied."""
+        return LinesWriter(self._client, f"{self.path}/manifest.jsonl", NEW)
 
     def read_manifest(self, start: int, stop: int) -> Iterator[CopyRequest]:
         """Yield what is to be copied, of the lines between two bytes."""
         return map(request_from_json, read_lines(self._client, f"{self.path}/manifest.jsonl", start, stop))
 
-    def new_ledger(self, part: str) -> LinesWriter:
-        """Return a writer of one part of the ledger: ``plan``, ``delete``, or a batch's five digits."""
-        return LinesWriter(self._client, f"{self.path}/ledger/{part}.jsonl")
+    def new_ledger(self, part: str, precondition: Precondition | None = NEW) -> LinesWriter:
+        """Return a writer of one part of the ledger: ``plan``, ``delete``, or a batch's five digits.
+
+        :param precondition: of its first commit; None: an earlier try's part is replaced
+        """
+        return LinesWriter(self._client, f"{self.path}/ledger/{part}.jsonl", precondition)
 
     def continue_ledger(self, part: str) -> tuple[LinesWriter, Iterator[dict[str, Any]]]:
         """Return a writer that takes over one part of the ledger, and the rows that it has now.
@@ -107,16 +125,16 @@ class PlanFolder:
             yield from read_lines(self._client, name)
 
     def new_deletions(self) -> LinesWriter:
-        """Return a writer of the blobs to delete."""
-        return LinesWriter(self._client, f"{self.path}/delete.jsonl")
+        """Return a writer that creates the list of the blobs to delete."""
+        return LinesWriter(self._client, f"{self.path}/delete.jsonl", NEW)
 
     def read_deletions(self) -> Iterator[dict[str, Any]]:
         """Yield the blobs to delete: ``blob``, ``size``, ``blob_etag``, ``last_modified``."""
         return read_lines(self._client, f"{self.path}/delete.jsonl")
 
     def write_summary(self, summary: JsonObject) -> str:
-        """Write the run's totals beside the plan's folder; return their URL, without any credential."""
-        name = f"{self.path.rpartition('/')[0]}/summary.json"
+        """Write the run's totals into the plan's folder; return their URL, without any credential."""
+        name = f"{self.path}/summary.json"
         try:
             self._client.upload_blob(
                 name,
@@ -130,11 +148,11 @@ class PlanFolder:
 
     def source_spool(self) -> ObjectSpool:
         """Return where runs of a sorted source listing wait to be merged."""
-        return ObjectSpool(self._client, f"{self.path}/sort/source")
+        return ObjectSpool(self._client, f"{self.path}/sort/source-{secrets.token_hex(4)}")
 
     def destination_spool(self) -> BlobSpool:
         """Return where runs of a sorted destination listing wait to be merged."""
-        return BlobSpool(self._client, f"{self.path}/sort/destination")
+        return BlobSpool(self._client, f"{self.path}/sort/destination-{secrets.token_hex(4)}")
 
 
 class _Runs:
@@ -153,7 +171,7 @@ class _Runs:
         return f"{self._path}-{run:05d}.jsonl"
 
     def _write(self, run: int, rows: Iterable[list[Any]]) -> None:
-        writer = LinesWriter(self._client, self._name(run))
+        writer = LinesWriter(self._client, self._name(run), NEW)
         for row in rows:
             writer.write(row)
         writer.commit()

@@ -1,7 +1,9 @@
-"""The planning operator: which blobs a mirror takes for its own."""
+"""The planning operator: which blobs a mirror takes for its own, and which folder a plan owns."""
 
 from __future__ import annotations
 
+from datetime import datetime
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,6 +12,9 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_s3_azure.engine.properties import SourceRecord
 from airflow_s3_azure.operators import S3ToAzurePlanOperator
+from airflow_s3_azure.operators import plan as plan_module
+from airflow_s3_azure.sync.jsonlines import read_lines
+from airflow_s3_azure.sync.ledger import PlanFolder
 from tests.airflow_runs import run_dag
 
 if TYPE_CHECKING:
@@ -72,3 +77,47 @@ def test_a_mirror_looks_no_further_than_its_prefix(
     folder = run.xcom("plan", "plan")["folder"]
     lines = container.download_blob(f"{folder}/delete.jsonl").readall().decode().splitlines()
     assert sorted(line.split('"')[3] for line in lines) == sorted(extra)
+
+
+class FrozenClock(datetime):
+    """A clock that stands still."""
+
+    @classmethod
+    def now(cls, tz: Any = None) -> FrozenClock:
+        """Return the one time there is."""
+        return cls(2026, 11, 1, 2, 0, 0, tzinfo=tz)
+
+
+def planned(bucket: Bucket, container: ContainerClient, **arguments: Any) -> dict[str, Any]:
+    """Make a plan as the task of a run whose names every deployment gives alike; return its totals."""
+    pushed: dict[str, Any] = {}
+    ti = SimpleNamespace(
+        dag_id="nightly",
+        run_id="scheduled__2026-11-01",
+        task_id="s3_to_azure.plan",
+        map_index=-1,
+        xcom_push=lambda key, value: pushed.update({key: value}),
+    )
+    operator = planner(s3_bucket=bucket.name, container_name=container.container_name, delete=False, **arguments)
+    context: Any = {"ti": ti}
+    operator.execute(context)
+    return dict(pushed["plan"])
+
+
+@pytest.mark.servers
+@pytest.mark.usefixtures("connections")
+def test_two_plans_of_one_dag_run_and_second_own_a_folder_each(
+    bucket: Bucket, container: ContainerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two deployments run one DAG on one schedule: the manifest of neither replaces the other's."""
+    for prefix in ("a/", "b/"):
+        bucket.put(f"{prefix}1", b"x")
+    monkeypatch.setattr(plan_module, "datetime", FrozenClock)
+
+    plans = [planned(bucket, container, s3_prefix=prefix) for prefix in ("a/", "b/")]
+
+    folders = [PlanFolder(container, plan["folder"]) for plan in plans]
+    keys = [[row["key"] for row in read_lines(container, f"{one.path}/manifest.jsonl")] for one in folders]
+    assert keys == [["a/1"], ["b/1"]]
+    assert all(plan["folder"].rpartition("/")[2].startswith("20261101T020000Z-") for plan in plans)
+    assert len({one.write_summary({}) for one in folders}) == 2

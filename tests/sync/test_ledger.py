@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from airflow_s3_azure.engine.errors import DestinationWriteError, PlanError
 from airflow_s3_azure.engine.model import BlobState, CopyRequest, CopyResult, Precondition
 from airflow_s3_azure.engine.properties import SourceRecord
-from airflow_s3_azure.sync.ledger import PlanFolder, ledger_row, request_as_json, request_from_json
+from airflow_s3_azure.sync.ledger import PlanFolder, folder_name, ledger_row, request_as_json, request_from_json
 from airflow_s3_azure.sync.objects import ListedObject
 from tests.sync.containers import MemoryContainer
 
@@ -112,10 +112,38 @@ def test_a_ledger_that_cannot_be_listed_is_told(azure_server: AzureServer) -> No
 
 
 @pytest.mark.servers
-def test_the_summary_lies_beside_the_plans_of_a_run(container: ContainerClient) -> None:
-    """A plan that is made again has another folder; the run's totals are replaced."""
-    for time, copied in (("1", 5), ("2", 6)):
-        url = PlanFolder(container, f"_s3_to_azure/dag/run/group/{time}").write_summary({"copied": copied})
+def test_the_summary_lies_in_the_plans_folder(container: ContainerClient) -> None:
+    """A report that runs again replaces it; other plans, of this run or of another deployment, have their own."""
+    folder = PlanFolder(container, "_s3_to_azure/dag/run/group/1")
+    for copied in (5, 6):
+        url = folder.write_summary({"copied": copied})
 
-    assert url.endswith("/_s3_to_azure/dag/run/group/summary.json")
-    assert json.loads(container.download_blob("_s3_to_azure/dag/run/group/summary.json").readall()) == {"copied": 6}
+    assert url.endswith("/_s3_to_azure/dag/run/group/1/summary.json")
+    assert json.loads(container.download_blob("_s3_to_azure/dag/run/group/1/summary.json").readall()) == {"copied": 6}
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("name", ["manifest", "delete", "ledger/plan"])
+def test_a_plan_never_replaces_a_file(container: ContainerClient, name: str) -> None:
+    """Whoever was there first keeps it: the plan fails, and its retry takes another folder."""
+    container.upload_blob(f"_s3_to_azure/plan/{name}.jsonl", b"theirs")
+    folder = PlanFolder(container, "_s3_to_azure/plan")
+    writers = {"manifest": folder.new_manifest, "delete": folder.new_deletions}
+    writer = writers.get(name, lambda: folder.new_ledger("plan"))()
+
+    with pytest.raises(DestinationWriteError) as caught:
+        writer.commit()
+
+    assert caught.value.retryable
+    assert container.download_blob(f"_s3_to_azure/plan/{name}.jsonl").readall() == b"theirs"
+
+
+def test_folder_names_are_never_equal() -> None:
+    """Of one second, and of one mapped task."""
+    started = datetime(2026, 11, 1, 2, tzinfo=UTC)
+
+    names = {folder_name(started, index) for index in (None, -1, 7) for _ in range(100)}
+
+    assert len(names) == 300
+    assert all(name.startswith("20261101T020000Z-") for name in names)
+    assert sum(name.endswith("-00007") for name in names) >= 100
