@@ -12,7 +12,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from airflow_s3_azure.engine.azure.container import BlobContainer, PreconditionFailed
+from airflow_s3_azure.engine.azure.container import BlobContainer
+from airflow_s3_azure.engine.azure.service_errors import BlockListRejected, PreconditionFailed
 from airflow_s3_azure.engine.blocks import Block, block_size_for
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.checksums import Verified, compute
@@ -264,19 +265,20 @@ class ObjectCopy:
         return None
 
     def _make_visible(self, source: SourceObject, request: Callable[[], str]) -> str | CopyResult:
-        """Send the request that makes the blob visible; return its ETag, or the result if a twin got there first.
+        """Send the request that makes the blob visible; return its ETag, or the result if a concurrent writer was first.
 
-        :raises PreconditionFailed: if what got there first is something else
+        :raises PreconditionFailed: if that writer wrote something else
+        :raises BlockListRejected: if a staged block is gone; a new try copies what is not staged
         """
         retries = self._context.retries
         try:
             return self._context.call(request)
-        except PreconditionFailed:
+        except (PreconditionFailed, BlockListRejected):
             state = self._context.call(lambda: self._to.head(self.request.blob))
             if state is None:
                 raise
             if self._context.retries > retries and state.is_copy_of(source.etag, source.size):
-                return state.etag  # our own first request, whose answer was lost
+                return state.etag  # our own first request, whose response was lost
             done = self._needs_no_copy(state, source.etag, source.size)
             if done is None:
                 raise

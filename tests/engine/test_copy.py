@@ -535,7 +535,7 @@ def test_a_put_replaces_atomically_and_only_on_its_condition(route: Route) -> No
 
     route.blobs.put("b", data, crc64, content, Precondition(first))
     for stale in (ABSENT, Precondition(first)):
-        with pytest.raises(DestinationConflict, match="someone else wrote this blob"):
+        with pytest.raises(DestinationConflict, match="the blob changed after planning"):
             route.blobs.put("b", data, crc64, content, stale)
 
 

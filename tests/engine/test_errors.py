@@ -7,7 +7,7 @@ import json
 import pytest
 
 from airflow_s3_azure.engine import errors
-from airflow_s3_azure.engine.azure.container import PreconditionFailed
+from airflow_s3_azure.engine.azure.service_errors import PreconditionFailed
 from airflow_s3_azure.engine.errors import (
     BatchChanged,
     BatchFailed,

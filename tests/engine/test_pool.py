@@ -20,7 +20,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_s3_azure.engine.azure.container import BlobContainer, PreconditionFailed
+from airflow_s3_azure.engine.azure.container import BlobContainer
+from airflow_s3_azure.engine.azure.service_errors import PreconditionFailed
 from airflow_s3_azure.engine.blocks import Block, BlockId, fingerprint
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.checksums import (

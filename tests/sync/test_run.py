@@ -139,7 +139,7 @@ def test_a_retry_does_not_overwrite_what_someone_else_wrote_since_the_plan(
     tries = Tries(bucket, container, {"a": b"a" * 10})
     container.upload_blob("a", b"theirs")
 
-    with pytest.raises(BatchFailed, match="someone else wrote this blob") as caught:
+    with pytest.raises(BatchFailed, match="the blob changed after planning") as caught:
         tries.run(try_number=2).raise_failures()
 
     assert not caught.value.retryable
@@ -204,7 +204,7 @@ def test_a_key_that_failed_for_good_is_not_read_again(bucket: Bucket, container:
         tries.run(try_number=1).raise_failures()
     lease.release()
 
-    with pytest.raises(BatchFailed, match="someone else wrote this blob") as caught:
+    with pytest.raises(BatchFailed, match="the blob changed after planning") as caught:
         tries.run(try_number=2).raise_failures()
 
     assert not caught.value.retryable
@@ -301,7 +301,7 @@ def test_a_batch_is_summed_up(bucket: Bucket, container: ContainerClient) -> Non
     assert summary.pop("seconds") > 0
     (failure,) = summary.pop("failures")
     assert (failure["key"], failure["blob"]) == ("b", "b")
-    assert "someone else wrote this blob since the copy was planned" in failure["error"]
+    assert "the blob changed after planning and was not overwritten" in failure["error"]
     assert summary == {
         "label": "all (3 objects, 2.5 KiB)",
         "objects": 3,

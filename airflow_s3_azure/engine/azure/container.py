@@ -1,14 +1,13 @@
-"""Writing Azure block blobs: stage, list staged, commit, put small, look.
+"""Writing Azure block blobs: stage, list staged, commit, put small, HEAD.
 
-The six REST calls that a copy consists of, over azure-core's public pipeline, because the SDK's ``BlobClient``
-can neither send the CRC-64 that was computed here nor put a blob from a reused buffer without copying it. Azure's
-answers are translated into this package's errors here and nowhere else.
+The REST calls that a copy consists of, over azure-core's public pipeline, because the SDK's ``BlobClient`` can neither
+send the CRC-64 that was computed here nor put a blob from a reused buffer without copying it. Every response is checked:
+it must come from Azure and be complete, or the call fails with a :class:`TransferError` of that blob.
 """
 
 from __future__ import annotations
 
-import base64
-import xml.etree.ElementTree as ET
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
@@ -19,25 +18,32 @@ from azure.core.exceptions import AzureError, ClientAuthenticationError
 from azure.core.pipeline import Pipeline
 from azure.core.rest import HttpRequest
 
-from airflow_s3_azure.engine.azure.names import why_refused
+from airflow_s3_azure.engine.azure.block_list import MAX_BLOCK_LIST, encode_id, read_staged_blocks, write_block_list
+from airflow_s3_azure.engine.azure.service_errors import BlockIdsConflict, ErrorResponse
+from airflow_s3_azure.engine.blocks import MAX_BLOB_SIZE
 from airflow_s3_azure.engine.cancellation import Cancellation
-from airflow_s3_azure.engine.checksums import azure_text, read_azure_text
+from airflow_s3_azure.engine.checksums import azure_text, compute, read_azure_text
 from airflow_s3_azure.engine.errors import (
     DestinationAccessDenied,
     DestinationConflict,
     DestinationWriteError,
+    IntegrityError,
     TransferError,
 )
 from airflow_s3_azure.engine.http.client import Headers
-from airflow_s3_azure.engine.http.session import THROTTLED_STATUSES, TRANSIENT_STATUSES, describe, retry_after
+from airflow_s3_azure.engine.http.session import THROTTLED_STATUSES, describe, retry_after
 from airflow_s3_azure.engine.model import BlobContent, BlobState, Precondition, StagedBlock
 from airflow_s3_azure.engine.properties import SourceRecord, http_date
+from airflow_s3_azure.engine.quoting import quote_text, request_id
 from airflow_s3_azure.engine.server_side.request import Pull
+from airflow_s3_azure.engine.xml import InvalidXML
 
 API_VERSION = "2023-11-03"
 """The REST version these calls are written for; later ones add nothing that they use."""
 
-_PRECONDITION_FAILED = {"BlobAlreadyExists", "ConditionNotMet", "TargetConditionNotMet"}
+_METADATA = "x-ms-meta-"
+_ETAG = re.compile("[!-~]{1,256}")
+_LENGTH = re.compile("[0-9]{1,18}")
 _BLOB_HEADER = {
     "content-type": "x-ms-blob-content-type",
     "content-encoding": "x-ms-blob-content-encoding",
@@ -47,16 +53,12 @@ _BLOB_HEADER = {
 }
 
 
-class PreconditionFailed(DestinationConflict):
-    """The blob is not what it was when the copy was planned: a twin finished first, or someone else wrote it."""
-
-
 @dataclass(frozen=True, slots=True)
 class ContainerAddress:
     """Where a container is.
 
     :param url: without query, as ``https://account.blob.core.windows.net/container``
-    :param query: a SAS from the account's URL, without ``?``; secret; empty if the pipeline authorises by itself
+    :param query: a SAS from the account's URL, without ``?``; secret; empty if the pipeline's policies authorize
     """
 
     url: str
@@ -71,7 +73,7 @@ class BlobContainer:
 
     :param address: where it is
     :param pipeline: an azure-core pipeline whose policies authorise each request; no retries of its own
-    :param cancellation: looked at before each request
+    :param cancellation: checked before each request
     """
 
     def __init__(
@@ -91,18 +93,28 @@ class BlobContainer:
         return f"{self._address.url}/{quote(blob, safe='/~')}"
 
     def head(self, blob: str) -> BlobState | None:
-        """Return the committed blob, or None if there is none (blocks that are only staged do not count)."""
-        response = self._send("HEAD", blob, accept_missing=True)
+        """Return the committed blob, or None if there is none (blocks that are only staged do not count).
+
+        :raises DestinationConflict: if there is a directory of this name
+        """
+        response = self._send("HEAD", blob, expected=200, missing_ok=True)
         if response.status_code == 404:
             return None
         metadata = {
-            name[len("x-ms-meta-") :]: value
+            name[len(_METADATA) :]: value
             for name, value in response.headers.items()
-            if name.lower().startswith("x-ms-meta-")
+            if name.lower().startswith(_METADATA)
         }
+        if metadata.get("hdi_isfolder", "").lower() == "true":
+            raise DestinationConflict(
+                "a directory has the blob's name (the account has a hierarchical namespace); rename or delete it, or copy "
+                "to another name",
+                blob=self.blob_url(blob),
+                request_id=request_id(response.headers),
+            )
         return BlobState(
-            etag=response.headers["ETag"],
-            size=int(response.headers.get("Content-Length", 0)),
+            etag=self._etag(response, blob),
+            size=self._length(response, blob),
             last_modified=http_date(response.headers.get("Last-Modified")),
             record=SourceRecord.from_metadata(metadata),
         )
@@ -119,56 +131,78 @@ class BlobContainer:
             **_content_headers(content),
             **condition.headers(),
         }
-        return str(self._send("PUT", blob, headers=headers, data=data).headers["ETag"])
+        response = self._send("PUT", blob, expected=201, headers=headers, data=data)
+        return self._checked_etag(response, blob, crc64)
 
     def stage(self, blob: str, block_id: str, data: memoryview, crc64: int) -> None:
         """Stage one block. It stays invisible until it is committed; Azure drops it after seven days.
 
         :param block_id: ASCII, of one length for all blocks of the blob
-        :param crc64: Azure refuses the block if its bytes have another one
+        :param crc64: Azure rejects the block if its bytes have another one
         """
-        query = {"comp": "block", "blockid": _encode_id(block_id)}
-        self._send("PUT", blob, query=query, headers={"x-ms-content-crc64": azure_text(crc64)}, data=data)
+        query = {"comp": "block", "blockid": encode_id(block_id)}
+        headers = {"x-ms-content-crc64": azure_text(crc64)}
+        try:
+            response = self._send("PUT", blob, expected=201, query=query, headers=headers, data=data)
+        except BlockIdsConflict as error:
+            # Azure also reports this under concurrent Put Blocks, as a matter of timing.
+            if all(len(one.name) == len(block_id) for one in self.staged(blob)):
+                raise DestinationWriteError(
+                    f"{error.message.partition(':')[0]}, although all staged block IDs have the length of ours",
+                    blob=error.blob,
+                    transient=True,
+                    request_id=error.request_id,
+                ) from None
+            raise
+        stored = _returned_crc(response)
+        if stored not in (None, crc64):
+            raise self._unusable(response, blob, "its CRC-64 of the block is not the one that was sent")
 
     def stage_from(self, blob: str, block_id: str, pull: Pull) -> int | None:
-        """Have Azure read one block from elsewhere by itself, and stage it. Ends when it has.
+        """Have Azure read one block from a URL and stage it. Returns when it has.
 
         :param block_id: ASCII, of one length for all blocks of the blob
-        :return: the CRC-64/NVME of what it read; None if it did not say, as where it was given an MD5 to check
+        :return: the CRC-64/NVME of what it read; None if it did not return one, as where it was given an MD5 to check
         :raises TransferError: see :mod:`airflow_s3_azure.engine.server_side.request`
         """
-        query = {"comp": "block", "blockid": _encode_id(block_id)}
+        query = {"comp": "block", "blockid": encode_id(block_id)}
         response = self._send(
-            "PUT", blob, query=query, headers=pull.headers(), data=memoryview(b""), translate=pull.translate
+            "PUT",
+            blob,
+            expected=201,
+            query=query,
+            headers=pull.headers(),
+            data=memoryview(b""),
+            translate=pull.translate,
         )
-        return read_azure_text(response.headers.get("x-ms-content-crc64", ""))
+        return _returned_crc(response)
 
     def staged(self, blob: str) -> list[StagedBlock]:
         """Return the uncommitted blocks that Azure holds for a blob, also those of other tools."""
         query = {"comp": "blocklist", "blocklisttype": "uncommitted"}
-        response = self._send("GET", blob, query=query, accept_missing=True)
+        response = self._send("GET", blob, expected=200, query=query, missing_ok=True)
         if response.status_code == 404:
             return []
+        if len(response.content) > MAX_BLOCK_LIST:
+            raise self._unusable(response, blob, f"its list of staged blocks has more than {MAX_BLOCK_LIST:,} bytes")
         try:
-            return [
-                StagedBlock(base64.b64decode(element.findtext("Name", "")), int(element.findtext("Size", "0")))
-                for element in ET.fromstring(response.content).iterfind("UncommittedBlocks/Block")
-            ]
-        except (ET.ParseError, ValueError, LookupError) as error:
-            message = f"the list of staged blocks that Azure sent cannot be read ({type(error).__name__})"
-            raise DestinationWriteError(message, blob=self.blob_url(blob), transient=True) from None
+            return read_staged_blocks(response.content)
+        except InvalidXML as error:
+            reason = f"its list of staged blocks cannot be read: {error}"
+        raise self._unusable(response, blob, reason)
 
     def commit(self, blob: str, block_ids: Iterable[str], content: BlobContent, condition: Precondition) -> str:
         """Make the staged blocks the blob, in this order, atomically. Staged blocks that are not named are dropped.
 
         :return: the new blob's ETag
         :raises PreconditionFailed: if ``condition`` does not hold; the blob is as it was
+        :raises BlockListRejected: if one of the blocks is not staged
         """
-        names = "".join(f"<Latest>{_encode_id(block_id)}</Latest>" for block_id in block_ids)
-        body = f'<?xml version="1.0" encoding="utf-8"?><BlockList>{names}</BlockList>'.encode()
+        body = memoryview(write_block_list(block_ids))
         headers = {"content-type": "application/xml", **_content_headers(content), **condition.headers()}
-        response = self._send("PUT", blob, query={"comp": "blocklist"}, headers=headers, data=memoryview(body))
-        return str(response.headers["ETag"])
+        response = self._send("PUT", blob, expected=201, query={"comp": "blocklist"}, headers=headers, data=body)
+        # The CRC-64 that Azure returns here is that of the list.
+        return self._checked_etag(response, blob, compute("CRC64NVME", body))
 
     def discard_staged(self, blob: str) -> None:
         """Drop all blocks staged for a blob that does not exist. For a moment an empty blob is visible.
@@ -176,36 +210,45 @@ class BlobContainer:
         :raises PreconditionFailed: if the blob exists
         """
         etag = self.commit(blob, [], BlobContent({}, {}), Precondition(None))
-        self._send("DELETE", blob, headers={"if-match": etag})
+        self.delete(blob, etag)
+
+    def delete(self, blob: str, etag: str) -> None:
+        """Delete a blob that has this ETag.
+
+        :raises PreconditionFailed: if it has another one
+        """
+        self._send("DELETE", blob, expected=202, headers={"if-match": etag})
 
     def _send(
         self,
         method: str,
         blob: str,
         *,
+        expected: int,
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         data: memoryview | None = None,
-        accept_missing: bool = False,
+        missing_ok: bool = False,
         translate: Callable[[Any], TransferError | None] = lambda _: None,
     ) -> Any:
+        """Send one request and return its response: of Azure, and of the expected status.
+
+        :param missing_ok: also return 404, if it says that there is no such blob
+        :param translate: returns what an error response means where it is not what the error codes say
+        """
         self._cancellation.check()
-        if refused := why_refused(blob):
-            raise DestinationWriteError(
-                f"no request was sent for blob {blob!r}: {refused}", blob=self.blob_url(blob), retryable=False
-            )
         parts = [part for part in (urlencode(query or {}), self._address.query) if part]
         blob_url = self.blob_url(blob)
         url = blob_url + ("?" + "&".join(parts) if parts else "")
         request = HttpRequest(method, url, content=_body(data))
-        # Instead of azure-core's own, which looks each name up anew wherever they are gone through.
+        # Instead of azure-core's own, which compares each name's letters at every access.
         request.headers = _common_headers(headers or {}, data)
         failure: TransferError
         try:
             response = self._pipeline.run(request).http_response
         except ClientAuthenticationError as error:
             failure = DestinationAccessDenied(
-                f"no token could be had for Azure ({describe(error)}); check the wasb connection's identity",
+                f"could not get an Azure access token ({describe(error)}); check the wasb connection's identity",
                 blob=blob_url,
             )
         except AzureError as error:
@@ -213,54 +256,88 @@ class BlobContainer:
                 f"Azure could not be reached: {describe(error)}", blob=blob_url, transient=True
             )
         else:
-            if response.status_code in (200, 201, 202) or (accept_missing and response.status_code == 404):
+            status = response.status_code
+            if not _is_from_azure(response):
+                failure = self._foreign_response(response, blob)
+            elif status == expected or (missing_ok and _is_missing_blob(response)):
                 return response
-            failure = translate(response) or self._translate(response, blob)
-        raise failure  # outside the handler, so that no exception that quotes a SAS hangs on to it
+            elif status < 300:
+                failure = self._unusable(response, blob, f"its status is {status}, not {expected}")
+            else:
+                failure = translate(response) or _error_response(request, response).as_error(blob_url)
+        raise failure  # outside the handler, so that no exception that quotes a SAS is attached to it
 
-    def _translate(self, response: Any, blob: str) -> TransferError:
-        status = response.status_code
-        blob_url = self.blob_url(blob)
-        code = response.headers.get("x-ms-error-code", "")
-        what = f"Azure answered {status} {code or response.reason}"
-        if status == 412 and code.startswith("Lease"):
-            return DestinationConflict(f"{what}: the blob is leased; break or release the lease", blob=blob_url)
-        if status in (409, 412) and code in _PRECONDITION_FAILED:
-            return PreconditionFailed(
-                f"{what}: someone else wrote this blob since the copy was planned, and it is left as it is; run the task anew to compare again",
-                blob=blob_url,
+    def _checked_etag(self, response: Any, blob: str, crc64: int) -> str:
+        """Return the ETag of a blob that was just written; delete the blob if Azure received other bytes."""
+        etag = self._etag(response, blob)
+        if _returned_crc(response) not in (None, crc64):
+            self.delete(blob, etag)
+            raise IntegrityError(
+                "Azure's CRC-64 of what it committed is not the one that was sent; the blob was deleted",
+                blob=self.blob_url(blob),
+                request_id=request_id(response.headers),
             )
-        if code == "ContainerNotFound":
-            return DestinationWriteError(f"{what}: create the container, or set create_container=True", blob=blob_url)
-        if code == "InvalidBlobOrBlock":
-            return DestinationConflict(
-                f"{what}: another tool began to stage blocks for this blob meanwhile; let it finish first",
-                blob=blob_url,
-            )
-        if status == 400 and code in ("InvalidTag", "TagsTooLarge", "EmptyTagName", "InvalidTags"):
-            return DestinationConflict(f"{what}: Azure cannot hold its tags; copy without copy_tags", blob=blob_url)
-        if code == "BlockCountExceedsLimit":
-            return DestinationConflict(
-                f"{what}: too many blocks of earlier versions are staged for this blob; wait until Azure drops them "
-                "(a week), or copy to another name",
-                blob=blob_url,
-            )
-        if status in (401, 403):
-            return DestinationAccessDenied(
-                f"{what}: the wasb connection needs to read and write blobs here (role Storage Blob Data Contributor, "
-                "or a SAS with racwl; for copy_tags the role Storage Blob Data Owner, or t in the SAS)",
-                blob=blob_url,
-            )
-        if status in (409, 412):
-            return DestinationConflict(what, blob=blob_url)
-        transient = status in TRANSIENT_STATUSES or code in ("Crc64Mismatch", "Md5Mismatch")
+        return etag
+
+    def _etag(self, response: Any, blob: str) -> str:
+        etag = str(response.headers.get("ETag") or "")
+        if _ETAG.fullmatch(etag) is None:
+            raise self._unusable(response, blob, "it has no valid ETag")
+        return etag
+
+    def _length(self, response: Any, blob: str) -> int:
+        length = str(response.headers.get("Content-Length") or "")
+        if _LENGTH.fullmatch(length) is None or int(length) > MAX_BLOB_SIZE:
+            raise self._unusable(response, blob, "it has no valid Content-Length")
+        return int(length)
+
+    def _unusable(self, response: Any, blob: str, reason: str) -> DestinationWriteError:
+        """Return the error for a response of Azure that lacks something."""
         return DestinationWriteError(
-            what,
-            blob=blob_url,
-            transient=transient,
-            throttled=status in THROTTLED_STATUSES,
+            f"the response from Azure cannot be used: {reason}; if it persists, a proxy between changes it",
+            blob=self.blob_url(blob),
+            transient=True,
+            request_id=request_id(response.headers),
+        )
+
+    def _foreign_response(self, response: Any, blob: str) -> DestinationWriteError:
+        """Return the error for a response that has not the headers of every response of Azure."""
+        server = quote_text(str(response.headers.get("Server") or "not named"), 80)
+        return DestinationWriteError(
+            f"the response ({response.status_code}, server {server}) does not come from Azure: it has no x-ms-request-id "
+            "or no x-ms-version; check the proxy, firewall or captive portal between this worker and Azure, and the host "
+            "of the wasb connection",
+            blob=self.blob_url(blob),
+            transient=True,
+            throttled=response.status_code in THROTTLED_STATUSES,
             retry_after=retry_after(response.headers),
         )
+
+
+def _is_from_azure(response: Any) -> bool:
+    header = response.headers.get
+    if not header("x-ms-request-id"):
+        # Azure's front end may be too busy to give a number, but names the error.
+        return response.status_code >= 400 and bool(header("x-ms-error-code"))
+    return response.status_code >= 400 or bool(header("x-ms-version"))
+
+
+def _is_missing_blob(response: Any) -> bool:
+    return response.status_code == 404 and not response.headers.get("x-ms-error-code", "").startswith("Container")
+
+
+def _error_response(request: HttpRequest, response: Any) -> ErrorResponse:
+    return ErrorResponse(
+        response.status_code,
+        str(response.headers.get("x-ms-error-code") or response.reason or ""),
+        response.headers,
+        url=request.url,
+        authorization=str(request.headers.get("Authorization") or ""),
+    )
+
+
+def _returned_crc(response: Any) -> int | None:
+    return read_azure_text(str(response.headers.get("x-ms-content-crc64") or ""))
 
 
 def _body(data: memoryview | None) -> Any:
@@ -283,7 +360,3 @@ def _content_headers(content: BlobContent) -> dict[str, str]:
     if content.access_tier is not None:
         headers["x-ms-access-tier"] = content.access_tier
     return headers | {f"x-ms-meta-{name}": value for name, value in content.metadata.items()}
-
-
-def _encode_id(block_id: str) -> str:
-    return base64.b64encode(block_id.encode("ascii")).decode("ascii")

@@ -1,4 +1,4 @@
-"""azure-core's way to our connections: its credential policies stay in charge, `requests` is not asked at each call.
+"""An azure-core transport over our connections: its credential policies stay in charge, `requests` is bypassed.
 
 A pipeline and its policies cost microseconds; what costs is :class:`~azure.core.pipeline.transport.RequestsTransport`.
 So every credential that azure-core has a policy for works here, refreshed tokens and challenges included.
@@ -13,16 +13,17 @@ from azure.core.exceptions import ServiceRequestError, ServiceResponseError
 from azure.core.pipeline.transport import HttpTransport
 from azure.core.rest import HttpRequest
 
+from airflow_s3_azure.engine.azure.block_list import MAX_BLOCK_LIST
 from airflow_s3_azure.engine.http.client import Connections, Headers
 
-_MAX_DOCUMENT = 64 * 1024 * 1024
-"""Bytes of a document that are read; a list of 100,000 staged blocks has a fifth of them."""
+_MAX_DOCUMENT = MAX_BLOCK_LIST + 1
+"""Bytes of a document that are read: one more than the longest list of staged blocks."""
 _MAX_OTHER = 64 * 1024
 """Bytes of any other response body that are read: errors, and whatever a proxy sends in place of Azure."""
 
 
-class Answer:
-    """An answer of which all was read."""
+class ReadResponse:
+    """A response whose body was read."""
 
     __slots__ = ("content", "headers", "reason", "status_code")
 
@@ -33,7 +34,7 @@ class Answer:
         self.content = content
 
 
-class ConnectionsTransport(HttpTransport[HttpRequest, Answer]):
+class ConnectionsTransport(HttpTransport[HttpRequest, ReadResponse]):
     """Sends the requests of an azure-core pipeline over our connections.
 
     A request's body is a :class:`memoryview` or empty bytes, and its headers say its length.
@@ -52,13 +53,13 @@ class ConnectionsTransport(HttpTransport[HttpRequest, Answer]):
         """Do nothing: connections are opened when they are needed."""
 
     def close(self) -> None:
-        """Close the connections that nobody uses now."""
+        """Close the idle connections."""
         self._connections.close()
 
-    def send(self, request: HttpRequest, **_: Any) -> Answer:
-        """Send a request and read its answer.
+    def send(self, request: HttpRequest, **_: Any) -> ReadResponse:
+        """Send a request and read its response.
 
-        :raises AzureError: if nobody could be reached, or no whole answer came
+        :raises AzureError: if the host could not be reached, or the response is not complete
         """
         try:
             reply = self._connections.send(request.method, request.url, request.headers, request.content or None)
@@ -70,4 +71,4 @@ class ConnectionsTransport(HttpTransport[HttpRequest, Answer]):
                 content = reply.read(_MAX_DOCUMENT if is_document else _MAX_OTHER)
             except OSError as error:
                 raise ServiceResponseError(type(error).__name__, error=error) from error
-            return Answer(reply.status_code, reply.reason, reply.headers, content)
+            return ReadResponse(reply.status_code, reply.reason, reply.headers, content)
