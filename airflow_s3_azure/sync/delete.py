@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 
+from airflow_s3_azure.engine.azure.sdk_errors import describe_response
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.model import CopyResult
-from airflow_s3_azure.sync.answers import answer_text
 from airflow_s3_azure.sync.ledger import ledger_row
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def _delete(client: ContainerClient, found: Mapping[str, Any]) -> dict[str, Any]
     except AzureError as caught:
         # A leased blob, for one, fails another precondition.
         if not isinstance(caught, ResourceNotFoundError) and getattr(caught, "error_code", None) != "ConditionNotMet":
-            status, error = "failed", f"{blob!r} could not be deleted: {answer_text(caught)}"
+            status, error = "failed", f"{blob!r} could not be deleted: {describe_response(caught)}"
         elif _is_there(client, blob):
             status, reason = "kept", "the blob changed since the plan"
         else:  # which fails the condition, too

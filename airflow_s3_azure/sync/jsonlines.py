@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.storage.blob import BlobBlock, ContentSettings
 
+from airflow_s3_azure.engine.azure.sdk_errors import describe_response, translate
+from airflow_s3_azure.engine.azure.service_errors import BlockListRejected, PreconditionFailed
 from airflow_s3_azure.engine.blocks import MIB
+from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.errors import DestinationWriteError
 from airflow_s3_azure.engine.model import Precondition
-from airflow_s3_azure.sync.answers import answer_text
+from airflow_s3_azure.engine.retry import RetryPolicy
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
@@ -26,10 +29,9 @@ PIECE_SIZE = 256 * 1024
 
 Row = Mapping[str, Any] | Sequence[Any]
 
-_TAKEN_OVER = ("InvalidBlockList", "ConditionNotMet", "BlobAlreadyExists")
-"""What Azure answers to the commit of a writer whose blob is another's by now."""
 _WRITER = "writer"
-"""Metadata that tells a writer its own commit, of which the answer was lost."""
+"""Metadata by which a writer recognizes its own commit whose response was lost."""
+_ONCE = RetryPolicy(attempts=1, throttled_attempts=1)
 
 _as_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -44,12 +46,24 @@ class LinesWriter:
     :param name: of the blob
     :param precondition: of the first commit, that nobody wrote since; each further one has it that nobody wrote since
         the one before. None: whatever is there is replaced
+    :param retry: of each request; the SDK's own retries are off
+    :param cancellation: ends the wait between two requests
     """
 
-    def __init__(self, client: ContainerClient, name: str, precondition: Precondition | None = None) -> None:
+    def __init__(
+        self,
+        client: ContainerClient,
+        name: str,
+        precondition: Precondition | None = None,
+        *,
+        retry: RetryPolicy | None = None,
+        cancellation: Cancellation | None = None,
+    ) -> None:
         self._blob = client.get_blob_client(name)
         self._name = name
         self._precondition = precondition
+        self._retry = retry or RetryPolicy()
+        self._cancellation = cancellation or Cancellation()
         self._own = secrets.token_hex(8)
         self._blocks: list[BlobBlock] = []
         self._held = bytearray()
@@ -64,71 +78,70 @@ class LinesWriter:
         self._held += b"\n"
         self.position += len(line) + 1
         if len(self._held) >= BLOCK_SIZE:
-            self._stage({})
+            self._stage()
 
     def commit(self, *, seconds: int | None = None) -> None:
         """Make all lines written so far the blob's content.
 
-        :param seconds: try once, and give up when nobody answers for this long
-        :raises DestinationWriteError: if Azure could not be written to, or another writer took the blob over
+        :param seconds: send each request once, and give up after this long without a response
+        :raises TransferError: if Azure could not be written to, or another writer committed in between
         """
-        once: dict[str, Any] = (
-            {} if seconds is None else {"retry_total": 0, "connection_timeout": seconds, "read_timeout": seconds}
-        )
         if not self._held and self._is_committed:
             return
         if self._held:
-            self._stage(once)
+            self._stage(seconds)
         try:
-            self._commit(once)
-        except _TakenOverError:
-            # Or an answer was lost, and what stands in the way is this writer's own: then the blocks are as they were.
-            self._precondition = Precondition(self._own_etag(once))
-            self._commit(once)
+            self._commit(seconds)
+        except (PreconditionFailed, BlockListRejected):
+            # A response was lost, and the conflicting commit is this writer's own: then the blocks are as they were.
+            self._precondition = Precondition(self._own_etag(seconds))
+            self._commit(seconds)
         self._is_committed = True
 
-    def _commit(self, once: Mapping[str, Any]) -> None:
-        try:
-            answer = self._blob.commit_block_list(
-                self._blocks,
-                content_settings=ContentSettings(content_type="application/x-ndjson"),
-                metadata={_WRITER: self._own},
-                **_as_options(self._precondition),
-                **once,
-            )
-        except AzureError as error:
-            kind = _TakenOverError if getattr(error, "error_code", None) in _TAKEN_OVER else DestinationWriteError
-            raise kind(self._unwritten(error), blob=self._name) from None
+    def _commit(self, seconds: int | None) -> None:
+        response = self._send(
+            seconds,
+            self._blob.commit_block_list,
+            self._blocks,
+            content_settings=ContentSettings(content_type="application/x-ndjson"),
+            metadata={_WRITER: self._own},
+            **_as_options(self._precondition),
+        )
         if self._precondition is not None:
-            self._precondition = Precondition(str(answer["etag"]))
+            self._precondition = Precondition(str(response["etag"]))
 
-    def _own_etag(self, once: Mapping[str, Any]) -> str:
-        """Return the blob's ETag, if what is there now was written by this writer."""
-        try:
-            found = self._blob.get_blob_properties(**once)
-        except AzureError as error:
-            raise DestinationWriteError(self._unwritten(error), blob=self._name) from None
+    def _own_etag(self, seconds: int | None) -> str:
+        """Return the blob's ETag, if this writer wrote what is there now."""
+        found = self._send(seconds, self._blob.get_blob_properties)
         if found.metadata.get(_WRITER) != self._own:
             raise DestinationWriteError(
-                "another attempt of this task is writing it too; the one that wrote last goes on", blob=self._name
+                "superseded by another attempt of this task, which wrote this blob last", blob=self._name
             )
         return str(found.etag)
 
-    def _stage(self, once: Mapping[str, Any]) -> None:
+    def _stage(self, seconds: int | None = None) -> None:
         block = BlobBlock(block_id=f"{self._own}-{len(self._blocks):05d}")
-        try:
-            self._blob.stage_block(block.id, bytes(self._held), length=len(self._held), **once)
-        except AzureError as error:
-            raise DestinationWriteError(self._unwritten(error), blob=self._name) from None
+        self._send(seconds, self._blob.stage_block, block.id, bytes(self._held), length=len(self._held))
         self._blocks.append(block)
         self._held = bytearray()
 
-    def _unwritten(self, error: AzureError) -> str:
-        return f"{self._name.rpartition('/')[2]} could not be written: {answer_text(error)}"
+    def _send(self, seconds: int | None, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        """Return what an SDK call returns; our retry policy, not the SDK's, which waits 80 s in all.
 
+        :raises TransferError: with the remedy of the error code
+        """
+        options["retry_total"] = 0
+        if seconds is not None:
+            options |= {"connection_timeout": seconds, "read_timeout": seconds}
 
-class _TakenOverError(DestinationWriteError):
-    """Somebody committed in between."""
+        def attempt() -> Any:
+            try:
+                return call(*arguments, **options)
+            except AzureError as error:
+                failure = translate(error, f"{self._name.rpartition('/')[2]} could not be written", self._name)
+            raise failure
+
+        return (self._retry if seconds is None else _ONCE).call(attempt, self._cancellation)
 
 
 def _as_options(precondition: Precondition | None) -> dict[str, Any]:
@@ -149,7 +162,7 @@ def etag_of(client: ContainerClient, name: str) -> str | None:
     except ResourceNotFoundError:
         return None
     except AzureError as error:
-        raise DestinationWriteError(f"it could not be read: {answer_text(error)}", blob=name) from None
+        raise DestinationWriteError(f"it could not be read: {describe_response(error)}", blob=name) from None
 
 
 def read_lines(
@@ -180,7 +193,7 @@ def _pieces(client: ContainerClient, name: str, start: int, stop: int | None, *,
         except AzureError as error:
             if getattr(error, "status_code", None) == 416 and stop is None:
                 return  # nothing begins here: the blob ends where a piece ended, or is empty
-            raise DestinationWriteError(f"it could not be read: {answer_text(error)}", blob=name) from None
+            raise DestinationWriteError(f"it could not be read: {describe_response(error)}", blob=name) from None
         yield piece
         start += len(piece)
         if len(piece) == length:

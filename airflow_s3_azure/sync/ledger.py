@@ -29,10 +29,10 @@ from azure.core.exceptions import AzureError
 from azure.storage.blob import ContentSettings
 
 from airflow_s3_azure.engine.azure.names import RESERVED, why_invalid
+from airflow_s3_azure.engine.azure.sdk_errors import describe_response
 from airflow_s3_azure.engine.errors import DestinationWriteError, PlanError
 from airflow_s3_azure.engine.model import BlobState, CopyRequest, CopyResult, Precondition
 from airflow_s3_azure.engine.properties import SourceRecord
-from airflow_s3_azure.sync.answers import answer_text
 from airflow_s3_azure.sync.jsonlines import LinesWriter, etag_of, read_lines
 from airflow_s3_azure.sync.objects import ListedObject
 
@@ -119,7 +119,7 @@ class PlanFolder:
             names = [blob.name for blob in self._client.list_blobs(name_starts_with=f"{self.path}/ledger/")]
         except AzureError as error:
             raise DestinationWriteError(
-                f"the ledger could not be listed: {answer_text(error)}", blob=self.ledger_url
+                f"the ledger could not be listed: {describe_response(error)}", blob=self.ledger_url
             ) from None
         for name in names:
             yield from read_lines(self._client, name)
@@ -143,7 +143,9 @@ class PlanFolder:
                 content_settings=ContentSettings(content_type="application/json"),
             )
         except AzureError as error:
-            raise DestinationWriteError(f"summary.json could not be written: {answer_text(error)}", blob=name) from None
+            raise DestinationWriteError(
+                f"summary.json could not be written: {describe_response(error)}", blob=name
+            ) from None
         return f"{self._client.url.partition('?')[0]}/{name}"
 
     def source_spool(self) -> ObjectSpool:

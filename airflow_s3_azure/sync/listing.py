@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from azure.core.exceptions import AzureError, HttpResponseError
+from azure.core.exceptions import AzureError
 from botocore.exceptions import BotoCoreError, ClientError
 
+from airflow_s3_azure.engine.azure.sdk_errors import translate
 from airflow_s3_azure.engine.errors import (
-    DestinationAccessDenied,
-    DestinationWriteError,
     SourceAccessDenied,
     SourceNotFound,
     SourceReadError,
@@ -19,7 +18,6 @@ from airflow_s3_azure.engine.errors import (
 from airflow_s3_azure.engine.http.session import describe
 from airflow_s3_azure.engine.model import BlobState
 from airflow_s3_azure.engine.properties import SourceRecord
-from airflow_s3_azure.sync.answers import answer_text
 from airflow_s3_azure.sync.objects import ListedObject
 
 if TYPE_CHECKING:
@@ -68,13 +66,8 @@ def list_blobs(client: ContainerClient, prefix: str = "") -> Iterator[tuple[str,
     while True:
         try:
             blob = next(blobs, None)
-        except HttpResponseError as error:
-            message = f"the container could not be listed: {answer_text(error)}"
-            if error.status_code in (401, 403):
-                raise DestinationAccessDenied(f"{message}; the wasb connection needs to list it", blob=where) from None
-            raise DestinationWriteError(message, blob=where) from None
         except AzureError as error:
-            raise DestinationWriteError(f"the container could not be listed: {describe(error)}", blob=where) from None
+            raise translate(error, "the container could not be listed", where) from None
         if blob is None:
             return
         metadata = blob.metadata or {}

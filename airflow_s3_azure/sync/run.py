@@ -13,7 +13,7 @@ from typing import Any
 
 from airflow_s3_azure.engine.azure.container import BlobContainer
 from airflow_s3_azure.engine.cancellation import Cancellation
-from airflow_s3_azure.engine.errors import BatchChanged, BatchFailed, DestinationWriteError, SliceEnded, SourceChanged
+from airflow_s3_azure.engine.errors import BatchChanged, BatchFailed, SliceEnded, SourceChanged, TransferError
 from airflow_s3_azure.engine.model import CopyRequest, CopyResult
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.pool import copy_objects
@@ -184,7 +184,7 @@ class BatchRun:
         except BaseException:
             self._keep_changed()
             # Airflow kills a task five seconds after it asked it to end.
-            with suppress(DestinationWriteError):
+            with suppress(TransferError):
                 self._ledger.commit(seconds=1)
             raise
         self._ledger.commit()

@@ -87,7 +87,10 @@ def test_a_blob_that_cannot_be_deleted_does_not_stop_the_others(container: Conta
     lease.release()
 
     assert {name: row["status"] for name, row in rows.items()} == {"a": "deleted", "b": "failed", "c": "deleted"}
-    assert rows["b"]["error"] == "'b' could not be deleted: Azure answered 412 LeaseIdMissing"
+    assert (
+        rows["b"]["error"]
+        == "'b' could not be deleted: Azure returned 412 LeaseIdMissing: the blob is leased; break or release the lease"
+    )
     assert rows["b"]["retryable"] is True
 
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import socket
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests
 from azure.core.exceptions import AzureError, ServiceRequestError
+from azure.core.pipeline.transport import RequestsTransport, RequestsTransportResponse
 from azure.storage.blob import BlobBlock, ContainerClient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_s3_azure.engine.errors import DestinationWriteError
+from airflow_s3_azure.engine.cancellation import Cancellation
+from airflow_s3_azure.engine.errors import Cancelled, DestinationWriteError, TransferError
 from airflow_s3_azure.engine.model import Precondition
+from airflow_s3_azure.engine.retry import RetryPolicy
 from airflow_s3_azure.sync import jsonlines
 from airflow_s3_azure.sync.jsonlines import LinesWriter, etag_of, read_lines
 from tests.sync.containers import MemoryContainer
@@ -191,7 +196,7 @@ def test_of_two_writers_the_one_whose_lines_were_replaced_is_told(client: Contai
     other.commit()
     one.write("one more")
 
-    with pytest.raises(DestinationWriteError, match="another attempt of this task is writing it too") as caught:
+    with pytest.raises(DestinationWriteError, match="superseded by another attempt of this task") as caught:
         one.commit()
 
     assert caught.value.retryable
@@ -224,7 +229,7 @@ def test_a_writer_that_was_replaced_before_its_first_commit_writes_nothing(clien
     hung.write("hung")
 
     for _ in range(2):
-        with pytest.raises(DestinationWriteError, match="another attempt of this task is writing it too"):
+        with pytest.raises(DestinationWriteError, match="superseded by another attempt of this task"):
             hung.commit()
     assert list(read_lines(client, NAME)) == ["other"]
 
@@ -264,7 +269,7 @@ def test_a_commit_that_nobody_heard_of_is_not_taken_for_the_next_one(
     client: ContainerClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It stands in the way of the next one, which has more lines."""
-    writer = LinesWriter(client, NAME, Precondition(None))
+    writer = LinesWriter(client, NAME, Precondition(None), retry=RetryPolicy(attempts=1))
     kind = type(client.get_blob_client(NAME))
     commit = kind.commit_block_list
 
@@ -289,8 +294,84 @@ def test_an_answer_is_told_by_its_code(azure_server: AzureServer) -> None:
     writer = LinesWriter(azure_server.container_client("missing-container", create=False), NAME)
     writer.write("a")
 
-    with pytest.raises(DestinationWriteError, match=r"could not be written: Azure answered 404 ContainerNotFound"):
+    with pytest.raises(
+        DestinationWriteError, match=r"could not be written: Azure returned 404 ContainerNotFound: create"
+    ):
         writer.commit()
+
+
+class _CountingTransport(RequestsTransport):  # type: ignore[misc, unused-ignore]
+    """Fails each request by a script: a status, or 0 for no response."""
+
+    def __init__(self, *script: int) -> None:
+        super().__init__()
+        self.script = list(script)
+        self.requests = 0
+
+    def send(self, request: Any, **options: Any) -> Any:
+        """Send a request that is to succeed."""
+        self.requests += 1
+        status = self.script.pop(0) if self.script else 0
+        if status == 201:
+            return super().send(request, **options)
+        if status == 0:
+            raise ServiceRequestError("lost")
+        found = requests.Response()
+        found.status_code, found.raw = status, io.BytesIO()
+        found.headers["x-ms-error-code"] = "ServerBusy" if status == 503 else "AuthorizationPermissionMismatch"
+        return RequestsTransportResponse(request, found)
+
+
+def _counting(server: AzureServer, transport: _CountingTransport) -> ContainerClient:
+    container = server.container_client("lines-retried")
+    return ContainerClient(server.endpoint, container.container_name, credential=server.key, transport=transport)
+
+
+@pytest.mark.servers
+def test_a_request_is_retried_by_this_packages_policy(azure_server: AzureServer) -> None:
+    """Not by the SDK's, which waits 80 s before it gives up."""
+    transport = _CountingTransport(0, 503, 201, 503, 201)
+    quick = RetryPolicy(attempts=3, first_wait=0, max_wait=0)
+    with _counting(azure_server, transport) as client:
+        writer = LinesWriter(client, NAME, retry=quick)
+        writer.write("a")
+        writer.commit()
+
+    assert transport.requests == 5
+    assert list(read_lines(azure_server.container_client("lines-retried"), NAME)) == ["a"]
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize(("status", "requests", "retryable"), [(0, 3, True), (403, 1, False)])
+def test_a_writer_gives_up_as_the_policy_says(
+    azure_server: AzureServer, status: int, requests: int, *, retryable: bool
+) -> None:
+    """What no retry can fix is not tried again, and the task neither."""
+    transport = _CountingTransport(*[status] * 9)
+    with _counting(azure_server, transport) as client:
+        writer = LinesWriter(client, "refused/lines.jsonl", retry=RetryPolicy(attempts=3, first_wait=0, max_wait=0))
+        writer.write("a")
+        with pytest.raises(TransferError, match=r"lines\.jsonl could not be written: Azure") as caught:
+            writer.commit()
+
+    assert (transport.requests, caught.value.retryable) == (requests, retryable)
+
+
+def test_a_cancelled_task_does_not_wait_for_the_next_attempt() -> None:
+    """Airflow kills it five seconds after SIGTERM."""
+    cancellation = Cancellation()
+    cancellation.set("stopped")
+    container = MemoryContainer()
+    writer = LinesWriter(container.as_client(), NAME, cancellation=cancellation)
+    writer.write("a")
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise ServiceRequestError("lost")
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("tests.sync.containers.MemoryBlob.stage_block", fail)
+        with pytest.raises(Cancelled):
+            writer.commit()
 
 
 @pytest.fixture
@@ -307,7 +388,9 @@ def test_a_dying_task_does_not_wait_for_a_dead_server(silent_port: int) -> None:
         writer.write("a")
         started = time.monotonic()
 
-        with pytest.raises(DestinationWriteError, match=r"lines\.jsonl could not be written: timed out"):
+        with pytest.raises(
+            DestinationWriteError, match=r"lines\.jsonl could not be written: Azure could not be reached: timed out"
+        ):
             writer.commit(seconds=1)
 
     assert time.monotonic() - started < 4

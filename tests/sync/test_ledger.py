@@ -104,7 +104,7 @@ def test_a_ledger_that_cannot_be_listed_is_told(azure_server: AzureServer) -> No
     folder = PlanFolder(azure_server.container_client("missing-container", create=False), "_s3_to_azure/plan")
 
     with pytest.raises(
-        DestinationWriteError, match="could not be listed: Azure answered 404 ContainerNotFound"
+        DestinationWriteError, match="could not be listed: Azure returned 404 ContainerNotFound"
     ) as caught:
         list(folder.read_whole_ledger())
 

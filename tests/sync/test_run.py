@@ -189,7 +189,7 @@ def test_a_try_that_hung_stops_when_it_sees_that_it_was_replaced(bucket: Bucket,
     hung = BatchRun(tries.reference, tries.folder, try_number=1)
     tries.run(try_number=2)
 
-    with pytest.raises(DestinationWriteError, match="another attempt of this task is writing it too"):
+    with pytest.raises(DestinationWriteError, match="superseded by another attempt of this task"):
         tries.copy(hung)
 
     assert tries.ledger() == {"a": ("copied", 10), "c": ("copied", 2500)}

@@ -114,7 +114,10 @@ def test_a_blob_that_cannot_be_deleted_is_tried_again(mirrored: Sync, said: Call
     assert night.run.xcom("s3_to_azure.delete") == {"deleted": 1, "kept": 0, "failed": 1}
     assert night.report["failures"][0]["blob"] == "in/k0"
     log = said()
-    assert "'in/k0' could not be deleted: Azure answered 412 LeaseIdMissing" in log
+    assert (
+        "'in/k0' could not be deleted: Azure returned 412 LeaseIdMissing: the blob is leased; break or release the lease"
+        in log
+    )
     assert "1 blobs could not be deleted" in log
     lease.release()
 

@@ -191,7 +191,7 @@ def test_a_failed_run_names_its_keys_and_a_viewer_is_told_who_can_retry(stage: S
 
     assert (guest.figure("failed"), guest.figure("skipped")) == (str(report["failed"]), str(report["skipped"]))
     assert failure.locator("code").inner_text() == REFUSED
-    assert "Azure answered 400 InvalidInput" in failure.inner_text()
+    assert "Azure returned 400 InvalidInput" in failure.inner_text()
     tasks = stage.airflow.task_instances(INVOICES, run)
     (failed,) = [task["map_index"] for task in tasks if task["task_id"] == COPY and task["state"] == "failed"]
     link = failure.get_by_role("link", name=f"log of batch {failed}").get_attribute("href")

@@ -1,0 +1,46 @@
+"""Errors of the Azure SDK as this package's: with the remedies of the error codes, and without URLs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
+
+from airflow_s3_azure.engine.azure.service_errors import ErrorResponse
+from airflow_s3_azure.engine.errors import DestinationAccessDenied, DestinationWriteError, TransferError
+from airflow_s3_azure.engine.http.session import describe
+
+
+def translate(error: AzureError, what: str, blob: str | None = None) -> TransferError:
+    """Return the error for a request of an SDK client that failed.
+
+    :param what: what could not be done, for the beginning of the message
+    """
+    if isinstance(error, HttpResponseError) and error.status_code:
+        found = _error_response(error).as_error(blob)
+        found.message = f"{what}: {found.message}"
+        return found
+    if isinstance(error, ClientAuthenticationError):
+        reason = f"could not get an Azure access token ({describe(error)}); check the wasb connection's identity"
+        return DestinationAccessDenied(f"{what}: {reason}", blob=blob)
+    return DestinationWriteError(f"{what}: Azure could not be reached: {describe(error)}", blob=blob, transient=True)
+
+
+def describe_response(error: AzureError) -> str:
+    """Return status, code and remedy of an error response, or why there was no response."""
+    if isinstance(error, HttpResponseError) and error.status_code:
+        return _error_response(error).as_error().message
+    return describe(error)
+
+
+def _error_response(error: HttpResponseError) -> ErrorResponse:
+    response: Any = error.response
+    request: Any = getattr(response, "request", None)
+    code = getattr(error, "error_code", None) or error.reason or ""
+    return ErrorResponse(
+        error.status_code or 0,
+        str(getattr(code, "value", code)),
+        getattr(response, "headers", None) or {},
+        url=str(getattr(request, "url", "") or ""),
+        authorization=str((getattr(request, "headers", None) or {}).get("Authorization") or ""),
+    )
