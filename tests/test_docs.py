@@ -104,6 +104,23 @@ def test_the_pod_of_the_guide_holds_a_copy_with_the_defaults() -> None:
     assert needed <= int(given.removesuffix("Mi")) <= 1.5 * needed
 
 
+@pytest.mark.checkout
+def test_every_test_that_a_page_names_exists() -> None:
+    """A claim in the docs that names its test can be checked by the reader."""
+    root = DOCS.parent
+    pages = [root / "README.md", *DOCS.rglob("*.md")]
+    sources = {path.relative_to(root).as_posix(): path.read_text() for path in (root / "tests").glob("**/test_*.py")}
+    tests = {name for text in sources.values() for name in re.findall(r"def (test_\w+)\(", text)}
+    missing = [
+        f"{page.name}: {name}"
+        for page in pages
+        for name in re.findall(r"(?<=::)test_\w+(?=`)|(?<=`)tests/[\w/]+/test_\w+\.py", page.read_text())
+        if name not in tests and name not in sources
+    ]
+
+    assert missing == []
+
+
 def test_every_policy_is_named_in_the_guide() -> None:
     """And the guide names no other."""
     named = set(re.findall(r"\(policies/([^)]+)\)", (DOCS / "deploy.md").read_text()))
