@@ -6,7 +6,6 @@ what streaming needs: SigV4 presigning on the bucket's region, and as many poole
 
 from __future__ import annotations
 
-import logging
 import os
 from contextlib import suppress
 from dataclasses import dataclass
@@ -60,6 +59,7 @@ from airflow_s3_azure.engine.errors import (
 from airflow_s3_azure.engine.http.client import Connections
 from airflow_s3_azure.engine.http.session import TRANSIENT_STATUSES, describe, pooled_session, redact_http_logs
 from airflow_s3_azure.engine.options import CopyOptions
+from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.engine.retry import RetryPolicy
 from airflow_s3_azure.engine.s3.presign import Presigner
 from airflow_s3_azure.engine.s3.source import Operation, Params, S3Source
@@ -71,7 +71,7 @@ if TYPE_CHECKING:
     from azure.storage.blob import BlobServiceClient, ContainerClient
     from botocore.client import BaseClient
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 _TRANSIENT_BOTO = (BotoConnectionError, HTTPClientError, CredentialRetrievalError, MetadataRetrievalError)
 _USER_AGENT = f"airflow-s3-azure/{airflow_s3_azure.__version__}"

@@ -6,14 +6,15 @@ minutes if the server is away, so a thread of its own does it, and the copy neve
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-log = logging.getLogger(__name__)
+from airflow_s3_azure.engine.quoting import get_logger, printable
+
+log = get_logger(__name__)
 
 KEY = "progress"
 """Of the state store. The value is {objects, all_objects, bytes, all_bytes, bytes_per_second, seconds_left, current}."""
@@ -86,7 +87,7 @@ class LiveProgress:
             "all_bytes": every,
             "bytes_per_second": None if self._rate is None else round(self._rate),
             "seconds_left": left,
-            "current": current,
+            "current": None if current is None else printable(current),
         }
 
     def _write_all(self) -> None:

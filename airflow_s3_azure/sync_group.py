@@ -18,6 +18,7 @@ from airflow_s3_azure.operators import (
     S3ToAzurePlanOperator,
     S3ToAzureReportOperator,
 )
+from airflow_s3_azure.operators.connected import MAP_INDEX_TEMPLATE
 from airflow_s3_azure.operators.options import picked
 from airflow_s3_azure.operators.plan_arguments import PlanArguments
 from airflow_s3_azure.retrying import retry_arguments
@@ -222,8 +223,7 @@ def _plan(s3_prefix: str | Sequence[str] | XComArg, options: dict[str, Any], ret
         return S3ToAzurePlanOperator(**arguments)
     del arguments["s3_prefix"]
     several = S3ToAzurePlanOperator.partial(
-        # Airflow's database takes 250 characters, and no empty text.
-        map_index_template="{{ (task.s3_prefix | default(task.task_id, true))[-250:] }}",
+        map_index_template=MAP_INDEX_TEMPLATE,
         **arguments,
     ).expand(s3_prefix=s3_prefix if isinstance(s3_prefix, XComArg) else list(s3_prefix))
     batches = S3ToAzureBatchesOperator(

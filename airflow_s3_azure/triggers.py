@@ -8,7 +8,6 @@ the triggerer ends, leaves its blocks staged, and whoever copies next takes them
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -26,12 +25,13 @@ from airflow_s3_azure.engine.model import CopyRequest, CopyResult
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.pool import copy_objects
 from airflow_s3_azure.engine.progress import Progress
+from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.metrics import counts_of
 from airflow_s3_azure.sync.ledger import PlanFolder
 from airflow_s3_azure.sync.plan import BatchReference
 from airflow_s3_azure.sync.run import BatchRun
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 SOONEST_SECONDS = 15.0
 """How long a trigger runs at least. Airflow's supervisor may notice only 5 s after it that a task has deferred itself, and

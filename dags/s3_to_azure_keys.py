@@ -104,5 +104,4 @@ with DAG(
         container_name="{{ params.container_name }}",
         blob_prefix="{{ params.blob_prefix or '' }}",
         create_container=True,
-        map_index_template="{{ (task.s3_key | default(task.task_id))[-250:] }}",
     ).expand(s3_key=list_keys())  # type: ignore[call-arg, misc]  # Airflow passes params

@@ -119,6 +119,22 @@ def test_mapped_keys_are_never_rendered(bucket: Bucket, container: ContainerClie
     }
 
 
+def test_mapped_tasks_are_labeled_by_their_key(bucket: Bucket, container: ContainerClient) -> None:
+    """In printable characters, and short enough for Airflow's database; an author's own template is kept."""
+    keys = ["in/a.csv", "in/\u202e::group::", "l" * 600]
+    for key in keys:
+        bucket.put(key, b"x")
+    with DAG(f"labels_{container.container_name}") as dag:
+        sides = {"s3_bucket": bucket.name, "container_name": container.container_name}
+        S3ToAzureBlobStreamOperator.partial(task_id="copy", **sides).expand(s3_key=keys)
+        S3ToAzureBlobStreamOperator.partial(task_id="own", map_index_template="mine", **sides).expand(s3_key=keys[:1])
+
+    run = run_dag(dag)
+
+    assert run.labels("copy") == ["in/a.csv", r"in/\u202e:\x3agroup::", f"{'l' * 124}…{'l' * 125}"]
+    assert run.labels("own") == ["mine"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

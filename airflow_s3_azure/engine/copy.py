@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable
@@ -36,11 +35,12 @@ from airflow_s3_azure.engine.model import (
 )
 from airflow_s3_azure.engine.mover import BlockMover, Buffer, CopyContext
 from airflow_s3_azure.engine.options import CopyOptions
+from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.engine.resume import BlockLayout, KnownBlock, count_conflicting_blocks
 from airflow_s3_azure.engine.s3.source import S3Source
 from airflow_s3_azure.engine.verify import verify_blocks, verify_whole
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 Returned = TypeVar("Returned")
 

@@ -27,12 +27,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from airflow_s3_azure.engine.quoting import printable, printable_lines
+
 
 class S3ToAzureError(Exception):
     """Anything this package raises on purpose."""
 
     retryable: bool = False
     """Whether the same task may succeed when it is tried again later."""
+
+    def __str__(self) -> str:
+        # A message may quote names, keys and servers. Its own lines stay lines.
+        return printable_lines(super().__str__())
 
 
 class ConfigurationError(S3ToAzureError):
@@ -65,7 +71,7 @@ class BatchFailed(S3ToAzureError):
 
     def __init__(self, objects: int, failed: int, errors: Sequence[str], *, retryable: bool) -> None:
         lines = [f"{failed:,} of {objects:,} objects could not be copied:"]
-        lines += [f"  {error}" for error in errors]
+        lines += [f"  {printable(error)}" for error in errors]
         if failed > len(errors):
             lines.append(f"  … and {failed - len(errors):,} more, in the ledger")
         super().__init__("\n".join(lines))
@@ -116,10 +122,10 @@ class TransferError(S3ToAzureError):
             self.retryable = retryable
 
     def __str__(self) -> str:
-        # Keys are untrusted: repr keeps a newline in one from forging a line of the log.
+        # A key is one line, whatever is in it.
         where = " -> ".join(repr(side) for side in (self.key, self.blob) if side is not None)
         text = f"{where}: {self.message}" if where else self.message
-        return f"{text} (request {self.request_id})" if self.request_id else text
+        return printable_lines(f"{text} (request {self.request_id})" if self.request_id else text)
 
 
 class SourceNotFound(TransferError):

@@ -11,6 +11,7 @@ from airflow_s3_azure.engine.blocks import MIB
 from airflow_s3_azure.engine.checksums import StoredChecksum, Verified
 from airflow_s3_azure.engine.errors import S3ToAzureError
 from airflow_s3_azure.engine.properties import KeptProperties, SourceRecord
+from airflow_s3_azure.engine.quoting import MAX_TEXT, printable, shorten
 
 Status = Literal["copied", "unchanged", "skipped", "failed"]
 """How a key ended."""
@@ -152,8 +153,8 @@ class CopyResult:
             "retries": self.retries,
             "seconds": round(self.seconds, 3),
             "mib_per_second": round((self.size or 0) / MIB / self.seconds, 2) if copied else None,
-            "reason": self.reason,
-            "error": None if self.error is None else f"{type(self.error).__name__}: {self.error}",
+            "reason": None if self.reason is None else printable(self.reason, MAX_TEXT),
+            "error": None if self.error is None else shorten(f"{type(self.error).__name__}: {self.error}", MAX_TEXT),
             "retryable": None if self.error is None else self.error.retryable,
         }
 

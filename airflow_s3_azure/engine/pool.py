@@ -11,7 +11,6 @@ the objects that are being copied and the requests) and one queue, through which
 
 from __future__ import annotations
 
-import logging
 import queue
 import threading
 import time
@@ -33,9 +32,10 @@ from airflow_s3_azure.engine.mover import Buffer
 from airflow_s3_azure.engine.movers import block_mover
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.progress import Progress
+from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.engine.s3.source import S3Source
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 STOP_SECONDS = 2.0
 """Grace period for workers after their connections are aborted. Airflow kills a task 5 s after SIGTERM."""

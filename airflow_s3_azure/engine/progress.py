@@ -44,6 +44,12 @@ def size_text(size: float) -> str:
     raise AssertionError("unreachable")
 
 
+def count_text(count: int, noun: str) -> str:
+    """Return a number of things, such as ``1 batch`` or ``1,204 blocks``."""
+    plural = f"{noun}es" if noun.endswith("ch") else f"{noun}s"
+    return f"{count:,} {noun if count == 1 else plural}"
+
+
 def duration_text(seconds: float) -> str:
     """Return seconds as ``h:mm:ss``, with days before it where there are any."""
     return str(timedelta(seconds=round(seconds)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -14,6 +13,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleExcept
 from airflow_s3_azure.endpoints import Endpoints
 from airflow_s3_azure.engine.errors import ConfigurationError, S3ToAzureError, SliceEnded, error_from_json
 from airflow_s3_azure.engine.options import DEFAULT_CONCURRENCY, CopyOptions
+from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.links import AzurePortalLink, LedgerLink, S3ConsoleLink
 from airflow_s3_azure.operators.options import accepts, read_options
 
@@ -26,8 +26,11 @@ if TYPE_CHECKING:
     from airflow_s3_azure.lineage import Moved
     from airflow_s3_azure.triggers import ServerSideTrigger
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
+MAP_INDEX_TEMPLATE = "{{ task.map_label | default(task.task_id, true) }}"
+MAX_MAP_LABEL = 250
+"""Characters that Airflow's database takes."""
 RESCHEDULE_AFTER = timedelta(seconds=30)
 """Between two slices. Airflow's supervisor may notice only 5 s after it that a task ended, and the scheduler fails a
 task that it has queued again before it hears of that (seen on 3.3.2)."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_s3_azure.endpoints import Endpoints
 from airflow_s3_azure.engine.options import CopyOptions
+from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.operators.connected import CopyingOperator, airflow_failures
 from airflow_s3_azure.operators.options import read_options, templated
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from airflow_s3_azure.engine.errors import S3ToAzureError
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 
 class S3ToAzureCopyBatchOperator(CopyingOperator):

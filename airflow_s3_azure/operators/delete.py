@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
@@ -14,6 +13,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_s3_azure.endpoints import Endpoints
 from airflow_s3_azure.engine.options import DEFAULT_CONCURRENCY
+from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.operators.connected import ConnectedOperator, airflow_failures
 from airflow_s3_azure.operators.options import templated
 from airflow_s3_azure.operators.plan import plans_of
@@ -21,7 +21,7 @@ from airflow_s3_azure.operators.plan import plans_of
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 # Before its 1.12.3 the standard provider took the execution's time limit for the answer's.
 _TIMEOUT = (

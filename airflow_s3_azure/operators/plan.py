@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -12,8 +11,9 @@ from airflow.sdk import BaseOperator
 from airflow_s3_azure.endpoints import Endpoints
 from airflow_s3_azure.engine.errors import PlanError
 from airflow_s3_azure.engine.options import CopyOptions
+from airflow_s3_azure.engine.quoting import get_logger, printable
 from airflow_s3_azure.operators.arguments import whole
-from airflow_s3_azure.operators.connected import CopyingOperator, airflow_failures
+from airflow_s3_azure.operators.connected import MAX_MAP_LABEL, CopyingOperator, airflow_failures
 from airflow_s3_azure.operators.options import accepts, read_options, templated
 from airflow_s3_azure.operators.plan_arguments import PlanArguments
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from airflow_s3_azure.sync.plan import Plan
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 PLAN_KEY = "plan"
 """XCom key of a plan's totals."""
@@ -41,6 +41,11 @@ class S3ToAzurePlanOperator(CopyingOperator):
     @accepts(PlanArguments)
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+
+    @property
+    def map_label(self) -> str:
+        """What the UI calls a mapped task: the prefix, printable and short."""
+        return printable(self.s3_prefix, MAX_MAP_LABEL)
 
     def execute(self, context: Context) -> list[dict[str, str | int]]:
         """Make the plan and write it down; return the references of its batches, none if it is a dry run."""
@@ -108,14 +113,14 @@ class S3ToAzurePlanOperator(CopyingOperator):
         return [] if dry_run else [reference.as_json() for reference in plan.batches]
 
     def _tell(self, plan: Plan, url: str, *, dry_run: bool, price: float | None) -> None:
-        from airflow_s3_azure.engine.progress import size_text
+        from airflow_s3_azure.engine.progress import count_text, size_text
 
         log.info(
-            "%s keys selected: %s to copy (%s, %s batches), %s unchanged, %s skipped",
-            f"{plan.objects:,}",
+            "%s selected: %s to copy (%s, %s), %s unchanged, %s skipped",
+            count_text(plan.objects, "key"),
             f"{plan.counts['copy']:,}",
             size_text(plan.size),
-            f"{len(plan.batches):,}",
+            count_text(len(plan.batches), "batch"),
             f"{plan.counts['unchanged']:,}",
             f"{plan.counts['skipped']:,}",
         )
@@ -129,7 +134,7 @@ class S3ToAzurePlanOperator(CopyingOperator):
             "" if price is None else f" at {price:g} each: {cost['egress_price']:,.2f}",
         )
         if plan.extra:
-            log.info("%s blobs have no key any more", f"{plan.extra:,}")
+            log.info("orphaned, with no S3 key: %s", count_text(plan.extra, "blob"))
         if plan.delete_refused:
             log.warning("none of them will be deleted: %s", plan.delete_refused)
         if dry_run:
@@ -167,6 +172,7 @@ class S3ToAzureBatchesOperator(BaseOperator):
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Return the references; neighbours of a plan are joined where they are more than Airflow maps over."""
+        from airflow_s3_azure.engine.progress import count_text
         from airflow_s3_azure.sync.naming import Naming
         from airflow_s3_azure.sync.plan import (
             BatchReference,
@@ -190,7 +196,7 @@ class S3ToAzureBatchesOperator(BaseOperator):
             objects, size = (sum(cost[name] for cost in costs) for name in ("objects", "bytes"))
             budget.check(objects, size, f"manifest.jsonl in the folders of all {len(plans)} plans")
             references = joined_batches([BatchReference.from_json(one) for each in lists for one in each])
-        log.info("%d plans, %d batches", len(plans), len(references))
+        log.info("%s, %s", count_text(len(plans), "plan"), count_text(len(references), "batch"))
         ti.xcom_push(key=PLAN_KEY, value={"plans": plans})
         return [reference.as_json() for reference in references]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import reduce
@@ -12,6 +11,7 @@ from urllib.parse import unquote
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from airflow_s3_azure.endpoints import Endpoints
+from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.operators.connected import ConnectedOperator, airflow_failures
 from airflow_s3_azure.operators.options import templated
 from airflow_s3_azure.operators.plan import plans_of, task_states
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from airflow_s3_azure.lineage import Moved
     from airflow_s3_azure.sync.report import Report
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 DRY_RUN_KEY = "s3_to_azure_dry_run"
 """XCom key that only dry runs have."""
@@ -99,7 +99,9 @@ class S3ToAzureReportOperator(ConnectedOperator):
                 **_interval(context),
             }
             url = folders[0].write_summary(summary)
-        log.info("%s -> %s\n%s", summary["source"], summary["destination"], report.table(seconds))
+        log.info("%s -> %s", summary["source"], summary["destination"])
+        for line in report.table(seconds).split("\n"):
+            log.info("%s", line)
         if dry_run:
             log.info("this was a dry run: %s objects would be copied", f"{summary['cost']['objects']:,}")
         log.info("ledger: %s", summary["ledger"])

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_s3_azure.endpoints import Endpoints
 from airflow_s3_azure.engine.errors import ConfigurationError
 from airflow_s3_azure.engine.options import CopyOptions
+from airflow_s3_azure.engine.quoting import get_logger, printable
 from airflow_s3_azure.links import AzurePortalLink, S3ConsoleLink
-from airflow_s3_azure.operators.connected import CopyingOperator, airflow_failures
+from airflow_s3_azure.operators.connected import MAP_INDEX_TEMPLATE, MAX_MAP_LABEL, CopyingOperator, airflow_failures
 from airflow_s3_azure.operators.options import read_options, templated
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from airflow_s3_azure.engine.progress import Progress
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 LOG_SECONDS = 10.0
 
@@ -86,6 +86,16 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
         self.blob_name = blob_name
         self.blob_prefix = blob_prefix
         self.s3_version_id = s3_version_id
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> Any:
+        """Begin to map the operator; each task is labeled by its key, unless ``map_index_template`` says otherwise."""
+        return super().partial(**{"map_index_template": MAP_INDEX_TEMPLATE, **kwargs})
+
+    @property
+    def map_label(self) -> str:
+        """What the UI calls a mapped task: the key, printable and short."""
+        return printable(self.s3_key, MAX_MAP_LABEL)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Copy the object; return what became of it.
@@ -168,19 +178,19 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
 
 
 def _log_row(row: dict[str, Any]) -> None:
-    from airflow_s3_azure.engine.progress import duration_text, size_text
+    from airflow_s3_azure.engine.progress import count_text, duration_text, size_text
 
     log.info(
-        "%s%s: %s in %s, %d blocks (%d resumed), verified by %s, %s read from S3, %d retries",
+        "%s%s: %s in %s, %s (%d resumed)%s, %s read from S3, %s",
         row["status"],
         f" ({row['reason']})" if row["reason"] else "",
         size_text(row["size"] or 0),
         duration_text(row["seconds"]),
-        row["blocks"],
+        count_text(row["blocks"], "block"),
         row["resumed_blocks"],
-        row["verified"] or "nothing: nothing was copied",
+        f", verified by {row['verified']}" if row["verified"] else "",
         size_text(row["bytes_read"]),
-        row["retries"],
+        "1 retry" if row["retries"] == 1 else f"{row['retries']} retries",
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -14,12 +13,13 @@ from azure.core.exceptions import AzureError, ResourceNotFoundError
 from airflow_s3_azure.engine.azure.sdk_errors import describe_response
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.model import CopyResult
+from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.sync.ledger import ledger_row
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 WINDOW = 1_000
 """Deletions handed to the threads at a time."""

@@ -18,7 +18,6 @@ the same second. ``_`` in front makes Spark and Hive skip the folder.
 from __future__ import annotations
 
 import json
-import logging
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -33,13 +32,14 @@ from airflow_s3_azure.engine.azure.sdk_errors import describe_response
 from airflow_s3_azure.engine.errors import DestinationWriteError, PlanError
 from airflow_s3_azure.engine.model import BlobState, CopyRequest, CopyResult, Precondition
 from airflow_s3_azure.engine.properties import SourceRecord
+from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.sync.jsonlines import LinesWriter, etag_of, read_lines
 from airflow_s3_azure.sync.objects import ListedObject
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 ROOT = RESERVED
 

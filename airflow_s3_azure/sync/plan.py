@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
@@ -15,7 +14,8 @@ from airflow_s3_azure.engine.blocks import DEFAULT_BLOCK_SIZE
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.errors import PlanError
 from airflow_s3_azure.engine.model import BlobState, CopyRequest, CopyResult
-from airflow_s3_azure.engine.progress import size_text
+from airflow_s3_azure.engine.progress import count_text, size_text
+from airflow_s3_azure.engine.quoting import get_logger, printable, shorten
 from airflow_s3_azure.sync.batch import (
     DEFAULT_BATCH_OBJECTS,
     DEFAULT_BATCH_SIZE,
@@ -33,7 +33,7 @@ from airflow_s3_azure.sync.objects import ListedObject
 from airflow_s3_azure.sync.select import Selection, is_folder_marker
 from airflow_s3_azure.sync.sort import in_order
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 _TO = " … "
 """Between the first and the last key of a label."""
@@ -150,17 +150,17 @@ class BatchReference:
 
     @property
     def label(self) -> str:
-        """What the UI calls the batch, such as ``exports/2026/11/ (812 objects, 3.1 GiB)``."""
+        """What the UI calls the batch, such as ``exports/2026/11/ (812 objects, 3.1 GiB)``; printable."""
         if self.objects == 1:
             return f"{self.what} ({size_text(self.size)})"
-        return f"{self.what} ({self.objects:,} objects, {size_text(self.size)})"
+        return f"{self.what} ({count_text(self.objects, 'object')}, {size_text(self.size)})"
 
     def joined(self, other: BatchReference) -> BatchReference:
         """Return this batch and the one that follows it in the same manifest as one."""
         half = MAX_LABEL // 2
         first, last = self.what.partition(_TO)[0], other.what.rpartition(_TO)[2]
         shared = shared_start(first, last) if _TO not in self.what + other.what else ""
-        what = shared[: shared.rfind("/") + 1] or f"{_shortened(first, half)}{_TO}{_shortened(last, half)}"
+        what = shared[: shared.rfind("/") + 1] or f"{shorten(first, half)}{_TO}{shorten(last, half)}"
         objects, size = self.objects + other.objects, self.size + other.size
         return replace(self, what=what, objects=objects, size=size, stop=other.stop)
 
@@ -456,12 +456,7 @@ def joined_batches(references: Sequence[BatchReference], most: int = MAX_BATCHES
 def _what(run: Run) -> str:
     """Return what a batch is about: its key, the folder that its keys share, or the first and the last of them."""
     if run.objects == 1:
-        return _shortened(run.first)
+        return printable(run.first, MAX_LABEL)
     folder = run.shared[: run.shared.rfind("/") + 1]
     half = MAX_LABEL // 2
-    return _shortened(folder) or f"{_shortened(run.first, half)}{_TO}{_shortened(run.last, half)}"
-
-
-def _shortened(text: str, most: int = MAX_LABEL) -> str:
-    """Return the text, or its end, which tells keys apart better than its beginning."""
-    return text if len(text) <= most else "…" + text[1 - most :]
+    return printable(folder, MAX_LABEL) or f"{printable(run.first, half)}{_TO}{printable(run.last, half)}"

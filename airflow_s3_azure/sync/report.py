@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_s3_azure.engine.progress import duration_text, size_text
+from airflow_s3_azure.engine.quoting import MAX_TEXT, printable
 
 MAX_FAILURES = 10
 """How many failed keys a report names; the ledger has them all."""
@@ -76,8 +77,12 @@ class Report:
             "copied_bytes": self.copied_size,
             "bytes_read": self.bytes_read,
             "verified": dict(sorted(self.verified.items())),
-            "failures": [{name: row[name] for name in ("key", "blob", "error", "batch")} for row in self.failures],
-            "skips": [{name: row[name] for name in ("key", "reason")} for row in self.skips],
+            "failures": [
+                {name: row[name] for name in ("key", "blob", "error", "batch")}
+                | {"error": printable(str(row["error"]), MAX_TEXT)}
+                for row in self.failures
+            ],
+            "skips": [{"key": row["key"], "reason": printable(str(row["reason"]), MAX_TEXT)} for row in self.skips],
         }
 
     def table(self, seconds: float | None = None) -> str:
@@ -97,7 +102,7 @@ class Report:
             rows.append(("time", duration_text(seconds)))
         wide = max(len(name) for name, _ in rows)
         lines = [f"  {name:<{wide}}  {value:>12}" for name, value in rows]
-        lines += [f"  skipped: {row['key']!r}: {row['reason']}" for row in self.skips]
+        lines += [printable(f"  skipped: {row['key']!r}: {row['reason']}") for row in self.skips]
         if self.counts["skipped"] > len(self.skips):
             lines.append(f"  … and {self.counts['skipped'] - len(self.skips):,} more skipped, in the ledger")
         return "\n".join(lines)
@@ -109,7 +114,7 @@ class Report:
             lines.append(f"{self.counts['failed']:,} of {self.planned:,} keys could not be copied:")
         if self.deletions["failed"]:
             lines.append(f"{self.deletions['failed']:,} blobs could not be deleted:")
-        lines += [f"  {row['error']}" for row in self.failures]
+        lines += [f"  {printable(str(row['error']), MAX_TEXT)}" for row in self.failures]
         failed = self.counts["failed"] + self.deletions["failed"]
         if failed > len(self.failures):
             lines.append(f"  … and {failed - len(self.failures):,} more, in the ledger")

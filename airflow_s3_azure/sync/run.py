@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,12 +17,13 @@ from airflow_s3_azure.engine.model import CopyRequest, CopyResult
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.pool import copy_objects
 from airflow_s3_azure.engine.progress import Progress
+from airflow_s3_azure.engine.quoting import MAX_TEXT, get_logger, printable
 from airflow_s3_azure.engine.s3.source import S3Source
 from airflow_s3_azure.sync.ledger import PlanFolder, ledger_row
 from airflow_s3_azure.sync.plan import BatchReference
 from airflow_s3_azure.sync.report import MAX_FAILURES
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 PROGRESS_SECONDS = 2.0
 """How often a running batch says how far it is."""
@@ -200,7 +200,10 @@ class BatchRun:
             "copied_bytes": self._totals.copied_size,
             "bytes_read": self._totals.bytes_read,
             "seconds": round(self._seconds, 3),
-            "failures": [{name: row[name] for name in ("key", "blob", "error")} for row in self._totals.failures],
+            "failures": [
+                {"key": row["key"], "blob": row["blob"], "error": printable(str(row["error"]), MAX_TEXT)}
+                for row in self._totals.failures
+            ],
         }
 
     @property

@@ -574,6 +574,8 @@ def test_each_batch_has_a_reference() -> None:
         (["a/b1/x", "a/b2/x"], "a/ (2 objects, 2.0 MiB)"),
         (["a", "b"], "a … b (2 objects, 2.0 MiB)"),
         (["abc", "abd"], "abc … abd (2 objects, 2.0 MiB)"),
+        (["a" + "b" * 600 + "/c"], f"a{'b' * 98}…{'b' * 98}/c (1.0 MiB)"),
+        (["a\u202e::group::/1", "a\u202e::group::/2"], r"a\u202e:\x3agroup::/ (2 objects, 2.0 MiB)"),
     ],
 )
 def test_a_batch_is_called_by_what_its_keys_share(names: list[str], label: str) -> None:

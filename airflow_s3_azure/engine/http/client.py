@@ -25,8 +25,9 @@ from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.util import Timeout
 
 from airflow_s3_azure.engine.http.session import OPEN, VerbatimAdapter, redact
+from airflow_s3_azure.engine.quoting import get_logger
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 _HEAD_READ = 4096
 """Bytes asked for at first: an answer's head, and little of the body, which would be copied once more."""

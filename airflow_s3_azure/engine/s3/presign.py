@@ -12,7 +12,6 @@ The credentials are asked of the client's own signer for each URL, so refreshed 
 from __future__ import annotations
 
 import hmac
-import logging
 import threading
 import time
 from dataclasses import dataclass
@@ -20,9 +19,10 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
+from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.engine.s3.source import SIGNED_HEADERS, Operation, Params
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 _KNOWN_VERSION = "s3v4-query"
 _METHODS = {"get_object": "GET", "head_object": "HEAD"}

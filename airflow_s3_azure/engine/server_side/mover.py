@@ -7,7 +7,6 @@ read, and the CRCs of all blocks combine to the value that S3 stored for the obj
 from __future__ import annotations
 
 import base64
-import logging
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -18,13 +17,14 @@ from airflow_s3_azure.engine.errors import DestinationWriteError, IntegrityError
 from airflow_s3_azure.engine.model import SourceObject
 from airflow_s3_azure.engine.mover import BlockMover, Buffer, CopyContext
 from airflow_s3_azure.engine.options import CopyOptions
+from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.engine.resume import BlockLayout, KnownBlock
 from airflow_s3_azure.engine.s3.source import S3Source
 from airflow_s3_azure.engine.server_side.block_ids import PulledId
 from airflow_s3_azure.engine.server_side.request import INSTEAD, Pull
 from airflow_s3_azure.engine.stream import StreamMover
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 MAX_STAGED = 100_000
 """Uncommitted blocks that Azure keeps for one blob."""
