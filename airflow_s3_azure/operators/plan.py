@@ -45,7 +45,7 @@ class S3ToAzurePlanOperator(CopyingOperator):
     @property
     def map_label(self) -> str:
         """What the UI calls a mapped task: the prefix, printable and short."""
-        return printable(self.s3_prefix, MAX_MAP_LABEL)
+        return printable(str(vars(self)["s3_prefix"]), MAX_MAP_LABEL)
 
     def execute(self, context: Context) -> list[dict[str, str | int]]:
         """Make the plan and write it down; return the references of its batches, none if it is a dry run."""
