@@ -9,10 +9,12 @@ from datetime import UTC, datetime
 from string import Formatter
 from urllib.parse import quote, unquote
 
-from airflow_s3_azure.engine.azure.names import RESERVED, is_reserved
+from airflow_s3_azure.engine.azure.names import MAX_NAME, RESERVED, is_reserved
 from airflow_s3_azure.engine.errors import ConfigurationError
 
 _ESCAPED = re.compile(r"[%\\\x00-\x1f\x7f-\x9f\ufffe\uffff]")
+_STRFTIME = re.compile(r"(?:[^%{}]|%-?[A-Za-z%])+")
+"""A directive may have a width in C, which makes names of any length."""
 _FIELDS = ("key", "folder", "name", "stem", "extension", "last_modified")
 
 
@@ -126,6 +128,10 @@ class Naming:
 
 def _parse(template: str) -> Iterator[tuple[str, str | None, str]]:
     """Yield the template's pieces: text, the field that follows it (None at the end), the field's format."""
+    if len(template) > MAX_NAME:
+        raise ConfigurationError(
+            f"blob_template has {len(template):,} characters; a blob name has at most {MAX_NAME:,}"
+        )
     try:
         pieces = list(Formatter().parse(template))
     except ValueError as error:
@@ -136,6 +142,11 @@ def _parse(template: str) -> Iterator[tuple[str, str | None, str]]:
             raise ConfigurationError(f"blob_template {template!r} has the field {{{name}}}; there are {known}")
         if name == "last_modified" and not spec:
             raise ConfigurationError("blob_template needs a format for last_modified, as {last_modified:%Y/%m/%d}")
+        if name == "last_modified" and _STRFTIME.fullmatch(spec or "") is None:
+            raise ConfigurationError(
+                f"blob_template {template!r} has the format {spec!r}; it takes text and strftime's directives, such as "
+                "%Y or %-d, without a width"
+            )
         if name not in (None, "last_modified") and spec:
             raise ConfigurationError(f"blob_template {template!r}: the field {{{name}}} takes no format")
         yield literal, name, spec or ""

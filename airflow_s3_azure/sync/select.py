@@ -11,15 +11,59 @@ from airflow_s3_azure.engine.errors import ConfigurationError
 from airflow_s3_azure.sync.days import DayRange
 from airflow_s3_azure.sync.objects import ListedObject
 
+_SECTIONS = re.compile(r"((?:^|(?<=/))\*\*/|\*\*)")
+_ANY_LEVELS = "(?:[^/]*+/)*?"
+
 
 def glob_pattern(glob: str) -> re.Pattern[str]:
-    """Return the pattern of a glob over a whole key.
+    """Return the pattern of a glob over a whole key. Matching takes time in proportion to glob times key, at most.
 
-    ``*`` stays within one ``/`` level, ``**`` does not, ``**/`` is any number of levels, ``?`` is one character of a level; all else is itself.
+    ``*`` stays within one ``/`` level, ``**`` does not, ``**/`` is any number of levels, ``?`` is one character of a
+    level; all else is itself.
+
+    Invariant: the pattern never tries a second way through what it has matched. Between two ``**`` the match that ends
+    first leaves the most to the rest, so no other is needed; within a level the same holds for the text between two
+    ``*``. Atomic groups drop the other ways, and a ``**`` moves on by whole levels: where the leftmost match in a level
+    fails, a later one in that level fails too.
     """
-    parts = re.split(r"((?:^|(?<=/))\*\*/|\*\*|\*|\?)", glob)
-    regex = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    return re.compile("".join(regex.get(part, re.escape(part)) for part in parts), re.DOTALL)
+    sections = _SECTIONS.split(glob)
+    pattern = ""
+    for at in range(0, len(sections), 2):
+        wildcard, text, is_last = sections[at - 1] if at else "", sections[at], at == len(sections) - 1
+        section = _ANY_LEVELS if wildcard else ""
+        section += _section_pattern(
+            text, is_open_before=wildcard == "**", is_open_after=not is_last and sections[at + 1] == "**"
+        )
+        pattern += section if is_last else f"(?>{section})"
+    return re.compile(pattern)
+
+
+def _section_pattern(text: str, *, is_open_before: bool, is_open_after: bool) -> str:
+    """Return the pattern of the part of a glob that has no ``**``.
+
+    :param is_open_before: whether it may begin anywhere in a level
+    :param is_open_after: whether it may end anywhere in a level; then the pattern matches as little as it can
+    """
+    levels = text.split("/")
+    last = len(levels) - 1
+    return "/".join(
+        _level_pattern(level.split("*"), is_open_before and at == 0, is_open_after and at == last)
+        for at, level in enumerate(levels)
+    )
+
+
+def _level_pattern(parts: list[str], is_open_before: bool, is_open_after: bool) -> str:
+    """Return the pattern of one level, given the texts between its ``*``."""
+    pattern = ""
+    for at, part in enumerate(parts):
+        text = "[^/]".join(map(re.escape, part.split("?")))
+        if at == 0 and not is_open_before:
+            pattern += text
+        elif at == len(parts) - 1 and not is_open_after:
+            pattern += f"(?>[^/]*{text})"  # the last place in the level, which is its end if the level ends with it
+        elif text:
+            pattern += f"(?>[^/]*?{text})"
+    return pattern
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import string
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_s3_azure.engine.errors import ConfigurationError
@@ -18,6 +19,18 @@ SECOND = timedelta(seconds=1)
 
 keys = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
 literal_globs = st.text(string.printable.replace("*", "").replace("?", ""), min_size=1, max_size=20)
+
+
+wild_texts = st.text(st.sampled_from("aab/*?"), max_size=12) | st.lists(
+    st.sampled_from(["**/", "**", "*", "?", "/", "a", "b", "ab", "a/"]), max_size=9
+).map("".join)
+
+
+def backtracking_pattern(glob: str) -> re.Pattern[str]:
+    """Return the plain translation of a glob, which says what it means, and may take exponential time."""
+    parts = re.split(r"((?:^|(?<=/))\*\*/|\*\*|\*|\?)", glob)
+    regex = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    return re.compile("".join(regex.get(part, re.escape(part)) for part in parts), re.DOTALL)
 
 
 def listed(
@@ -69,6 +82,32 @@ def matches(glob: str, key: str) -> bool:
 def test_a_glob_matches(glob: str, key: str) -> None:
     """``*`` and ``?`` stay within a level, ``**`` does not."""
     assert matches(glob, key)
+
+
+@settings(max_examples=500)
+@given(glob=wild_texts, key=st.text(st.sampled_from("aab/\n"), max_size=12))
+def test_a_glob_means_what_its_plain_translation_means(glob: str, key: str) -> None:
+    """The translation that does not backtrack matches the same keys."""
+    assert matches(glob, key) == (backtracking_pattern(glob).fullmatch(key) is not None)
+
+
+@pytest.mark.parametrize(
+    ("glob", "key"),
+    [
+        ("*a" * 64 + "b", "a" * 1024),
+        ("**a" * 64 + "b", "a" * 1024),
+        ("**/a" * 64 + "b", "a/" * 512),
+        ("**/*a" * 64 + "b", "a/" * 512),
+        ("**a*b" * 64, "ab/" * 320 + "a" * 64),
+        ("*a*" * 64 + "/b", "a" * 1024),
+        ("**/" * 300 + "b", "/" * 1024),
+        ("**" + "*?" * 300, "a/" * 512),
+        ("**" + "a" * 500 + "*b", "a" * 1024),
+    ],
+)
+def test_no_glob_takes_long_for_a_key(glob: str, key: str) -> None:
+    """Keys come from anyone who may write to the bucket. A matcher that backtracks would not end within years."""
+    assert not matches(glob, key)
 
 
 @pytest.mark.parametrize(
