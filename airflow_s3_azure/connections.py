@@ -6,7 +6,9 @@ what streaming needs: SigV4 presigning on the bucket's region, and as many poole
 
 from __future__ import annotations
 
+import base64
 import os
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -46,6 +48,7 @@ import airflow_s3_azure
 from airflow_s3_azure.endpoints import Endpoints
 from airflow_s3_azure.engine.azure.container import BlobContainer, ContainerAddress
 from airflow_s3_azure.engine.azure.names import why_invalid_container
+from airflow_s3_azure.engine.azure.sdk_errors import describe_response, translate
 from airflow_s3_azure.engine.azure.shared_key import SharedKeyPolicy
 from airflow_s3_azure.engine.azure.transport import ConnectionsTransport
 from airflow_s3_azure.engine.bandwidth import Bandwidth
@@ -57,7 +60,7 @@ from airflow_s3_azure.engine.errors import (
     SourceReadError,
 )
 from airflow_s3_azure.engine.http.client import Connections
-from airflow_s3_azure.engine.http.session import TRANSIENT_STATUSES, describe, pooled_session, redact_http_logs
+from airflow_s3_azure.engine.http.session import TRANSIENT_STATUSES, pooled_session, redact_http_logs
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.engine.retry import RetryPolicy
@@ -75,6 +78,7 @@ log = get_logger(__name__)
 
 _TRANSIENT_BOTO = (BotoConnectionError, HTTPClientError, CredentialRetrievalError, MetadataRetrievalError)
 _USER_AGENT = f"airflow-s3-azure/{airflow_s3_azure.__version__}"
+_AWS_KEY_ID = re.compile("A(KIA|SIA)[A-Z0-9]{16}")
 STORAGE_SCOPE = "https://storage.azure.com/.default"
 CHECK_RETRY = RetryPolicy(attempts=4, max_wait=4.0)
 """For the look at the container: a typing error in a host name should not take minutes to tell."""
@@ -259,13 +263,13 @@ def open_container(
     create_container: bool = False,
     read_timeout: float = READ_SECONDS,
 ) -> AzureContainer:
-    """Return a container as an Airflow connection reaches it, after a look whether it is there.
+    """Return a container as an Airflow connection reaches it, after a check that it exists.
 
     :param max_concurrency: how many HTTP connections to keep open
     :param create_container: create it if it is missing
     :param read_timeout: seconds without a byte, unless the connection says otherwise
     :raises ConfigurationError: if the connection or the container is missing
-    :raises DestinationWriteError: if nobody answers; a later try may succeed
+    :raises DestinationWriteError: if Azure cannot be reached; a later try may succeed
     """
     redact_http_logs()
     _require_connection("wasb_conn_id", wasb_conn_id)
@@ -273,12 +277,14 @@ def open_container(
         raise ConfigurationError("container_name is empty; name the container to copy to")
     if invalid := why_invalid_container(container_name):
         raise ConfigurationError(f"container_name is {container_name!r}, but {invalid}")
+    _check_is_azure(wasb_conn_id)
     hook = WasbHook(wasb_conn_id=wasb_conn_id)
     extra = dict(hook.get_connection(wasb_conn_id).extra_dejson)
     try:
         service = cast("BlobServiceClient", hook.blob_service_client)  # its other type is for async hooks
     except ValueError as error:
         raise ConfigurationError(f"connection {wasb_conn_id!r} gives no Azure client: {error}") from None
+    _check_account_key(service.credential, wasb_conn_id)
     client = service.get_container_client(container_name)
     CHECK_RETRY.call(lambda: _check_container(client, wasb_conn_id, create_container), cancellation)
     credential = service.credential
@@ -368,6 +374,28 @@ def _require_connection(argument: str, conn_id: str | None) -> None:
         ) from None
 
 
+def _check_is_azure(wasb_conn_id: str) -> None:
+    connection = BaseHook.get_connection(wasb_conn_id)
+    if connection.conn_type == "aws" or _AWS_KEY_ID.fullmatch(connection.login or ""):
+        raise ConfigurationError(
+            f"connection {wasb_conn_id!r} (wasb_conn_id) holds AWS keys; are aws_conn_id and wasb_conn_id swapped?"
+        )
+
+
+def _check_account_key(credential: Any, wasb_conn_id: str) -> None:
+    """Check that requests can be signed with the key; the SDK finds out at the first one, with a bare error."""
+    key = getattr(credential, "account_key", None)
+    if key is None:
+        return
+    try:
+        base64.b64decode(key, validate=True)
+    except ValueError:  # binascii.Error is one
+        raise ConfigurationError(
+            f"connection {wasb_conn_id!r}: its password is not an account key (base64, 88 characters); it is truncated, "
+            "or another secret. Copy the key again from the storage account's access keys"
+        ) from None
+
+
 def _check_container(client: ContainerClient, wasb_conn_id: str, create: bool) -> None:
     name = client.container_name
     try:
@@ -382,38 +410,31 @@ def _check_container(client: ContainerClient, wasb_conn_id: str, create: bool) -
         _create_container(client, wasb_conn_id)
     except HttpResponseError as error:
         if error.status_code == 403:
-            log.debug("container %r may not be looked at (403); a SAS for blobs only need not allow it", name)
+            log.debug("container %r may not be read (403); a SAS for blobs only need not allow it", name)
             return
         raise _refused(error, wasb_conn_id, name) from None
     except AzureError as error:
-        raise DestinationWriteError(
-            f"Azure could not be reached through connection {wasb_conn_id!r}: {describe(error)}",
-            blob=name,
-            transient=True,
-        ) from None
+        raise _refused(error, wasb_conn_id, name) from None
 
 
-def _refused(error: HttpResponseError, wasb_conn_id: str, name: str) -> ConfigurationError | DestinationWriteError:
-    # A credential that could not be had just now is an answer without a status.
-    if error.status_code is None or error.status_code in TRANSIENT_STATUSES:
-        why = f"answered {error.status_code} {error.reason}" if error.status_code else type(error).__name__
-        return DestinationWriteError(f"asked through connection {wasb_conn_id!r}: {why}", blob=name, transient=True)
-    return ConfigurationError(
-        f"connection {wasb_conn_id!r}: asked for container {name!r}, Azure answered {error.status_code} "
-        f"{error.reason}; check the account, the container's name and the credentials"
-    )
+def _refused(error: AzureError, wasb_conn_id: str, name: str) -> ConfigurationError | DestinationWriteError:
+    failure = translate(error, f"connection {wasb_conn_id!r}, container {name!r}", name)
+    # Without a status, a token could not be had just now.
+    if failure.transient or getattr(error, "status_code", None) is None:
+        return DestinationWriteError(failure.message, blob=name, transient=True, request_id=failure.request_id)
+    return ConfigurationError(str(failure))
 
 
 def _create_container(client: ContainerClient, wasb_conn_id: str) -> None:
     try:
         client.create_container()
     except ResourceExistsError:
-        return  # a twin was faster
+        return  # a concurrent task was faster
     except AzureError as error:
         if isinstance(error, HttpResponseError) and error.status_code in TRANSIENT_STATUSES:
             raise _refused(error, wasb_conn_id, client.container_name) from None
         raise ConfigurationError(
-            f"container {client.container_name!r} could not be created: {describe(error)}; it needs the role "
-            "Storage Blob Data Contributor on the account, or create it beforehand"
+            f"container {client.container_name!r} could not be created: {describe_response(error)}; creating one needs "
+            "the role Storage Blob Data Contributor on the account, or create it in advance"
         ) from None
     log.info("created container %r", client.container_name)

@@ -279,12 +279,43 @@ def test_an_account_key_is_signed_with_here_and_an_unknown_policy_is_taken_as_it
 def test_a_wrong_azure_key_is_refused_and_named(
     container: ContainerClient, azure_server: AzureServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A credential without the permission says which role is needed."""
+    """The error says what the service reported and what to check."""
     _set_connection(monkeypatch, "wasb_test", **(azure_server.airflow_connection() | {"password": "AAAA"}))
     blobs = _open_container("wasb_test", container.container_name).blobs
 
-    with pytest.raises(DestinationAccessDenied, match="Storage Blob Data Contributor"):
+    with pytest.raises(DestinationAccessDenied, match=r"Azure returned 403 AuthorizationFailure: .*credential"):
         blobs.stage("a", "id", memoryview(b"x"), compute("CRC64NVME", memoryview(b"x")))
+
+
+@pytest.mark.parametrize("key", ["c2hvcnQ", "truncated===", "not base64!", "\u00e9"])
+def test_a_truncated_account_key_is_named_with_its_connection(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before any request: the SDK would raise a bare AzureSigningError at each."""
+    _set_connection(monkeypatch, "wasb_test", conn_type="wasb", host="http://127.0.0.1:1/a", login="a", password=key)
+
+    with pytest.raises(
+        ConfigurationError, match="connection 'wasb_test': its password is not an account key"
+    ) as caught:
+        _open_container("wasb_test", "landing")
+
+    assert key not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"conn_type": "aws", "login": "AKIAIOSFODNN7EXAMPLE", "password": "wJalrXUtnFEMI/K7MDENG"},
+        {"conn_type": "wasb", "login": "ASIAIOSFODNN7EXAMPLE", "password": "wJalrXUtnFEMI/K7MDENG"},
+        {"conn_type": "aws", "extra": {"region_name": "eu-west-1"}},
+    ],
+)
+def test_aws_keys_in_the_wasb_connection_are_named_as_swapped(
+    fields: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The commonest mistake with two connections."""
+    _set_connection(monkeypatch, "wasb_test", **fields)
+
+    with pytest.raises(ConfigurationError, match="holds AWS keys; are aws_conn_id and wasb_conn_id swapped"):
+        _open_container("wasb_test", "landing")
 
 
 @pytest.mark.parametrize("name", ["landing/../finance", "../finance", "landing?comp=list", "landing/x", "Landing"])
