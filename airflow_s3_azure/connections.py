@@ -84,7 +84,7 @@ CHECK_RETRY = RetryPolicy(attempts=4, max_wait=4.0)
 """For the look at the container: a typing error in a host name should not take minutes to tell."""
 URL_SECONDS = 3600
 """Life of a presigned URL. Each is used at once, for one request; a slow one may take long to read."""
-SERVER_SIDE_URL_SECONDS = 900
+SERVER_SIDE_URL_SECONDS = 300
 """Of one that Azure is given: it begins to read at once, but its clock, or this one, may be off."""
 READ_SECONDS = 60.0
 """How long to wait for the next byte of Azure's response."""

@@ -21,7 +21,7 @@ from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.engine.resume import BlockLayout, KnownBlock
 from airflow_s3_azure.engine.s3.source import S3Source
 from airflow_s3_azure.engine.server_side.block_ids import PulledId
-from airflow_s3_azure.engine.server_side.request import INSTEAD, Pull
+from airflow_s3_azure.engine.server_side.request import INSTEAD, Pull, SourceConditionUnsupported
 from airflow_s3_azure.engine.stream import StreamMover
 
 log = get_logger(__name__)
@@ -45,6 +45,7 @@ class ServerSideMover:
         self._from = source
         self._to = container
         self._options = options
+        self._pins_etag = True
         # Few keys are streamed. Server-side blocks may be huge, but these pass through memory.
         streamed = replace(options, block_size=min(options.block_size, DEFAULT_BLOCK_SIZE))
         self._stream = StreamMover(source, container, streamed, reason="streamed: Azure cannot read this key by URL")
@@ -104,13 +105,27 @@ class ServerSideMover:
         name = PulledId.new(block.index, layout.fingerprint)
         md5 = self._md5_to_check(layout.source)
         self._from.spend_bandwidth(block.size)  # before the URL is signed: the wait may be long
-        pull = Pull(self._from.readable_url(layout.source), layout.source.etag, block, md5)
-        crc64 = self._to.stage_from(context.blob, name.encode(), pull)
+        url, etag = self._from.readable_url(layout.source), layout.source.etag if self._pins_etag else None
+        try:
+            crc64 = self._to.stage_from(context.blob, name.encode(), Pull(url, etag, block, md5))
+        except SourceConditionUnsupported as error:
+            self._stop_pinning(error)
+            crc64 = self._to.stage_from(context.blob, name.encode(), Pull(url, None, block, md5))
         if crc64 is None and md5 is None:
             raise DestinationWriteError(
                 f"mode='server_side': Azure returned no CRC-64 of a block that it read; {INSTEAD}", retryable=False
             )
         return name, BlockChecksums(block.size, crc64 or 0)
+
+    def _stop_pinning(self, error: SourceConditionUnsupported) -> None:
+        if self._pins_etag:
+            self._pins_etag = False
+            log.warning(
+                "%s: %s; copying without it: a source that changes is found by its checksum, or by a HEAD before the "
+                "commit",
+                self._to.url,
+                error.message,
+            )
 
     def _md5_to_check(self, source: SourceObject) -> str | None:
         """Return the MD5 that Azure can verify an object's only block against, where there is nothing better."""

@@ -1,9 +1,9 @@
-"""One range that Azure reads from S3 by itself: what it is asked, and what its refusals mean.
+"""Put Block From URL: the request with which Azure reads one range from S3, and what its error responses mean.
 
 https://learn.microsoft.com/rest/api/storageservices/put-block-from-url
 
-Azure repeats the status that the source gave it, under a code of its own (``CannotVerifyCopySource``); newer versions
-of its API say the source's status apart, in a header or in the answer's body.
+Azure returns the status that the source returned, under a code of its own (``CannotVerifyCopySource``); newer versions
+of its API return the source's status separately, in a header or in the body.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 from airflow_s3_azure.engine.blocks import Block
 from airflow_s3_azure.engine.errors import (
+    DestinationWriteError,
     IntegrityError,
     SourceChanged,
     SourceReadError,
@@ -21,71 +22,88 @@ from airflow_s3_azure.engine.errors import (
     TransferError,
 )
 from airflow_s3_azure.engine.http.session import THROTTLED_STATUSES, TRANSIENT_STATUSES, retry_after
+from airflow_s3_azure.engine.quoting import request_id
 
 MAX_URL = 2048
-"""Characters of a source's URL that Azure documents to take."""
+"""Characters of a source URL that Azure documents to accept."""
 INSTEAD = "use mode='stream'"
 
+_CONDITION = "x-ms-source-if-match"
+_UNSUPPORTED = ("UnsupportedHeader", "InvalidHeaderValue")
 _SOURCE_STATUS = re.compile(rb"<CopySourceStatusCode>(\d{3})</CopySourceStatusCode>")
 _REFUSED_ATTEMPTS = 3
 """Requests in all after a refusal: each has a new signature, and single ones are refused now and then for no reason
 (https://github.com/Azure/azure-storage-azcopy/issues/2422)."""
 
 
+class SourceConditionUnsupported(DestinationWriteError):
+    """Azure does not take a condition on the ETag of this source."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pull:
     """A range of an object for Azure to read.
 
-    :param url: whoever has it can read the object; secret
-    :param etag: that the object must have, without quotes
+    :param url: anyone who has it can read the object; secret
+    :param etag: that the object must have, without quotes; None: not checked
     :param md5: base64, that the range must have; None: not checked
+    :raises SourceUnreachable: if the URL is longer than Azure accepts
     """
 
     url: str = field(repr=False)
-    etag: str
+    etag: str | None
     block: Block
     md5: str | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.url) > MAX_URL:
+            raise SourceUnreachable(
+                f"mode='server_side': the presigned URL has {len(self.url):,} characters, and Azure accepts {MAX_URL:,}; "
+                f"sign with a shorter session token or with keys that need none, or {INSTEAD}"
+            )
 
     def headers(self) -> dict[str, str]:
         """Return the headers that ask Azure to read it."""
         headers = {
             "x-ms-copy-source": self.url,
             "x-ms-source-range": f"bytes={self.block.start}-{self.block.stop - 1}",
-            "x-ms-source-if-match": f'"{self.etag}"',
         }
-        return headers if self.md5 is None else {**headers, "x-ms-source-content-md5": self.md5}
+        if self.etag is not None:
+            headers[_CONDITION] = f'"{self.etag}"'
+        if self.md5 is not None:
+            headers["x-ms-source-content-md5"] = self.md5
+        return headers
 
     def translate(self, response: Any) -> TransferError | None:
-        """Return what a refusal says about the source, or None if it is about the destination."""
+        """Return the error of a response that is about the source, or None if it is about the destination."""
         code = response.headers.get("x-ms-error-code", "")
+        error: TransferError | None = None
         if code == "Md5Mismatch":
-            return IntegrityError(
+            error = IntegrityError(
                 "its ETag is an MD5, but what Azure read has another one; nothing was committed",
                 transient=True,
                 attempts=2,
                 retryable=False,
             )
-        if code == "SourceConditionNotMet":
-            return self._changed("its ETag is another one now")
-        if code == "InvalidHeaderValue" and len(self.url) > MAX_URL:
-            return SourceUnreachable(
-                f"mode='server_side': Azure answered {response.status_code} {code}: the presigned URL has "
-                f"{len(self.url):,} characters, and it takes {MAX_URL:,}; sign with a shorter session token or with "
-                f"keys that need none, or {INSTEAD}"
-            )
-        if code != "CannotVerifyCopySource":
-            return None
-        return self._refused(_source_status(response), retry_after(response.headers))
+        elif code == "SourceConditionNotMet":
+            error = self._changed("its ETag is another one now")
+        elif code in _UNSUPPORTED and _CONDITION.encode() in response.content.lower():
+            error = SourceConditionUnsupported(f"Azure returned {response.status_code} {code} for {_CONDITION}")
+        elif code == "CannotVerifyCopySource":
+            error = self._refused(_source_status(response), retry_after(response.headers))
+        if error is not None:
+            error.request_id = request_id(response.headers)
+        return error
 
     def _refused(self, status: int, seconds: float | None) -> TransferError:
-        what = f"mode='server_side': Azure asked S3 for a block, and the answer was {status}"
+        what = f"mode='server_side': Azure requested a block from S3, which returned {status}"
         if status == 412:
             return self._changed("its ETag is another one now")
         if status in (404, 416):
-            return self._changed(f"S3 answered Azure {status}")
+            return self._changed(f"S3 returned {status} to Azure")
         if status in TRANSIENT_STATUSES:
             return SourceReadError(
-                f"{what}: S3 could not be reached from Azure, or was busy; if this goes on, S3 or the bucket's policy "
+                f"{what}: S3 could not be reached from Azure, or was busy; if it persists, S3 or the bucket's policy "
                 f"lets only your own network in, so {INSTEAD}",
                 transient=True,
                 retry_after=seconds,
@@ -93,18 +111,19 @@ class Pull:
             )
         return SourceUnreachable(
             f"{what}: the worker may read it, and Azure may not; a bucket policy, a VPC endpoint or a firewall lets "
-            f"only your own network in, so {INSTEAD}, or let presigned URLs in from everywhere",
+            f"only your own network in, so {INSTEAD}, or let presigned URLs in from everywhere (or this machine's clock "
+            "is off by minutes: the URL expires after five)",
             transient=status in (401, 403),
             attempts=_REFUSED_ATTEMPTS,
         )
 
     def _changed(self, how: str) -> SourceChanged:
-        return SourceChanged(f"it changed while Azure was reading it: {how}; try again to copy what there is")
+        return SourceChanged(f"it changed while Azure was reading it: {how}; try again to copy the current version")
 
 
 def _source_status(response: Any) -> int:
-    told = response.headers.get("x-ms-copy-source-status-code", "")
-    if told.isdecimal():
-        return int(told)
+    reported = response.headers.get("x-ms-copy-source-status-code", "")
+    if re.fullmatch("[0-9]{3}", reported):
+        return int(reported)
     match = _SOURCE_STATUS.search(response.content)
     return int(match[1]) if match else int(response.status_code)

@@ -57,6 +57,7 @@ class PullingAzure:
     :param pulls: the headers of each Put Block From URL that came
     :param before: called with the number of a pull, from 0, before its source is read
     :param damage: what becomes of the bytes on their way
+    :param unsupported: a header that is refused as one
     :param refusals: answers of the source to be made up, by the number of the pull: status and ``Retry-After``
     """
 
@@ -66,6 +67,7 @@ class PullingAzure:
     before: Callable[[int], None] = lambda number: None
     damage: Callable[[int, bytes], bytes] = lambda number, body: body
     refusals: Callable[[int], int | None] = lambda number: None
+    unsupported: str = ""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -95,6 +97,8 @@ class PullingAzure:
             return answer
         if not re.fullmatch(r"bytes=\d+-\d*", headers.get("x-ms-source-range", "bytes=0-")):
             return _refusal(answer, 400, "InvalidHeaderValue")
+        if self.unsupported in headers:
+            return _refusal(answer, 400, "UnsupportedHeader", f"<HeaderName>{self.unsupported}</HeaderName>")
         self.before(number)
         status, found = self._read(source, headers)
         status = self.refusals(number) or status
@@ -140,10 +144,10 @@ class PullingAzure:
         return answer
 
 
-def _refusal(like: Answer, status: int, code: str) -> Answer:
+def _refusal(like: Answer, status: int, code: str, detail: str = "") -> Answer:
     """Return a refusal in the form of another one."""
     headers = [(name, code if name.lower() == "x-ms-error-code" else value) for name, value in like.headers]
-    body = like.body.replace(like.code.encode(), code.encode())
+    body = like.body.replace(like.code.encode(), code.encode()).replace(b"</Error>", f"{detail}</Error>".encode())
     return Answer(status, headers, body)
 
 

@@ -168,6 +168,53 @@ def test_a_source_that_was_replaced_and_restored_is_seen_by_its_time(way: Way) -
         mover.verified_without_checksum(context, earlier)
 
 
+def test_where_azure_takes_no_condition_it_copies_without_and_says_so_once(
+    way: Way, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whether it takes one for a source outside Azure is not documented; the checksum verifies the copy anyway."""
+    way.azure.unsupported = "x-ms-source-if-match"
+    bodies = {key: _bytes(size) for key, size in (("a", 3 * BLOCK), ("c", 2 * BLOCK))}
+    for key, body in bodies.items():
+        way.bucket.put(key, body, ChecksumAlgorithm="CRC64NVME")
+
+    with caplog.at_level(logging.WARNING):
+        results = way.copy(*(CopyRequest(key, key) for key in bodies), threads=1)
+
+    assert [(one.status, one.verified) for one in results] == [("copied", "crc64nvme")] * 2
+    assert {key: way.read(key) for key in bodies} == bodies
+    assert [line.count("copying without it") for line in caplog.messages] == [1]
+    assert sum("x-ms-source-if-match" in one for one in way.azure.pulls) == 1
+
+
+@pytest.mark.parametrize("algorithm", ["CRC64NVME", "SHA256"])
+def test_a_source_that_changes_is_no_mixture_without_the_condition(way: Way, algorithm: str) -> None:
+    """The combined CRC-64 differs; where there is none, a HEAD before the commit shows it."""
+    way.azure.unsupported = "x-ms-source-if-match"
+    way.bucket.put("a", _bytes(4 * BLOCK), ChecksumAlgorithm=algorithm)
+
+    def overwrite(number: int) -> None:
+        if number == 2:
+            way.bucket.put("a", _bytes(4 * BLOCK)[::-1], ChecksumAlgorithm=algorithm)
+
+    way.azure.before = overwrite
+
+    error = _fails(way.one(threads=1))
+
+    assert isinstance(error, IntegrityError if algorithm == "CRC64NVME" else SourceChanged)
+    assert not way.container.get_blob_client("b").exists()
+
+
+def test_a_url_that_azure_does_not_accept_is_not_sent() -> None:
+    """A long key and a long session token; the error says what to do and shows nothing of the URL."""
+    with pytest.raises(
+        SourceUnreachable, match="the presigned URL has 2,049 characters, and Azure accepts 2,048"
+    ) as caught:
+        Pull("https://b/" + "x" * 2039, "etag", Block(0, 0, 1))
+
+    assert "xxx" not in str(caught.value)
+    assert Pull("https://b/" + "x" * 2038, "etag", Block(0, 0, 1)).headers()["x-ms-source-if-match"] == '"etag"'
+
+
 def test_a_mixture_would_be_seen_if_azure_did_not_heed_the_condition(way: Way) -> None:
     """Where no checksum tells, the source is looked at once more before the commit."""
     body = _bytes(3 * BLOCK)
@@ -428,7 +475,7 @@ def test_a_source_that_stays_busy_ends_in_a_retryable_error(way: Way) -> None:
 
     assert isinstance(error, SourceReadError)
     assert error.retryable
-    assert "mode='server_side': Azure asked S3 for a block, and the answer was 503" in str(error)
+    assert "mode='server_side': Azure requested a block from S3, which returned 503" in str(error)
     assert len(way.staged()) == 2
 
 
@@ -454,7 +501,7 @@ def test_a_source_that_azure_may_not_read_is_a_clear_error(way: Way) -> None:
 
     assert isinstance(error, SourceUnreachable)
     assert not error.retryable
-    assert "mode='server_side': Azure asked S3 for a block, and the answer was 403" in str(error)
+    assert "mode='server_side': Azure requested a block from S3, which returned 403" in str(error)
     assert "use mode='stream'" in str(error)
     assert len(way.azure.pulls) == 3
     assert not way.container.get_blob_client("b").exists()
@@ -468,7 +515,7 @@ def test_a_source_that_azure_cannot_reach_is_a_clear_error(way: Way) -> None:
     error = _fails(way.one(threads=1))
 
     assert isinstance(error, SourceReadError)
-    assert "the answer was 500: S3 could not be reached from Azure, or was busy" in str(error)
+    assert "which returned 500: S3 could not be reached from Azure, or was busy" in str(error)
 
 
 def test_no_url_is_ever_told(way: Way, caplog: pytest.LogCaptureFixture) -> None:
