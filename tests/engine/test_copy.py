@@ -16,6 +16,7 @@ from azure.core.pipeline.policies import SansIOHTTPPolicy
 from azure.storage.blob import BlobBlock
 
 from airflow_s3_azure.engine.azure.container import BlobContainer, ContainerAddress
+from airflow_s3_azure.engine.azure.service_errors import BlockListRejected
 from airflow_s3_azure.engine.azure.transport import ConnectionsTransport
 from airflow_s3_azure.engine.blocks import BlockId
 from airflow_s3_azure.engine.cancellation import Cancellation
@@ -317,6 +318,30 @@ def test_a_twin_that_finished_first_makes_it_unchanged(route: Route, size: int) 
 
     assert statuses == ["copied", "unchanged"]
     assert route.read("b") == _bytes(size)
+
+
+@pytest.mark.parametrize("is_committed", [True, False])
+def test_blocks_that_a_concurrent_writer_committed_are_found(route: Route, *, is_committed: bool) -> None:
+    """InvalidBlockList: the blob is checked, and only if it is no copy the next try copies what is not staged."""
+    etag = route.bucket.put("a", _bytes(3 * BLOCK))
+    request = CopyRequest("a", "b", size=3 * BLOCK, etag=etag, precondition=ABSENT)
+
+    def reject(*_: object) -> str:
+        if is_committed:
+            Route(route.bucket, route.container).copy(request)
+        raise BlockListRejected("Azure returned 400 InvalidBlockList")
+
+    commit, route.blobs.commit = route.blobs.commit, reject  # type: ignore[method-assign, assignment]
+    (result,) = route.copy(request)
+    route.blobs.commit = commit  # type: ignore[method-assign]
+
+    if is_committed:
+        assert (result.status, result.error) == ("unchanged", None)
+    else:
+        assert (result.status, result.error and result.error.retryable) == ("failed", True)
+        (again,) = route.copy(request)
+        assert (again.status, again.resumed_blocks, again.bytes_read) == ("copied", 3, 0)
+    assert route.read("b") == _bytes(3 * BLOCK)
 
 
 @pytest.mark.parametrize("size", [10, 3 * BLOCK])
