@@ -35,7 +35,7 @@ test-cluster: servers .tools/cluster/installed  ## on a CeleryExecutor with two 
 	@$(PYTHON) -m tests.servers.debian
 	@.tools/cluster/bin/python -m pytest -m cluster tests/cluster
 
-torture: servers  ## 20 kills of a copy of 256 MiB (KILLS=, KILL_SEED=, KILL_MIB= change that)
+torture: servers  ## 20 kills of a copy of 256 MiB, over HTTP and over TLS (KILLS=, KILL_SEED=, KILL_MIB= change that)
 	@KILLS=$(or $(KILLS),20) KILL_MIB=$(or $(KILL_MIB),256) $(RUN)/python -m pytest -s tests/faults/test_kill.py
 
 screenshots: servers  ## take the pictures of docs/ui.md from real runs (needs Chromium; some minutes)

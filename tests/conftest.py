@@ -20,7 +20,7 @@ from packaging.version import Version
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
 
-    from tests.servers import AzureServer, S3Server
+    from tests.servers import AzureServer, CertificateAuthority, S3Server
 
 # How long an example takes says how busy the machine is.
 settings.register_profile("untimed", deadline=None)
@@ -99,6 +99,14 @@ def azure_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AzureServ
 
     with AzureServer(tmp_path_factory.mktemp("azure")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def certificate_authority(tmp_path_factory: pytest.TempPathFactory) -> CertificateAuthority:
+    """A certificate authority of this test run, for servers that speak TLS on this machine."""
+    from tests.servers import CertificateAuthority
+
+    return CertificateAuthority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture

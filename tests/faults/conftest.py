@@ -1,10 +1,12 @@
-"""A proxy before each server, and the way from an object to a blob through both."""
+"""A proxy before each server, over plain HTTP or TLS, and the way from an object to a blob through both."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from contextlib import ExitStack
+from functools import cache
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -16,23 +18,35 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
 
     from tests.conftest import Bucket
-    from tests.servers import AzureServer, S3Server
+    from tests.servers import AzureServer, CertificateAuthority, S3Server
+
+Scheme = Literal["http", "https"]
+MakeProxy = Callable[[int, Scheme], FaultProxy]
 
 
 @pytest.fixture
-def s3_proxy(shared_s3_proxy: FaultProxy) -> Iterator[FaultProxy]:
+def scheme(request: pytest.FixtureRequest) -> Scheme:
+    """What the proxies speak towards the client: HTTP, unless a test says otherwise (``over_both``)."""
+    chosen: Scheme = getattr(request, "param", "http")
+    return chosen
+
+
+@pytest.fixture
+def s3_proxy(s3_server: S3Server, scheme: Scheme, shared_proxy: MakeProxy) -> Iterator[FaultProxy]:
     """A proxy before the S3 server, without faults."""
-    yield shared_s3_proxy
-    shared_s3_proxy.heal()
-    shared_s3_proxy.wait_until_idle()
+    proxy = shared_proxy(s3_server.port, scheme)
+    yield proxy
+    proxy.heal()
+    proxy.wait_until_idle()
 
 
 @pytest.fixture
-def azure_proxy(shared_azure_proxy: FaultProxy) -> Iterator[FaultProxy]:
+def azure_proxy(azure_server: AzureServer, scheme: Scheme, shared_proxy: MakeProxy) -> Iterator[FaultProxy]:
     """A proxy before Azurite, without faults."""
-    yield shared_azure_proxy
-    shared_azure_proxy.heal()
-    shared_azure_proxy.wait_until_idle()
+    proxy = shared_proxy(azure_server.port, scheme)
+    yield proxy
+    proxy.heal()
+    proxy.wait_until_idle()
 
 
 @pytest.fixture
@@ -45,7 +59,7 @@ def way(make_way: Callable[[], Way]) -> Way:
 def make_way(
     shared_bucket: Bucket,
     shared_container: ContainerClient,
-    s3_signer: BaseClient,
+    s3_signers: Callable[[FaultProxy], BaseClient],
     s3_proxy: FaultProxy,
     azure_proxy: FaultProxy,
 ) -> Callable[[], Way]:
@@ -53,7 +67,7 @@ def make_way(
     return lambda: Way(
         shared_bucket,
         shared_container,
-        signer=s3_signer,
+        signer=s3_signers(s3_proxy),
         s3=s3_proxy,
         azure=azure_proxy,
         name=secrets.token_hex(6),
@@ -75,20 +89,22 @@ def shared_container(azure_server: AzureServer) -> ContainerClient:
 
 
 @pytest.fixture(scope="session")
-def shared_s3_proxy(s3_server: S3Server) -> Iterator[FaultProxy]:
-    """A proxy before the S3 server."""
-    with FaultProxy("127.0.0.1", s3_server.port) as proxy:
+def shared_proxy(certificate_authority: CertificateAuthority) -> Iterator[MakeProxy]:
+    """Returns the proxy before a port that speaks a scheme towards the client, the same one each time."""
+    made: dict[tuple[int, Scheme], FaultProxy] = {}
+
+    with ExitStack() as running:
+
+        def proxy(port: int, scheme: Scheme) -> FaultProxy:
+            if (port, scheme) not in made:
+                authority = certificate_authority if scheme == "https" else None
+                made[port, scheme] = running.enter_context(FaultProxy("127.0.0.1", port, authority))
+            return made[port, scheme]
+
         yield proxy
 
 
 @pytest.fixture(scope="session")
-def shared_azure_proxy(azure_server: AzureServer) -> Iterator[FaultProxy]:
-    """A proxy before Azurite."""
-    with FaultProxy("127.0.0.1", azure_server.port) as proxy:
-        yield proxy
-
-
-@pytest.fixture(scope="session")
-def s3_signer(s3_server: S3Server, shared_s3_proxy: FaultProxy) -> BaseClient:
-    """A client that signs for the S3 server as it is reached through the proxy."""
-    return through(s3_server, shared_s3_proxy).client()
+def s3_signers(s3_server: S3Server) -> Callable[[FaultProxy], BaseClient]:
+    """Returns the client that signs for the S3 server as it is reached through a proxy, the same one each time."""
+    return cache(lambda proxy: through(s3_server, proxy).client())

@@ -1,28 +1,36 @@
 """A TCP proxy between the code and a server, which breaks one exchange or another on command.
 
-The client must be configured with the proxy's address, since a presigned URL signs the Host header. An answer in
-chunks, which both emulators send only where it is short, is passed on with a Content-Length; everything else goes
-through byte for byte.
+The client must be configured with the proxy's address, since a presigned URL signs the Host header. Towards the client
+the proxy may speak TLS; the server behind it is always plain. A response in chunks, which both emulators send only where
+it is short, is passed on with a Content-Length; everything else goes through byte for byte.
 """
 
 from __future__ import annotations
 
+import os
 import select
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Literal, Self, assert_never
+from typing import TYPE_CHECKING, Any, Literal, Self, assert_never
 
 from tests.faults.http1 import Request, Stream
+
+if TYPE_CHECKING:
+    from tests.servers import CertificateAuthority
 
 Place = Literal["unseen", "request", "done", "answer"]
 """Where in an exchange: before the server sees any of it; in the middle of the request's body; when the server has
 done it, but the client has no byte of the answer; in the middle of the answer's body."""
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+_NO_RECORD = b"\x17\x03\x03\x00\x20" + bytes(32)
+"""A record of application data whose content nobody encrypted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +42,7 @@ class Reset:
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """The connection is closed (FIN), as if all was said."""
+    """The connection is closed (FIN, over TLS after a close_notify), as if the message was complete."""
 
     place: Place
 
@@ -71,6 +79,13 @@ class Flip:
 
 
 @dataclass(frozen=True, slots=True)
+class Garble:
+    """A TLS record that is not authentic comes instead of the next one, then the connection is closed."""
+
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
 class Refuse:
     """The proxy answers with an error, and the server sees nothing.
 
@@ -85,7 +100,7 @@ class Refuse:
     early: bool = False
 
 
-Fault = Reset | Close | Stall | Delay | Act | Flip | Refuse
+Fault = Reset | Close | Stall | Delay | Act | Flip | Garble | Refuse
 
 
 @dataclass(slots=True)
@@ -118,9 +133,19 @@ class FaultProxy:
 
     :param host: the server's
     :param port: the server's
+    :param authority: vouches for the proxy, which then speaks TLS towards the client; None: plain HTTP
+    :param tls_version: the only one that it speaks; None: 1.2 and 1.3
     """
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        authority: CertificateAuthority | None = None,
+        tls_version: ssl.TLSVersion | None = None,
+    ) -> None:
+        self.authority = authority
+        self._context = None if authority is None else authority.server_context(tls_version)
         self._server = (host, port)
         self._listener = socket.socket()
         self._changed = threading.Condition(threading.RLock())
@@ -158,7 +183,7 @@ class FaultProxy:
     @property
     def url(self) -> str:
         """Where the proxy listens, as a URL without a path."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'http' if self.authority is None else 'https'}://127.0.0.1:{self.port}"
 
     @property
     def requests(self) -> int:
@@ -217,8 +242,12 @@ class FaultProxy:
 
     def _serve(self, client: socket.socket) -> None:
         """Carry one client's connection to its end."""
-        near, far = Stream(client), None
+        far = None
         try:
+            client = self._secured(client)
+            near = Stream(client)
+            if isinstance(client, ssl.SSLSocket):
+                client.do_handshake()
             while (request := near.read_request()) is not None:
                 far = self._connected(far)
                 self._count_exchange(1)
@@ -229,8 +258,7 @@ class FaultProxy:
                 if not stays:
                     return
         except _Broken as broken:
-            if broken.by_reset:
-                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            _end(client, broken.by)
         except (OSError, EOFError):
             return  # one side hung up, so the other is hung up on
         finally:
@@ -306,16 +334,18 @@ class FaultProxy:
         self._count_strike(rule)
         match fault:
             case Reset():
-                raise _Broken(by_reset=True)
+                raise _Broken("reset")
             case Close():
-                raise _Broken(by_reset=False)
+                raise _Broken("close")
             case Stall():
                 rule.healed.wait()
-                raise _Broken(by_reset=False)
+                raise _Broken("close")
             case Delay(_, seconds):
                 rule.healed.wait(seconds)
             case Act(_, function):
                 function()
+            case Garble():
+                raise _Broken("garble")
             case _:
                 assert_never(fault)
 
@@ -337,6 +367,15 @@ class FaultProxy:
         connection = socket.create_connection(self._server)
         self._keep(connection)
         return Stream(connection)
+
+    def _secured(self, client: socket.socket) -> socket.socket:
+        """Return the client's connection, over TLS if the proxy speaks it."""
+        if self._context is None:
+            return client
+        secured = self._context.wrap_socket(client, server_side=True, do_handshake_on_connect=False)
+        self._drop(client)  # it has no descriptor any more
+        self._keep(secured)
+        return secured
 
     def _keep(self, connection: socket.socket) -> None:
         with self._changed:
@@ -368,13 +407,15 @@ class FaultProxy:
 class _Broken(Exception):
     """A fault that ends the connection."""
 
-    def __init__(self, *, by_reset: bool) -> None:
+    def __init__(self, by: Literal["reset", "close", "garble"]) -> None:
         super().__init__()
-        self.by_reset = by_reset
+        self.by = by
 
 
 def _refuse(fault: Refuse, request: Request, near: Stream) -> bool:
-    if not fault.early:
+    # A client that waits for "100 Continue" sends no body to a server that refuses.
+    is_early = fault.early or "expect" in request.headers
+    if not is_early:
         for _ in near.read(request.body_size):
             continue
     body = f'<?xml version="1.0" encoding="UTF-8"?><Error><Code>{fault.code}</Code></Error>'.encode()
@@ -384,11 +425,33 @@ def _refuse(fault: Refuse, request: Request, near: Stream) -> bool:
         "Content-Type: application/xml",
         f"Content-Length: {len(body)}",
         *([] if fault.retry_after is None else [f"Retry-After: {fault.retry_after}"]),
-        *(["Connection: close"] if fault.early else []),
+        *(["Connection: close"] if is_early else []),
     ]
     head = "".join(f"{line}\r\n" for line in (*lines, "")).encode()
     near.send(head if request.method == "HEAD" else head + body)
-    return not fault.early
+    if is_early:
+        _notify_close(near.socket)
+    return not is_early
+
+
+def _end(client: socket.socket, by: Literal["reset", "close", "garble"]) -> None:
+    """Send what a connection ends with when it is closed now."""
+    match by:
+        case "reset":
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        case "close":
+            _notify_close(client)
+        case "garble":
+            with suppress(OSError), socket.socket(fileno=os.dup(client.fileno())) as below:
+                below.sendall(_NO_RECORD)
+
+
+def _notify_close(connection: socket.socket) -> None:
+    """Send a close_notify, if this is TLS, without waiting for the client's."""
+    if isinstance(connection, ssl.SSLSocket):
+        with suppress(OSError):
+            connection.setblocking(False)
+            connection.unwrap()
 
 
 def _hang_up(connection: socket.socket) -> None:

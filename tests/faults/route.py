@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+import pytest
 from azure.core.exceptions import ResourceNotFoundError
 from azure.core.pipeline import Pipeline
 
@@ -86,6 +87,7 @@ def through(server: S3Server, proxy: FaultProxy) -> S3Server:
     """Return the same S3 server as it is reached through a proxy, for clients and connections."""
     proxied = copy.copy(server)
     proxied.endpoint_url = proxy.url
+    proxied.ca_bundle = None if proxy.authority is None else proxy.authority.bundle
     return proxied
 
 
@@ -93,7 +95,18 @@ def azure_through(server: AzureServer, proxy: FaultProxy) -> AzureServer:
     """Return the same Azurite as it is reached through a proxy, for clients and connections."""
     proxied = copy.copy(server)
     proxied.endpoint = f"{proxy.url}/{server.account}"
+    proxied.ca_bundle = None if proxy.authority is None else proxy.authority.bundle
     return proxied
+
+
+OVER_BOTH = pytest.mark.parametrize("scheme", ["http", "https"], indirect=True)
+"""Marks a test that runs with proxies that speak plain HTTP, and again with proxies that speak TLS."""
+OVER_TLS = pytest.mark.parametrize("scheme", ["https"], indirect=True)
+
+
+def verified_with(proxy: FaultProxy) -> str | bool:
+    """Return what a client verifies a proxy's certificate with: a CA bundle, or what the system trusts."""
+    return True if proxy.authority is None else str(proxy.authority.bundle)
 
 
 class Way:
@@ -141,6 +154,7 @@ class Way:
         """
         cancellation = Cancellation()
         with pooled_session(threads, cancellation) as s3, pooled_session(threads, cancellation) as azure:
+            s3.verify, azure.verify = verified_with(self.s3), verified_with(self.azure)
             source = S3Source(self.bucket.name, self._presign, s3, cancellation, read_timeout=read_timeout)
             connections = Connections(azure, connect_timeout=20.0, read_timeout=read_timeout)
             pipeline: Pipeline[Any, Any] = Pipeline(ConnectionsTransport(connections), [self.container.credential])

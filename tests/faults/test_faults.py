@@ -14,8 +14,8 @@ from airflow_s3_azure.engine.model import CopyResult
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.retry import RetryPolicy
 from tests.faults.http1 import Request
-from tests.faults.proxy import Close, Delay, Fault, FaultProxy, Flip, Refuse, Reset, Stall
-from tests.faults.route import STEPS, Step, Way
+from tests.faults.proxy import Close, Delay, Fault, FaultProxy, Flip, Garble, Refuse, Reset, Stall
+from tests.faults.route import OVER_BOTH, OVER_TLS, STEPS, Step, Way
 
 pytestmark = pytest.mark.servers
 
@@ -60,6 +60,11 @@ def with_a_wait(step: Step) -> list[Fault]:
     return [Refuse(503, step.refusals[0], retry_after=1)] if step in (STEPS["s3-get"], STEPS["azure-stage"]) else []
 
 
+def garbled(step: Step) -> list[Fault]:
+    """Return what damages a TLS record of the response, in each place that the response has."""
+    return [Garble("done"), *([Garble("answer")] if step.gets else [])]
+
+
 def cases(*kinds: Callable[[Step], list[Fault]]) -> list[ParameterSet]:
     """Return all pairs of a step and a fault that can happen to it."""
     return [
@@ -90,6 +95,7 @@ def stage_all(way: Way) -> None:
     way.heal()
 
 
+@OVER_BOTH
 @pytest.mark.parametrize(("step", "fault"), cases(faults, late, with_a_wait))
 def test_a_fault_that_happens_once_is_survived(way: Way, step: Step, fault: Fault) -> None:
     """One retry, and the blob is there, whole."""
@@ -122,6 +128,7 @@ def test_a_delay_is_waited_for(way: Way, step: Step) -> None:
     assert way.read() == body
 
 
+@OVER_BOTH
 @pytest.mark.parametrize(("step", "fault"), cases(faults))
 def test_a_fault_that_stays_fails_by_name_and_commits_nothing(way: Way, step: Step, fault: Fault) -> None:
     """The blob is as it was, and the next try goes on from the blocks that are staged."""
@@ -153,6 +160,21 @@ def test_a_fault_that_stays_fails_by_name_and_commits_nothing(way: Way, step: St
     assert again.retries == 0
     assert again.resumed_blocks == len(staged)
     assert again.bytes_read == (0 if found == body else len(body) - sum(block.size for block in staged))
+    assert way.read() == body
+
+
+@OVER_TLS
+@pytest.mark.parametrize(("step", "fault"), cases(garbled))
+def test_a_damaged_tls_record_is_survived(way: Way, step: Step, fault: Fault) -> None:
+    """TLS detects it and ends the connection; the request is sent again over another one."""
+    body = put_for(way, step)
+    if step is STEPS["azure-list"]:
+        stage_all(way)
+    rule = way.proxy(step).strike(fault, step.matches)
+
+    result = way.copy(OPTIONS)
+
+    assert (result.status, result.verified, result.retries, rule.struck) == ("copied", "crc64nvme", 1, 1)
     assert way.read() == body
 
 
@@ -270,6 +292,7 @@ def rain(proxy: FaultProxy, step: Step, seeded: random.Random) -> None:
         proxy.strike(kind, is_hit, times=None)
 
 
+@OVER_BOTH
 @pytest.mark.parametrize("seed", STORMS)
 def test_a_storm_of_faults_never_makes_a_wrong_blob(way: Way, seed: int) -> None:
     """Where one request in five fails, in any way but silence, the blob is absent until it is whole."""

@@ -26,7 +26,7 @@ from airflow_s3_azure.engine.errors import IntegrityError, SourceChanged
 from airflow_s3_azure.engine.model import CopyResult
 from airflow_s3_azure.engine.options import CopyOptions
 from tests.faults.proxy import Act, FaultProxy, Place
-from tests.faults.route import STEPS, Way, azure_through, through
+from tests.faults.route import OVER_BOTH, STEPS, Way, azure_through, through
 from tests.servers.process import child_environment
 
 if TYPE_CHECKING:
@@ -134,6 +134,7 @@ def kill_somewhere(way: Way, start: Start, seeded: random.Random, lives: int) ->
     return f"{name} {number} {place}, {left} blocks left"
 
 
+@OVER_BOTH
 def test_a_copy_that_is_killed_again_and_again_ends_whole(way: Way, start: Start) -> None:
     """The blob is absent until the end, then identical; a kill costs at most the blocks in hand."""
     digest = hashlib.sha256(put(way, SIZE, SEED)).hexdigest()
@@ -154,6 +155,7 @@ def test_a_copy_that_is_killed_again_and_again_ends_whole(way: Way, start: Start
     assert SIZE < read <= allowed
 
 
+@OVER_BOTH
 @pytest.mark.parametrize("arrives", [False, True], ids=["lost", "on its way"])
 def test_a_copy_that_is_killed_while_it_commits_ends_whole(way: Way, start: Start, arrives: bool) -> None:
     """Azure got the commit or it did not; in either case the next try finds what it needs, and reads nothing."""

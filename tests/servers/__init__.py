@@ -16,10 +16,17 @@ if TYPE_CHECKING:
     from tests.servers.azure import AzureServer
     from tests.servers.process import ServerError
     from tests.servers.s3 import S3Server
+    from tests.servers.tls import CertificateAuthority
 
-__all__ = ["AirflowServer", "AzureServer", "S3Server", "ServerError"]
+__all__ = ["AirflowServer", "AzureServer", "CertificateAuthority", "S3Server", "ServerError"]
 
-_HOMES = {"AirflowServer": "airflow", "AzureServer": "azure", "S3Server": "s3", "ServerError": "process"}
+_HOMES = {
+    "AirflowServer": "airflow",
+    "AzureServer": "azure",
+    "CertificateAuthority": "tls",
+    "S3Server": "s3",
+    "ServerError": "process",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -29,6 +29,8 @@ class AzureServer(Startable):
         self.key = base64.b64encode(secrets.token_bytes(64)).decode()
         self.port = free_port()
         self.endpoint = f"http://127.0.0.1:{self.port}/{self.account}"
+        self.ca_bundle: Path | None = None
+        """What its certificate is verified with, where it is reached over TLS."""
         self.connection_string = (
             f"DefaultEndpointsProtocol=http;AccountName={self.account};AccountKey={self.key};"
             f"BlobEndpoint={self.endpoint};"
@@ -62,6 +64,7 @@ class AzureServer(Startable):
 
     def service_client(self, **options: Any) -> BlobServiceClient:
         """Return a client of the account; `options` go to BlobServiceClient."""
+        options = {**self._tls_options(), **options}
         return BlobServiceClient(self.endpoint, credential=self.key, **options)
 
     def container_client(self, name: str, create: bool = True) -> ContainerClient:
@@ -74,7 +77,11 @@ class AzureServer(Startable):
 
     def airflow_connection(self) -> dict[str, Any]:
         """Return the Airflow connection to this server, for `json.dumps` into AIRFLOW_CONN_<ID>."""
-        return {"conn_type": "wasb", "host": self.endpoint, "login": self.account, "password": self.key}
+        connection = {"conn_type": "wasb", "host": self.endpoint, "login": self.account, "password": self.key}
+        return {**connection, "extra": options} if (options := self._tls_options()) else connection
+
+    def _tls_options(self) -> dict[str, Any]:
+        return {} if self.ca_bundle is None else {"connection_verify": str(self.ca_bundle)}
 
 
 def _tells_properties(client: BlobServiceClient) -> bool:

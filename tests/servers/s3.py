@@ -31,6 +31,8 @@ class S3Server(Startable):
         self.secret_key = secrets.token_urlsafe(30)
         self.port = free_port()
         self.endpoint_url = f"http://127.0.0.1:{self.port}"
+        self.ca_bundle: Path | None = None
+        """What its certificate is verified with, where it is reached over TLS."""
         self.log = directory / "s3.log"
         self._files = directory / "s3"
         self.process = ServerProcess(
@@ -61,17 +63,16 @@ class S3Server(Startable):
             region_name=self.region,
             aws_access_key_id=self.access_key,
             aws_secret_access_key=self.secret_key,
+            verify=None if self.ca_bundle is None else str(self.ca_bundle),
             config=Config(**{**defaults, **config}),
         )
 
     def airflow_connection(self) -> dict[str, Any]:
         """Return the Airflow connection to this server, for `json.dumps` into AIRFLOW_CONN_<ID>."""
-        return {
-            "conn_type": "aws",
-            "login": self.access_key,
-            "password": self.secret_key,
-            "extra": {"endpoint_url": self.endpoint_url, "region_name": self.region},
-        }
+        extra = {"endpoint_url": self.endpoint_url, "region_name": self.region}
+        if self.ca_bundle is not None:
+            extra["verify"] = str(self.ca_bundle)
+        return {"conn_type": "aws", "login": self.access_key, "password": self.secret_key, "extra": extra}
 
     def _environment(self) -> dict[str, str]:
         return child_environment(
