@@ -34,8 +34,8 @@ from benchmarks.task import TASKS, run_task
 ROUNDS = 3
 PROOFS = 5
 """How often a link may try to prove itself."""
-DOCUMENTS = (Path("docs/performance.md"), Path("README.md"))
-"""Those that quote the results; below the working directory."""
+DOCUMENT = Path("docs/performance.md")
+"""The page that quotes the results; below the working directory."""
 MIB = 1024 * 1024
 
 
@@ -88,14 +88,13 @@ def scratch_folder() -> Iterator[Path]:
 
 
 def _write(folder: Path, results: Results, targets: list[Target], report: str) -> None:
-    """Keep the results as files, and put them where the documentation quotes them."""
+    """Write the results to files, and into the page that quotes them."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "latest.md").write_text(report)
     (folder / "latest.json").write_text(results.as_json([asdict(target) for target in targets]))
     if "large" in results.runs and "small" in results.runs:
         (folder / "performance.svg").write_text(svg(results))
-    for document in DOCUMENTS:
-        document.write_text(fill(document.read_text(), sections(results, targets)))
+    DOCUMENT.write_text(fill(DOCUMENT.read_text(), sections(results, targets)))
 
 
 class _Bench:
