@@ -63,7 +63,7 @@ def s3_to_azure_sync(
     wasb_conn_id: str = "wasb_default",
     mode: Literal["stream", "server_side"] | str = "stream",  # noqa: PYI051 - the text may be a template
     deferrable: bool = False,
-    verify: Literal["auto", "require"] = "auto",
+    verify: Literal["auto", "require", "read_back"] = "auto",
     create_container: bool = False,
     requester_pays: bool = False,
     copy_tags: bool = False,
@@ -153,7 +153,7 @@ def s3_to_azure_sync(
     :param mode: ``"stream"``: blocks go through the workers; ``"server_side"``: Azure reads them from S3 by itself
         (templated)
     :param deferrable: with ``mode="server_side"``: copy tasks wait in the triggerer, and hold no worker meanwhile
-    :param verify: ``"auto"`` or ``"require"``, see :class:`~airflow_s3_azure.operators.S3ToAzureBlobStreamOperator`
+    :param verify: ``"auto"``, ``"require"`` or ``"read_back"``, see :class:`~airflow_s3_azure.operators.S3ToAzureBlobStreamOperator`
     :param requester_pays: agree to pay for a requester-pays bucket
     :param copy_tags: copy each object's tags as blob index tags; one more request per object
     :param access_tier: of the new blobs; None: the account's default

@@ -36,6 +36,7 @@ from airflow_s3_azure.engine.model import (
 from airflow_s3_azure.engine.mover import BlockMover, Buffer, CopyContext
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.quoting import get_logger
+from airflow_s3_azure.engine.read_back import read_back
 from airflow_s3_azure.engine.resume import BlockLayout, KnownBlock, count_conflicting_blocks
 from airflow_s3_azure.engine.s3.source import S3Source
 from airflow_s3_azure.engine.verify import verify_blocks, verify_whole
@@ -72,7 +73,7 @@ class ObjectCopy:
         self._on_bytes = on_bytes
         self._lock = threading.Lock()
         self._started = time.monotonic()
-        self._resumed = 0
+        self._resumed: dict[int, KnownBlock] = {}
         self._source: SourceObject | None = None
         self._precondition = request.precondition
         self._tags: dict[str, str] = {}
@@ -123,7 +124,7 @@ class ObjectCopy:
             if request.head_first and (done := self._find_existing_copy(request.etag, request.size)) is not None:
                 return done
             # The plan knows both sides: one GET and one PUT are all that a small object needs.
-            if request.size <= whole and options.verify == "auto":
+            if request.size <= whole and options.verify != "require":
                 self._read_tags(request.version_id)
                 return self._copy_whole(request.size, request.etag, request.version_id, request.precondition, buffer)
         source = self._source = self._context.call(lambda: self._from.head(request.key, request.version_id))
@@ -148,10 +149,13 @@ class ObjectCopy:
         self._layout = BlockLayout(source, block_size, part_size).in_generation_of(staged)
         self._context.grow_budget(len(self._layout.blocks))
         self._staged = self._layout.reused(staged)
-        self._resumed = len(self._staged)
+        self._resumed = dict(self._staged)
         if self._resumed:
             log.info(
-                "%r: resuming: %d of %d blocks already staged", request.key, self._resumed, len(self._layout.blocks)
+                "%r: resuming: %d of %d blocks already staged",
+                request.key,
+                len(self._resumed),
+                len(self._layout.blocks),
             )
             self._on_bytes(sum(known.checksums.size for known in self._staged.values()))
         return [block for block in self._layout.blocks if block.index not in self._staged]
@@ -208,6 +212,8 @@ class ObjectCopy:
         )
         if isinstance(blob_etag, CopyResult):
             return blob_etag
+        if self._options.verify == "read_back":
+            read_back(self._context, self._to, blob_etag, layout.blocks, self._resumed)
         return self._result("copied", blob_etag=blob_etag, verified=verified, blocks=len(names))
 
     def _read_tags(self, version_id: str | None) -> None:
@@ -319,7 +325,7 @@ class ObjectCopy:
             status=status,
             size=source.size if source else self.request.size,
             blocks=blocks,
-            resumed_blocks=self._resumed,
+            resumed_blocks=len(self._resumed),
             etag=source.etag if source else self.request.etag,
             version_id=source.version_id if source else self.request.version_id,
             blob_etag=blob_etag,

@@ -13,7 +13,7 @@ from airflow_s3_azure.engine.retry import RetryPolicy
 AccessTier = Literal["Hot", "Cool", "Cold", "Archive"]
 Mode = Literal["stream", "server_side"]
 """Whether the blocks go through this process, or Azure reads them from S3 (server-side copy)."""
-Verify = Literal["auto", "require"]
+Verify = Literal["auto", "require", "read_back"]
 
 DEFAULT_CONCURRENCY = 8
 
@@ -30,7 +30,8 @@ class CopyOptions:
     :param max_concurrency: blocks that are read at the same time at most
     :param max_bandwidth: bytes per second to read from S3 at most; None: no limit
     :param overwrite: replace a blob that is not a copy of this version of the object; False: skip it
-    :param verify: ``"auto"`` verifies against whatever S3 stored; ``"require"`` fails where it stored nothing usable
+    :param verify: ``"auto"`` verifies against whatever S3 stored; ``"require"`` fails where it stored nothing usable;
+        ``"read_back"`` is ``"auto"`` and reads resumed blocks back after the commit
     :param copy_tags: copy the object's tags as blob index tags; costs a request per object
     :param access_tier: of the new blob; None: the account's default
     :param discard_foreign_blocks: drop blocks that another tool left staged for a blob that does not exist yet, where
@@ -59,7 +60,11 @@ class CopyOptions:
         if self.mode not in get_args(Mode):
             raise ConfigurationError(f"mode is {self.mode!r}; it takes 'stream' or 'server_side'")
         if self.verify not in get_args(Verify):
-            raise ConfigurationError(f"verify is {self.verify!r}; it takes 'auto' or 'require'")
+            raise ConfigurationError(f"verify is {self.verify!r}; it takes 'auto', 'require' or 'read_back'")
+        if self.verify == "read_back" and self.access_tier == "Archive":
+            raise ConfigurationError(
+                "verify='read_back' cannot read blobs with access_tier='Archive'; use another tier"
+            )
         if self.access_tier is not None and self.access_tier not in get_args(AccessTier):
             tiers = ", ".join(map(repr, get_args(AccessTier)))
             raise ConfigurationError(f"access_tier is {self.access_tier!r}; it takes {tiers} or None")

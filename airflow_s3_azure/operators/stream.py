@@ -56,7 +56,8 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
     :param max_bandwidth: bytes per second to read from S3 at most; None: no limit (templated)
     :param overwrite: replace a blob that is not a copy of this version of the object; False: skip it (templated)
     :param create_container: create the container if it is missing
-    :param verify: ``"auto"``: verify against the checksum S3 stored, if it stored one; ``"require"``: fail if not
+    :param verify: ``"auto"``: verify against the checksum S3 stored, if it stored one; ``"require"``: fail if not;
+        ``"read_back"``: as ``"auto"``, and read resumed blocks back after the commit
     :param copy_tags: copy the object's tags as blob index tags; one more request
     :param access_tier: of the new blob: ``"Hot"``, ``"Cool"``, ``"Cold"``, ``"Archive"``; None: the account's default
     :param discard_foreign_blocks: drop blocks that another tool left staged where they keep ours out and no blob exists

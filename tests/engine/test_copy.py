@@ -23,6 +23,7 @@ from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.checksums import compute
 from airflow_s3_azure.engine.errors import (
     Cancelled,
+    ConfigurationError,
     DestinationConflict,
     DestinationWriteError,
     IntegrityError,
@@ -601,6 +602,64 @@ def test_a_wrong_block_that_was_staged_is_not_resumed_for_ever(route: Route) -> 
     assert mismatch.error.retryable
     assert (result.status, result.resumed_blocks, result.bytes_read) == ("copied", 0, len(body))
     assert route.read("b") == body
+
+
+def _stage_some(route: Route, blocks: int) -> None:
+    """Copy until this many blocks are staged."""
+    read = route.source.read
+
+    def read_some(source: Any, block: Any, *arguments: Any) -> Any:
+        if block.index >= blocks:
+            raise SourceReadError("it is broken")
+        return read(source, block, *arguments)
+
+    route.source.read = read_some  # type: ignore[method-assign, assignment]
+    (result,) = route.copy(CopyRequest("a", "b"), threads=1)
+    assert result.status == "failed"
+    assert len(route.staged("b")) == blocks
+
+
+@pytest.mark.parametrize("verify", ["auto", "read_back"])
+def test_resumed_blocks_that_someone_staged_again_are_found_by_reading_them_back(route: Route, verify: Any) -> None:
+    """Who may stage blocks may put other bytes under an ID that we resume; ``auto`` trusts the ID."""
+    body = _bytes(4 * BLOCK)
+    route.bucket.put("a", body)
+    _stage_some(route, 2)
+    forged = next(block for block in route.staged("b") if b".00001." in block.id.encode())
+    route.container.get_blob_client("b").stage_block(forged.id, bytes(BLOCK))
+    options = replace(OPTIONS, verify=verify)
+
+    (result,) = Route(route.bucket, route.container).copy(CopyRequest("a", "b"), options=options)
+
+    if verify == "auto":
+        assert (result.status, route.read("b") == body) == ("copied", False)
+        return
+    assert isinstance(result.error, IntegrityError)
+    assert result.error.retryable
+    assert "block 1 (bytes 65,536 to 131,072), which an earlier try staged, holds other bytes" in str(result.error)
+    assert not route.container.get_blob_client("b").exists()
+
+    (again,) = Route(route.bucket, route.container).copy(CopyRequest("a", "b"), options=options)
+
+    assert (again.status, again.resumed_blocks, route.read("b")) == ("copied", 0, body)
+
+
+def test_only_resumed_blocks_are_read_back(route: Route) -> None:
+    """What this execution staged was checked by Azure on arrival."""
+    route.bucket.put("a", _bytes(4 * BLOCK))
+    _stage_some(route, 2)
+    second = Route(route.bucket, route.container)
+
+    (result,) = second.copy(CopyRequest("a", "b"), options=replace(OPTIONS, verify="read_back"))
+
+    assert (result.status, result.resumed_blocks) == ("copied", 2)
+    assert second.azure.count("GET blob") == 2
+
+
+def test_an_archived_copy_cannot_be_read_back() -> None:
+    """Said before anything is copied."""
+    with pytest.raises(ConfigurationError, match="verify='read_back' cannot read blobs with access_tier='Archive'"):
+        CopyOptions(verify="read_back", access_tier="Archive")
 
 
 def test_verify_require_refuses_what_s3_holds_no_checksum_for(route: Route) -> None:

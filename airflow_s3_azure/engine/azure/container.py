@@ -7,7 +7,6 @@ it must come from Azure and be complete, or the call fails with a :class:`Transf
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
@@ -18,11 +17,12 @@ from azure.core.exceptions import AzureError, ClientAuthenticationError
 from azure.core.pipeline import Pipeline
 from azure.core.rest import HttpRequest
 
+from airflow_s3_azure.engine.azure import responses
 from airflow_s3_azure.engine.azure.block_list import MAX_BLOCK_LIST, encode_id, read_staged_blocks, write_block_list
-from airflow_s3_azure.engine.azure.service_errors import BlockIdsConflict, ErrorResponse
-from airflow_s3_azure.engine.blocks import MAX_BLOB_SIZE
+from airflow_s3_azure.engine.azure.service_errors import BlockIdsConflict
+from airflow_s3_azure.engine.blocks import MIB
 from airflow_s3_azure.engine.cancellation import Cancellation
-from airflow_s3_azure.engine.checksums import azure_text, compute, read_azure_text
+from airflow_s3_azure.engine.checksums import RunningChecksums, azure_text, compute
 from airflow_s3_azure.engine.errors import (
     DestinationAccessDenied,
     DestinationConflict,
@@ -31,10 +31,10 @@ from airflow_s3_azure.engine.errors import (
     TransferError,
 )
 from airflow_s3_azure.engine.http.client import Headers
-from airflow_s3_azure.engine.http.session import THROTTLED_STATUSES, describe, retry_after
+from airflow_s3_azure.engine.http.session import describe
 from airflow_s3_azure.engine.model import BlobContent, BlobState, Precondition, StagedBlock
 from airflow_s3_azure.engine.properties import SourceRecord, http_date
-from airflow_s3_azure.engine.quoting import quote_text, request_id
+from airflow_s3_azure.engine.quoting import request_id
 from airflow_s3_azure.engine.server_side.request import Pull
 from airflow_s3_azure.engine.xml import InvalidXML
 
@@ -42,8 +42,8 @@ API_VERSION = "2023-11-03"
 """The REST version these calls are written for; later ones add nothing that they use."""
 
 _METADATA = "x-ms-meta-"
-_ETAG = re.compile("[!-~]{1,256}")
-_LENGTH = re.compile("[0-9]{1,18}")
+_READ_SIZE = 4 * MIB
+"""Bytes of a blob that are read in one request."""
 _BLOB_HEADER = {
     "content-type": "x-ms-blob-content-type",
     "content-encoding": "x-ms-blob-content-encoding",
@@ -113,8 +113,8 @@ class BlobContainer:
                 request_id=request_id(response.headers),
             )
         return BlobState(
-            etag=self._etag(response, blob),
-            size=self._length(response, blob),
+            etag=responses.etag(response, self.blob_url(blob)),
+            size=responses.length(response, self.blob_url(blob)),
             last_modified=http_date(response.headers.get("Last-Modified")),
             record=SourceRecord.from_metadata(metadata),
         )
@@ -154,9 +154,11 @@ class BlobContainer:
                     request_id=error.request_id,
                 ) from None
             raise
-        stored = _returned_crc(response)
+        stored = responses.returned_crc(response)
         if stored not in (None, crc64):
-            raise self._unusable(response, blob, "its CRC-64 of the block is not the one that was sent")
+            raise responses.unusable(
+                response, self.blob_url(blob), "its CRC-64 of the block is not the one that was sent"
+            )
 
     def stage_from(self, blob: str, block_id: str, pull: Pull) -> int | None:
         """Have Azure read one block from a URL and stage it. Returns when it has.
@@ -175,7 +177,7 @@ class BlobContainer:
             data=memoryview(b""),
             translate=pull.translate,
         )
-        return _returned_crc(response)
+        return responses.returned_crc(response)
 
     def staged(self, blob: str) -> list[StagedBlock]:
         """Return the uncommitted blocks that Azure holds for a blob, also those of other tools."""
@@ -184,12 +186,14 @@ class BlobContainer:
         if response.status_code == 404:
             return []
         if len(response.content) > MAX_BLOCK_LIST:
-            raise self._unusable(response, blob, f"its list of staged blocks has more than {MAX_BLOCK_LIST:,} bytes")
+            raise responses.unusable(
+                response, self.blob_url(blob), f"its list of staged blocks has more than {MAX_BLOCK_LIST:,} bytes"
+            )
         try:
             return read_staged_blocks(response.content)
         except InvalidXML as error:
             reason = f"its list of staged blocks cannot be read: {error}"
-        raise self._unusable(response, blob, reason)
+        raise responses.unusable(response, self.blob_url(blob), reason)
 
     def commit(self, blob: str, block_ids: Iterable[str], content: BlobContent, condition: Precondition) -> str:
         """Make the staged blocks the blob, in this order, atomically. Staged blocks that are not named are dropped.
@@ -218,6 +222,23 @@ class BlobContainer:
         :raises PreconditionFailed: if it has another one
         """
         self._send("DELETE", blob, expected=202, headers={"if-match": etag})
+
+    def crc64(self, blob: str, start: int, stop: int, etag: str) -> int:
+        """Return the CRC-64/NVME of the bytes ``[start, stop)`` of a blob that has this ETag, as they are read now.
+
+        :raises PreconditionFailed: if it has another one
+        """
+        checksums = RunningChecksums(None)
+        for first in range(start, stop, _READ_SIZE):
+            last = min(first + _READ_SIZE, stop)
+            headers = {"x-ms-range": f"bytes={first}-{last - 1}", "if-match": etag}
+            response = self._send("GET", blob, expected=206, headers=headers)
+            if len(response.content) != last - first:
+                raise responses.unusable(
+                    response, self.blob_url(blob), f"it has {len(response.content):,} of {last - first:,} bytes"
+                )
+            checksums.add(memoryview(response.content))
+        return checksums.of_block().crc64
 
     def _send(
         self,
@@ -257,20 +278,20 @@ class BlobContainer:
             )
         else:
             status = response.status_code
-            if not _is_from_azure(response):
-                failure = self._foreign_response(response, blob)
-            elif status == expected or (missing_ok and _is_missing_blob(response)):
+            if not responses.is_from_azure(response):
+                failure = responses.foreign(response, blob_url)
+            elif status == expected or (missing_ok and responses.is_missing_blob(response)):
                 return response
             elif status < 300:
-                failure = self._unusable(response, blob, f"its status is {status}, not {expected}")
+                failure = responses.unusable(response, blob_url, f"its status is {status}, not {expected}")
             else:
-                failure = translate(response) or _error_response(request, response).as_error(blob_url)
+                failure = translate(response) or responses.error_response(request, response).as_error(blob_url)
         raise failure  # outside the handler, so that no exception that quotes a SAS is attached to it
 
     def _checked_etag(self, response: Any, blob: str, crc64: int) -> str:
         """Return the ETag of a blob that was just written; delete the blob if Azure received other bytes."""
-        etag = self._etag(response, blob)
-        if _returned_crc(response) not in (None, crc64):
+        etag = responses.etag(response, self.blob_url(blob))
+        if responses.returned_crc(response) not in (None, crc64):
             self.delete(blob, etag)
             raise IntegrityError(
                 "Azure's CRC-64 of what it committed is not the one that was sent; the blob was deleted",
@@ -278,66 +299,6 @@ class BlobContainer:
                 request_id=request_id(response.headers),
             )
         return etag
-
-    def _etag(self, response: Any, blob: str) -> str:
-        etag = str(response.headers.get("ETag") or "")
-        if _ETAG.fullmatch(etag) is None:
-            raise self._unusable(response, blob, "it has no valid ETag")
-        return etag
-
-    def _length(self, response: Any, blob: str) -> int:
-        length = str(response.headers.get("Content-Length") or "")
-        if _LENGTH.fullmatch(length) is None or int(length) > MAX_BLOB_SIZE:
-            raise self._unusable(response, blob, "it has no valid Content-Length")
-        return int(length)
-
-    def _unusable(self, response: Any, blob: str, reason: str) -> DestinationWriteError:
-        """Return the error for a response of Azure that lacks something."""
-        return DestinationWriteError(
-            f"the response from Azure cannot be used: {reason}; if it persists, a proxy between changes it",
-            blob=self.blob_url(blob),
-            transient=True,
-            request_id=request_id(response.headers),
-        )
-
-    def _foreign_response(self, response: Any, blob: str) -> DestinationWriteError:
-        """Return the error for a response that has not the headers of every response of Azure."""
-        server = quote_text(str(response.headers.get("Server") or "not named"), 80)
-        return DestinationWriteError(
-            f"the response ({response.status_code}, server {server}) does not come from Azure: it has no x-ms-request-id "
-            "or no x-ms-version; check the proxy, firewall or captive portal between this worker and Azure, and the host "
-            "of the wasb connection",
-            blob=self.blob_url(blob),
-            transient=True,
-            throttled=response.status_code in THROTTLED_STATUSES,
-            retry_after=retry_after(response.headers),
-        )
-
-
-def _is_from_azure(response: Any) -> bool:
-    header = response.headers.get
-    if not header("x-ms-request-id"):
-        # Azure's front end may be too busy to give a number, but names the error.
-        return response.status_code >= 400 and bool(header("x-ms-error-code"))
-    return response.status_code >= 400 or bool(header("x-ms-version"))
-
-
-def _is_missing_blob(response: Any) -> bool:
-    return response.status_code == 404 and not response.headers.get("x-ms-error-code", "").startswith("Container")
-
-
-def _error_response(request: HttpRequest, response: Any) -> ErrorResponse:
-    return ErrorResponse(
-        response.status_code,
-        str(response.headers.get("x-ms-error-code") or response.reason or ""),
-        response.headers,
-        url=request.url,
-        authorization=str(request.headers.get("Authorization") or ""),
-    )
-
-
-def _returned_crc(response: Any) -> int | None:
-    return read_azure_text(str(response.headers.get("x-ms-content-crc64") or ""))
 
 
 def _body(data: memoryview | None) -> Any:

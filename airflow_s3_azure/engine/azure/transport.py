@@ -17,7 +17,7 @@ from airflow_s3_azure.engine.azure.block_list import MAX_BLOCK_LIST
 from airflow_s3_azure.engine.http.client import Connections, Headers
 
 _MAX_DOCUMENT = MAX_BLOCK_LIST + 1
-"""Bytes of a document that are read: one more than the longest list of staged blocks."""
+"""Bytes of a document that are read: one more than the longest list of staged blocks. A range of a blob is shorter."""
 _MAX_OTHER = 64 * 1024
 """Bytes of any other response body that are read: errors, and whatever a proxy sends in place of Azure."""
 
@@ -67,7 +67,7 @@ class ConnectionsTransport(HttpTransport[HttpRequest, ReadResponse]):
             raise ServiceRequestError(type(error).__name__, error=error) from error
         with reply:
             try:
-                is_document = request.method == "GET" and reply.status_code == 200
+                is_document = request.method == "GET" and reply.status_code in (200, 206)
                 content = reply.read(_MAX_DOCUMENT if is_document else _MAX_OTHER)
             except OSError as error:
                 raise ServiceResponseError(type(error).__name__, error=error) from error

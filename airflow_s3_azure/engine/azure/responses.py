@@ -1,0 +1,95 @@
+"""Checks that a response comes from Azure and is complete, and the errors of those that are not. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from azure.core.rest import HttpRequest
+
+from airflow_s3_azure.engine.azure.service_errors import ErrorResponse
+from airflow_s3_azure.engine.blocks import MAX_BLOB_SIZE
+from airflow_s3_azure.engine.checksums import read_azure_text
+from airflow_s3_azure.engine.errors import DestinationWriteError
+from airflow_s3_azure.engine.http.session import THROTTLED_STATUSES, retry_after
+from airflow_s3_azure.engine.quoting import quote_text, request_id
+
+_ETAG = re.compile("[!-~]{1,256}")
+_LENGTH = re.compile("[0-9]{1,18}")
+
+
+def is_from_azure(response: Any) -> bool:
+    """Return whether a response has the headers of every response of Azure (and of Azurite)."""
+    header = response.headers.get
+    if not header("x-ms-request-id"):
+        # A front end that is too busy to give an ID still names the error.
+        return response.status_code >= 400 and bool(header("x-ms-error-code"))
+    # Azurite's errors have no version.
+    return response.status_code >= 400 or bool(header("x-ms-version"))
+
+
+def is_missing_blob(response: Any) -> bool:
+    """Return whether a response of Azure says that there is no such blob, though there is the container."""
+    return response.status_code == 404 and not response.headers.get("x-ms-error-code", "").startswith("Container")
+
+
+def error_response(request: HttpRequest, response: Any) -> ErrorResponse:
+    """Return an error response together with what of its request explains it."""
+    return ErrorResponse(
+        response.status_code,
+        str(response.headers.get("x-ms-error-code") or response.reason or ""),
+        response.headers,
+        url=request.url,
+        authorization=str(request.headers.get("Authorization") or ""),
+    )
+
+
+def returned_crc(response: Any) -> int | None:
+    """Return the CRC-64 that Azure returned; None if it returned none."""
+    return read_azure_text(str(response.headers.get("x-ms-content-crc64") or ""))
+
+
+def etag(response: Any, blob_url: str) -> str:
+    """Return the ETag of a response.
+
+    :raises DestinationWriteError: if it has no valid one
+    """
+    found = str(response.headers.get("ETag") or "")
+    if _ETAG.fullmatch(found) is None:
+        raise unusable(response, blob_url, "it has no valid ETag")
+    return found
+
+
+def length(response: Any, blob_url: str) -> int:
+    """Return the size of a blob in bytes.
+
+    :raises DestinationWriteError: if the response has no valid length
+    """
+    found = str(response.headers.get("Content-Length") or "")
+    if _LENGTH.fullmatch(found) is None or int(found) > MAX_BLOB_SIZE:
+        raise unusable(response, blob_url, "it has no valid Content-Length")
+    return int(found)
+
+
+def unusable(response: Any, blob_url: str, reason: str) -> DestinationWriteError:
+    """Return the error of a response of Azure that lacks something."""
+    return DestinationWriteError(
+        f"the response from Azure cannot be used: {reason}; if it persists, a proxy between changes it",
+        blob=blob_url,
+        transient=True,
+        request_id=request_id(response.headers),
+    )
+
+
+def foreign(response: Any, blob_url: str) -> DestinationWriteError:
+    """Return the error of a response that does not come from Azure."""
+    server = quote_text(str(response.headers.get("Server") or "not named"), 80)
+    return DestinationWriteError(
+        f"the response ({response.status_code}, server {server}) does not come from Azure: it has no x-ms-request-id or no "
+        "x-ms-version; check the proxy, firewall or captive portal between this worker and Azure, and the host of the wasb "
+        "connection",
+        blob=blob_url,
+        transient=True,
+        throttled=response.status_code in THROTTLED_STATUSES,
+        retry_after=retry_after(response.headers),
+    )
