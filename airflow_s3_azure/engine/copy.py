@@ -35,6 +35,7 @@ from airflow_s3_azure.engine.model import (
 )
 from airflow_s3_azure.engine.mover import BlockMover, Buffer, CopyContext
 from airflow_s3_azure.engine.options import CopyOptions
+from airflow_s3_azure.engine.properties import CopyIdentity
 from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.engine.read_back import read_back
 from airflow_s3_azure.engine.resume import BlockLayout, KnownBlock, count_conflicting_blocks
@@ -65,6 +66,7 @@ class ObjectCopy:
         :param on_bytes: called with the bytes that arrived in Azure, or were there already
         """
         self.request = request
+        self._identity = CopyIdentity(source.bucket, request.key, request.blob)
         self._from = source
         self._to = container
         self._options = options
@@ -221,7 +223,7 @@ class ObjectCopy:
             self._tags = self._context.call(lambda: self._from.tags(self.request.key, version_id))
 
     def _content(self, source: SourceObject) -> BlobContent:
-        return BlobContent.of(source, tags=self._tags, access_tier=self._options.access_tier)
+        return BlobContent.of(source, self._identity, tags=self._tags, access_tier=self._options.access_tier)
 
     def _check_is_planned(self, source: SourceObject) -> None:
         planned, found = (self.request.size, self.request.etag), (source.size, source.etag)
@@ -259,12 +261,15 @@ class ObjectCopy:
     def _find_existing_copy(self, etag: str, size: int) -> CopyResult | None:
         state = self._context.call(lambda: self._to.head(self.request.blob))
         # The very blob that the plan saw is to be replaced, whatever its record says.
-        if state is not None and Precondition(state.etag) != self._precondition and state.is_copy_of(etag, size):
+        if state is not None and Precondition(state.etag) != self._precondition and self._is_copy(state, etag, size):
             return self._result("unchanged", blob_etag=state.etag)
         return None
 
+    def _is_copy(self, state: BlobState, etag: str, size: int) -> bool:
+        return state.is_copy_of(etag, size, self._identity)
+
     def _needs_no_copy(self, state: BlobState, etag: str, size: int) -> CopyResult | None:
-        if state.is_copy_of(etag, size):
+        if self._is_copy(state, etag, size):
             return self._result("unchanged", blob_etag=state.etag)
         if not self._options.overwrite:
             return self._result("skipped", blob_etag=state.etag, reason="the blob exists and overwrite is off")
@@ -283,7 +288,7 @@ class ObjectCopy:
             state = self._context.call(lambda: self._to.head(self.request.blob))
             if state is None:
                 raise
-            if self._context.retries > retries and state.is_copy_of(source.etag, source.size):
+            if self._context.retries > retries and self._is_copy(state, source.etag, source.size):
                 return state.etag  # our own first request, whose response was lost
             done = self._needs_no_copy(state, source.etag, source.size)
             if done is None:

@@ -10,7 +10,7 @@ from typing import Literal
 from airflow_s3_azure.engine.blocks import MIB
 from airflow_s3_azure.engine.checksums import StoredChecksum, Verified
 from airflow_s3_azure.engine.errors import S3ToAzureError
-from airflow_s3_azure.engine.properties import KeptProperties, SourceRecord
+from airflow_s3_azure.engine.properties import CopyIdentity, KeptProperties, SourceRecord
 from airflow_s3_azure.engine.quoting import MAX_TEXT, printable, shorten
 
 Status = Literal["copied", "unchanged", "skipped", "failed"]
@@ -40,9 +40,11 @@ class SourceObject:
     is_archived: bool = False
     kept: KeptProperties = field(default_factory=KeptProperties)
 
-    def record(self) -> SourceRecord:
+    def record(self, identity: CopyIdentity) -> SourceRecord:
         """Return the record of this object that its blob carries."""
-        return SourceRecord(self.etag, self.size, self.version_id, self.last_modified, self.checksum)
+        return SourceRecord(
+            self.etag, self.size, self.version_id, self.last_modified, self.checksum, identity=str(identity)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +61,12 @@ class BlobState:
     last_modified: datetime | None = None
     record: SourceRecord | None = None
 
-    def is_copy_of(self, etag: str, size: int) -> bool:
-        """Tell whether the record says that the blob holds the object with this ETag (without quotes) and size."""
-        return self.record is not None and self.size == size and self.record.is_same_content(etag, size)
+    def is_copy_of(self, etag: str, size: int, identity: CopyIdentity) -> bool:
+        """Return whether the record says that the blob is this copy of the object with this ETag (unquoted) and size."""
+        record = self.record
+        return (
+            record is not None and self.size == size and record.is_same_content(etag, size) and record.is_of(identity)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +192,13 @@ class BlobContent:
 
     @classmethod
     def of(
-        cls, source: SourceObject, *, tags: Mapping[str, str] | None = None, access_tier: str | None = None
+        cls,
+        source: SourceObject,
+        identity: CopyIdentity,
+        *,
+        tags: Mapping[str, str] | None = None,
+        access_tier: str | None = None,
     ) -> BlobContent:
         """Return what a copy of ``source`` carries: the kept headers, the user metadata, the record."""
-        metadata = {**source.kept.metadata, **source.record().as_metadata()}
+        metadata = {**source.kept.metadata, **source.record(identity).as_metadata()}
         return cls(source.kept.headers, metadata, tags or {}, access_tier)

@@ -9,6 +9,7 @@ so that the rule can be reversed: ``x-amz-meta-team-name: etl`` becomes ``team_n
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -28,6 +29,22 @@ _META_HEADER = "x-amz-meta-"
 
 
 @dataclass(frozen=True, slots=True)
+class CopyIdentity:
+    """What a blob is a copy of, and under which name: an object of a bucket, copied to one blob.
+
+    A blob's record holds it as text. A blob that was copied by hand together with its metadata has another name, and so
+    does not pass for a copy that this package made. Keys and names are hashed: metadata is ASCII, 8 KiB in total.
+    """
+
+    bucket: str
+    key: str
+    blob: str
+
+    def __str__(self) -> str:
+        return f"{self.bucket}/{_digest(self.key)}/{_digest(self.blob)}"
+
+
+@dataclass(frozen=True, slots=True)
 class SourceRecord:
     """Which version of which object a blob is a copy of, as the blob's metadata says it.
 
@@ -36,6 +53,7 @@ class SourceRecord:
     :param version_id: None in a bucket without versioning
     :param last_modified: as S3 gave it; for a multipart upload that is the time it began
     :param checksum: that S3 stored, None if it had none that could be used
+    :param identity: a :class:`CopyIdentity` as text; None on blobs that an earlier version copied
     """
 
     etag: str
@@ -43,6 +61,7 @@ class SourceRecord:
     version_id: str | None = None
     last_modified: datetime | None = None
     checksum: StoredChecksum | None = None
+    identity: str | None = None
 
     def as_metadata(self) -> dict[str, str]:
         """Return the record as metadata of a blob."""
@@ -52,6 +71,7 @@ class SourceRecord:
             "version_id": self.version_id,
             "last_modified": format_datetime(self.last_modified, usegmt=True) if self.last_modified else None,
             "checksum": str(self.checksum) if self.checksum else None,
+            "identity": self.identity,
         }
         return {RECORD_PREFIX + name: value for name, value in found.items() if value is not None}
 
@@ -70,7 +90,17 @@ class SourceRecord:
             size=int(size),
             version_id=found.get(f"{RECORD_PREFIX}version_id"),
             last_modified=http_date(found.get(f"{RECORD_PREFIX}last_modified")),
+            identity=found.get(f"{RECORD_PREFIX}identity"),
         )
+
+    def is_of(self, identity: CopyIdentity) -> bool:
+        """Return whether this may be the record of that copy. A record without an identity may be of any."""
+        return self.identity is None or self.identity == str(identity)
+
+    def is_owned(self, bucket: str, blob: str) -> bool:
+        """Return whether this package copied an object of the bucket to exactly this blob."""
+        named_bucket, *digests = (self.identity or "").rsplit("/", 2)
+        return len(digests) == 2 and (named_bucket, digests[1]) == (bucket, _digest(blob))
 
     def is_same_content(self, etag: str, size: int) -> bool:
         """Tell whether the recorded object is the one with this ETag (without quotes) and size."""
@@ -100,6 +130,11 @@ class KeptProperties:
             name.removeprefix(_META_HEADER): value for name, value in headers.items() if name.startswith(_META_HEADER)
         }
         return cls(headers=content, metadata=azure_metadata(user))
+
+
+def _digest(name: str) -> str:
+    """Return 128 bits of a name's SHA-256: nobody finds another name that has them."""
+    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def http_date(text: str | None) -> datetime | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -86,7 +87,7 @@ class S3ToAzurePlanOperator(CopyingOperator):
                         if options.naming.covers(entry[0], prefix)
                     )
                 ),
-                options,
+                replace(options, bucket=bucket.name),
                 folder,
                 cancellation,
             )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from airflow_s3_azure.engine.model import BlobState, Precondition
+from airflow_s3_azure.engine.properties import CopyIdentity
 from airflow_s3_azure.sync.objects import ListedObject
 
 Compare = Literal["etag", "size", "always"]
@@ -27,17 +28,24 @@ class Decision:
 
 
 def decide(
-    item: ListedObject, blob: BlobState | None, *, compare: Compare = "etag", overwrite: bool = True
+    item: ListedObject,
+    blob: BlobState | None,
+    identity: CopyIdentity,
+    *,
+    compare: Compare = "etag",
+    overwrite: bool = True,
 ) -> Decision:
     """Return what to do with an object whose name holds ``blob`` (None: nothing) in the container.
 
-    Compared by ``etag``, a blob of ours is unchanged if it has the object's size and the ETag and size recorded on
-    it are the object's; a blob without a record, which another tool wrote, if it has the object's size and was
-    written after the object.
+    Compared by ``etag``, a blob of ours is unchanged if it has the object's size, the ETag and size recorded on it are
+    the object's, and its record names the object and the blob; a blob without a record, which another tool wrote, if
+    it has the object's size and was written after the object.
+
+    :param identity: of the copy that the blob should be
     """
     if blob is None:
         return Decision("copy", "there is no blob", Precondition(None))
-    is_unchanged, reason = _judge(item, blob, compare)
+    is_unchanged, reason = _judge(item, blob, identity, compare)
     if is_unchanged:
         return Decision("unchanged", reason)
     if not overwrite:
@@ -45,13 +53,15 @@ def decide(
     return Decision("copy", reason, Precondition(blob.etag))
 
 
-def _judge(item: ListedObject, blob: BlobState, compare: Compare) -> tuple[bool, str]:
+def _judge(item: ListedObject, blob: BlobState, identity: CopyIdentity, compare: Compare) -> tuple[bool, str]:
     if compare == "always":
         return False, "compare is 'always'"
     if compare == "size":
         return (True, "the same size") if blob.size == item.size else (False, "another size")
     if blob.record is not None:
-        if blob.is_copy_of(item.etag, item.size):
+        if not blob.record.is_of(identity):
+            return False, "the blob's record names another object or another blob"
+        if blob.is_copy_of(item.etag, item.size, identity):
             return True, "same ETag and size as recorded on the blob"
         return False, "the object, or the blob, changed since it was copied"
     if blob.size == item.size and blob.last_modified is not None and blob.last_modified > item.last_modified:

@@ -211,7 +211,7 @@ class BlobSpool(_Runs):
                     blob.etag,
                     blob.size,
                     blob.last_modified.isoformat() if blob.last_modified else None,
-                    [blob.record.etag, blob.record.size] if blob.record else None,
+                    [blob.record.etag, blob.record.size, blob.record.identity] if blob.record else None,
                 ]
                 for name, blob in entries
             ),
@@ -226,7 +226,7 @@ class BlobSpool(_Runs):
                     etag,
                     size,
                     datetime.fromisoformat(modified) if modified else None,
-                    SourceRecord(*record) if record else None,
+                    SourceRecord(record[0], record[1], identity=record[2]) if record else None,
                 ),
             )
 

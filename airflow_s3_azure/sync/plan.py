@@ -15,6 +15,7 @@ from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.errors import PlanError
 from airflow_s3_azure.engine.model import BlobState, CopyRequest, CopyResult
 from airflow_s3_azure.engine.progress import count_text, size_text
+from airflow_s3_azure.engine.properties import CopyIdentity
 from airflow_s3_azure.engine.quoting import get_logger, printable, shorten
 from airflow_s3_azure.sync.batch import (
     DEFAULT_BATCH_OBJECTS,
@@ -94,6 +95,7 @@ class Budget:
 class PlanOptions:
     """How a plan is made.
 
+    :param bucket: of the source; only blobs whose record names it may be deleted
     :param overwrite: replace blobs that differ; False: leave every existing blob alone
     :param delete: write down the blobs whose key is gone
     :param batch_objects: objects to aim at in a batch
@@ -104,6 +106,7 @@ class PlanOptions:
 
     selection: Selection
     naming: Naming
+    bucket: str = ""
     compare: Compare = "etag"
     overwrite: bool = True
     delete: bool = False
@@ -281,7 +284,7 @@ class _Planner:
         )
         self._cost = Cost(options.block_size)
         self._counts = {"copy": 0, "unchanged": 0, "skipped": 0}
-        self._listed = self._blobs = self._extra = 0
+        self._listed = self._blobs = self._extra = self._foreign = 0
         self._last: tuple[str, str] | None = None
         self._told = time.monotonic()
 
@@ -303,6 +306,13 @@ class _Planner:
         self._settled.commit()
         if self._options.delete:
             self._deletions.commit()
+        if self._foreign:
+            log.info(
+                "%s without a key: left alone, because the record on it does not say that this package copied it from "
+                "bucket %r to this name",
+                count_text(self._foreign, "blob"),
+                self._options.bucket,
+            )
         self._options.budget.check(self._cost.objects, self._cost.size, f"{self._folder.url}manifest.jsonl")
         batches = [
             BatchReference.of(self._folder.path, index, run) for index, run in enumerate(self._batcher.batches())
@@ -320,7 +330,8 @@ class _Planner:
                 "the naming, or leave one of them out"
             )
         self._last = (name, item.key)
-        decision = decide(item, blob, compare=self._options.compare, overwrite=self._options.overwrite)
+        identity = CopyIdentity(self._options.bucket, item.key, name)
+        decision = decide(item, blob, identity, compare=self._options.compare, overwrite=self._options.overwrite)
         if decision.action != "copy":
             self._settle(
                 CopyResult(
@@ -357,8 +368,9 @@ class _Planner:
     def _note_extra(self, name: str, blob: BlobState) -> None:
         if not self._options.delete:
             return
-        if blob.record is None:
-            log.debug("%r: no key, but it is another tool's blob: left alone", name)
+        if blob.record is None or not blob.record.is_owned(self._options.bucket, name):
+            log.debug("%r: no key, but its record does not name this bucket and this blob: left alone", name)
+            self._foreign += 1
             return
         self._extra += 1
         modified = blob.last_modified.isoformat() if blob.last_modified else None
@@ -373,7 +385,7 @@ class _Planner:
         if not self._extra:
             return None
         if not self._listed:
-            return f"the source listing is empty, and {self._extra:,} blobs would be deleted: check s3_bucket and s3_prefix"
+            return f"the source listing is empty, and {count_text(self._extra, 'blob')} would be deleted: check s3_bucket and s3_prefix"
         if self._extra > allowed:
             return (
                 f"{self._extra:,} of {self._blobs:,} blobs would be deleted, but max_delete is {limit:,}: look at "

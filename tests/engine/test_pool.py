@@ -57,7 +57,7 @@ from airflow_s3_azure.engine.mover import Buffer
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.pool import copy_objects
 from airflow_s3_azure.engine.progress import Progress
-from airflow_s3_azure.engine.properties import KeptProperties, SourceRecord
+from airflow_s3_azure.engine.properties import CopyIdentity, KeptProperties, SourceRecord
 from airflow_s3_azure.engine.retry import RetryPolicy
 from airflow_s3_azure.engine.s3.source import S3Source
 
@@ -129,6 +129,7 @@ class FakeS3:
         self.views: list[weakref.ref[memoryview]] = []
         self._at_once = 0
         self._lock = threading.Lock()
+        self.bucket = "bucket"
 
     def url(self, key: str) -> str:
         """Return the ``s3://`` name of a key."""
@@ -1049,7 +1050,9 @@ def test_a_blob_carries_headers_metadata_and_record() -> None:
     content = container.blobs["key"].content
     assert content.headers == {"content-type": "text/csv"}
     assert content.metadata["team"] == "etl"
-    assert SourceRecord.from_metadata(content.metadata) == SourceRecord(etag_of(DATA), SIZE, "v1", UPLOADED)
+    assert SourceRecord.from_metadata(content.metadata) == SourceRecord(
+        etag_of(DATA), SIZE, "v1", UPLOADED, identity=str(CopyIdentity("bucket", "key", "key"))
+    )
 
 
 @pytest.mark.parametrize("size", [BLOCK, SIZE], ids=["put", "commit"])

@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_s3_azure.engine.checksums import StoredChecksum
-from airflow_s3_azure.engine.properties import KeptProperties, SourceRecord, azure_metadata, s3_metadata
+from airflow_s3_azure.engine.properties import CopyIdentity, KeptProperties, SourceRecord, azure_metadata, s3_metadata
 
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -37,6 +37,7 @@ records = st.builds(
     | st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)).map(  # noqa: DTZ001
         lambda moment: moment.replace(microsecond=0)
     ),
+    identity=st.none() | st.builds(CopyIdentity, st.just("bucket"), st.text(), st.text()).map(str),
 )
 
 
@@ -187,6 +188,7 @@ def test_a_record_is_metadata_with_a_prefix() -> None:
         version_id="v1",
         last_modified=datetime(2026, 11, 1, 2, 3, 4, tzinfo=UTC),
         checksum=StoredChecksum("CRC32", 0xCBF43926),
+        identity=str(CopyIdentity("bucket", "a/key", "a/blob")),
     )
 
     assert record.as_metadata() == {
@@ -195,6 +197,7 @@ def test_a_record_is_metadata_with_a_prefix() -> None:
         "s3_source_version_id": "v1",
         "s3_source_last_modified": "Sun, 01 Nov 2026 02:03:04 GMT",
         "s3_source_checksum": "CRC32:y/Q5Jg==",
+        "s3_source_identity": "bucket/5f470230e52df6bc768460b59accc286/76f87778337cc6db05f9d4bdb3d546da",
     }
 
 
@@ -229,6 +232,46 @@ def test_a_malformed_time_does_not_hide_a_record() -> None:
 def test_the_same_content_has_the_same_etag_and_size(*, etag: str, size: int, same: bool) -> None:
     """Both must agree."""
     assert SourceRecord("abc", 5).is_same_content(etag, size) is same
+
+
+ACCESS_POINT = "arn:aws:s3:eu-west-1:123456789012:accesspoint/landing"
+
+
+@pytest.mark.parametrize("bucket", ["bucket", ACCESS_POINT])
+@given(key=st.text(), blob=st.text(), other=st.text())
+def test_a_record_names_one_copy(bucket: str, key: str, blob: str, other: str) -> None:
+    """The bucket, the key and the blob; a record of an earlier version names none, so it may be of any."""
+    identity = CopyIdentity(bucket, key, blob)
+    record = SourceRecord("abc", 5, identity=str(identity))
+
+    assert record.is_of(identity)
+    assert record.is_of(CopyIdentity(bucket, other, blob)) == (other == key)
+    assert record.is_of(CopyIdentity(bucket, key, other)) == (other == blob)
+    assert not record.is_of(CopyIdentity(bucket + "x", key, blob))
+    assert SourceRecord("abc", 5).is_of(identity)
+
+
+@pytest.mark.parametrize("bucket", ["bucket", ACCESS_POINT])
+@given(blob=st.text(), other=st.text())
+def test_a_blob_is_owned_under_its_own_name_only(bucket: str, blob: str, other: str) -> None:
+    """Whatever its key was, which is gone when the blob is to be deleted. Without an identity nobody owns it."""
+    record = SourceRecord("abc", 5, identity=str(CopyIdentity(bucket, "key", blob)))
+
+    assert record.is_owned(bucket, blob)
+    assert record.is_owned(bucket, other) == (other == blob)
+    assert not record.is_owned("other", blob)
+    for identity in (None, "", "bucket", "bucket/x", "/", "//"):
+        assert not SourceRecord("abc", 5, identity=identity).is_owned("bucket", blob)
+
+
+@given(
+    user=st.dictionaries(st.sampled_from(["s3_source_etag", "S3-Source-Size", "s3_source_identity", "x"]), st.text())
+)
+def test_metadata_that_came_over_from_s3_is_no_record(user: dict[str, str]) -> None:
+    """Metadata that someone put on the S3 object, or that went there with a copy of our blob, is renamed."""
+    headers = {f"x-amz-meta-{name.lower()}": value for name, value in user.items()}
+
+    assert SourceRecord.from_metadata(KeptProperties.from_s3(headers).metadata) is None
 
 
 def test_content_headers_are_kept() -> None:

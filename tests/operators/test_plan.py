@@ -10,7 +10,7 @@ import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_s3_azure.engine.properties import SourceRecord
+from airflow_s3_azure.engine.properties import CopyIdentity, SourceRecord
 from airflow_s3_azure.operators import S3ToAzurePlanOperator
 from airflow_s3_azure.operators import plan as plan_module
 from airflow_s3_azure.sync.jsonlines import read_lines
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from tests.conftest import Bucket
 
 pytestmark = [pytest.mark.airflow]
-
-OURS = SourceRecord("etag", 1).as_metadata()
 
 
 def planner(**arguments: Any) -> S3ToAzurePlanOperator:
@@ -68,7 +66,8 @@ def test_a_mirror_looks_no_further_than_its_prefix(
     """However the names are made: the neighbours were copied by this package too, by other syncs."""
     bucket.put("a/b/x", b"x")
     for name in ("a/b.gone", "a/b/gone", "a/b%2F", "a/bc/gone", "a/c/gone", "gone"):
-        container.upload_blob(name, b"x", metadata=OURS)
+        record = SourceRecord("etag", 1, identity=str(CopyIdentity(bucket.name, name, name)))
+        container.upload_blob(name, b"x", metadata=record.as_metadata())
     with DAG("mirror", schedule=None) as dag:
         planner(s3_bucket=bucket.name, container_name=container.container_name, s3_prefix=s3_prefix, **naming)
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from airflow_s3_azure.engine.model import BlobState, Precondition
-from airflow_s3_azure.engine.properties import SourceRecord
-from airflow_s3_azure.sync.compare import Compare, Decision, decide
+from airflow_s3_azure.engine.properties import CopyIdentity, SourceRecord
+from airflow_s3_azure.sync import compare as comparing
+from airflow_s3_azure.sync.compare import Compare, Decision
 from airflow_s3_azure.sync.objects import ListedObject
 
 UPLOADED = datetime(2026, 11, 1, 12, tzinfo=UTC)
 BEFORE, AFTER = UPLOADED - timedelta(seconds=1), UPLOADED + timedelta(seconds=1)
 ITEM = ListedObject("key", 5, "etag", UPLOADED)
+IDENTITY = CopyIdentity("bucket", "key", "blob")
+FOREIGN = "the blob's record names another object or another blob"
 
 CHANGED = "the object, or the blob, changed since it was copied"
 OTHERS = "another tool's blob, of another size or older than the object"
@@ -26,6 +30,11 @@ def blob(
 ) -> BlobState:
     """Return a committed blob."""
     return BlobState(etag, size, modified, record)
+
+
+def decide(item: ListedObject, found: BlobState | None, **options: Any) -> Decision:
+    """Return what a sync does with an object of the bucket, copied to ``blob``."""
+    return comparing.decide(item, found, IDENTITY, **options)
 
 
 OURS_CHANGED = {
@@ -66,6 +75,31 @@ def test_a_copy_of_the_same_version_is_unchanged(*, overwrite: bool, modified: d
     assert decide(ITEM, found, overwrite=overwrite) == Decision(
         "unchanged", "same ETag and size as recorded on the blob"
     )
+
+
+def test_a_copy_whose_record_names_it_is_unchanged() -> None:
+    """The record of this object, copied to this name."""
+    found = blob(record=SourceRecord("etag", 5, identity=str(IDENTITY)))
+
+    assert decide(ITEM, found).action == "unchanged"
+
+
+@pytest.mark.parametrize(
+    "identity",
+    [
+        str(CopyIdentity("other-bucket", "key", "blob")),
+        str(CopyIdentity("bucket", "other-key", "blob")),
+        str(CopyIdentity("bucket", "key", "other-blob")),
+        "forged",
+        "",
+    ],
+)
+def test_a_copy_of_our_blob_under_another_name_is_not_unchanged(identity: str) -> None:
+    """Who copies a blob by hand copies its metadata too; content of another object must not pass for this one's."""
+    found = blob(record=SourceRecord("etag", 5, identity=identity))
+
+    assert decide(ITEM, found) == Decision("copy", FOREIGN, Precondition('"blob"'))
+    assert decide(ITEM, found, overwrite=False) == Decision("skip", f"{FOREIGN}, but overwrite is off")
 
 
 @pytest.mark.parametrize("found", OURS_CHANGED.values(), ids=OURS_CHANGED)

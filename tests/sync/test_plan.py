@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.errors import Cancelled, ConfigurationError, PlanError
 from airflow_s3_azure.engine.model import BlobState, CopyRequest, Precondition
-from airflow_s3_azure.engine.properties import SourceRecord
+from airflow_s3_azure.engine.properties import CopyIdentity, SourceRecord
 from airflow_s3_azure.sync import sort
 from airflow_s3_azure.sync.ledger import PlanFolder
 from airflow_s3_azure.sync.listing import list_blobs
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 UPLOADED = datetime(2026, 11, 1, 12, tzinfo=UTC)
 LATER = UPLOADED + timedelta(hours=1)
 MIB = 1024**2
+BUCKET = "bucket"
 PATH = "_s3_to_azure/dag/run/group/time"
 RESERVED_KEYS = ["_s3_to_azure/dag/x", "/_s3_to_azure/dag/x", "_S3_TO_AZURE/dag/x", "%5fs3_to_azure/dag/x"]
 RESERVED_REASON = "_s3_to_azure/ is where manifests and ledgers are; copy it under a blob_prefix"
@@ -112,6 +114,13 @@ def copied(size: int = 5, etag: str = "etag", blob_etag: str = '"blob"') -> Blob
     return BlobState(blob_etag, size, LATER, SourceRecord(etag, size))
 
 
+def owned(name: str, state: BlobState) -> BlobState:
+    """Return a blob of ours with a record that names its object, of the same name, and the blob."""
+    if state.record is None or state.record.identity is not None:
+        return state
+    return replace(state, record=replace(state.record, identity=str(CopyIdentity(BUCKET, name, name))))
+
+
 THEIRS = BlobState('"theirs"', 5, LATER)
 
 
@@ -123,10 +132,12 @@ def plan(
     naming: Naming | None = None,
     **options: Any,
 ) -> Made:
-    """Make a plan in memory of listings that come in order."""
+    """Make a plan in memory of listings that come in order; of a mirror, the blobs' records name their objects."""
+    found = {name: owned(name, state) if options.get("delete") else state for name, state in (blobs or {}).items()}
+    options.setdefault("bucket", BUCKET)
     return Made(
         sorted(objects, key=lambda one: one.key),
-        sorted((blobs or {}).items()),
+        sorted(found.items()),
         PlanOptions(selection or Selection(), naming or Naming(), **options),
     )
 
@@ -442,6 +453,32 @@ def test_a_mirror_never_deletes_what_this_package_did_not_copy(name: str) -> Non
     assert made.plan.extra == 0
 
 
+@pytest.mark.parametrize(
+    "identity",
+    [
+        str(CopyIdentity("other-bucket", "b", "b")),
+        str(CopyIdentity(BUCKET, "b", "archive/b")),
+        "forged",
+    ],
+)
+def test_a_mirror_never_deletes_a_blob_whose_record_names_another(identity: str) -> None:
+    """A blob that someone copied by hand has the record of the original; one from another bucket is another sync's."""
+    blobs = {"a": copied(), "b": replace(copied(), record=SourceRecord("etag", 5, identity=identity))}
+
+    made = plan([listed("a")], blobs, delete=True, budget=Budget(max_delete=10))
+
+    assert (made.plan.extra, made.deletions) == (0, [])
+
+
+def test_a_mirror_never_deletes_what_an_earlier_version_copied() -> None:
+    """Its record names no object, so a copy of it by hand could not be told from it. It still counts as unchanged."""
+    options = PlanOptions(Selection(), Naming(), bucket=BUCKET, delete=True, budget=Budget(max_delete=10))
+
+    made = Made([listed("a")], [("a", copied()), ("b", copied())], options)
+
+    assert (made.statuses, made.plan.extra, made.deletions) == ({"a": "unchanged"}, 0, [])
+
+
 def test_a_mirror_keeps_the_blobs_of_keys_that_are_not_selected() -> None:
     """Their keys are there, and only the filters leave them out; so are those of folder markers."""
     blobs = {"a": copied(), "b": copied(), "c": copied()}
@@ -477,7 +514,7 @@ def test_a_mirror_deletes_nothing_for_an_empty_listing() -> None:
     made = plan([], {"a": copied()}, delete=True, budget=Budget(max_delete=1000))
 
     assert made.plan.delete_refused == (
-        "the source listing is empty, and 1 blobs would be deleted: check s3_bucket and s3_prefix"
+        "the source listing is empty, and 1 blob would be deleted: check s3_bucket and s3_prefix"
     )
 
 

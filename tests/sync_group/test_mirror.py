@@ -49,6 +49,24 @@ def test_a_blob_goes_with_its_key_and_all_others_stay(mirrored: Sync) -> None:
     assert night.run.xcom("s3_to_azure.delete") == {"deleted": 2, "kept": 0, "failed": 0}
 
 
+def test_a_copy_by_hand_is_neither_deleted_nor_taken_for_a_copy_of_its_key(mirrored: Sync) -> None:
+    """Copy Blob takes the metadata along, but the record on the copy names the blob that it was made of."""
+    blobs = mirrored.container
+    for name in ("in/backup", "in/same"):
+        blobs.get_blob_client(name).start_copy_from_url(blobs.get_blob_client("in/k0").url)
+        assert blobs.get_blob_client(name).get_blob_properties().metadata["s3_source_identity"]
+    mirrored.put("in/same", body=b"in/k0")  # the content, and so the ETag, of in/k0
+
+    night = mirrored.night(s3_prefix="in/", **UNASKED)
+
+    assert night.state == "success"
+    assert night.totals("objects", "copied", "unchanged", "deleted") == (9, 1, 8, 0)
+    assert {row["key"]: row["reason"] for row in night.ledger if row["status"] == "copied"} == {
+        "in/same": "the blob's record names another object or another blob"
+    }
+    assert "in/backup" in mirrored.blobs()
+
+
 def test_what_looks_like_a_mistake_deletes_nothing_and_asks_nobody(mirrored: Sync, said: Callable[[], str]) -> None:
     """Above max_delete, as a number or as a share, or of an empty source: the run is red and says why."""
     before = mirrored.blobs()
