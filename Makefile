@@ -1,6 +1,6 @@
 # `make help` lists what there is. Needs Python >= 3.11 with pip; everything else is installed below this folder.
 PYTHON ?= python3
-UV_VERSION := 0.13.9
+UV_VERSION := $(shell sed -n "s/^uv==\([0-9.]*\).*/\1/p" .ci/uv.txt)
 UV := .tools/uv-$(UV_VERSION)/bin/uv
 RUN := .venv/bin
 
@@ -11,7 +11,7 @@ unexport VIRTUAL_ENV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install servers demo test test-cluster test-lowest test-newest versions torture screenshots bench bench-quick bench-cluster bench-memory bench-plan check lint types unit format build clean
+.PHONY: help install servers demo test test-cluster test-lowest test-newest versions audit torture screenshots bench bench-quick bench-cluster bench-memory bench-plan check lint types unit format build clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ test-newest: servers  ## the same on the newest
 
 versions: $(UV)  ## choose the versions of test-lowest and test-newest anew: the floors of pyproject.toml, and what is new
 	@UV=$(abspath $(UV)) $(PYTHON) -m tests.versions lock
+
+audit: $(UV)  ## look up known vulnerabilities of what is locked, of the floors and of Azurite (needs PyPI's JSON API and npm's audit endpoint)
+	@UV=$(abspath $(UV)) $(PYTHON) -m tests.versions.audit
 
 test-cluster: servers .tools/cluster/installed  ## on a CeleryExecutor with two workers, and its faults (CLUSTER_SEEDS=1)
 	@$(PYTHON) -m tests.servers.debian
@@ -90,7 +93,7 @@ $(UV):
 	@echo "installing uv $(UV_VERSION)"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
-		--target $(dir $(UV)).. uv==$(UV_VERSION)
+		--require-hashes --only-binary :all: --target $(dir $(UV)).. --requirement .ci/uv.txt
 
 .venv/installed: $(UV) uv.lock pyproject.toml
 	@echo "installing the locked environment into .venv"
