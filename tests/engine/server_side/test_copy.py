@@ -182,7 +182,7 @@ def test_where_azure_takes_no_condition_it_copies_without_and_says_so_once(
 
     assert [(one.status, one.verified) for one in results] == [("copied", "crc64nvme")] * 2
     assert {key: way.read(key) for key in bodies} == bodies
-    assert [line.count("copying without it") for line in caplog.messages] == [1]
+    assert sum("copying without it" in line for line in caplog.messages) == 1
     assert sum("x-ms-source-if-match" in one for one in way.azure.pulls) == 1
 
 
