@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote, urlsplit
 
+import requests
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from airflow.providers.microsoft.azure.hooks.wasb import WasbHook
 from airflow.sdk import BaseHook
@@ -60,7 +61,8 @@ from airflow_s3_azure.engine.errors import (
     SourceReadError,
 )
 from airflow_s3_azure.engine.http.client import Connections
-from airflow_s3_azure.engine.http.session import TRANSIENT_STATUSES, pooled_session, redact_http_logs
+from airflow_s3_azure.engine.http.redaction import redact_http_logs
+from airflow_s3_azure.engine.http.status import TRANSIENT_STATUSES
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.engine.retry import RetryPolicy
@@ -170,7 +172,7 @@ def open_bucket(
                 transient=not isinstance(error, NoCredentialsError),
             ) from None
 
-    session = pooled_session(max_concurrency, cancellation)
+    session = requests.Session()
     session.headers["User-Agent"] = _USER_AGENT
     session.verify = hook.verify if hook.verify is not None else os.environ.get("AWS_CA_BUNDLE") or True
     session.proxies.update(config.proxies or {})
@@ -259,13 +261,11 @@ def open_container(
     container_name: str,
     cancellation: Cancellation,
     *,
-    max_concurrency: int,
     create_container: bool = False,
     read_timeout: float = READ_SECONDS,
 ) -> AzureContainer:
     """Return a container as an Airflow connection reaches it, after a check that it exists.
 
-    :param max_concurrency: how many HTTP connections to keep open
     :param create_container: create it if it is missing
     :param read_timeout: seconds without a byte, unless the connection says otherwise
     :raises ConfigurationError: if the connection or the container is missing
@@ -297,11 +297,11 @@ def open_container(
         name: value for name, value in extra.items() if name.startswith("connection_") or name == "read_timeout"
     }
     config = ConnectionConfiguration(**{"connection_timeout": 20, "read_timeout": read_timeout, **settings})
-    session = pooled_session(max_concurrency, cancellation)
+    session = requests.Session()
     session.headers["User-Agent"] = UserAgentPolicy(user_agent=_USER_AGENT).user_agent
     session.proxies.update(extra.get("proxies") or {})
     session.verify, session.cert = config.verify, config.cert
-    connections = Connections(session, connect_timeout=config.timeout, read_timeout=config.read_timeout)
+    connections = Connections(session, cancellation, connect_timeout=config.timeout, read_timeout=config.read_timeout)
     policies = authorisation_policies(credential, str(extra.get("audience", "")))
     pipeline: Pipeline[HttpRequest, Any] = Pipeline(ConnectionsTransport(connections), policies)
     return AzureContainer(client, BlobContainer(address, pipeline, cancellation))
@@ -325,7 +325,6 @@ def open_endpoints(
         endpoints.wasb_conn_id,
         endpoints.container_name,
         cancellation,
-        max_concurrency=options.max_concurrency,
         create_container=endpoints.create_container,
         read_timeout=SERVER_SIDE_SECONDS if is_server_side else READ_SECONDS,
     )

@@ -55,7 +55,7 @@ def _open_bucket(conn_id: str | None, bucket: str) -> Any:
 
 
 def _open_container(conn_id: str, container: str, **arguments: Any) -> Any:
-    return open_container(conn_id, container, Cancellation(), max_concurrency=1, **arguments)
+    return open_container(conn_id, container, Cancellation(), **arguments)
 
 
 @needs_servers

@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleExcept
 
 from airflow_s3_azure.endpoints import Endpoints
 from airflow_s3_azure.engine.errors import ConfigurationError, S3ToAzureError, SliceEnded, error_from_json
-from airflow_s3_azure.engine.options import DEFAULT_CONCURRENCY, CopyOptions
+from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.links import AzurePortalLink, LedgerLink, S3ConsoleLink
 from airflow_s3_azure.operators.options import accepts, read_options
@@ -73,7 +73,6 @@ class ConnectedOperator(BaseOperator):
             endpoints.wasb_conn_id,
             endpoints.container_name,
             cancellation,
-            max_concurrency=DEFAULT_CONCURRENCY,
             create_container=endpoints.create_container,
         )
         self.container_url = container.blobs.url

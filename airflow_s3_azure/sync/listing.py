@@ -15,7 +15,7 @@ from airflow_s3_azure.engine.errors import (
     SourceReadError,
     TransferError,
 )
-from airflow_s3_azure.engine.http.session import describe
+from airflow_s3_azure.engine.http.failures import describe
 from airflow_s3_azure.engine.model import BlobState
 from airflow_s3_azure.engine.properties import SourceRecord
 from airflow_s3_azure.sync.objects import ListedObject

@@ -19,7 +19,7 @@ def open_both(job: Job, cancellation: Cancellation) -> dict[str, tuple[S3Bucket,
     return {
         one.container: (
             open_bucket("aws_default", one.bucket, cancellation, max_concurrency=job.connections),
-            open_container("wasb_default", one.container, cancellation, max_concurrency=job.connections),
+            open_container("wasb_default", one.container, cancellation),
         )
         for one in (job, job.smallest())
     }

@@ -34,7 +34,6 @@ from airflow_s3_azure.engine.errors import (
     SourceReadError,
 )
 from airflow_s3_azure.engine.http.client import Connections
-from airflow_s3_azure.engine.http.session import pooled_session
 from airflow_s3_azure.engine.model import BlobContent, CopyRequest, CopyResult, Precondition
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.pool import copy_objects
@@ -64,9 +63,9 @@ class Route:
         self.azure: list[str] = []
         self.before_get: Callable[[int], None] = lambda number: None
         self.cancellation = Cancellation()
-        self.source = S3Source(bucket.name, self._presign, pooled_session(4, self.cancellation), self.cancellation)
+        self.source = S3Source(bucket.name, self._presign, requests.Session(), self.cancellation)
         policies = [_Note(self.azure), container.credential]
-        connections = Connections(pooled_session(4, self.cancellation), connect_timeout=20, read_timeout=60)
+        connections = Connections(requests.Session(), self.cancellation, connect_timeout=20, read_timeout=60)
         pipeline: Pipeline[Any, Any] = Pipeline(ConnectionsTransport(connections), policies)
         self.blobs = BlobContainer(ContainerAddress(container.url), pipeline, self.cancellation)
 
@@ -525,7 +524,7 @@ def test_an_expired_signature_is_signed_anew_once(route: Route) -> None:
     source = S3Source(
         route.bucket.name,
         lambda operation, params: stale.pop() if stale and operation == "get_object" else fresh(operation, params),
-        pooled_session(1, Cancellation()),
+        requests.Session(),
         Cancellation(),
     )
     route.source = source
@@ -728,7 +727,7 @@ def test_s3_refuses_a_url_that_was_not_signed_for_this_range(route: Route) -> No
     stolen = S3Source(
         route.bucket.name,
         lambda operation, params: str(sign(operation, other)),
-        pooled_session(1, Cancellation()),
+        requests.Session(),
         Cancellation(),
     )
 

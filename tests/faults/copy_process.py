@@ -27,7 +27,7 @@ def main() -> int:
     given = parser.parse_args()
     cancellation = Cancellation()
     bucket = open_bucket("aws_default", given.bucket, cancellation, max_concurrency=given.max_concurrency)
-    container = open_container("wasb_default", given.container, cancellation, max_concurrency=given.max_concurrency)
+    container = open_container("wasb_default", given.container, cancellation)
     (result,) = copy_objects(
         [CopyRequest(given.key, given.blob)],
         bucket.source,

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 from azure.core.exceptions import ResourceNotFoundError
 from azure.core.pipeline import Pipeline
+from requests import Session
 
 from airflow_s3_azure.engine.azure.container import BlobContainer, ContainerAddress
 from airflow_s3_azure.engine.azure.transport import ConnectionsTransport
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.errors import DestinationWriteError, SourceReadError, TransferError
 from airflow_s3_azure.engine.http.client import Connections
-from airflow_s3_azure.engine.http.session import pooled_session
 from airflow_s3_azure.engine.model import CopyRequest, CopyResult
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.pool import copy_objects
@@ -153,10 +153,10 @@ class Way:
         :param read_timeout: seconds, on both sides
         """
         cancellation = Cancellation()
-        with pooled_session(threads, cancellation) as s3, pooled_session(threads, cancellation) as azure:
+        with Session() as s3, Session() as azure:
             s3.verify, azure.verify = verified_with(self.s3), verified_with(self.azure)
             source = S3Source(self.bucket.name, self._presign, s3, cancellation, read_timeout=read_timeout)
-            connections = Connections(azure, connect_timeout=20.0, read_timeout=read_timeout)
+            connections = Connections(azure, cancellation, connect_timeout=20.0, read_timeout=read_timeout)
             pipeline: Pipeline[Any, Any] = Pipeline(ConnectionsTransport(connections), [self.container.credential])
             url = f"{self.azure.url}/{self.container.account_name}/{self.container.container_name}"
             blobs = BlobContainer(ContainerAddress(url), pipeline, cancellation)

@@ -87,7 +87,7 @@ def copy(bucket: Bucket, container: ContainerClient) -> CopyResult:
     """Copy the object ``key`` through the two connections."""
     cancellation = Cancellation()
     source = open_bucket("aws_default", bucket.name, cancellation, max_concurrency=2)
-    sink = open_container("wasb_default", str(container.container_name), cancellation, max_concurrency=2)
+    sink = open_container("wasb_default", str(container.container_name), cancellation)
     options = CopyOptions(block_size=MIB)
     (result,) = copy_objects(
         [CopyRequest("key", "blob")], source.source, sink.blobs, options, cancellation, max_concurrency=2
@@ -136,11 +136,11 @@ def test_a_server_that_nobody_vouches_for_gets_no_request(
     monkeypatch.setenv("AIRFLOW_CONN_WASB_DEFAULT", json.dumps(servers.wasb | {"extra": {}}))
     monkeypatch.setattr("airflow_s3_azure.connections.CHECK_RETRY", RetryPolicy(attempts=1))
 
-    source = open_bucket("aws_default", bucket.name, cancellation, max_concurrency=1)
+    source = open_bucket("aws_default", bucket.name, cancellation, max_concurrency=2)
     with pytest.raises(SourceReadError, match="TLS certificate not accepted"):
         source.source.head("key")
     with pytest.raises(DestinationWriteError, match="TLS certificate not accepted"):
-        open_container("wasb_default", str(container.container_name), cancellation, max_concurrency=1)
+        open_container("wasb_default", str(container.container_name), cancellation)
 
     assert (servers.s3.requests, servers.azure.requests) == (0, 0)
 
@@ -159,7 +159,7 @@ def test_the_response_to_a_body_that_is_refused_early_is_seen(
     error: type[TransferError],
 ) -> None:
     """The server answers and closes while the body is being sent: the error says what it answered."""
-    blobs = open_container("wasb_default", str(container.container_name), Cancellation(), max_concurrency=1).blobs
+    blobs = open_container("wasb_default", str(container.container_name), Cancellation()).blobs
     servers.azure.strike(Refuse(status, code, retry_after, early=True), STEPS["azure-stage"].matches, times=None)
 
     for _ in range(5):

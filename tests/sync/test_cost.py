@@ -124,7 +124,7 @@ def test_the_cost_is_what_the_servers_see(
         )
         stop = Cancellation()
         source = open_bucket("aws_default", bucket.name, stop, max_concurrency=4).source
-        blobs = open_container("wasb_default", container.container_name, stop, max_concurrency=4).blobs
+        blobs = open_container("wasb_default", container.container_name, stop).blobs
         seen_s3, seen_azure = Counted(s3), Counted(azure)
         run = BatchRun(reference, folder, try_number=1)
 

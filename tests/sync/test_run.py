@@ -82,7 +82,7 @@ class Tries:
         """Let a try that has begun copy."""
         stop = cancellation or Cancellation()
         source = open_bucket("aws_default", self._names[0], stop, max_concurrency=max_concurrency).source
-        blobs = open_container("wasb_default", self._names[1], stop, max_concurrency=max_concurrency).blobs
+        blobs = open_container("wasb_default", self._names[1], stop).blobs
         run.copy(source, blobs, OPTIONS, stop, max_concurrency=max_concurrency, slice_seconds=slice_seconds)
 
     def rows(self) -> list[dict[str, Any]]:
@@ -406,7 +406,7 @@ def test_a_batch_takes_no_memory_for_what_it_has_done(bucket: Bucket, container:
     tries = Tries(bucket, container, {f"{number:04}": b"x" for number in range(400)})
     stop = Cancellation()
     source = open_bucket("aws_default", bucket.name, stop, max_concurrency=2).source
-    blobs = open_container("wasb_default", container.container_name, stop, max_concurrency=2).blobs
+    blobs = open_container("wasb_default", container.container_name, stop).blobs
     run = BatchRun(tries.reference, tries.folder, try_number=1)
     ours = tracemalloc.Filter(inclusive=True, filename_pattern=str(Path(airflow_s3_azure.__file__).parent / "*"))
     tracemalloc.start()

@@ -30,8 +30,8 @@ from airflow_s3_azure.engine.errors import (
     IntegrityError,
     TransferError,
 )
-from airflow_s3_azure.engine.http.client import Headers
-from airflow_s3_azure.engine.http.session import describe
+from airflow_s3_azure.engine.http.failures import describe
+from airflow_s3_azure.engine.http.message import Headers
 from airflow_s3_azure.engine.model import BlobContent, BlobState, Precondition, StagedBlock
 from airflow_s3_azure.engine.properties import SourceRecord, http_date
 from airflow_s3_azure.engine.quoting import request_id
@@ -311,7 +311,7 @@ def _common_headers(headers: Mapping[str, str], data: memoryview | None) -> Head
     if data is not None:
         common["content-length"] = str(len(data))
         common["content-type"] = "application/octet-stream"
-    return Headers(common, **headers)
+    return Headers({**common, **headers})
 
 
 def _content_headers(content: BlobContent) -> dict[str, str]:

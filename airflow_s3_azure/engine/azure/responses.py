@@ -11,7 +11,7 @@ from airflow_s3_azure.engine.azure.service_errors import ErrorResponse
 from airflow_s3_azure.engine.blocks import MAX_BLOB_SIZE
 from airflow_s3_azure.engine.checksums import read_azure_text
 from airflow_s3_azure.engine.errors import DestinationWriteError
-from airflow_s3_azure.engine.http.session import THROTTLED_STATUSES, retry_after
+from airflow_s3_azure.engine.http.status import THROTTLED_STATUSES, retry_after
 from airflow_s3_azure.engine.quoting import quote_text, request_id
 
 _ETAG = re.compile("[!-~]{1,256}")

@@ -8,7 +8,7 @@ from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpRes
 
 from airflow_s3_azure.engine.azure.service_errors import ErrorResponse
 from airflow_s3_azure.engine.errors import DestinationAccessDenied, DestinationWriteError, TransferError
-from airflow_s3_azure.engine.http.session import describe
+from airflow_s3_azure.engine.http.failures import describe
 
 
 def translate(error: AzureError, what: str, blob: str | None = None) -> TransferError:

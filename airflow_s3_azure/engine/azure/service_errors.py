@@ -17,7 +17,7 @@ from airflow_s3_azure.engine.errors import (
     DestinationWriteError,
     TransferError,
 )
-from airflow_s3_azure.engine.http.session import THROTTLED_STATUSES, TRANSIENT_STATUSES, retry_after
+from airflow_s3_azure.engine.http.status import THROTTLED_STATUSES, TRANSIENT_STATUSES, retry_after
 from airflow_s3_azure.engine.properties import http_date
 from airflow_s3_azure.engine.quoting import quote_text, request_id
 

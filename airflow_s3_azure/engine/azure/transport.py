@@ -14,7 +14,8 @@ from azure.core.pipeline.transport import HttpTransport
 from azure.core.rest import HttpRequest
 
 from airflow_s3_azure.engine.azure.block_list import MAX_BLOCK_LIST
-from airflow_s3_azure.engine.http.client import Connections, Headers
+from airflow_s3_azure.engine.http.client import Connections
+from airflow_s3_azure.engine.http.message import Headers
 
 _MAX_DOCUMENT = MAX_BLOCK_LIST + 1
 """Bytes of a document that are read: one more than the longest list of staged blocks. A range of a blob is shorter."""

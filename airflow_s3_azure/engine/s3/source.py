@@ -30,7 +30,8 @@ from airflow_s3_azure.engine.errors import (
     TransferError,
 )
 from airflow_s3_azure.engine.http.client import Connections, Response
-from airflow_s3_azure.engine.http.session import THROTTLED_STATUSES, TRANSIENT_STATUSES, describe, retry_after
+from airflow_s3_azure.engine.http.failures import describe
+from airflow_s3_azure.engine.http.status import THROTTLED_STATUSES, TRANSIENT_STATUSES, retry_after
 from airflow_s3_azure.engine.model import SourceObject
 from airflow_s3_azure.engine.properties import KeptProperties, http_date
 
@@ -75,7 +76,7 @@ class S3Source:
 
     :param bucket: its name
     :param presign: signs each request
-    :param session: for proxies, CA bundles and pooled connections; needs a :class:`~airflow_s3_azure.engine.http.session.VerbatimAdapter`
+    :param session: its proxies, CA bundle and client certificate hold for all requests
     :param cancellation: looked at between two reads
     :param connect_timeout: seconds
     :param read_timeout: seconds without a byte
@@ -98,7 +99,9 @@ class S3Source:
         self.bucket = bucket
         self._presign = presign
         self._cancellation = cancellation
-        self._connections = Connections(session, connect_timeout=connect_timeout, read_timeout=read_timeout)
+        self._connections = Connections(
+            session, cancellation, connect_timeout=connect_timeout, read_timeout=read_timeout
+        )
         self._requester_pays = requester_pays
         self._bandwidth = bandwidth
 

@@ -21,7 +21,7 @@ from airflow_s3_azure.engine.errors import (
     SourceUnreachable,
     TransferError,
 )
-from airflow_s3_azure.engine.http.session import THROTTLED_STATUSES, TRANSIENT_STATUSES, retry_after
+from airflow_s3_azure.engine.http.status import THROTTLED_STATUSES, TRANSIENT_STATUSES, retry_after
 from airflow_s3_azure.engine.quoting import request_id
 
 MAX_URL = 2048

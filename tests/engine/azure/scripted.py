@@ -12,7 +12,7 @@ from azure.core.pipeline.transport import HttpTransport
 from airflow_s3_azure.engine.azure.container import BlobContainer, ContainerAddress
 from airflow_s3_azure.engine.azure.transport import ReadResponse
 from airflow_s3_azure.engine.cancellation import Cancellation
-from airflow_s3_azure.engine.http.client import Headers
+from airflow_s3_azure.engine.http.message import Headers
 
 AZURE = {"x-ms-request-id": "2a7b-1", "x-ms-version": "2023-11-03", "date": formatdate(usegmt=True)}
 """What every response of Azure has."""

@@ -19,7 +19,7 @@ from airflow_s3_azure.engine.errors import (
     DestinationWriteError,
     TransferError,
 )
-from airflow_s3_azure.engine.http.client import Headers
+from airflow_s3_azure.engine.http.message import Headers
 
 
 @pytest.mark.parametrize(

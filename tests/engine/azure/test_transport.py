@@ -5,12 +5,12 @@ from __future__ import annotations
 from contextlib import closing
 
 import pytest
+import requests
 from azure.core.rest import HttpRequest
 
 from airflow_s3_azure.engine.azure.transport import ConnectionsTransport
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.http.client import Connections
-from airflow_s3_azure.engine.http.session import pooled_session
 from tests.engine.http.scripted import ScriptedServer
 
 KIB = 1024
@@ -27,9 +27,9 @@ def test_only_a_block_list_may_be_long(method: str, status: int, size: int) -> N
     with closing(
         ScriptedServer(b"HTTP/1.1 %d A\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body))
     ) as server:
-        session = pooled_session(1, Cancellation())
+        session = requests.Session()
         session.trust_env = False
-        with ConnectionsTransport(Connections(session, connect_timeout=5, read_timeout=5)) as transport:
+        with ConnectionsTransport(Connections(session, Cancellation(), connect_timeout=5, read_timeout=5)) as transport:
             answer = transport.send(HttpRequest(method, server.url))
 
     assert (answer.status_code, len(answer.content)) == (status, size)

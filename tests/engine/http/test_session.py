@@ -31,7 +31,9 @@ from cryptography.x509.oid import NameOID
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from airflow_s3_azure.engine.http.session import describe, redact_http_logs, retry_after
+from airflow_s3_azure.engine.http.failures import describe
+from airflow_s3_azure.engine.http.redaction import redact_http_logs
+from airflow_s3_azure.engine.http.status import retry_after
 
 PRESIGNED = (
     "/bucket/key?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=SECRET%2F20261101%2Fus-east-1%2Fs3%2Faws4_request"

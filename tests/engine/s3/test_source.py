@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import boto3
 import pytest
+import requests
 from botocore.config import Config
 
 from airflow_s3_azure.engine.bandwidth import Bandwidth
@@ -23,7 +24,6 @@ from airflow_s3_azure.engine.errors import (
     SourceReadError,
     TransferError,
 )
-from airflow_s3_azure.engine.http.session import pooled_session
 from airflow_s3_azure.engine.model import SourceObject
 from airflow_s3_azure.engine.s3.source import Operation, Params, S3Source, _Ending
 
@@ -98,7 +98,7 @@ def _source(server: Server, **options: Any) -> S3Source:
         return str(client.generate_presigned_url(operation, {"Bucket": "bucket", **params}))
 
     cancellation = Cancellation()
-    return S3Source("bucket", presign, pooled_session(1, cancellation), cancellation, **options)
+    return S3Source("bucket", presign, requests.Session(), cancellation, **options)
 
 
 def _read(source: S3Source, size: int = 10) -> bytes:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import requests
 from azure.core.pipeline import Pipeline
 
 from airflow_s3_azure.engine.azure.container import BlobContainer, ContainerAddress
 from airflow_s3_azure.engine.azure.transport import ConnectionsTransport
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.http.client import Connections
-from airflow_s3_azure.engine.http.session import pooled_session
 from airflow_s3_azure.engine.model import CopyRequest, CopyResult
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.pool import copy_objects
@@ -43,9 +43,9 @@ class Way:
         self.seconds = 60
         self.signed: list[str] = []
         self.cancellation = Cancellation()
-        self.source = S3Source(bucket.name, self._presign, pooled_session(4, self.cancellation), self.cancellation)
+        self.source = S3Source(bucket.name, self._presign, requests.Session(), self.cancellation)
         client = azure.container_client(container.container_name)
-        connections = Connections(pooled_session(4, self.cancellation), connect_timeout=20, read_timeout=60)
+        connections = Connections(requests.Session(), self.cancellation, connect_timeout=20, read_timeout=60)
         pipeline: Pipeline[Any, Any] = Pipeline(ConnectionsTransport(connections), [client.credential])
         self.blobs = BlobContainer(ContainerAddress(client.url), pipeline, self.cancellation)
 

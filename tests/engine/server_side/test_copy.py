@@ -22,7 +22,7 @@ from airflow_s3_azure.engine.errors import (
     SourceReadError,
     SourceUnreachable,
 )
-from airflow_s3_azure.engine.http.session import redact_http_logs
+from airflow_s3_azure.engine.http.redaction import redact_http_logs
 from airflow_s3_azure.engine.model import CopyRequest, CopyResult
 from airflow_s3_azure.engine.mover import CopyContext
 from airflow_s3_azure.engine.movers import block_mover

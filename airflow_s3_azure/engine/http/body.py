@@ -1,0 +1,120 @@
+"""Readers of a response's body, one for each framing. They read into the caller's buffer, and no byte beyond the body."""
+
+from __future__ import annotations
+
+import time
+from typing import ClassVar, Protocol
+
+from airflow_s3_azure.engine.http.chunks import ChunkedFraming, ChunkState
+from airflow_s3_azure.engine.http.message import ProtocolError, ResponseHead
+from airflow_s3_azure.engine.http.stream import Stream
+
+_MAX_LINE = 8 * 1024
+_ENDED_EARLY = "the server closed the connection before the end of the body"
+
+
+class Body(Protocol):
+    """A body that is being read.
+
+    ``is_complete``: all of it was read. ``ends_connection``: only the end of the connection ends it.
+    """
+
+    __slots__ = ()
+    is_complete: bool
+    ends_connection: ClassVar[bool]
+
+    def readinto(self, into: memoryview) -> int:
+        """Read what is available, as it was sent; return how many bytes.
+
+        :return: 0 only at the end
+        :raises OSError: if the connection broke
+        :raises ProtocolError: if the connection ended before the body
+        """
+
+
+class LengthBody:
+    """A body of a known length."""
+
+    __slots__ = ("_remaining", "_stream", "is_complete")
+    ends_connection: ClassVar[bool] = False
+
+    def __init__(self, stream: Stream, length: int) -> None:
+        self._stream = stream
+        self._remaining = length
+        self.is_complete = length == 0
+
+    def readinto(self, into: memoryview) -> int:
+        """Read what is available. See :class:`Body`."""
+        wanted = min(len(into), self._remaining)
+        if wanted == 0:
+            return 0
+        received = self._stream.readinto(into, wanted)
+        if received == 0:
+            raise ProtocolError(_ENDED_EARLY)
+        self._remaining -= received
+        self.is_complete = self._remaining == 0
+        return received
+
+
+class ChunkedBody:
+    """A body in chunks. It is complete once its trailers were read, for which one more read is needed, that returns 0."""
+
+    __slots__ = ("_framing", "_stream", "is_complete")
+    ends_connection: ClassVar[bool] = False
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._framing = ChunkedFraming()
+        self.is_complete = False
+
+    def readinto(self, into: memoryview) -> int:
+        """Read what is available of the current chunk. See :class:`Body`."""
+        framing = self._framing
+        if framing.state is not ChunkState.DATA:
+            self._read_lines()
+        wanted = min(len(into), framing.remaining)
+        if wanted == 0:
+            return 0
+        received = self._stream.readinto(into, wanted)
+        if received == 0:
+            raise ProtocolError(_ENDED_EARLY)
+        framing.receive_data(received)
+        return received
+
+    def _read_lines(self) -> None:
+        """Read what is between two chunks' data, or after the last one, within one read timeout."""
+        framing = self._framing
+        deadline = time.monotonic() + self._stream.timeout
+        while framing.state not in (ChunkState.DATA, ChunkState.DONE):
+            framing.receive_line(self._stream.read_until(b"\r\n", _MAX_LINE, "chunk size or trailer", deadline))
+        self.is_complete = framing.state is ChunkState.DONE
+
+
+class UntilCloseBody:
+    """A body that ends where the connection ends: nobody can tell whether it was cut short."""
+
+    __slots__ = ("_stream", "is_complete")
+    ends_connection: ClassVar[bool] = True
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self.is_complete = False
+
+    def readinto(self, into: memoryview) -> int:
+        """Read what is available. See :class:`Body`."""
+        if self.is_complete or not into:
+            return 0
+        received = self._stream.readinto(into, len(into))
+        self.is_complete = received == 0
+        return received
+
+
+def body_of(method: str, head: ResponseHead, stream: Stream) -> Body:
+    """Return the reader for a response's body (RFC 9112, 6.3)."""
+    if method == "HEAD" or head.status in (204, 304):
+        return LengthBody(stream, 0)
+    if head.is_chunked:
+        return ChunkedBody(stream)
+    if head.content_length is None:
+        return UntilCloseBody(stream)
+    return LengthBody(stream, head.content_length)

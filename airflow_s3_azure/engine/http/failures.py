@@ -1,0 +1,45 @@
+"""URL-free descriptions of why a request failed.
+
+A presigned URL and a SAS are credentials, and the HTTP libraries quote the URL they failed on in their exceptions. So
+the errors of this package never contain such an exception's text.
+"""
+
+from __future__ import annotations
+
+import re
+import ssl
+from collections.abc import Iterator
+
+from airflow_s3_azure.engine.http.message import ProtocolError
+
+_REFUSED_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
+"""What http.client raises where a proxy refuses CONNECT."""
+
+
+def describe(error: BaseException) -> str:
+    """Return why a request failed, without any URL."""
+    causes = list(_chain(error))
+    for cause in reversed(causes):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"TLS certificate not accepted ({cause.verify_message})"
+        if isinstance(cause, ProtocolError):
+            return str(cause)
+        if isinstance(cause, TimeoutError):
+            return "timed out"
+        if isinstance(cause, OSError) and cause.strerror:
+            return f"{type(cause).__name__} ({cause.strerror})"
+        if refusal := _REFUSED_TUNNEL.match(str(cause)):
+            return f"the proxy refused a tunnel ({refusal[1]})"
+    return type(causes[-1]).__name__
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    found: BaseException | None = error
+    while found is not None and id(found) not in seen:
+        seen.add(id(found))
+        yield found
+        # azure-core keeps the cause in `inner_exception`, urllib3 in `reason`, requests as the first argument.
+        kept = (getattr(found, "inner_exception", None), getattr(found, "reason", None), *found.args[:1])
+        inner = next((one for one in kept if isinstance(one, BaseException)), None)
+        found = inner if isinstance(inner, BaseException) else found.__cause__ or found.__context__

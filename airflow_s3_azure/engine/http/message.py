@@ -1,0 +1,165 @@
+"""The grammar of HTTP/1.1 requests and responses without their bodies (RFC 9110, RFC 9112). No I/O.
+
+It is at least as strict as h11: where a lenient reader could take a message for more than one thing, it is rejected.
+Error messages never quote what was received, because a proxy may send a request's URL back, which is a credential.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import ItemsView, Iterable, Iterator, Mapping, MutableMapping
+from itertools import islice
+from typing import Any, NamedTuple, Self
+
+MAX_FIELDS = 4_000
+"""Header fields of one message. 8 KiB of metadata, the most that Azure stores, have fewer."""
+
+FIELD_LINE = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~\x80-\xff]*"
+"""A field's name is a token without whitespace before the colon; no field has a NUL, a bare CR or a bare LF."""
+_STATUS_LINE = rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: ([\t -~\x80-\xff]*))?"
+_RESPONSE = re.compile(_STATUS_LINE + rb"(?:\r\n" + FIELD_LINE + rb")*")
+_OBSOLETE_FOLD = re.compile(rb"[ \t]*\r\n[ \t]+")
+_CONTENT_LENGTH = re.compile("[0-9]{1,18}")
+"""Up to an exabyte. Repeated fields are joined by a comma, which is no digit."""
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+class ProtocolError(ConnectionError):
+    """The peer did not send a complete, valid HTTP/1 response. The text holds no URL."""
+
+
+class Headers(MutableMapping[str, str]):
+    """Header fields. Names are case-insensitive and kept in lower case.
+
+    :param fields: names in any case
+    """
+
+    __slots__ = ("_fields",)
+
+    def __init__(self, fields: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
+        self._fields = {name.lower(): value for name, value in dict(fields).items()}
+
+    @classmethod
+    def from_lower_case(cls, fields: dict[str, str]) -> Self:
+        """Wrap fields whose names are in lower case, without copying them."""
+        made = cls.__new__(cls)
+        made._fields = fields
+        return made
+
+    def __getitem__(self, name: str) -> str:
+        return self._fields[name.lower()]
+
+    def __setitem__(self, name: str, value: str) -> None:
+        self._fields[name.lower()] = value
+
+    def __delitem__(self, name: str) -> None:
+        del self._fields[name.lower()]
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.lower() in self._fields
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fields)
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+    # Both are for speed: the inherited ones call __getitem__ for each field.
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return a field's value, or ``default``."""
+        return self._fields.get(name.lower(), default)
+
+    def items(self) -> ItemsView[str, str]:
+        """Return the fields, by their names in lower case."""
+        return self._fields.items()
+
+
+class ResponseHead(NamedTuple):
+    """A response without its body.
+
+    :param content_length: what Content-Length declares, also where no body follows; None: it declares none
+    :param is_chunked: whether a body, if there is one, is chunked
+    :param keeps_alive: whether the server keeps the connection open after this response
+    """
+
+    status: int
+    reason: str
+    headers: Headers
+    content_length: int | None
+    is_chunked: bool
+    keeps_alive: bool
+
+
+def parse_response(data: bytes) -> ResponseHead:
+    """Parse a status line and header fields, without the empty line that ends them.
+
+    :raises ProtocolError: if it is malformed, or its body could be framed in two ways
+    """
+    found = _RESPONSE.fullmatch(data) or _RESPONSE.fullmatch(_unfold(data))
+    if found is None:
+        raise ProtocolError("malformed status line or header field")
+    is_http11, status = found[1] == b"1", int(found[2])
+    if status == 101:
+        raise ProtocolError("the server switches protocols, which no request asks for")
+    fields = _parse_fields(found[0].decode("latin-1").split("\r\n"))
+    content_length = _content_length(fields)
+    is_chunked = "transfer-encoding" in fields and _is_chunked(fields, is_http11=is_http11)
+    keeps_alive = is_http11
+    if "connection" in fields:
+        options = {option.strip() for option in fields["connection"].lower().split(",")}
+        keeps_alive = "close" not in options if is_http11 else "keep-alive" in options
+    reason = found[3].decode("latin-1") if found[3] else ""
+    return ResponseHead(status, reason, Headers.from_lower_case(fields), content_length, is_chunked, keeps_alive)
+
+
+def encode_request(request_line: str, *fields: Mapping[str, str]) -> bytes:
+    """Return a request's line and header fields, with the empty line that ends them.
+
+    :raises ValueError: if a line break, a space or a control character would change its meaning: keys and metadata
+        come from others
+    """
+    lines = [request_line]
+    for group in fields:
+        lines += map(": ".join, group.items())
+    text = "".join(lines)
+    # isprintable() is many times as fast, and false wherever there is a control character.
+    if (not text.isprintable() and _CONTROL.search(text)) or request_line.count(" ") != 2:
+        raise ValueError("a header field or the URL has a line break, a space or a control character where none may be")
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+
+def _unfold(data: bytes) -> bytes:
+    """Replace line folding by a space, as RFC 9112, 5.2 asks of a user agent. The first field must not be folded."""
+    status_line, line_break, fields = data.partition(b"\r\n")
+    if fields.startswith((b" ", b"\t")):
+        return b""
+    return status_line + line_break + _OBSOLETE_FOLD.sub(b" ", fields)
+
+
+def _parse_fields(lines: list[str]) -> dict[str, str]:
+    """Return the fields after a valid status line, by their names in lower case. Repeated ones are joined."""
+    if len(lines) > MAX_FIELDS:
+        raise ProtocolError(f"the response has more than {MAX_FIELDS:,} header fields")
+    fields: dict[str, str] = {}
+    for line in islice(lines, 1, None):
+        name, _, value = line.partition(":")
+        name, value = name.lower(), value.strip(" \t")
+        fields[name] = f"{fields[name]}, {value}" if name in fields else value
+    return fields
+
+
+def _content_length(fields: Mapping[str, str]) -> int | None:
+    text = fields.get("content-length")
+    if text is None:
+        return None
+    if not _CONTENT_LENGTH.fullmatch(text):
+        raise ProtocolError("malformed, repeated or too large Content-Length")
+    return int(text)
+
+
+def _is_chunked(fields: Mapping[str, str], *, is_http11: bool) -> bool:
+    # RFC 9112, 6.1 and 6.3: with Content-Length or from HTTP/1.0 the framing is in doubt.
+    if fields["transfer-encoding"].lower() != "chunked" or "content-length" in fields or not is_http11:
+        raise ProtocolError("unsupported Transfer-Encoding, or one beside a Content-Length or from HTTP/1.0")
+    return True
