@@ -1,6 +1,7 @@
-"""Links from a task to what it works on: its source in the S3 console, its account in the Azure portal, its ledger.
+"""Links from a task to its endpoints: its source in the S3 console, its account in the Azure portal, its ledger.
 
-Airflow asks for them in the worker when the task has ended, also when it failed, and keeps them as XComs.
+Airflow requests them in the worker when the task has ended, also when it failed, and stores them as XComs. A link leads to
+the S3 console, to an Azure portal, or to the container of the task's connection, and nowhere else.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class S3ConsoleLink(BaseOperatorLink):
         return "Amazon S3 console"
 
     def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
-        """Return the page of the object or the prefix; of the whole bucket for tasks that are about neither."""
+        """Return the page of the object or the prefix; of the whole bucket for tasks that have neither."""
         del ti_key
         bucket = quote(operator.s3_bucket, safe="")
         if key := getattr(operator, "s3_key", ""):
@@ -48,7 +49,7 @@ class AzurePortalLink(BaseOperatorLink):
         return "Azure portal"
 
     def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
-        """Return the portal's list of storage accounts; the container itself where it is in none of Azure's clouds.
+        """Return the portal's list of storage accounts; the container itself if it is in none of Azure's clouds.
 
         The portal names an account's own page by its subscription and resource group, which no connection knows.
         """
@@ -58,7 +59,7 @@ class AzurePortalLink(BaseOperatorLink):
         for domain, portal in _PORTALS.items():
             if host.endswith(f".{domain}"):
                 return f"{portal}/#view/HubsExtension/BrowseResource/resourceType/Microsoft.Storage%2FStorageAccounts"
-        return container
+        return _of_host(container, host)
 
 
 class LedgerLink(BaseOperatorLink):
@@ -70,6 +71,16 @@ class LedgerLink(BaseOperatorLink):
         return "Ledger"
 
     def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
-        """Return the ledger's URL, without any credential; nothing if the task ended before it had one."""
+        """Return the ledger's URL, without any credential; empty if the task ended before it had one."""
         del ti_key
-        return str(operator.ledger_url)
+        return _of_host(str(operator.ledger_url), urlsplit(str(operator.container_url)).hostname)
+
+
+def _of_host(url: str, host: str | None) -> str:
+    """Return the URL if it is a web address of this host without credentials, else an empty text.
+
+    After a copy in the triggerer the URL comes from the trigger's event, which is stored in Airflow's database.
+    """
+    parts = urlsplit(url)
+    is_plain = parts.scheme in ("http", "https") and parts.username is None and not parts.query
+    return url if is_plain and host and parts.hostname == host else ""

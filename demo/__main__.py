@@ -76,7 +76,7 @@ def _run(directory: Path, *, keep: bool) -> int:
     try:
         demo = Demo(directory, Screen())
         with demo:
-            demo.tell()
+            demo.run()
             if keep:
                 demo.keep()
         demo.end(hint="" if keep else "`make demo KEEP=1` leaves it all running, for a look around in Airflow.")

@@ -1,4 +1,4 @@
-"""What the user sees: phases with their seconds, progress while they run, tables. Readable without a terminal too."""
+"""What the user sees: phases with their seconds, progress while they run, tables. Readable in a pipe too."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -20,6 +21,9 @@ from rich.text import Text
 _WIDEST = 100
 _PLAIN_SECONDS = 5.0
 """Between two lines of progress where there is no terminal."""
+_GAP = 2
+_LEAST = 24
+"""Characters of the shortened column that are left for a name at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a phase is: in one line, and if there is more to tell, in bars that replace it on a terminal."""
+    """How far a phase is: in one line, and optionally in bars that replace it on a terminal."""
 
     text: str = ""
     bars: Sequence[Bar] = ()
@@ -55,7 +59,7 @@ class Screen:
 
     def __init__(self) -> None:
         if isinstance(sys.stdout, io.TextIOWrapper):
-            # Keys have characters that not every encoding has; a pipe shall see each line at once.
+            # Keys have characters that not every encoding has; each line reaches a pipe at once.
             sys.stdout.reconfigure(errors="backslashreplace", line_buffering=True)
         self._console = Console(highlight=False)
         self._is_live = self._console.is_terminal and not self._console.is_dumb_terminal
@@ -94,23 +98,35 @@ class Screen:
         self.say()
         self.say(text, "bold")
 
+    def raw(self, text: str) -> None:
+        """Write a line as it is, however long: it is meant to be copied."""
+        print(text)
+
     def table(
         self, columns: Sequence[str], rows: Iterable[Sequence[str]], *, wide: int = 0, right: Sequence[int] = ()
     ) -> None:
-        """Write a table.
+        """Write a table that is no wider than the screen.
 
-        :param wide: the column that gives way if the line is too short
+        :param wide: the column whose names are shortened in the middle if the line is too short; what is still too long
+            then continues on the next line of the last column
         :param right: the columns that are flush right
         """
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", show_header=any(columns))
+        table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="dim", show_header=any(columns))
         for number, column in enumerate(columns):
-            table.add_column(column, justify="right" if number in right else "left", no_wrap=number != wide)
-        for row in rows:
-            cells = [Text(cell) for cell in row]
-            # Cut short, not folded.
-            cells[wide].no_wrap, cells[wide].overflow = True, "ellipsis"
-            table.add_row(*cells)
+            folds = number == len(columns) - 1 != wide and number not in right
+            table.add_column(column, justify="right" if number in right else "left", no_wrap=not folds, overflow="fold")
+        cells = [list(row) for row in rows]
+        room = self._room([*cells, list(columns)], wide)
+        for row in cells:
+            row[wide] = middle(row[wide], room)
+            table.add_row(*map(Text, row))
         self._print(table)
+
+    def _room(self, rows: Sequence[Sequence[str]], wide: int) -> int:
+        """Return the characters that the other columns leave to one."""
+        widths = [max(cell_len(row[number]) for row in rows) for number in range(len(rows[0]))]
+        others = sum(width + _GAP for number, width in enumerate(widths) if number != wide)
+        return max(_LEAST, self._width - others - _GAP)
 
     def _print(self, what: RenderableType) -> None:
         if self._is_live:
@@ -155,7 +171,7 @@ class Screen:
         self.say(f"{title} …")
         ended = threading.Event()
 
-        def tell() -> None:
+        def report() -> None:
             last = ""
             while not ended.wait(_PLAIN_SECONDS):
                 text = progress().text
@@ -163,13 +179,26 @@ class Screen:
                     self.say(f"  {time.monotonic() - started:3.0f} s  {text}")
                 last = text
 
-        teller = threading.Thread(target=tell, daemon=True)
-        teller.start()
+        reporter = threading.Thread(target=report, daemon=True)
+        reporter.start()
         try:
             yield
         finally:
             ended.set()
-            teller.join()
+            reporter.join()
+
+
+def middle(text: str, most: int) -> str:
+    """Return the text with its middle left out if it takes more than so many columns: both ends tell names apart."""
+    if cell_len(text) <= most:
+        return text
+    kept = most - 1
+    while kept > 2:
+        shortened = f"{text[: kept // 2]}…{text[-(kept - kept // 2) :]}"
+        if cell_len(shortened) <= most:  # emoji and East Asian characters take two columns
+            return shortened
+        kept -= 1
+    return "…"
 
 
 def size_text(size: int) -> str:

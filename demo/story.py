@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 import signal
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,7 +38,7 @@ class DemoError(Exception):
 
 
 class Demo:
-    """One telling. On leaving it, all servers are stopped, and no signal keeps them from it."""
+    """One demo. On leaving it, all servers are stopped, and no signal prevents that."""
 
     def __init__(self, directory: Path, screen: Screen) -> None:
         self._directory = directory
@@ -70,8 +72,8 @@ class Demo:
             self._servers.close()
             phase.result = "All servers are stopped"
 
-    def tell(self) -> None:
-        """Tell it all, while the servers run.
+    def run(self) -> None:
+        """Run all chapters, while the servers run.
 
         :raises DemoError: where it is not as promised
         :raises ServerError: if a server does not start, or ends too early
@@ -90,19 +92,20 @@ class Demo:
         self._run_again(first, etags)
 
     def keep(self) -> None:
-        """Say where everything is, and wait for Ctrl-C."""
-        self._screen.heading("All of it is still running")
-        self._screen.table(
-            ("", "", ""),
-            [
-                ("Airflow", f"{self._airflow.url}/dags/{nightly.DAG_ID}", "no login, you are an administrator"),
-                ("S3", self._s3.endpoint_url, f"buckets {', '.join(seed.BUCKETS)}"),
-                ("Azurite", self._azure.endpoint, "containers of the same names"),
-                ("files", str(self._directory), ""),
-            ],
-            wide=2,
-        )
-        self._screen.say("Ctrl-C stops it.")
+        """Print where everything is and how to connect to it, and wait for Ctrl-C."""
+        screen = self._screen
+        screen.heading("All of it is still running; Ctrl-C stops it")
+        for name, where in (
+            ("Airflow", f"{self._airflow.url}/dags/{nightly.DAG_ID} (no login)"),
+            ("S3", self._s3.endpoint_url),
+            ("Azurite", self._azure.endpoint),
+            ("files", str(self._directory)),
+        ):
+            screen.raw(f"{name:<8} {where}")
+        screen.say(f"Buckets and containers: {', '.join(seed.BUCKETS)}")
+        screen.heading("Connections, to paste into a shell")
+        for line in connection_lines(self._s3, self._azure):
+            screen.raw(line)
         try:
             while True:
                 signal.pause()
@@ -217,7 +220,7 @@ class Demo:
         screen.table(
             ("key", "status", "size", "blocks", "verified"),
             [
-                (row["key"], row["status"], size_text(row["size"]), str(row["blocks"] or "-"), row["verified"])
+                (row["key"], row["status"], size_text(row["size"]), str(row["blocks"] or "-"), row["verified"] or "-")
                 for row in chosen
             ],
             right=(2, 3),
@@ -303,6 +306,20 @@ class Demo:
     def _container(self, name: str) -> ContainerClient:
         # Fails soon instead of after a minute if Azurite is gone.
         return self._azure.service_client(retry_total=1).get_container_client(name)
+
+
+def connection_lines(s3: S3Server, azure: AzureServer) -> list[str]:
+    """Return lines of shell: Airflow connections, and what the AWS and Azure command lines read."""
+    values = {
+        "AIRFLOW_CONN_AWS_DEFAULT": json.dumps(s3.airflow_connection()),
+        "AIRFLOW_CONN_WASB_DEFAULT": json.dumps(azure.airflow_connection()),
+        "AWS_ENDPOINT_URL": s3.endpoint_url,
+        "AWS_ACCESS_KEY_ID": s3.access_key,
+        "AWS_SECRET_ACCESS_KEY": s3.secret_key,
+        "AWS_DEFAULT_REGION": s3.region,
+        "AZURE_STORAGE_CONNECTION_STRING": azure.connection_string,
+    }
+    return [f"export {name}={shlex.quote(value)}" for name, value in values.items()]
 
 
 @contextmanager

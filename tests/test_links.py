@@ -64,5 +64,29 @@ def test_the_ledger_is_the_one_that_the_task_opened() -> None:
     """Nothing if it ended before."""
     url = "https://acme.blob.core.windows.net/landing/_s3_to_azure/dag/run/group/20261122T000000Z/ledger/"
 
-    assert LedgerLink().get_link(SimpleNamespace(ledger_url=url), ti_key=KEY) == url
-    assert LedgerLink().get_link(SimpleNamespace(ledger_url=""), ti_key=KEY) == ""
+    here = "https://acme.blob.core.windows.net/landing"
+    assert LedgerLink().get_link(SimpleNamespace(ledger_url=url, container_url=here), ti_key=KEY) == url
+    assert LedgerLink().get_link(SimpleNamespace(ledger_url="", container_url=here), ti_key=KEY) == ""
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://elsewhere.example/landing/_s3_to_azure/",
+        "javascript:alert(1)",
+        "file:///etc/passwd",
+        "https://acme.blob.core.windows.net@elsewhere.example/landing/",
+        "https://user:secret@acme.blob.core.windows.net/landing/",
+        "https://acme.blob.core.windows.net/landing/?sig=secret",
+        "//acme.blob.core.windows.net/landing/",
+    ],
+)
+def test_a_ledger_is_linked_to_only_in_the_container_of_the_connection(url: str) -> None:
+    """Another host, another scheme and a credential give no link."""
+    here = "https://acme.blob.core.windows.net/landing"
+    assert LedgerLink().get_link(SimpleNamespace(ledger_url=url, container_url=here), ti_key=KEY) == ""
+
+
+def test_a_container_is_linked_to_only_as_a_web_address() -> None:
+    """A scheme that a browser would run gives no link."""
+    assert AzurePortalLink().get_link(SimpleNamespace(container_url="javascript:alert(1)"), ti_key=KEY) == ""

@@ -1,8 +1,8 @@
-"""The plugin that shows transfers in Airflow's own UI: static files, and where the UI is to put them.
+"""The plugin that shows transfers in Airflow's own UI: static files, and where the UI places them.
 
-Every task process loads the plugins of the machine, so this imports nothing that it has not loaded already; what
-serves the files is imported at the first request. The pages read Airflow's public API with the session of whoever
-looks at them, so Airflow's permissions hold, and nothing of ours answers with data.
+Every task process loads the plugins of the machine, so this imports only what such a process has already loaded; the
+file server is imported at the first request. The pages read Airflow's public API with the user's own session, so
+Airflow's permissions apply, and no endpoint of this package returns data.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from airflow_s3_azure import __version__
 from airflow_s3_azure.ui.files import StaticFolder
 
 PREFIX = "s3-to-azure"
-"""Where the files are, below Airflow's base URL."""
+"""Path of the files below Airflow's base URL."""
 
 # The name is the label of the tab, and the global under which the module leaves the component.
 _VIEWS = (
@@ -31,10 +31,10 @@ def module_url(airflow_version: str) -> str:
     """Return the URL of the module as an Airflow of this version resolves it.
 
     Airflow 3.3 resolves it against the page's base, Airflow 3.2 against its own script, which is in static/assets/.
-    Both hold wherever Airflow is mounted.
+    Both work wherever Airflow is mounted.
     """
     up = "../../" if airflow_version.startswith("3.2.") else ""
-    # The version makes browsers load the module anew after an upgrade.
+    # With the version, browsers load the module again after an upgrade.
     return f"{up}{PREFIX}/transfers.js?v={__version__}"
 
 

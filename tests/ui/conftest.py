@@ -1,10 +1,10 @@
-"""The stage that the UI's tests look at, and the browser that they look with."""
+"""What the UI's tests show: a stage of real servers, or a fake Airflow; and the browser that shows it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
@@ -15,8 +15,9 @@ Theme = Literal["light", "dark"]
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext
 
+    from tests.ui.fake_airflow import FakeAirflow
     from tests.ui.stage import Stage
-    from tests.ui.visit import Visit
+    from tests.ui.visit import FakeVisit, Visit
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def signed_in(browser: Browser, stage: Stage) -> Callable[[str, Theme], BrowserContext]:
-    """Gives the browser of a user, the same each time: Airflow's own page is large to load."""
+    """Returns the browser of a user, the same each time: Airflow's own page is large to load."""
     from tests.ui.visit import sign_in
 
     return cache(lambda user, theme: sign_in(browser, stage, user, theme=theme))
@@ -63,6 +64,34 @@ def visit(signed_in: Callable[[str, Theme], BrowserContext], stage: Stage) -> It
         return visits[-1]
 
     yield begin
+    try:
+        for one in visits:
+            one.check()
+    finally:
+        for one in visits:
+            one.close()
+
+
+@pytest.fixture
+def fake() -> FakeAirflow:
+    """An empty fake Airflow."""
+    from tests.ui.fake_airflow import FakeAirflow
+
+    return FakeAirflow()
+
+
+@pytest.fixture
+def show(browser: Browser, fake: FakeAirflow) -> Iterator[Callable[..., FakeVisit]]:
+    """Opens one of our views of the fake Airflow; at the end no page may have had an error."""
+    from tests.ui.visit import FakeVisit
+
+    visits: list[FakeVisit] = []
+
+    def open_view(view: str, dag_id: str = "", run_id: str = "", **options: Any) -> FakeVisit:
+        visits.append(FakeVisit(browser, fake, view, dag_id, run_id, **options))
+        return visits[-1]
+
+    yield open_view
     try:
         for one in visits:
             one.check()

@@ -1,7 +1,7 @@
-"""A started Airflow with runs of every kind to look at: good, failed, running, backfilled, missing, and none at all.
+"""A started Airflow with runs of every kind: good, failed, running, dry, backfilled, missing, and none at all.
 
 The UI's tests and the screenshots share it. Everything is real: the runs copy objects from the S3 server to Azurite.
-Two proxies stand before Azurite, so that some keys are refused and others wait until they are told to go on.
+Two proxies in front of Azurite refuse some keys and delay others until the test releases them.
 """
 
 from __future__ import annotations
@@ -25,16 +25,22 @@ from tests.servers import AirflowServer, AzureServer, S3Server, ServerError
 if TYPE_CHECKING:
     from tests.faults.http1 import Request
 
-EXPORTS, MEDIA, INVOICES, ARCHIVE, OTHER, KEYS = (
+EXPORTS, MEDIA, INVOICES, ARCHIVE, OTHER, KEYS, BROKEN, MIRROR = (
     "exports_to_azure",
     "media_to_azure",
     "invoices_to_azure",
     "archive_to_azure",
     "clean_up",
     "contracts_by_key",
+    "broken_to_azure",
+    "mirror_to_azure",
 )
 """The DAGs: a nightly one with a history; one that is running; one that fails; one that never ran; one without a
-sync; one that copies single objects."""
+sync; one that copies single objects; one whose plan fails; one that waits for the approval of a deletion."""
+DRY = "dry run"
+"""Name of the run of EXPORTS that copies nothing, over the data of the failed day."""
+MISSING_KEY = "2026/11/invoice-9999.pdf"
+"""A key of KEYS that is not in the bucket."""
 GROUP = "s3_to_azure"
 CONTAINER = "landing"
 BASE_PATH = "/team/airflow"
@@ -58,6 +64,7 @@ with DAG({exports!r}, start_date=datetime.fromisoformat({start!r}), catchup=True
         s3_bucket="acme-exports",
         s3_prefix="exports/{{{{ dag_run.data_interval_start.strftime('%Y/%m/%d/') }}}}",
         container_name={container!r}, batch_objects={batch}, max_concurrency=2, retries=0,
+        dry_run="{{{{ (dag_run.conf or {{}}).get('dry_run', False) }}}}", egress_price_per_gib=90,
     )
 
 with DAG({media!r}, start_date=datetime(2026, 1, 1), catchup=False, schedule=None):
@@ -80,7 +87,16 @@ with DAG({keys!r}, start_date=datetime(2026, 1, 1), schedule=None):
     S3ToAzureBlobStreamOperator.partial(
         task_id="copy", s3_bucket="acme-invoices", container_name={container!r}, blob_prefix="by-key/",
         map_index_template="{{{{ task.s3_key }}}}",
-    ).expand(s3_key=["2026/11/invoice-0001.pdf", "2026/11/invoice-0002.pdf"])
+    ).expand(s3_key=["2026/11/invoice-0001.pdf", "2026/11/invoice-0002.pdf", {missing_key!r}])
+
+with DAG({broken!r}, start_date=datetime(2026, 1, 1), schedule=None):
+    s3_to_azure_sync(s3_bucket="acme-nothing", container_name={container!r}, blob_prefix="broken/", retries=0)
+
+with DAG({mirror!r}, start_date=datetime(2026, 1, 1), schedule=None):
+    s3_to_azure_sync(
+        s3_bucket="acme-mirror", container_name={container!r}, blob_prefix="mirror/", delete="extra", max_delete=10,
+        retries=0,
+    )
 
 with DAG({other!r}, start_date=datetime(2026, 1, 1), schedule=None):
     @task
@@ -200,11 +216,11 @@ class Stage:
         for server in (self.s3, self.azure, self.airflow):
             self._open.callback(server.stop)
         with ThreadPoolExecutor() as pool:
-            for started in [pool.submit(self.airflow.start), pool.submit(self._start_sides)]:
+            for started in [pool.submit(self.airflow.start), pool.submit(self._start_storage)]:
                 started.result()
         self._run()
 
-    def _start_sides(self) -> None:
+    def _start_storage(self) -> None:
         self.s3.start()
         self.azure.start()
         self.azure.container_client(CONTAINER)
@@ -224,6 +240,9 @@ class Stage:
             archive=ARCHIVE,
             other=OTHER,
             keys=KEYS,
+            broken=BROKEN,
+            mirror=MIRROR,
+            missing_key=MISSING_KEY,
             container=CONTAINER,
             start=self.first_day.isoformat(),
             batch=self.scale.batch,
@@ -234,7 +253,7 @@ class Stage:
 
     def _fill(self) -> None:
         client = self.s3.client()
-        for bucket in ("acme-exports", "acme-media", "acme-invoices"):
+        for bucket in ("acme-exports", "acme-media", "acme-invoices", "acme-mirror"):
             client.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": self.s3.region})
         noise = random.Random(1).randbytes(self.scale.media_size + 1024)
         for bucket, key, size in self._objects():
@@ -256,6 +275,8 @@ class Stage:
             yield "acme-invoices", f"2026/11/invoice-{number:04d}.pdf", round(chance.lognormvariate(11, 0.7))
         yield "acme-invoices", REFUSED, 31_000
         yield "acme-invoices", "2026/11/ends-with-a-dot.", 10
+        for number in range(4):
+            yield "acme-mirror", f"report-{number}.csv", 1_000
 
     def _set_faults(self) -> None:
         def is_refused(request: Request) -> bool:
@@ -274,19 +295,24 @@ class Stage:
 
     def _run(self) -> None:
         airflow = self.airflow
-        for dag in (EXPORTS, MEDIA, INVOICES, ARCHIVE, OTHER, KEYS):
+        for dag in (EXPORTS, MEDIA, INVOICES, ARCHIVE, OTHER, KEYS, BROKEN, MIRROR):
             airflow.wait_for_dag(dag)
         self._backfill()
-        for dag in (EXPORTS, MEDIA, INVOICES, KEYS, OTHER):
+        for dag in (EXPORTS, MEDIA, INVOICES, KEYS, OTHER, BROKEN, MIRROR):
             airflow.unpause(dag)
         now = datetime.now(UTC)
         waits = self.scale.media_delay is None
         # What is only slow must not have ended when all else has.
-        for dag in (INVOICES, KEYS, OTHER, *([MEDIA] if waits else [])):
+        for dag in (INVOICES, KEYS, OTHER, BROKEN, MIRROR, *([MEDIA] if waits else [])):
             self.runs[dag] = airflow.trigger(dag, logical_date=now)
         self._wait_for_exports()
-        for dag in (INVOICES, KEYS, OTHER):
+        # The data interval of a manual run is the last whole day before its logical date.
+        morning = datetime.combine(self.failed_day + timedelta(days=1), datetime.min.time(), UTC) + timedelta(hours=6)
+        self.runs[DRY] = airflow.trigger(EXPORTS, {"dry_run": True}, morning)
+        for dag in (INVOICES, KEYS, OTHER, BROKEN, MIRROR):
             airflow.wait_for_run(dag, self.runs[dag], timeout=_PATIENCE)
+        airflow.wait_for_run(EXPORTS, self.runs[DRY], timeout=_PATIENCE)
+        self._wait_for_approval()
         if not waits:
             self.runs[MEDIA] = airflow.trigger(MEDIA, logical_date=now)
         self._wait_for_progress()
@@ -318,14 +344,25 @@ class Stage:
         for run in runs:
             self.runs[f"{EXPORTS} {run['logical_date'][:10]}"] = run["dag_run_id"]
 
+    def _wait_for_approval(self) -> None:
+        """Run the mirror again over fewer keys, until it asks whether to delete their blobs."""
+        for number in range(2):
+            self.s3.client().delete_object(Bucket="acme-mirror", Key=f"report-{number}.csv")
+        self.runs[MIRROR] = run = self.airflow.trigger(MIRROR, logical_date=datetime.now(UTC))
+        deadline = time.monotonic() + _PATIENCE
+        path = f"/dags/{MIRROR}/dagRuns/{quote(run, safe='')}/hitlDetails"
+        while not self.airflow.api("GET", path)["hitl_details"]:
+            assert time.monotonic() < deadline, self.airflow.task_instances(MIRROR, run)
+            time.sleep(0.5)
+
     def _wait_for_progress(self) -> None:
-        """Wait until two batches of the run that is not to end run and told how far they are."""
+        """Wait until two batches of the run that must not end have reported progress."""
         deadline = time.monotonic() + _PATIENCE
         while True:
             tasks = self.airflow.task_instances(MEDIA, self.runs[MEDIA])
             running = [task for task in tasks if task["task_id"] == f"{GROUP}.copy" and task["state"] == "running"]
-            told = [self.progress(MEDIA, self.runs[MEDIA], task["task_id"], task["map_index"]) for task in running]
-            if len(running) == 2 and all(one.get("current") for one in told):
+            reported = [self.progress(MEDIA, self.runs[MEDIA], task["task_id"], task["map_index"]) for task in running]
+            if len(running) == 2 and all(one.get("current") for one in reported):
                 return
             assert time.monotonic() < deadline, [(task["task_id"], task["map_index"], task["state"]) for task in tasks]
             time.sleep(0.5)

@@ -63,7 +63,7 @@ def test_the_plugin_brings_nothing_heavy_into_a_task_process() -> None:
 
 
 def test_no_module_names_another_host() -> None:
-    """What the pages load is Airflow's; the two consoles are linked to, never asked."""
+    """What the pages load is Airflow's; the S3 console is linked to, never requested."""
     for module in STATIC.glob("*.js"):
         text = module.read_text().replace("https://s3.console.aws.amazon.com/", "")
         assert "https://" not in text, module.name
@@ -80,7 +80,7 @@ def _client() -> TestClient:
 
 
 def test_static_files_are_never_stale() -> None:
-    """A browser asks each time whether its copy is the newest, and is told in a few bytes."""
+    """A browser revalidates its copy each time, in a few bytes."""
     client = _client()
     first = client.get("/s3-to-azure/transfers.js")
 
@@ -91,7 +91,13 @@ def test_static_files_are_never_stale() -> None:
     assert (again.status_code, again.content) == (304, b"")
 
 
+@pytest.mark.parametrize("path", ["/transfers.js", "/icon.svg"])
+def test_the_type_of_a_file_is_never_guessed(path: str) -> None:
+    """A browser must not run a file as what it looks like."""
+    assert _client().get(f"/s3-to-azure{path}").headers["x-content-type-options"] == "nosniff"
+
+
 @pytest.mark.parametrize("path", ["/../__init__.py", "/%2e%2e/__init__.py", "/..%2f__init__.py", "/", "/nothing.js"])
 def test_nothing_but_the_static_files_is_served(path: str) -> None:
-    """No way leads out of the folder."""
+    """No path leads out of the folder."""
     assert _client().get(f"/s3-to-azure{path}").status_code == 404

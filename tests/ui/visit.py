@@ -1,4 +1,4 @@
-"""One user's visit of Airflow's UI: where to go, and what must not happen there."""
+"""One user's visit of Airflow's UI: the pages to open, and the errors that none of them may have."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
 
+    from tests.ui.fake_airflow import FakeAirflow
     from tests.ui.stage import Stage
 
 PATIENCE = 30_000
-"""Milliseconds until something must be there; the machine may have other work."""
+"""Milliseconds until something must be there; the machine may be busy."""
 
 
 def sign_in(
@@ -34,7 +35,7 @@ def sign_in(
 
 
 class Visit:
-    """A page in the browser of one user; notes what goes wrong in it.
+    """A page in the browser of one user; records the errors in it.
 
     :param base: Airflow's URL
     """
@@ -100,3 +101,67 @@ class Visit:
         there, here = urlsplit(request.url), urlsplit(self._base)
         if there.scheme in ("http", "https", "ws", "wss") and there.netloc != here.netloc:
             self.problems.append(f"a request to another host: {request.url}")
+
+
+AREAS = {"run": "transfer", "dag": "transfers", "all": "s3-to-azure", "home": "home-row"}
+"""Test ids of our views."""
+
+
+class FakeVisit(Visit):
+    """A page in a browser of its own that shows one view of a fake Airflow, once it has content.
+
+    :param forbidden: refusals of the API are expected, and the browser's lines about them are no errors
+    """
+
+    def __init__(
+        self,
+        browser: Browser,
+        airflow: FakeAirflow,
+        view: str,
+        dag_id: str,
+        run_id: str,
+        *,
+        theme: Literal["light", "dark"] = "light",
+        width: int = 1280,
+        height: int = 1000,
+        clock: bool = False,
+        forbidden: bool = False,
+    ) -> None:
+        from tests.ui.fake_airflow import HOST
+
+        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=theme)
+        context.add_init_script(f"localStorage.setItem('theme', '{theme}')")
+        airflow.open(context)
+        super().__init__(context, HOST)
+        self._context = context
+        self._airflow = airflow
+        self._forbidden = forbidden
+        if clock:
+            self.page.clock.install()
+        self.page.goto(airflow.path(view, dag_id, run_id), wait_until="domcontentloaded")
+        self.area = self.page.get_by_test_id(AREAS[view])
+        self.area.wait_for()
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until our page has requested nothing for a moment."""
+        self.page.wait_for_function("() => document.querySelectorAll('[aria-busy=\"true\"]').length === 0")
+        seen = -1
+        while seen != len(self._airflow.requests):
+            seen = len(self._airflow.requests)
+            self.page.evaluate(_PAUSE)
+
+    def check(self) -> None:
+        """Fail if the console had an error."""
+        if self._forbidden:
+            self.problems = [one for one in self.problems if "status of 403" not in one]
+        super().check()
+
+    def close(self) -> None:
+        """End the visit, and its browser."""
+        self._context.close()
+
+
+_PAUSE = """async () => {
+  for (let turn = 0; turn < 12; turn += 1) await (await fetch('api/v2/version')).text();
+}"""

@@ -1,7 +1,7 @@
-/** Airflow's public API, asked with the session of whoever looks at the page. */
+/** A client of Airflow's public API that uses the session of the user who has the page open. */
 
-const PAGE = 100; // Airflow's own maximum, unless its administrator raised it
-const AT_ONCE = 5; // of the six connections a browser opens to a host, one is left to Airflow's own pages
+export const PAGE = 100; // Airflow's own maximum, unless its administrator raised it
+const CONCURRENCY = 5; // of the six connections a browser opens to a host, one is left to Airflow's own pages
 
 export class ApiError extends Error {
   constructor(status, detail) {
@@ -10,16 +10,19 @@ export class ApiError extends Error {
   }
 }
 
-let free = AT_ONCE;
-const waiting = [];
+/** Requests sent since the page was loaded: whoever polls derives its pause from them. */
+export let sent = 0;
 
-async function turn(work) {
+let free = CONCURRENCY;
+const queue = [];
+
+async function limited(work) {
   if (free > 0) free -= 1;
-  else await new Promise((resolve) => waiting.push(resolve));
+  else await new Promise((resolve) => queue.push(resolve));
   try {
     return await work();
   } finally {
-    const next = waiting.shift();
+    const next = queue.shift();
     if (next) next();
     else free += 1;
   }
@@ -29,22 +32,23 @@ async function turn(work) {
 export const path = (texts, ...values) =>
   texts.reduce((made, text, at) => made + encodeURIComponent(values[at - 1]) + text);
 
-/** Where a path of the API is, wherever Airflow is mounted. */
+/** The URL of a path of the API, wherever Airflow is mounted. */
 export const url = (where) => new URL(`api/v2/${where}`, document.baseURI);
 
-/** The time of Airflow's host at its last answer: the browser's own clock may be wrong. */
+/** The time of Airflow's host at its last response: the browser's own clock may be wrong. */
 export let hostTime = 0;
 
-async function ask(method, where, { query, body, signal } = {}) {
+async function request(method, where, { query, body, signal } = {}) {
   const address = url(where);
   for (const [name, value] of Object.entries(query ?? {})) {
     for (const one of [value].flat()) if (one !== undefined && one !== null) address.searchParams.append(name, one);
   }
-  return turn(async () => {
+  return limited(async () => {
     signal?.throwIfAborted();
-    let answer;
+    sent += 1;
+    let response;
     try {
-      answer = await fetch(address, {
+      response = await fetch(address, {
         method,
         signal,
         credentials: "same-origin",
@@ -53,17 +57,17 @@ async function ask(method, where, { query, body, signal } = {}) {
       });
     } catch (error) {
       if (signal?.aborted) throw error;
-      throw new ApiError(0, "Airflow does not answer");
+      throw new ApiError(0, "Airflow does not respond");
     }
-    hostTime = Date.parse(answer.headers.get("date")) || Date.now();
-    const text = await answer.text();
+    hostTime = Date.parse(response.headers.get("date")) || Date.now();
+    const text = await response.text();
     let found;
     try {
       found = JSON.parse(text);
     } catch {
       found = {};
     }
-    if (!answer.ok) throw new ApiError(answer.status, detail(found) || `Airflow answered ${answer.status}`);
+    if (!response.ok) throw new ApiError(response.status, detail(found) || `Airflow returned ${response.status}`);
     return found;
   });
 }
@@ -74,23 +78,36 @@ function detail({ detail: found }) {
   return found?.reason ?? "";
 }
 
-export const get = (where, query, signal) => ask("GET", where, { query, signal });
-export const post = (where, body) => ask("POST", where, { body });
+export const get = (where, query, signal) => request("GET", where, { query, signal });
+export const post = (where, body) => request("POST", where, { body });
 
-/** All items of a list, page by page, at most `most` of them; `key` is the list's name in the answer. */
-export async function getAll(where, key, query, signal, most = 5000) {
-  const first = await get(where, { ...query, limit: PAGE, offset: 0 }, signal);
+/** The first `most` items of a list, page by page, and how many there are: {items, total}; `key` is the list's name. */
+export async function getList(where, key, query, signal, most = PAGE) {
+  const first = await get(where, { ...query, limit: Math.min(PAGE, most), offset: 0 }, signal);
   const size = first[key].length;
-  const total = Math.min(first.total_entries ?? size, most);
+  const total = first.total_entries ?? size;
   const offsets = [];
-  for (let offset = size; size > 0 && offset < total; offset += size) offsets.push(offset);
+  for (let offset = size; size > 0 && offset < Math.min(total, most); offset += size) offsets.push(offset);
   const rest = await Promise.all(
     offsets.map((offset) => get(where, { ...query, limit: size, offset }, signal).then((page) => page[key])),
   );
-  return [...first[key], ...rest.flat()];
+  return { items: [...first[key], ...rest.flat()].slice(0, most), total };
 }
 
-/** An XCom's value, or null where it is gone. */
+/** All items of a list, at most `most` of them. */
+export const getAll = async (where, key, query, signal, most = 5000) => (await getList(where, key, query, signal, most)).items;
+
+/** What `read` returns, or `otherwise` where this user may not read it or it does not exist. */
+export async function ifAllowed(read, otherwise) {
+  try {
+    return await read();
+  } catch (error) {
+    if (error.status === 403 || error.status === 404) return otherwise;
+    throw error;
+  }
+}
+
+/** An XCom's value, or null where it does not exist. */
 export async function xcom(dagId, runId, taskId, key, mapIndex, signal) {
   try {
     const found = await get(
@@ -98,7 +115,7 @@ export async function xcom(dagId, runId, taskId, key, mapIndex, signal) {
       { map_index: mapIndex },
       signal,
     );
-    // Airflow 3.2 tells some values as the text they are stored as.
+    // Airflow 3.2 returns some values as the text they are stored as.
     return typeof found.value === "string" ? JSON.parse(found.value) : found.value;
   } catch (error) {
     if (error.status === 404 || error instanceof SyntaxError) return null;
@@ -106,13 +123,19 @@ export async function xcom(dagId, runId, taskId, key, mapIndex, signal) {
   }
 }
 
-/** Which XComs a task has, without their values: asking for one that is not there would be an error. */
-export const xcomKeys = (dagId, runId, taskId, query, signal) =>
-  getAll(path`dags/${dagId}/dagRuns/${runId}/taskInstances/${taskId}/xcomEntries`, "xcom_entries", query, signal, 1000);
+/** Which XComs a task has, without their values, the newest first: requesting one that does not exist is an error. */
+export const xcomKeys = (dagId, runId, taskId, query, signal, most = 1000) =>
+  getAll(
+    path`dags/${dagId}/dagRuns/${runId}/taskInstances/${taskId}/xcomEntries`,
+    "xcom_entries",
+    { order_by: "-timestamp", ...query },
+    signal,
+    most,
+  );
 
 let version;
-/** Whether tasks of this Airflow can tell their progress (3.3). */
-export async function tellsProgress(signal) {
+/** Whether this Airflow is 3.3 or later: it stores the progress of tasks, and its patterns take "|" for "or". */
+export async function isAirflow33(signal) {
   version ??= (await get("version", {}, signal)).version;
   const [major, minor] = version.split(".").map(Number);
   return major > 3 || (major === 3 && minor >= 3);

@@ -1,29 +1,27 @@
-/** The batches of a sync, or the objects of mapped copies: only the rows that are looked at exist, so 1,000 stay smooth. */
-import { bytes, count, counted, duration, isNumber, percent, rate } from "./format.js";
+/** The batches of a sync, or the objects of mapped copies. Only visible rows are rendered, so 1,000 stay smooth. */
+import { bytes, count, counted, duration, isNumber, percent, plural, rate } from "./format.js";
 import { ChakraUI, h, React } from "./host.js";
 import { useWidth } from "./live.js";
-import { Bar, Inside, logPath, STATES, StateBadge, stateColour } from "./parts.js";
-import { hasEnded, KINDS, stateKind } from "./run.js";
+import { Bar, Inside, logPath, Middle, STATES, StateBadge, stateColor } from "./parts.js";
+import { KINDS, kindOf } from "./run.js";
 
 const { Box, Button, Flex, Text } = ChakraUI;
 const ROW = 45; // pixels
-const AROUND = 6; // rows above and below what is seen
-const MOST_SECONDS = 30 * 86_400; // a longer time left says nothing
-const MAP_FROM = 13; // batches from which on a map of all of them is drawn
+const AROUND = 6; // rows above and below the visible ones
+const MOST_SECONDS = 30 * 86_400; // a longer estimate means nothing
+const MAP_FROM = 13; // batches that are enough for a map of all
 
 const NARROW = "36px minmax(0, 1fr) 110px";
 const WIDE = "40px minmax(0, 1fr) 150px 76px 84px minmax(150px, 220px)";
-const WIDE_FROM = 680; // pixels of the table: the host's panels leave it less than the window has
-
-const plural = (noun) => counted(2, noun).slice(2);
+const WIDE_FROM = 680; // pixels of the table, which is narrower than the window
 
 export function Batches({ rows, dagId, runId, noun, onSeen }) {
   const [filter, setFilter] = React.useState(null);
   const [top, setTop] = React.useState(0);
-  const kinds = Map.groupBy(rows, ({ task }) => stateKind(task.state));
+  const kinds = Map.groupBy(rows, kindOf);
   const kept = filter && kinds.has(filter) ? kinds.get(filter) : rows;
   const sorted = kept.toSorted(
-    (a, b) => KINDS.indexOf(stateKind(a.task.state)) - KINDS.indexOf(stateKind(b.task.state)) || a.index - b.index,
+    (a, b) => KINDS.indexOf(kindOf(a)) - KINDS.indexOf(kindOf(b)) || a.index - b.index,
   );
   const fits = Math.min(sorted.length, 10);
   const first = Math.max(0, Math.min(Math.floor(top / ROW), sorted.length - fits) - AROUND);
@@ -92,7 +90,7 @@ const Cell = ({ head, children, ...rest }) =>
 
 function BatchRow({ row, wide, dagId, runId, style, index }) {
   const { task, summary, progress } = row;
-  const kind = stateKind(task.state);
+  const kind = kindOf(row);
   const name = String(row.label);
   return h(
     Row,
@@ -100,9 +98,9 @@ function BatchRow({ row, wide, dagId, runId, style, index }) {
     h(Cell, { textAlign: "end", color: "fg.muted", fontVariantNumeric: "tabular-nums" }, row.index >= 0 ? row.index : "–"),
     h(
       Cell,
-      { truncate: true, title: name },
+      { overflow: "hidden" },
       // The numbers at a label's end have columns of their own.
-      h(Inside, { to: logPath(dagId, runId, task), "aria-label": `Log of ${name}` }, h("bdi", null, row.objects === null ? name : name.replace(/ \([^()]*\)$/, ""))),
+      h(Inside, { to: logPath(dagId, runId, task), "aria-label": `Log of ${name}`, title: name, display: "flex", maxW: "100%", minW: 0 }, h(Middle, { text: row.objects === null ? name : name.replace(/ \([^()]*\)$/, "") })),
       !wide && progress && h(Bar, { share: shareOf(progress), state: kind, label: `Progress of batch ${row.index}`, height: "4px" }),
     ),
     h(Cell, null, h(StateBadge, { state: kind })),
@@ -113,7 +111,7 @@ function BatchRow({ row, wide, dagId, runId, style, index }) {
 }
 
 function Progress({ row, kind, summary, progress, task }) {
-  if (kind === "done" || kind === "failed") return h(Text, { fontSize: "xs", color: "fg.muted", lineClamp: 2 }, ended(summary, task, kind));
+  if (["done", "failed", "missing"].includes(kind)) return h(Text, { fontSize: "xs", color: "fg.muted", lineClamp: 2 }, ended(row, kind));
   if (!progress) return h(Text, { fontSize: "xs", color: "fg.muted" }, kind === "running" ? "started" : "");
   const share = shareOf(progress);
   return h(
@@ -136,8 +134,10 @@ export function shareOf({ bytes: done, all_bytes: all, objects, all_objects: all
   return Math.max(0, Math.min(1, share || 0));
 }
 
-function ended(summary, task, kind) {
-  if (!summary) return kind === "failed" ? "no summary: see its log" : task.duration ? duration(task.duration) : "";
+function ended(row, kind) {
+  const { summary, task } = row;
+  if (kind === "missing") return "marked as a success: keys are missing";
+  if (!summary) return kind === "failed" && row.isRead ? "no summary: see its log" : task.duration ? duration(task.duration) : "";
   if (summary.status) return [summary.status, summary.verified, duration(summary.seconds)].filter(Boolean).join(" · ");
   return ["copied", "unchanged", "skipped", "failed"]
     .filter((name) => summary[name])
@@ -150,34 +150,35 @@ function ended(summary, task, kind) {
 function BatchMap({ rows, noun, kinds }) {
   const many = rows.length;
   const side = many > 400 ? 8 : many > 120 ? 10 : 14;
-  const said = KINDS.filter((kind) => kinds.has(kind)).map((kind) => `${count(kinds.get(kind).length)} ${STATES[kind].word}`);
+  const counts = KINDS.filter((kind) => kinds.has(kind)).map((kind) => `${count(kinds.get(kind).length)} ${STATES[kind].word}`);
   return h(
     Box,
     {
       role: "img",
-      "aria-label": `${counted(many, noun)}: ${said.join(", ")}`,
+      "aria-label": `${counted(many, noun)}: ${counts.join(", ")}`,
       "data-testid": "batch-map",
       display: "grid",
       gridTemplateColumns: `repeat(auto-fill, ${side}px)`,
       gap: "2px",
       mb: 3,
     },
-    rows.map(({ task, index, label, progress }) => {
-      const kind = stateKind(task.state);
+    rows.map((row) => {
+      const { task, index, label, progress } = row;
+      const kind = kindOf(row);
       const plain = kind === "waiting";
       const share = kind === "running" && progress ? shareOf(progress) : null;
-      const full = stateColour(kind);
+      const full = stateColor(kind);
       return h("span", {
         key: `${task.task_id} ${index}`,
         title: `${index}: ${label}: ${STATES[kind].word}`,
         style: {
           height: side,
           borderRadius: 2,
+          // Failures differ by their shape too.
+          clipPath: kind === "failed" || kind === "missing" ? "polygon(50% 0, 100% 50%, 50% 100%, 0 50%)" : undefined,
           background: plain ? "var(--chakra-colors-bg-emphasized)" : share === null ? full : `linear-gradient(0deg, ${full} ${share * 100}%, var(--chakra-colors-running-muted) 0)`,
         },
       });
     }),
   );
 }
-
-export const isWithoutSummary = ({ task, summary }) => hasEnded(task) && !summary;

@@ -1,18 +1,21 @@
-/** The last 90 days as a strip: which have their data, which failed, which are missing, and what to do about them. */
+/** The last 90 days as a strip: which have their data, which failed, which are missing; and a form to backfill them. */
 import { ApiError, post } from "./api.js";
 import { counted, longDay, shortDay } from "./format.js";
-import { ChakraUI, colour, h, React, ReactRouterDOM } from "./host.js";
-import { Confirm, explained, Inside, STATES, stateColour, transferPath } from "./parts.js";
+import { ChakraUI, h, React, ReactRouterDOM } from "./host.js";
+import { cellStyle, Confirm, explained, Inside, StateLegend, STATES, transferPath } from "./parts.js";
 import { useRoving } from "./roving.js";
 
 const { Box, Button, Field, Flex, Input, Text } = ChakraUI;
 const SHOWN = 6; // days to act on that are listed at once
+const FEW = 30; // days in a row of a narrow page, and columns where there are fewer days
+const SIGNED = new Set(["failed", "running", "missing", "dry", "skipped"]); // success is the rule, and needs no sign
+const LEGEND = ["success", "failed", "running", "missing", "dry", "skipped", "none"];
 
-/** `days` as calendar() gives them. */
+/** `days` as calendar() returns them. */
 export function CalendarStrip({ days, dag, onBackfill, small }) {
   const lively = days.filter((one) => one.entries.length || one.state === "missing");
   const item = useRoving(lively.length, lively.length - 1);
-  const [asked, setAsked] = React.useState(null);
+  const [chosen, setChosen] = React.useState(null);
   const months = days.filter(({ day }, at) => at === 0 || day.endsWith("-01"));
 
   return h(
@@ -24,7 +27,7 @@ export function CalendarStrip({ days, dag, onBackfill, small }) {
         as: "ol",
         "aria-label": `Days of data, ${longDay(days[0].day)} to ${longDay(days.at(-1).day)}: ${summary(days)}`,
         display: "grid",
-        gridTemplateColumns: { base: "repeat(30, minmax(0, 1fr))", lg: `repeat(${days.length}, minmax(0, 1fr))` },
+        gridTemplateColumns: { base: `repeat(${FEW}, minmax(0, 1fr))`, lg: `repeat(${Math.max(FEW, days.length)}, minmax(0, 1fr))` },
         gap: "2px",
         m: 0,
         p: 0,
@@ -33,25 +36,15 @@ export function CalendarStrip({ days, dag, onBackfill, small }) {
       days.map((one) => {
         const at = lively.indexOf(one);
         const last = one.entries.at(-1);
-        const name = `${longDay(one.day)}: ${STATES[one.state].word}${one.entries.length > 1 ? `, ${counted(one.entries.length, "run")}` : ""}${
-          last?.isBackfill ? ", backfill" : ""
-        }`;
-        const look = {
-          display: "block",
-          width: "100%",
-          height: small ? 20 : 30,
-          borderRadius: 3,
-          border: one.state === "missing" ? `2px dashed ${stateColour("missing")}` : "none",
-          background: one.state === "missing" ? "transparent" : one.state === "none" ? colour("border") : stateColour(one.state),
-          cursor: at < 0 ? "default" : "pointer",
-          padding: 0,
-        };
+        const name = nameOf(one, last);
+        const style = { ...CELL, height: small ? 20 : 30, cursor: at < 0 ? "default" : "pointer", ...cellStyle(one.state) };
+        const sign = SIGNED.has(one.state) ? STATES[one.state].sign : null;
         let cell;
-        if (at < 0) cell = h("span", { style: look, title: name });
+        if (at < 0) cell = h("span", { style, title: name });
         else if (last) {
-          cell = h(ReactRouterDOM.Link, { ...item(at), to: transferPath(last.dagId, last.runId), style: look, title: name, "aria-label": `${name}; go to the run` });
+          cell = h(ReactRouterDOM.Link, { ...item(at), to: transferPath(last.dagId, last.runId), style, title: name, "aria-label": `${name}; go to the run` }, sign);
         } else {
-          cell = h("button", { ...item(at), type: "button", style: look, title: name, "aria-label": `${name}; backfill it`, onClick: () => setAsked(one.day) });
+          cell = h("button", { ...item(at), type: "button", style, title: name, "aria-label": `${name}; backfill it`, onClick: () => setChosen(one.day) }, sign);
         }
         return h("li", { key: one.day, "data-day": one.day, "data-state": one.state, style: { minWidth: 0 } }, cell);
       }),
@@ -63,26 +56,39 @@ export function CalendarStrip({ days, dag, onBackfill, small }) {
         months.map(({ day }) =>
           h(
             Text,
-            { key: day, position: "absolute", left: `${(100 * days.findIndex((one) => one.day === day)) / days.length}%`, fontSize: "xs", color: "fg.muted", whiteSpace: "nowrap" },
+            { key: day, position: "absolute", left: `${(100 * days.findIndex((one) => one.day === day)) / Math.max(FEW, days.length)}%`, fontSize: "xs", color: "fg.muted", whiteSpace: "nowrap" },
             shortDay(day),
           ),
         ).filter((_, at) => at === 0 || days.findIndex((one) => one.day === months[at].day) > 6),
       ),
-    !small && h(Todo, { days, onAsk: setAsked, canBackfill: Boolean(dag.schedule) }),
-    asked && h(BackfillForm, { key: asked, dag, day: asked, onDone: onBackfill, onClose: () => setAsked(null) }),
+    !small && h(Box, { mt: 1 }, h(StateLegend, { states: LEGEND.filter((state) => days.some((one) => one.state === state)) })),
+    !small && h(Todo, { days, onBackfill: setChosen, canBackfill: Boolean(dag.schedule) }),
+    chosen && h(BackfillForm, { key: chosen, dag, day: chosen, onDone: onBackfill, onClose: () => setChosen(null) }),
   );
 }
 
+const CELL = { display: "grid", placeItems: "center", width: "100%", borderRadius: 3, padding: 0, overflow: "hidden", fontSize: 11, lineHeight: 1, fontWeight: 700 };
+
+const nameOf = (one, last) =>
+  [
+    `${longDay(one.day)}: ${STATES[one.state].word}`,
+    one.entries.length > 1 && counted(one.entries.length, "run"),
+    last?.isBackfill && "backfill",
+    one.isDry && one.state === "missing" && "only a dry run",
+  ]
+    .filter(Boolean)
+    .join(", ");
+
 /** "88 succeeded, 1 failed, 1 missing" */
 export function summary(days) {
-  const said = ["success", "failed", "missing", "running", "skipped"]
+  const parts = ["success", "failed", "missing", "running", "skipped", "dry"]
     .map((state) => [state, days.filter((one) => one.state === state).length])
     .filter(([, many]) => many)
-    .map(([state, many]) => `${many} ${STATES[state].word}`);
-  return said.join(", ") || "no run";
+    .map(([state, many]) => (state === "dry" ? counted(many, "dry run") : `${many} ${STATES[state].word}`));
+  return parts.join(", ") || "no run";
 }
 
-function Todo({ days, onAsk, canBackfill }) {
+function Todo({ days, onBackfill, canBackfill }) {
   const [all, setAll] = React.useState(false);
   const wanted = days.filter((one) => one.state === "missing" || one.state === "failed").toReversed();
   return h(
@@ -92,16 +98,16 @@ function Todo({ days, onAsk, canBackfill }) {
     wanted.length > 0 &&
       h(
         Flex,
-        { as: "ul", "aria-label": "Days to look at", direction: "column", gap: 1, mt: 2, listStyleType: "none", p: 0 },
+        { as: "ul", "aria-label": "Days to check", direction: "column", gap: 1, mt: 2, listStyleType: "none", p: 0 },
         (all ? wanted : wanted.slice(0, SHOWN)).map((one) =>
           h(
             Flex,
             { as: "li", key: one.day, align: "center", gap: 3, fontSize: "sm", minH: "28px", "data-todo": one.day },
-            h("span", { "aria-hidden": true, style: { width: 10, height: 10, borderRadius: 2, flex: "none", background: one.state === "missing" ? "transparent" : stateColour(one.state), border: one.state === "missing" ? `2px dashed ${stateColour("missing")}` : "none" } }),
+            h("span", { "aria-hidden": true, style: { ...CELL, width: 16, height: 16, flex: "none", ...cellStyle(one.state) } }, STATES[one.state].sign),
             h(Text, { minW: "92px", fontVariantNumeric: "tabular-nums" }, longDay(one.day)),
             h(Text, { minW: "60px", color: one.state === "missing" ? "warning.fg" : "failed.fg" }, STATES[one.state].word),
             one.entries.length > 0 && h(Inside, { to: transferPath(one.entries.at(-1).dagId, one.entries.at(-1).runId) }, "Go to the run"),
-            canBackfill && h(Button, { size: "xs", variant: "outline", onClick: () => onAsk(one.day), "aria-label": `Backfill ${longDay(one.day)}` }, "Backfill…"),
+            canBackfill && h(Button, { size: "xs", variant: "outline", onClick: () => onBackfill(one.day), "aria-label": `Backfill ${longDay(one.day)}` }, "Backfill…"),
           ),
         ),
         wanted.length > SHOWN && h(Button, { alignSelf: "start", size: "xs", variant: "ghost", onClick: () => setAll(!all) }, all ? "Show fewer" : `Show all ${wanted.length}`),
@@ -109,7 +115,7 @@ function Todo({ days, onAsk, canBackfill }) {
   );
 }
 
-/** Airflow's backfill form cannot be linked to with its dates, so this is one, over the same API. */
+/** A link to Airflow's own backfill form cannot carry dates, so this is a form over the same API. */
 function BackfillForm({ dag, day, onDone, onClose }) {
   const [from, setFrom] = React.useState(day);
   const [to, setTo] = React.useState(day);
@@ -132,7 +138,7 @@ function BackfillForm({ dag, day, onDone, onClose }) {
       setError(caught);
       throw caught;
     }
-    onDone(`Airflow makes the runs of ${from === to ? longDay(from) : `${longDay(from)} to ${longDay(to)}`}.${dag.isPaused ? " The DAG is paused: they wait until it is switched on." : ""}`);
+    onDone(`Airflow creates the runs of ${from === to ? longDay(from) : `${longDay(from)} to ${longDay(to)}`}.${dag.isPaused ? " The DAG is paused: they start when it is switched on." : ""}`);
   }
 
   const field = (label, value, set) =>
@@ -145,14 +151,14 @@ function BackfillForm({ dag, day, onDone, onClose }) {
   return h(
     Confirm,
     { open: true, onClose, title: `Backfill ${dag.dagId}`, action: "Run backfill", onConfirm: start, disabled: wrong },
-    h(Text, { mb: 3 }, "Airflow runs the DAG for each day that has no run or whose run failed. What Azure already has is not copied again."),
+    h(Text, { mb: 3 }, "Airflow runs the DAG for each day that has no run or whose run failed. Keys that Azure already has are not copied again."),
     h(Flex, { gap: 4 }, field("From", from, setFrom), field("To", to, setTo)),
     wrong && h(Text, { color: "failed.fg", mt: 2, role: "alert" }, "The first day must not be after the last."),
     error &&
       h(
         Text,
         { color: "failed.fg", mt: 3, role: "alert", "data-testid": "backfill-error" },
-        error.status === 403 ? "You may look at this DAG but not run it: ask someone who may edit it." : explained(error, "the backfill").join(" "),
+        error.status === 403 ? "You don't have permission to run this DAG: ask someone who may edit it." : explained(error, "the backfill").join(" "),
       ),
   );
 }

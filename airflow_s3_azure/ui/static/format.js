@@ -1,4 +1,4 @@
-/** Numbers and times as people read them. Pure. */
+/** Numbers, times and names as text for people. Pure. */
 
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
 const COUNT = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
@@ -9,11 +9,25 @@ export const isNumber = (value) => typeof value === "number" && Number.isFinite(
 /** 1234567 → "1,234,567" */
 export const count = (value) => (isNumber(value) ? COUNT.format(value) : NONE);
 
-/** count(1, "key") → "1 key"; count(2, "key") → "2 keys"; an ending in s, x or ch takes "es" */
-export const counted = (value, noun) =>
-  `${count(value)} ${noun}${value === 1 ? "" : /(s|x|ch)$/.test(noun) ? "es" : "s"}`;
+export const plural = (noun) => `${noun}${/(s|x|ch)$/.test(noun) ? "es" : "s"}`;
 
-/** Bytes in the unit in which they are easiest to read, as the log and the labels say them: "3.1 GiB". */
+/** counted(1, "key") → "1 key"; counted(2, "batch") → "2 batches" */
+export const counted = (value, noun) => `${count(value)} ${value === 1 ? noun : plural(noun)}`;
+
+// Control characters except the newline, and characters that reorder or hide the text around them.
+const HIDDEN = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/gu;
+const escaped = (character) => {
+  const code = character.codePointAt(0);
+  return code < 256 ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u${code.toString(16).padStart(4, "0")}`;
+};
+
+/** A text in which no character is invisible, moves the others, or is taken for a command; lines stay lines. */
+export const visible = (text) => text.replace(HIDDEN, escaped);
+
+/** A name on one line. */
+export const oneLine = (text) => visible(String(text)).replace(/\n/g, "\\n");
+
+/** Bytes in the most readable unit, as in the log and the labels: "3.1 GiB". */
 export function bytes(value) {
   if (!isNumber(value)) return NONE;
   let size = value;
@@ -28,7 +42,7 @@ export function bytes(value) {
 
 export const rate = (value) => (isNumber(value) ? `${bytes(value)}/s` : NONE);
 
-/** A share as a percentage that says 0 and 100 only where they are true. */
+/** A share as a percentage that is 0 or 100 only if the share is. */
 export function percent(part, whole) {
   if (!isNumber(part) || !isNumber(whole) || whole <= 0) return NONE;
   const share = (100 * part) / whole;
@@ -58,7 +72,7 @@ function formatter(zone, options) {
     try {
       made = new Intl.DateTimeFormat("en-GB", { ...options, timeZone: zone });
     } catch {
-      made = new Intl.DateTimeFormat("en-GB", { ...options, timeZone: "UTC" }); // a zone that this browser has not heard of
+      made = new Intl.DateTimeFormat("en-GB", { ...options, timeZone: "UTC" }); // a zone that this browser does not know
     }
     formats.set(key, made);
   }
@@ -85,3 +99,14 @@ export function dayOf(date, zone = "UTC") {
   );
   return `${parts.year}-${parts.month}-${parts.day}`;
 }
+
+/** "21 Nov, 04:05", with the year where it is not this one's. */
+export function moment(date, zone = "UTC", now = Date.now()) {
+  const time = formatter(zone, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(new Date(date));
+  const day = dayOf(date, zone).slice(0, 4) === dayOf(now, zone).slice(0, 4) ? shortDay(date, zone) : longDay(date, zone);
+  return `${day}, ${time}`;
+}
+
+/** "04:05" */
+export const clock = (date, zone = "UTC") =>
+  formatter(zone, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(new Date(date));

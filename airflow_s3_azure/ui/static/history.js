@@ -1,15 +1,18 @@
-/** Many runs: of one DAG, or of all, each with what its report says. */
-import { get, getAll, path, xcom, xcomKeys } from "./api.js";
-import { dayOf, isNumber } from "./format.js";
-import { groupOf } from "./run.js";
+/** The runs of one DAG, each with what its report says. */
+import { get, getList, ifAllowed, path, xcom, xcomKeys } from "./api.js";
+import { clock, dayOf, isNumber, longDay, shortDay } from "./format.js";
+import { groupOf } from "./run_reader.js";
 
-const REPORT = "S3ToAzureReportOperator";
-export const DAYS = 90;
+export const REPORT = "S3ToAzureReportOperator";
+const DRY_RUN_KEY = "s3_to_azure_dry_run";
 export const RUNS = 50;
+const MOST_RUNS = 300; // of a DAG that runs more than hourly the calendar is shorter
+export const REPORTS_AT_ONCE = 10; // reports that one reading requests one by one
 const DAY = 86_400_000;
 
 /** Reports that were read: a run's report changes only when the task runs again. */
 const known = new Map();
+const dags = new Map();
 
 /** The syncs of a DAG as it is now: [{groupId, taskId}]. */
 export async function syncsOf(dagId, signal) {
@@ -22,15 +25,16 @@ export async function syncsOf(dagId, signal) {
   };
 }
 
-/** What the page must know of a DAG to say which days are missing. */
-export async function dagOf(dagId, signal) {
-  const found = await get(path`dags/${dagId}/details`, {}, signal);
+/** What a page must know of a DAG to tell which days are missing. Its time zone and schedule are read once. */
+export async function dagOf(dagId, signal, listed) {
+  if (!dags.has(dagId) || !listed) dags.set(dagId, await get(path`dags/${dagId}/details`, {}, signal));
+  const found = dags.get(dagId);
   return {
     dagId,
     zone: found.timezone ?? "UTC",
     schedule: found.timetable_summary ?? null,
     isDaily: runsEveryDay(found.timetable_summary),
-    isPaused: found.is_paused,
+    isPaused: (listed ?? found).is_paused,
     start: found.start_date ?? null,
   };
 }
@@ -42,53 +46,64 @@ export function runsEveryDay(summary) {
   return fields.length === 5 && fields.slice(2).every((field) => field === "*");
 }
 
-/** All runs of a DAG with data of the last 90 days, and at least the last 50, newest first. */
-export async function runsOf(dagId, signal) {
-  const where = path`dags/${dagId}/dagRuns`;
-  const since = new Date(Date.now() - (DAYS + 2) * DAY).toISOString();
-  const recent = await getAll(where, "dag_runs", { run_after_gte: since, order_by: "-run_after" }, signal, 1000);
-  if (recent.length >= RUNS) return recent;
-  return getAll(where, "dag_runs", { order_by: "-run_after" }, signal, RUNS);
-}
+/** The newest runs of a DAG, and whether there are older ones: {items, total}. */
+export const runsOf = (dagId, signal) =>
+  getList(path`dags/${dagId}/dagRuns`, "dag_runs", { order_by: "-run_after" }, signal, MOST_RUNS);
 
-/** The report tasks of one sync, or of all DAGs' where dagId is "~", newest data first. */
-export const reportTasks = (dagId, taskId, signal, most = 1000) =>
-  getAll(
+/** The report tasks of a DAG, or of all where dagId is "~", the newest data first: {items, total}. */
+export const reportTasks = (dagId, query, signal, most) =>
+  getList(
     path`dags/${dagId}/dagRuns/${"~"}/taskInstances`,
     "task_instances",
-    { operator: REPORT, ...(taskId ? { task_id: taskId } : {}), order_by: "-run_after" },
+    { operator: REPORT, order_by: "-run_after", ...query },
     signal,
     most,
   );
 
-/** What became of a report's run: "success", "failed", "running", "skipped", or null: nothing yet. */
+const runKey = (dagId, runId, taskId) => [dagId, runId, taskId].join("\n");
+
+/** The dry runs of a DAG, or of all where dagId is "~", as a set that isDry() reads. */
+export async function dryRuns(dagId, signal) {
+  const keys = await ifAllowed(() => xcomKeys(dagId, "~", "~", { xcom_key: DRY_RUN_KEY }, signal, 300), []);
+  return new Set(keys.map((key) => runKey(key.dag_id, key.run_id, key.task_id)));
+}
+
+export const isDry = (dry, task) => dry.has(runKey(task.dag_id, task.dag_run_id, task.task_id));
+
+/** The state of a report: "success", "failed", "running", "skipped", or null: none yet. */
 export function reportState(task) {
   if (["success", "skipped"].includes(task.state)) return task.state;
   if (["failed", "upstream_failed"].includes(task.state)) return "failed";
   return task.state === "removed" ? null : "running";
 }
 
-/** One run of one sync. `day` is the day of its data in the DAG's zone. */
-export function entry(task, run, zone) {
+const TYPES = /^(scheduled|backfill|manual|asset_triggered)__/;
+
+/** One run of one sync. `day` is the day of its data in the DAG's zone; a dry run has the state "dry". */
+export function entry(task, run, zone, dry) {
   const from = run?.data_interval_start ?? run?.logical_date ?? task.logical_date ?? run?.run_after ?? task.run_after;
-  const state = run && ["failed", "success"].includes(run.state) && reportState(task) === "running" ? run.state : reportState(task);
+  const ended = run && ["failed", "success"].includes(run.state) && reportState(task) === "running" ? run.state : reportState(task);
+  const type = run?.run_type ?? TYPES.exec(task.dag_run_id)?.[1] ?? null;
   return {
     dagId: task.dag_id,
     runId: task.dag_run_id,
     taskId: task.task_id,
     groupId: groupOf(task.task_id),
     task,
-    state,
+    state: dry && isDry(dry, task) && ended === "success" ? "dry" : ended,
     from,
     to: run?.data_interval_end ?? null,
     runAfter: run?.run_after ?? task.run_after,
     startedAt: run?.start_date ?? task.start_date,
+    endedAt: run?.end_date ?? task.end_date,
     seconds: seconds(run?.start_date, run?.end_date),
-    type: run?.run_type ?? null,
-    isBackfill: run?.run_type === "backfill",
+    type,
+    isBackfill: type === "backfill",
     day: from ? dayOf(from, zone) : null,
     zone,
+    time: null,
     report: null,
+    isRead: false,
   };
 }
 
@@ -98,93 +113,103 @@ const seconds = (from, to) => (from && to ? (new Date(to) - new Date(from)) / 10
 export const byData = (a, b) =>
   new Date(a.from) - new Date(b.from) || new Date(a.startedAt ?? 0) - new Date(b.startedAt ?? 0);
 
-/** Put into each entry what its report says. */
-export async function readReports(entries, signal) {
-  const wanted = entries.filter((one) => one.state === "success" || one.state === "failed");
-  const name = (one) => [one.dagId, one.runId, one.taskId, one.task.try_number, one.task.end_date].join("\n");
-  const unknown = wanted.filter((one) => !known.has(name(one)));
-  // A failed run may have no report; asking for it would be an error, so the list is asked first, once for each sync.
-  const failed = Map.groupBy(unknown.filter((one) => one.state === "failed"), (one) => `${one.dagId}\n${one.taskId}`);
-  const there = new Set();
-  await Promise.all(
-    [...failed.values()].map(async ([{ dagId, taskId }]) => {
-      const keys = await xcomKeys(dagId, "~", taskId, { xcom_key: "return_value" }, signal);
-      for (const key of keys) there.add([dagId, key.run_id, taskId].join("\n"));
-    }),
-  );
+/** Give the entries that share their day of data with another one a time: of the data, or else of the run. */
+export function distinguish(entries) {
+  for (const group of Map.groupBy(entries, (one) => one.day).values()) {
+    const byTime = new Set(group.map((one) => clock(one.from, one.zone)));
+    for (const one of group) {
+      const when = byTime.size === group.length ? one.from : (one.startedAt ?? one.from);
+      one.time = group.length > 1 ? clock(when, one.zone) : null;
+    }
+  }
+  return entries;
+}
+
+export const dayName = (one) => [longDay(one.from, one.zone), one.time].filter(Boolean).join(", ");
+export const shortName = (one) => [shortDay(one.from, one.zone), one.time].filter(Boolean).join(" ");
+
+const version = (one) => [one.dagId, one.runId, one.taskId, one.task.try_number, one.task.end_date].join("\n");
+
+/**
+ * Put into each entry what its report says. Asset events have the numbers of up to 100 good runs in one response; the
+ * reports of the others are requested one by one, the `most` newest of them.
+ */
+export async function readReports(entries, signal, { most = REPORTS_AT_ONCE, events } = {}) {
+  const ended = entries.filter((one) => ["success", "failed", "dry"].includes(one.state));
+  for (const one of ended) {
+    const extra = events?.get(runKey(one.dagId, one.runId, one.taskId));
+    if (extra && one.state === "success" && !known.has(version(one))) known.set(version(one), extra);
+  }
+  const unknown = ended.filter((one) => !known.has(version(one))).slice(-most);
+  const there = await existing(unknown.filter((one) => one.state === "failed"), signal);
   await Promise.all(
     unknown.map(async (one) => {
-      const isThere = one.state === "success" || there.has([one.dagId, one.runId, one.taskId].join("\n"));
-      const value = isThere ? await xcom(one.dagId, one.runId, one.taskId, "return_value", -1, signal) : null;
-      known.set(name(one), value);
+      const exists = one.state !== "failed" || there.has(runKey(one.dagId, one.runId, one.taskId));
+      known.set(version(one), exists ? await xcom(one.dagId, one.runId, one.taskId, "return_value", -1, signal) : null);
     }),
   );
-  for (const one of wanted) one.report = known.get(name(one)) ?? null;
+  for (const one of ended) {
+    one.report = known.get(version(one)) ?? null;
+    one.isRead = known.has(version(one));
+  }
   return entries;
+}
+
+/** The failed entries that have a report: requesting one that does not exist is an error. */
+async function existing(failed, signal) {
+  if (!failed.length) return new Set();
+  const only = (name) => (failed.every((one) => one[name] === failed[0][name]) ? failed[0][name] : "~");
+  const oldest = failed.reduce((first, one) => (first < one.runAfter ? first : one.runAfter), failed[0].runAfter);
+  const query = { xcom_key: "return_value", task_id_pattern: only("taskId") === "~" ? "report" : undefined, run_after_gte: oldest };
+  const keys = await Promise.all(
+    [...new Set(failed.map((one) => one.dagId))].map((dagId) => xcomKeys(dagId, only("runId"), only("taskId"), query, signal, 100)),
+  );
+  return new Set(keys.flat().map((key) => runKey(key.dag_id, key.run_id, key.task_id)));
+}
+
+/** The numbers of good runs from their asset events, by run: {events, total}. */
+export async function readEvents(query, signal, most) {
+  const { items, total } = await ifAllowed(
+    () => getList("assets/events", "asset_events", { order_by: "-timestamp", ...query }, signal, most),
+    { items: [], total: 0 },
+  );
+  const events = new Map();
+  for (const { source_dag_id: dagId, source_run_id: runId, source_task_id: taskId, extra } of items) {
+    const key = runKey(dagId, runId, taskId);
+    // The newest first: a report that ran again made another event.
+    if (isNumber(extra?.copied_bytes) && !events.has(key)) events.set(key, extra);
+  }
+  return { events, total };
 }
 
 /** Bytes per second of a report, while it copied. */
 export function throughput(report) {
   if (!report?.copied_bytes) return null;
-  if (isNumber(report.bytes_per_second)) return report.bytes_per_second;
-  return report.seconds ? report.copied_bytes / report.seconds : null;
+  const seconds = report.copy_seconds ?? report.seconds;
+  return seconds ? report.copied_bytes / seconds : (report.bytes_per_second ?? null);
 }
 
-/** What many runs amount to. */
+/** A good run over a source in which nothing had changed. */
+export const isQuiet = (report) => Boolean(report) && !report.dry_run && !report.copied && !report.failed && !(report.missing > 0);
+
+/** What many runs amount to. Dry runs count for nothing. */
 export function totals(entries) {
-  const sum = (value) => entries.reduce((all, one) => all + (value(one) || 0), 0);
-  const timed = entries.filter((one) => throughput(one.report));
+  const real = entries.filter((one) => one.state !== "dry");
+  const sum = (value) => real.reduce((all, one) => all + (value(one) || 0), 0);
+  const timed = real.filter((one) => throughput(one.report));
   const copying = timed.reduce((all, one) => all + one.report.copied_bytes / throughput(one.report), 0);
   return {
-    runs: entries.length,
-    good: entries.filter((one) => one.state === "success").length,
-    bad: entries.filter((one) => one.state === "failed").length,
-    running: entries.filter((one) => one.state === "running").length,
-    backfills: entries.filter((one) => one.isBackfill).length,
+    runs: real.length,
+    dry: entries.length - real.length,
+    good: real.filter((one) => one.state === "success").length,
+    bad: real.filter((one) => one.state === "failed").length,
+    running: real.filter((one) => one.state === "running").length,
+    backfills: real.filter((one) => one.isBackfill).length,
     copied: sum((one) => one.report?.copied),
     bytes: sum((one) => one.report?.copied_bytes),
-    unchanged: sum((one) => one.report?.unchanged),
     failed: sum((one) => one.report?.failed),
     rate: copying ? timed.reduce((all, one) => all + one.report.copied_bytes, 0) / copying : null,
+    unread: real.filter((one) => ["success", "failed"].includes(one.state) && !one.isRead).length,
   };
 }
 
-/**
- * The last 90 days, each {day, state, entries}; the state is that of the day's newest run, or "missing" where a daily
- * DAG that should have run has none, or "none". Ends with yesterday, or with today if today has a run.
- */
-export function calendar(entries, dag, now = Date.now(), days = DAYS) {
-  const byDay = Map.groupBy(entries.filter((one) => one.state), (one) => one.day);
-  const today = dayOf(now, dag.zone);
-  const last = byDay.has(today) ? today : shiftDay(today, -1);
-  const first = firstDay(entries);
-  const lag = lagOf(entries);
-  const found = [];
-  for (let back = days - 1; back >= 0; back -= 1) {
-    const day = shiftDay(last, -back);
-    const here = (byDay.get(day) ?? []).toSorted((a, b) => new Date(a.startedAt ?? 0) - new Date(b.startedAt ?? 0));
-    let state = here.at(-1)?.state ?? "none";
-    if (!here.length && dag.isDaily && first && day >= first && midnight(day) + lag < now) state = "missing";
-    found.push({ day, state, entries: here });
-  }
-  return found;
-}
-
-/** Days are expected from the first that has a run: a DAG that was made long before misses nothing. */
-function firstDay(entries) {
-  const days = entries.filter((one) => one.type !== "manual" && one.day).map((one) => one.day);
-  return days.length ? days.reduce((a, b) => (a < b ? a : b)) : null;
-}
-
-/** Milliseconds from the beginning of a day to when its run is due, as the newest scheduled run shows it. */
-function lagOf(entries) {
-  const newest = entries.filter((one) => one.type === "scheduled").toSorted(byData).at(-1);
-  const lag = newest ? new Date(newest.runAfter) - midnight(newest.day) : 0;
-  return Math.max(lag, DAY) + 15 * 60_000;
-}
-
-const midnight = (day) => Date.parse(`${day}T00:00:00Z`);
-
-export function shiftDay(day, by) {
-  return new Date(midnight(day) + by * DAY).toISOString().slice(0, 10);
-}

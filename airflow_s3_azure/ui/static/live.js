@@ -1,12 +1,15 @@
-/** Reading again while something changes: politely, only while somebody looks, and not at all once it has ended. */
+/** Polling: slowly, only while the page is visible, and not at all once nothing can change any more. */
+import { sent } from "./api.js";
 import { React } from "./host.js";
 
 const { useCallback, useEffect, useRef, useState } = React;
 const SLOWEST = 60_000;
+const PER_REQUEST = 1_000; // milliseconds of pause for each request of a reading: at most one request per second
 
 /**
- * `read(signal)` gives the data; `pause(data)` the milliseconds until the next reading, or null when nothing will
- * change any more. After an error the last data stays, and the pause grows. {data, error, refresh}
+ * `read(signal, show)` returns the data, and may `show` a part of it before; `pause(data)` returns the milliseconds until the
+ * next reading, or null when nothing can change any more. The pause doubles while `data.mark` stays the same, and
+ * after errors, which keep the last data on the page. {data, error, refresh}
  */
 export function useLive(read, pause, keys) {
   const [state, setState] = useState({ data: null, error: null });
@@ -16,10 +19,14 @@ export function useLive(read, pause, keys) {
     const ending = new AbortController();
     let timer;
     let errors = 0;
+    let idle = 0;
+    let mark;
     let due = false;
     let reading = false;
 
-    async function look() {
+    const show = (data) => ending.signal.aborted || setState({ data, error: null });
+
+    async function poll() {
       clearTimeout(timer);
       if (document.hidden || reading) {
         due = true;
@@ -28,32 +35,39 @@ export function useLive(read, pause, keys) {
       due = false;
       reading = true;
       let next;
+      const before = sent;
       try {
-        const data = await read(ending.signal);
+        const data = await read(ending.signal, show);
         if (ending.signal.aborted) return;
         errors = 0;
+        idle = data.mark !== undefined && data.mark === mark ? idle + 1 : 0;
+        mark = data.mark;
         next = pause(data);
-        setState({ data, error: null });
+        if (next !== null) next = Math.max(Math.min(next * 2 ** Math.min(idle, 6), SLOWEST), (sent - before) * PER_REQUEST);
+        show(data);
       } catch (error) {
         if (ending.signal.aborted) return;
         errors += 1;
-        // Permissions and what does not exist do not change by asking again.
+        // Permissions and what does not exist do not change by requesting again.
         next = [401, 403, 404].includes(error.status) ? null : Math.min(5_000 * 2 ** errors, SLOWEST);
-        setState((before) => ({ ...before, error }));
+        setState((last) => ({ ...last, error }));
       } finally {
         reading = false;
       }
-      if (due) look();
-      else if (next !== null) timer = setTimeout(look, next);
+      if (due) poll();
+      else if (next !== null) timer = setTimeout(poll, next);
     }
 
     function shown() {
-      if (!document.hidden && due) look();
+      if (!document.hidden && due) poll();
     }
 
-    refresh.current = look;
+    refresh.current = () => {
+      idle = 0;
+      poll();
+    };
     setState({ data: null, error: null });
-    look();
+    poll();
     document.addEventListener("visibilitychange", shown);
     return () => {
       ending.abort();

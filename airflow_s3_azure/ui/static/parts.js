@@ -1,23 +1,53 @@
-/** The small things that all pages are made of. */
+/** The components that all pages share. */
 import { ApiError } from "./api.js";
-import { ChakraUI, colour, h, React, ReactRouterDOM } from "./host.js";
+import { oneLine } from "./format.js";
+import { ChakraUI, color, h, React, ReactRouterDOM } from "./host.js";
+import { useWidth } from "./live.js";
 
 const { Alert, Badge, Box, Button, Code, Dialog, EmptyState, Flex, Heading, Link, Portal, Skeleton, Text } = ChakraUI;
 
-/** What each state looks like and is called. Colour is never the only sign. */
+/** Each state's color, name and sign: color is never the only difference. */
 export const STATES = {
   success: { token: "success", word: "succeeded", sign: "✓" },
   done: { token: "success", word: "done", sign: "✓" },
   failed: { token: "failed", word: "failed", sign: "✕" },
   running: { token: "running", word: "running", sign: "▸" },
-  retry: { token: "up_for_retry", word: "waits to try again", sign: "↻" },
+  retry: { token: "up_for_retry", word: "up for retry", sign: "↻" },
   waiting: { token: "queued", word: "waiting", sign: "…" },
   skipped: { token: "skipped", word: "skipped", sign: "–" },
+  dry: { token: "deferred", word: "dry run", sign: "○" },
+  approval: { token: "warning", word: "needs approval", sign: "!" },
   missing: { token: "warning", word: "missing", sign: "?" },
   none: { token: "none", word: "no run", sign: "" },
 };
 
-export const stateColour = (state) => colour(`${STATES[state]?.token ?? "none"}.solid`);
+export const stateColor = (state) => color(`${STATES[state]?.token ?? "none"}.solid`);
+
+/** The style of a cell that stands for a state: hollow where no data was copied. */
+export const cellStyle = (state) => {
+  if (state === "none") return { background: color("border") };
+  if (state === "missing") return { border: `2px dashed ${stateColor(state)}`, color: color("warning.fg") };
+  if (state === "dry") return { border: `2px solid ${stateColor(state)}`, color: color("deferred.fg") };
+  return { background: stateColor(state), color: "#fff" };
+};
+
+/** A legend of the states that are there. */
+export const StateLegend = ({ states, children }) =>
+  h(
+    Flex,
+    { gap: 4, rowGap: 1, wrap: "wrap", fontSize: "xs", color: "fg.muted", "aria-hidden": true, "data-testid": "legend" },
+    states.map((state) =>
+      h(
+        Flex,
+        { key: state, align: "center", gap: 1.5 },
+        h("span", { style: { ...SWATCH, ...cellStyle(state) } }, STATES[state].sign),
+        STATES[state].word,
+      ),
+    ),
+    children,
+  );
+
+const SWATCH = { width: 14, height: 14, borderRadius: 3, fontSize: 10, lineHeight: "14px", textAlign: "center", display: "inline-grid", placeItems: "center" };
 
 export function StateBadge({ state, children }) {
   const { token, word, sign } = STATES[state] ?? STATES.none;
@@ -29,7 +59,7 @@ export function StateBadge({ state, children }) {
   );
 }
 
-/** A page's frame: it scrolls by itself, as the host gives it a fixed height. */
+/** A page's frame: it scrolls, as the host gives it a fixed height. */
 export const Page = ({ children, ...rest }) =>
   h(
     Box,
@@ -53,15 +83,23 @@ export const Section = ({ title, aside, children, level = "h3", id, ...rest }) =
 export const Card = (props) =>
   h(Box, { borderWidth: "1px", borderColor: "border", borderRadius: "lg", bg: "bg", p: 4, ...props });
 
-/** Numbers with names, in as many columns as there is room for. */
-export const Figures = ({ label, children }) =>
-  h(
+/** Numbers with names: in one row, or in rows of equal length, so that none stands alone. */
+export function Figures({ label, children }) {
+  const [ref, width] = useWidth();
+  const shown = [children].flat().filter(Boolean);
+  const fit = Math.max(1, Math.floor(width / FIGURE_WIDTH));
+  const columns = Math.ceil(shown.length / Math.ceil(shown.length / fit));
+  // Cells that are left over at the end widen the last one.
+  const rest = columns * Math.ceil(shown.length / columns) - shown.length;
+  return h(
     Box,
     {
       as: "dl",
+      ref,
       "aria-label": label,
-      display: "flex",
-      flexWrap: "wrap",
+      display: "grid",
+      gridTemplateColumns: `repeat(${columns}, minmax(0, 1fr))`,
+      css: rest ? { "& > :last-child": { gridColumn: `span ${rest + 1}` } } : undefined,
       gap: "1px",
       bg: "border",
       borderWidth: "1px",
@@ -69,13 +107,16 @@ export const Figures = ({ label, children }) =>
       borderRadius: "lg",
       overflow: "hidden",
     },
-    children,
+    shown,
   );
+}
+
+const FIGURE_WIDTH = 148; // pixels
 
 export const Figure = ({ name, value, note, tone, testid }) =>
   h(
     Flex,
-    { direction: "column", bg: "bg", px: 4, py: 3, flex: "1 1 148px", minW: 0 },
+    { direction: "column", bg: "bg", px: 4, py: 3, minW: 0 },
     h(Text, { as: "dt", fontSize: "xs", color: "fg.muted", whiteSpace: "nowrap" }, name),
     h(
       Text,
@@ -94,11 +135,11 @@ export const Figure = ({ name, value, note, tone, testid }) =>
     h(Text, { as: "dd", fontSize: "xs", color: "fg.muted", minH: "1.4em" }, note),
   );
 
-/** A link within Airflow; `to` is a path of its router, so a base path is not our concern. */
+/** A link within Airflow; `to` is a path of its router, which knows the base path. */
 export const Inside = ({ to, children, ...rest }) =>
   h(Link, { asChild: true, color: "fg.info", ...rest }, h(ReactRouterDOM.Link, { to }, children));
 
-/** A link to another site, which the reader follows, never the page. */
+/** A link to another site. The page itself never loads anything from there. */
 export const Outside = ({ href, children, ...rest }) =>
   h(
     Link,
@@ -122,7 +163,7 @@ export const Loading = ({ what }) =>
   h(
     Flex,
     { direction: "column", gap: 4, "aria-busy": true, role: "status" },
-    h(Hidden, null, `Reading ${what}`),
+    h(Hidden, null, `Loading ${what}`),
     h(Skeleton, { height: "84px", borderRadius: "lg" }),
     h(Skeleton, { height: "220px", borderRadius: "lg" }),
   );
@@ -145,7 +186,7 @@ export const Empty = ({ title, children, code }) =>
     ),
   );
 
-/** What went wrong and what to do about it. */
+/** An error and what to do about it. */
 export function Trouble({ error, what, retry }) {
   const [title, advice] = explained(error, what);
   return h(
@@ -153,29 +194,29 @@ export function Trouble({ error, what, retry }) {
     { status: "error", role: "alert", alignItems: "center" },
     h(Alert.Indicator, null),
     h(Alert.Content, null, h(Alert.Title, null, title), h(Alert.Description, null, advice)),
-    retry && h(Button, { size: "sm", variant: "outline", onClick: retry }, "Read again"),
+    retry && h(Button, { size: "sm", variant: "outline", onClick: retry }, "Reload"),
   );
 }
 
 export function explained(error, what) {
   switch (error.status) {
     case 0:
-      return ["Airflow does not answer.", "What is shown is from the last reading; it is read again by itself."];
+      return ["Airflow does not respond.", "Showing the last data received. Retrying automatically."];
     case 401:
-      return ["You are not signed in any more.", "Load the page again to sign in."];
+      return ["You are signed out.", "Load the page again to sign in."];
     case 403:
       return [
-        `You may not see ${what}.`,
-        "It takes the permission to read the DAG's runs, task instances and XComs: ask whoever gives you access to Airflow.",
+        `You don't have permission to see ${what}.`,
+        "This needs read access to the DAG's runs, task instances and XComs: ask an administrator of Airflow.",
       ];
     case 404:
-      return [`${what[0].toUpperCase()}${what.slice(1)} cannot be found.`, error.message];
+      return [`${what[0].toUpperCase()}${what.slice(1)} was not found.`, error.message];
     default:
-      return [`${what[0].toUpperCase()}${what.slice(1)} could not be read.`, error.message];
+      return [`${what[0].toUpperCase()}${what.slice(1)} could not be loaded.`, error.message];
   }
 }
 
-/** Ask before doing. Closes when `onConfirm` succeeded; an error that it throws leaves it open. */
+/** A confirmation. Closes when `onConfirm` succeeded; an error that it throws leaves it open. */
 export function Confirm({ open, onClose, title, children, action, onConfirm, disabled }) {
   const [busy, setBusy] = React.useState(false);
   async function go() {
@@ -184,7 +225,7 @@ export function Confirm({ open, onClose, title, children, action, onConfirm, dis
       await onConfirm();
       onClose();
     } catch (error) {
-      if (!(error instanceof ApiError)) throw error; // what the API refused is said in the dialog
+      if (!(error instanceof ApiError)) throw error; // the dialog shows what the API refused
     } finally {
       setBusy(false);
     }
@@ -216,11 +257,11 @@ export function Confirm({ open, onClose, title, children, action, onConfirm, dis
   );
 }
 
-/** One line of what just happened, which screen readers speak. */
+/** One line about what just happened, which screen readers speak. */
 export const Notice = ({ notice }) =>
   h(
     Box,
-    // While there is nothing to say it takes no room, not even the gap of the page.
+    // While it is empty it takes no room, not even the gap of the page.
     { role: "status", "aria-live": "polite", "data-testid": "notice", mt: notice ? 0 : -6 },
     notice &&
       h(
@@ -231,13 +272,28 @@ export const Notice = ({ notice }) =>
       ),
   );
 
-/** A name in a path of Airflow's pages, written as Airflow writes it, or its tabs do not know that they are meant. */
+/** A name in a path of Airflow's pages, encoded as Airflow encodes it, or its tabs do not show as selected. */
 const named = (id) => id.replace(/[%/?#\\]/g, encodeURIComponent);
 export const runPath = (dagId, runId, tab = "") => `/dags/${named(dagId)}/runs/${named(runId)}${tab}`;
 export const transferPath = (dagId, runId) => runPath(dagId, runId, "/plugin/transfer");
 export const transfersPath = (dagId) => `/dags/${named(dagId)}/plugin/transfers`;
 export const logPath = (dagId, runId, task) =>
   `${runPath(dagId, runId)}/tasks/${named(task.task_id)}${task.map_index >= 0 ? `/mapped/${task.map_index}` : ""}`;
+
+const TAIL = 24; // characters at the end of a name that stay visible
+
+/** A name on one line that, where it is too long, is shortened in its middle: both ends tell names apart. */
+export function Middle({ text, tail = TAIL }) {
+  const name = oneLine(text);
+  const at = Math.max(0, name.length - Math.max(8, Math.min(tail, name.length - name.lastIndexOf("/", name.length - 2) - 1)));
+  if (at < 8) return h("bdi", null, name);
+  return h(
+    "bdi",
+    { style: { display: "flex", minWidth: 0, maxWidth: "100%" }, title: name },
+    h("span", { style: { overflow: "hidden", textOverflow: "ellipsis", whiteSpace: "pre" } }, name.slice(0, at)),
+    h("span", { style: { whiteSpace: "pre", flex: "none" } }, name.slice(at)),
+  );
+}
 
 /** A bar from 0 to 1. */
 export const Bar = ({ share, state, label, height = "6px", testid }) =>
@@ -261,7 +317,7 @@ export const Bar = ({ share, state, label, height = "6px", testid }) =>
         width: `${share * 100}%`,
         height: "100%",
         borderRadius: "inherit",
-        background: stateColour(state),
+        background: stateColor(state),
         transition: "width .6s ease-out",
       },
     }),

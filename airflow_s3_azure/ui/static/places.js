@@ -1,4 +1,4 @@
-/** Where a source or a destination can be looked at. Pure. */
+/** Where a source or a destination can be seen. Pure. */
 
 /** "s3://bucket/prefix" → the S3 console's page of it; null for anything else. */
 export function s3Console(source) {
@@ -9,11 +9,12 @@ export function s3Console(source) {
   return page.href;
 }
 
-/** A web address, or null: nothing else may become a link. */
-export function web(address) {
+/** A web address, or null: nothing else may become a link. Of `other`'s host, if that is given. */
+export function web(address, other) {
   try {
-    const { protocol, href } = new URL(address);
-    return protocol === "https:" || protocol === "http:" ? href : null;
+    const { protocol, href, host, username, password } = new URL(address);
+    if (!["https:", "http:"].includes(protocol) || username || password) return null;
+    return other && host !== new URL(other).host ? null : href;
   } catch {
     return null;
   }

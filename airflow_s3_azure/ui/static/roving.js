@@ -3,7 +3,7 @@ import { React } from "./host.js";
 
 const STEPS = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
 
-/** `count` items, of which `start` takes the focus first: item(i) gives the props of the i-th. */
+/** `count` items, of which `start` takes the focus first: item(i) returns the props of the i-th. */
 export function useRoving(count, start) {
   const [chosen, setChosen] = React.useState(null);
   const elements = React.useRef([]);

@@ -1,5 +1,7 @@
-/** What Airflow's UI loads: it takes each component from the global that has its name. */
-import { DagTab, HomeRow, NavPage } from "./history_views.js";
+/** The entry point: Airflow takes each component from the global with its name. */
+import { DagTab } from "./dag_tab.js";
+import { HomeRow } from "./home_row.js";
+import { NavPage } from "./nav_page.js";
 import { RunTab } from "./run_tab.js";
 
 Object.assign(globalThis, {

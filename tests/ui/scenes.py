@@ -1,0 +1,157 @@
+"""Deployments for the fake Airflow: as large as real ones, or as odd."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from tests.ui.fake_airflow import GROUP, FakeAirflow, Item
+
+MIB = 1024 * 1024
+PLAN, BATCHES, COPY, REPORT = (f"{GROUP}.{name}" for name in ("plan", "batches", "copy", "report"))
+
+
+def report(copied: int = 10, size: int = 10 * MIB, **values: Any) -> Item:
+    """Return what a report says of a good run."""
+    return {
+        "source": "s3://acme/exports/",
+        "destination": "https://acme.blob.core.windows.net/landing/exports/",
+        "ledger": "https://acme.blob.core.windows.net/landing/_s3_to_azure/dag/run/group/time/ledger/",
+        "objects": copied,
+        "copied": copied,
+        "unchanged": 0,
+        "skipped": 0,
+        "failed": 0,
+        "deleted": 0,
+        "missing": 0,
+        "copied_bytes": size,
+        "bytes_read": size,
+        "seconds": 60.0,
+        "copy_seconds": 20.0,
+        "bytes_per_second": round(size / 20),
+        "verified": {"crc64nvme": copied} if copied else {},
+        "failures": [],
+        "skips": [],
+        "incomplete_batches": [],
+        "missing_keys": [],
+        "dry_run": False,
+        **values,
+    }
+
+
+def plan(objects: int, size: int, **values: Any) -> Item:
+    """Return the totals of a plan that copies all of its objects."""
+    return {
+        "source": "s3://acme/exports/",
+        "destination": "https://acme.blob.core.windows.net/landing/exports/",
+        "ledger": "https://acme.blob.core.windows.net/landing/_s3_to_azure/dag/run/group/time/ledger/",
+        "objects": objects,
+        "counts": {"copy": objects, "unchanged": 0, "skipped": 0},
+        "size": size,
+        "extra": 0,
+        "dry_run": False,
+        "cost": cost(objects, size),
+        **values,
+    }
+
+
+def cost(objects: int, size: int, price: float | None = None) -> Item:
+    """Return the cost of a plan."""
+    return {
+        "objects": objects,
+        "bytes": size,
+        "s3_requests": objects,
+        "azure_requests": objects,
+        "egress_gib": round(size / 1024**3, 3),
+        "egress_price": price,
+    }
+
+
+def midnight(airflow: FakeAirflow, days: int = 0) -> datetime:
+    """Return the beginning of the day so many days ago, in UTC."""
+    return airflow.now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=days)
+
+
+def nightly(airflow: FakeAirflow, dag_id: str, days: int = 90, **last: Any) -> str:
+    """Add a DAG that ran every night, and return its newest run.
+
+    :param last: of its newest run
+    """
+    airflow.add_dag(dag_id)
+    run_id = ""
+    for back in range(days, 0, -1):
+        values = {"report": report(back % 7 + 1, (back % 9 + 1) * 60 * MIB), **(last if back == 1 else {})}
+        run_id = airflow.add_run(dag_id, midnight(airflow, back), **values)
+    return run_id
+
+
+def many_syncs(airflow: FakeAirflow, syncs: int = 46, failed: int = 2, others: int = 30) -> None:
+    """Add one DAG that runs every five minutes, many that ran each night, some of which failed, and DAGs without a sync."""
+    airflow.add_dag("every_five_minutes", schedule="*/5 * * * *")
+    for back in range(600, 0, -1):
+        start = airflow.now - timedelta(minutes=5 * back)
+        airflow.add_run("every_five_minutes", start, report=report(1, MIB), ran=start + timedelta(minutes=5))
+    for number in range(syncs - 1):
+        bad = number % 20 == 7 and number // 20 < failed
+        last = {"state": "failed", "report": report(3, failed=2, objects=5)} if bad else {}
+        nightly(airflow, f"sync_{number:02d}_to_azure", **last)
+    for number in range(others):
+        airflow.add_dag(f"other_{number:02d}")
+
+
+def batches(
+    airflow: FakeAirflow,
+    dag_id: str,
+    states: list[str | None],
+    *,
+    objects: int = 100,
+    size: int = 100 * MIB,
+    prefixes: int = 0,
+    label: str = "exports/2026/11/21/part-{index:05d}",
+    run_state: str | None = None,
+    **values: Any,
+) -> str:
+    """Add a run with one batch for each state, and return its id.
+
+    :param prefixes: plans that were put together; 0: one plan
+    :param values: of its report
+    """
+    if dag_id not in airflow.dags:
+        airflow.add_dag(dag_id)
+    ended = all(state in ("success", "failed") for state in states)
+    state = run_state or ("running" if not ended else "failed" if "failed" in states else "success")
+    done = states.count("success")
+    summary = report(done * objects, done * size, objects=len(states) * objects, **values) if ended else None
+    run_id = airflow.add_run(dag_id, midnight(airflow, 1), state=state, report=summary)
+    for index in range(prefixes):
+        airflow.add_task(dag_id, run_id, "plan", map_index=index, label=f"exports/{index}/")
+    planner = BATCHES if prefixes else PLAN
+    airflow.add_task(dag_id, run_id, "batches" if prefixes else "plan")
+    one = plan(len(states) * objects, len(states) * size)
+    total = (
+        {"plans": [plan(objects, size, source=f"s3://acme/exports/{n}/") for n in range(prefixes)]} if prefixes else one
+    )
+    airflow.xcoms[(dag_id, run_id, planner, -1, "plan")] = total
+    references = [
+        {"label": label.format(index=n) + f" ({objects} objects, 100 MiB)", "objects": objects, "size": size}
+        for n in range(len(states))
+    ]
+    airflow.xcoms[(dag_id, run_id, planner, -1, "return_value")] = references
+    for index, one_state in enumerate(states):
+        airflow.add_task(dag_id, run_id, "copy", state=one_state, map_index=index, label=references[index]["label"])
+        if one_state in ("success", "failed"):
+            bad = one_state == "failed"
+            airflow.xcoms[(dag_id, run_id, COPY, index, "return_value")] = {
+                "objects": objects,
+                "size": size,
+                "copied": objects - bad,
+                "unchanged": 0,
+                "skipped": 0,
+                "failed": int(bad),
+                "copied_bytes": size,
+                "seconds": 12.5,
+                "failures": [{"key": f"exports/bad-{index}", "blob": "b", "error": "DestinationWriteError: no"}]
+                if bad
+                else [],
+            }
+    return run_id
