@@ -79,14 +79,14 @@ def _run(directory: Path, *, keep: bool) -> int:
             demo.run()
             if keep:
                 demo.keep()
-        demo.end(hint="" if keep else "`make demo KEEP=1` leaves it all running, for a look around in Airflow.")
+        demo.end(hint="" if keep else "`make demo KEEP=1` leaves it all running, to explore it in Airflow.")
     except KeyboardInterrupt:
         print("Cancelled.", file=sys.stderr)
         return _INTERRUPTED
     except (DemoError, RunFailed, ServerError) as error:
         return _failed(str(error))
     except requests.RequestException as error:
-        return _failed(f"Airflow does not answer: {error}\nlog: {directory / 'airflow.log'}")
+        return _failed(f"Airflow does not respond: {error}\nlog: {directory / 'airflow.log'}")
     except Exception as error:
         log = directory / "demo.log"
         log.write_text(traceback.format_exc())

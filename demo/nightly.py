@@ -1,4 +1,4 @@
-"""The nightly runs, as Airflow's API tells of them, and their ledgers, as they lie in the containers."""
+"""The nightly runs, from Airflow's API, and their ledgers, from the containers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _LOG_LINES = 25
 
 
 class RunFailed(Exception):
-    """A run did not end well; the message says which task, shows the end of its log and where the whole of it is."""
+    """A run did not end well; the message names the task, the end of its log and the folder of all logs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a successful run says of itself.
+    """What a successful run reports.
 
     :param plan: the XCom of `plan`
     :param report: the XCom of `report`
@@ -78,7 +78,7 @@ class Destination:
         return (self.size + self.objects * _OBJECT_COST) / (self.all_size + self.all_objects * _OBJECT_COST)
 
     def count(self) -> None:
-        """Look again; keeps the last numbers if Azure does not answer."""
+        """Count again; keeps the last numbers if Azure does not respond."""
         try:
             there = set(self._container.list_blob_names()) & self._sizes.keys()
             staged = sum(map(self._staged, self._large - there))
@@ -121,7 +121,7 @@ class Round:
     def wait(self, within: float, check: Callable[[], None], note: Callable[[str], None]) -> list[Outcome]:
         """Return the outcomes, in the order of the buckets, once all runs have ended well.
 
-        :param check: called at each look; raises if it makes no sense to go on
+        :param check: called at each poll; raises if the run cannot succeed any more
         :param note: called with what the user should know
         :raises RunFailed: if a run or two tries of a task failed, or if it takes longer than `within` seconds
         """
@@ -132,8 +132,8 @@ class Round:
             check()
             for bucket, run in self._runs.items():
                 if bucket not in self._ended:
-                    self._find_existing_copy(run)
-                    self._look_for_retries(run, note)
+                    self._poll(run)
+                    self._report_retries(run, note)
             if self._destinations and time.monotonic() > next_count:
                 for bucket, destination in self._destinations.items():
                     if any(_short(task) == "copy" and task["state"] == "running" for task in self._tasks[bucket]):
@@ -141,7 +141,7 @@ class Round:
                 next_count = time.monotonic() + _COUNT_SECONDS
             if time.monotonic() > deadline:
                 slow = [run for bucket, run in self._runs.items() if bucket not in self._ended]
-                raise RunFailed(f"still running after {within:.0f} s: {_story(self._airflow, slow[0])}")
+                raise RunFailed(f"still running after {within:.0f} s: {_failure(self._airflow, slow[0])}")
         return [self._outcome(run) for run in self._runs.values()]
 
     def progress(self) -> Progress:
@@ -153,31 +153,31 @@ class Round:
         if running := ", ".join(f"{count} {name}" for name, count in Counter(map(_short, _running(tasks))).items()):
             text += f", {running} running"
         if again := sum(task["state"] == "up_for_retry" for task in tasks):
-            text += f", {again} to be tried again"
+            text += f", {again} up for retry"
         if counted := list(self._destinations.values()):
             objects, size = sum(one.objects for one in counted), sum(one.size for one in counted)
             text += f"; {objects:,} objects, {size_text(size)}"
         return Progress(text, bars)
 
-    def _find_existing_copy(self, run: Run) -> None:
+    def _poll(self, run: Run) -> None:
         found = self._airflow.api("GET", f"/dags/{DAG_ID}/dagRuns/{run.run_id.replace('+', '%2B')}")
         self._tasks[run.bucket] = self._airflow.task_instances(DAG_ID, run.run_id)
         if found["state"] == "failed":
-            raise RunFailed(f"the run of {run.bucket} failed: {_story(self._airflow, run)}")
+            raise RunFailed(f"the run of {run.bucket} failed: {_failure(self._airflow, run)}")
         if found["state"] == "success":
             if run.bucket in self._destinations:
                 self._destinations[run.bucket].count()
             self._ended[run.bucket] = found
 
-    def _look_for_retries(self, run: Run, note: Callable[[str], None]) -> None:
+    def _report_retries(self, run: Run, note: Callable[[str], None]) -> None:
         for task in self._tasks[run.bucket]:
             if task["state"] != "up_for_retry":
                 continue
             if task["try_number"] > 1:
-                raise RunFailed(f"a task of {run.bucket} failed twice: {_story(self._airflow, run)}")
+                raise RunFailed(f"a task of {run.bucket} failed twice: {_failure(self._airflow, run)}")
             if task["id"] not in self._retried:
                 self._retried.add(task["id"])
-                note(f"{run.bucket}: {_name(task)} failed; Airflow tries it again in a minute")
+                note(f"{run.bucket}: {_name(task)} failed; Airflow retries it in a minute")
 
     def _bar(self, bucket: str) -> Bar:
         tasks = self._tasks[bucket]
@@ -185,7 +185,7 @@ class Round:
         if bucket in self._ended:
             state = "done"
         elif any(task["state"] == "up_for_retry" for task in tasks):
-            state = "waits to try again"
+            state = "up for retry"
         elif not copies or not all(task["state"] == "success" for task in copies):
             done = sum(task["state"] == "success" for task in copies)
             state = f"copy {done}/{len(copies)}" if copies else "plan"
@@ -229,12 +229,12 @@ def _name(task: Mapping[str, Any]) -> str:
     return str(task["task_id"]) + (f"[{task['map_index']}]" if task["map_index"] >= 0 else "")
 
 
-def _story(airflow: AirflowServer, run: Run) -> str:
+def _failure(airflow: AirflowServer, run: Run) -> str:
     """Name the task that stopped a run, with the end of its log and the folder of all logs."""
     where = Path(airflow.home) / "logs" / f"dag_id={DAG_ID}" / f"run_id={run.run_id}"
     tasks = airflow.task_instances(DAG_ID, run.run_id)
     for state in ("failed", "up_for_retry", "running", "queued"):
-        # The report fails because of a batch: the batch's log says more.
+        # The report fails because of a batch: the batch's log has the cause.
         for task in sorted(tasks, key=lambda task: (task["task_id"] == REPORT, task["map_index"])):
             if task["state"] != state:
                 continue
@@ -246,7 +246,7 @@ def _story(airflow: AirflowServer, run: Run) -> str:
                 + "".join(f"  {line}\n" for line in lines)
                 + f"logs of the run: {where}"
             )
-    return f"no task says why\nlogs of the run: {where}"
+    return f"no task has an error\nlogs of the run: {where}"
 
 
 def _log_line(line: str) -> str:

@@ -29,7 +29,7 @@ _MEDIAN_SIZE = 20_000
 _SMALLEST, _LARGEST = 400, 400_000
 
 TEMPLATE_KEY = "odd/{{ conn.aws_default.password }}.txt"
-"""Whoever renders it as a template writes a password into a blob's name."""
+"""Code that renders it as a template writes a password into a blob's name."""
 EMOJI_KEY = "odd/🚀 launch/日本語.txt"
 DOUBLE_SLASH_KEY = "odd/a//b.txt"
 

@@ -34,7 +34,7 @@ Ledgers = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 class DemoError(Exception):
-    """Something is not as the demo promises; the message says what, and where to look."""
+    """Something is not as the demo promises; the message names it, and the log."""
 
 
 class Demo:
@@ -335,7 +335,7 @@ def _threads(count: int) -> Iterator[Executor]:
 def _require(what: str, found: Mapping[str, Any], **wanted: int) -> None:
     wrong = [f"{name} is {found.get(name)}, not {value}" for name, value in wanted.items() if found.get(name) != value]
     if wrong:
-        raise DemoError(f"{what} is not what was uploaded: {'; '.join(wrong)}\nit says: {dict(found)}")
+        raise DemoError(f"{what} is not what was uploaded: {'; '.join(wrong)}\nit has: {dict(found)}")
 
 
 def _listed(lines: Any) -> str:

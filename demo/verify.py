@@ -69,8 +69,8 @@ def compare(
 
 
 def _compare_one(client: Any, bucket: str, container: ContainerClient, key: str) -> tuple[list[str], int]:
-    answer = client.get_object(Bucket=bucket, Key=key)
-    wanted, size = _digest(answer["Body"].iter_chunks(_PIECE))
+    response = client.get_object(Bucket=bucket, Key=key)
+    wanted, size = _digest(response["Body"].iter_chunks(_PIECE))
     # Not decompressed: what is compared is what is stored.
     download = container.get_blob_client(key).download_blob(decompress=False)
     found, _ = _digest(download.chunks())
@@ -79,13 +79,13 @@ def _compare_one(client: Any, bucket: str, container: ContainerClient, key: str)
     if wanted != found:
         differences.append(f"{key!r}: the object's SHA-256 is {wanted}, the blob's {found}")
     for header in _HEADERS:
-        of_object = answer.get("".join(part.capitalize() for part in header.split("_")))
+        of_object = response.get("".join(part.capitalize() for part in header.split("_")))
         of_blob = blob.content_settings[header]
         # boto3 signs its uploads with this encoding; it is the transfer's, not the object's.
         if (of_object or None) != (of_blob or None) and of_object != "aws-chunked":
             differences.append(f"{key!r}: {header} is {of_object!r} in S3 and {of_blob!r} in Azure")
-    if answer["Metadata"] != (kept := _user_metadata(blob.metadata)):
-        differences.append(f"{key!r}: the metadata is {answer['Metadata']} in S3 and {kept} in Azure")
+    if response["Metadata"] != (kept := _user_metadata(blob.metadata)):
+        differences.append(f"{key!r}: the metadata is {response['Metadata']} in S3 and {kept} in Azure")
     return differences, size
 
 

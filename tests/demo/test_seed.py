@@ -1,4 +1,4 @@
-"""The demo's data is what the demo says it is."""
+"""The demo's data is as the demo describes it."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ Theme = Literal["light", "dark"]
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext
 
-    from tests.ui.fake_airflow import FakeAirflow
+    from tests.ui.fake_airflow import FakeAirflow, FakeServer
     from tests.ui.stage import Stage
     from tests.ui.visit import FakeVisit, Visit
 
@@ -72,23 +72,44 @@ def visit(signed_in: Callable[[str, Theme], BrowserContext], stage: Stage) -> It
             one.close()
 
 
+@pytest.fixture(scope="module")
+def fake_server() -> Iterator[FakeServer]:
+    """A server of fake Airflows."""
+    from tests.ui.fake_airflow import FakeServer
+
+    with FakeServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def fake_context(browser: Browser) -> Iterator[BrowserContext]:
+    """A browser that keeps Airflow's app in its cache."""
+    context = browser.new_context()
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def fake() -> FakeAirflow:
+def fake(fake_server: FakeServer) -> FakeAirflow:
     """An empty fake Airflow."""
     from tests.ui.fake_airflow import FakeAirflow
 
-    return FakeAirflow()
+    fake_server.airflow = FakeAirflow()
+    return fake_server.airflow
 
 
 @pytest.fixture
-def show(browser: Browser, fake: FakeAirflow) -> Iterator[Callable[..., FakeVisit]]:
+def show(
+    fake: FakeAirflow, fake_server: FakeServer, fake_context: BrowserContext
+) -> Iterator[Callable[..., FakeVisit]]:
     """Opens one of our views of the fake Airflow; at the end no page may have had an error."""
     from tests.ui.visit import FakeVisit
 
+    del fake  # which the server has
     visits: list[FakeVisit] = []
 
     def open_view(view: str, dag_id: str = "", run_id: str = "", **options: Any) -> FakeVisit:
-        visits.append(FakeVisit(browser, fake, view, dag_id, run_id, **options))
+        visits.append(FakeVisit(fake_context, fake_server, view, dag_id, run_id, **options))
         return visits[-1]
 
     yield open_view

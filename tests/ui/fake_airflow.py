@@ -1,6 +1,6 @@
-"""A fake of the part of Airflow that our pages see: its single-page app, served from memory, over an API of any size.
+"""A fake of the part of Airflow that our pages see: its single-page app over an API of any size.
 
-The app is Airflow's own, so React, the router and Chakra are the real ones. The API has the shapes and the filters that
+The app is Airflow's own, so React, the router and Chakra are the real ones; the browser caches it. The API has the shapes and the filters that
 our pages use, and its limit of 100 items; `test_contract.py` compares them with a real Airflow. A run with 1,000 batches or
 a deployment with 46 DAGs takes no time to make this way, and every request is counted.
 """
@@ -9,22 +9,20 @@ from __future__ import annotations
 
 import json
 import mimetypes
-import re
+import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import airflow
 
 from airflow_s3_azure import ui as package
 
-if TYPE_CHECKING:
-    from playwright.sync_api import BrowserContext, Route
-
-HOST = "http://airflow.test"
 GROUP = "s3_to_azure"
 PAGE = 100
 OPERATORS = {
@@ -71,7 +69,7 @@ _VIEWS = {"run": "RunView", "dag": "DagView", "home": "HomeView", "all": "AllVie
 
 
 class FakeAirflow:
-    """Answers what the app and our pages request; the attributes are what the API has.
+    """A deployment of any size; the attributes are what the API has.
 
     :param now: the time of the newest runs
     """
@@ -90,7 +88,6 @@ class FakeAirflow:
         self.requests: list[str] = []
         self.forbidden: set[str] = set()
         self.version = "3.3.2"
-        self._shown = {"dag": "", "run": ""}
 
     # What there is
 
@@ -193,71 +190,23 @@ class FakeAirflow:
         self.tasks.append(task)
         return task
 
-    # How it is seen
+    # How it responds
 
-    def open(self, context: BrowserContext) -> None:
-        """Let a browser see this Airflow at HOST."""
-        context.route("**/*", self._fulfill)
+    def respond(self, method: str, url: str, body: bytes) -> tuple[int, Any]:
+        """Return the status and the JSON of the API's response."""
+        split = urlsplit(url)
+        self.requests.append(f"{split.path.removeprefix('/api/v2/')}?{split.query}")
+        parts = [unquote(part) for part in split.path.removeprefix("/api/v2/").split("/")]
+        if method == "POST":
+            self.posted.append(("/".join(parts), json.loads(body)))
+            return 200, {"task_instances": [], "total_entries": 0}
+        if any(pattern in "/".join(parts) for pattern in self.forbidden):
+            return 403, {"detail": "Forbidden"}
+        found = self.find(parts, parse_qs(split.query))
+        return (404, {"detail": "not found"}) if found is None else (200, found)
 
-    def path(self, view: str, dag_id: str = "", run_id: str = "") -> str:
-        """Return the URL of one of our views: "run", "dag", "home" or "all"."""
-        self._shown = {"dag": dag_id, "run": run_id}
-        return f"{HOST}/plugin/{view}"
-
-    def _fulfill(self, route: Route) -> None:
-        url = urlsplit(route.request.url)
-        if url.path.startswith("/api/v2/") and not url.path.endswith(("/plugins", "/version")):
-            self.requests.append(f"{url.path.removeprefix('/api/v2/')}?{url.query}")
-            self._fulfill_api(route, unquote_parts(url.path), parse_qs(url.query))
-        elif url.path.startswith("/static/"):
-            _fulfill_file(route, _DIST / url.path.removeprefix("/static/"))
-        elif url.path == "/s3-to-azure/entry.js":
-            route.fulfill(content_type="text/javascript", body=_ENTRY % self._shown)
-        elif url.path.startswith("/s3-to-azure/"):
-            _fulfill_file(route, _STATIC / url.path.removeprefix("/s3-to-azure/"))
-        elif (found := self._app().get(url.path)) is not None:
-            route.fulfill(json=found)
-        else:
-            page = (_DIST / "index.html").read_text().replace("{{ backend_server_base_url }}", f"{HOST}/")
-            route.fulfill(content_type="text/html", body=page)
-
-    def _app(self) -> dict[str, Any]:
-        """Return what the app itself needs."""
-        apps = [
-            {
-                "name": name,
-                "bundle_url": "s3-to-azure/entry.js",
-                "destination": "nav",
-                "url_route": view,
-                "icon": "s3-to-azure/icon.svg",
-                "icon_dark_mode": "s3-to-azure/icon-dark.svg",
-                "category": None,
-                "nav_top_level": True,
-            }
-            for view, name in _VIEWS.items()
-        ]
-        plugin = {"name": "s3_to_azure", "react_apps": apps, **{name: [] for name in _PLUGIN_LISTS}, "source": ""}
-        return {
-            "/ui/config": _CONFIG,
-            "/ui/auth/menus": {"authorized_menu_items": ["Dags"], "extra_menu_items": []},
-            "/ui/auth/me": {"id": "ada", "username": "ada"},
-            "/api/v2/version": {"version": self.version, "git_version": None},
-            "/api/v2/plugins": {"plugins": [plugin], "total_entries": 1},
-        }
-
-    def _fulfill_api(self, route: Route, parts: list[str], query: dict[str, list[str]]) -> None:
-        if route.request.method == "POST":
-            self.posted.append(("/".join(parts), json.loads(route.request.post_data or "{}")))
-            route.fulfill(json={"task_instances": [], "total_entries": 0})
-            return
-        if any(re.search(pattern, "/".join(parts)) for pattern in self.forbidden):
-            route.fulfill(status=403, json={"detail": "Forbidden"})
-            return
-        found = self.answer(parts, query)
-        route.fulfill(status=404 if found is None else 200, json={"detail": "not found"} if found is None else found)
-
-    def answer(self, parts: list[str], query: dict[str, list[str]]) -> Any:
-        """Return what the API answers to a GET; None: 404."""
+    def find(self, parts: list[str], query: dict[str, list[str]]) -> Any:
+        """Return the API's response to a GET; None: 404."""
         match parts:
             case ["dags"]:
                 return _page("dags", sorted(self.dags.values(), key=lambda one: str(one["dag_id"])), query)
@@ -359,13 +308,92 @@ def _page(name: str, items: list[Item], query: dict[str, list[str]]) -> Item:
     return {name: items[start:stop], "total_entries": len(items)}
 
 
-def _fulfill_file(route: Route, path: Path) -> None:
-    if path.is_file():
-        route.fulfill(body=path.read_bytes(), content_type=mimetypes.guess_type(path.name)[0] or "text/plain")
-    else:
-        route.fulfill(status=404)
+class FakeServer:
+    """Serves the app, our pages and the fake of the test that runs, while its context lasts."""
 
+    def __init__(self) -> None:
+        self.airflow = FakeAirflow()
+        self._shown = {"dag": "", "run": ""}
+        server = self
 
-def unquote_parts(path: str) -> list[str]:
-    """Return the parts of a path of the API."""
-    return [unquote(part) for part in path.removeprefix("/api/v2/").split("/")]
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                status, kind, body = server.respond(self.command, self.path, self._body())
+                self.send_response(status)
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(body)))
+                # The app's files have their hashes in their names.
+                is_static = self.path.startswith("/static/")
+                self.send_header("Cache-Control", "max-age=3600" if is_static else "no-store")
+                self.end_headers()
+                with suppress(ConnectionError):
+                    self.wfile.write(body)
+
+            def do_POST(self) -> None:
+                self.do_GET()
+
+            def log_message(self, *_: Any) -> None:
+                """Log nothing."""
+
+            def _body(self) -> bytes:
+                return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def path(self, view: str, dag_id: str = "", run_id: str = "") -> str:
+        """Return the path of one of our views: "run", "dag", "home" or "all"."""
+        self._shown = {"dag": dag_id, "run": run_id}
+        return f"/plugin/{view}"
+
+    def respond(self, method: str, url: str, body: bytes) -> tuple[int, str, bytes]:
+        """Return the status, the type and the body of the response."""
+        path = urlsplit(url).path
+        if path in (app := self._app()):
+            return 200, "application/json", json.dumps(app[path]).encode()
+        if path.startswith("/api/v2/"):
+            status, found = self.airflow.respond(method, url, body)
+            return status, "application/json", json.dumps(found).encode()
+        if path == "/s3-to-azure/entry.js":
+            return 200, "text/javascript", (_ENTRY % self._shown).encode()
+        for prefix, folder in (("/static/", _DIST), ("/s3-to-azure/", _STATIC)):
+            if path.startswith(prefix):
+                file = folder / path.removeprefix(prefix)
+                kind = mimetypes.guess_type(file.name)[0] or "text/plain"
+                return (200, kind, file.read_bytes()) if file.is_file() else (404, "text/plain", b"")
+        page = (_DIST / "index.html").read_text().replace("{{ backend_server_base_url }}", f"{self.url}/")
+        return 200, "text/html", page.encode()
+
+    def _app(self) -> dict[str, Any]:
+        """Return what the app itself needs."""
+        apps = [
+            {
+                "name": name,
+                "bundle_url": "s3-to-azure/entry.js",
+                "destination": "nav",
+                "url_route": view,
+                "icon": "s3-to-azure/icon.svg",
+                "icon_dark_mode": "s3-to-azure/icon-dark.svg",
+                "category": None,
+                "nav_top_level": True,
+            }
+            for view, name in _VIEWS.items()
+        ]
+        plugin = {"name": "s3_to_azure", "react_apps": apps, **{name: [] for name in _PLUGIN_LISTS}, "source": ""}
+        return {
+            "/ui/config": _CONFIG,
+            "/ui/auth/menus": {"authorized_menu_items": ["Dags"], "extra_menu_items": []},
+            "/ui/auth/me": {"id": "ada", "username": "ada"},
+            "/api/v2/version": {"version": self.airflow.version, "git_version": None},
+            "/api/v2/plugins": {"plugins": [plugin], "total_entries": 1},
+        }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ PLAN, BATCHES, COPY, REPORT = (f"{GROUP}.{name}" for name in ("plan", "batches",
 
 
 def report(copied: int = 10, size: int = 10 * MIB, **values: Any) -> Item:
-    """Return what a report says of a good run."""
+    """Return the report of a good run."""
     return {
         "source": "s3://acme/exports/",
         "destination": "https://acme.blob.core.windows.net/landing/exports/",
@@ -93,7 +94,7 @@ def many_syncs(airflow: FakeAirflow, syncs: int = 46, failed: int = 2, others: i
         airflow.add_run("every_five_minutes", start, report=report(1, MIB), ran=start + timedelta(minutes=5))
     for number in range(syncs - 1):
         bad = number % 20 == 7 and number // 20 < failed
-        last = {"state": "failed", "report": report(3, failed=2, objects=5)} if bad else {}
+        last: dict[str, Any] = {"state": "failed", "report": report(3, failed=2, objects=5)} if bad else {}
         nightly(airflow, f"sync_{number:02d}_to_azure", **last)
     for number in range(others):
         airflow.add_dag(f"other_{number:02d}")
@@ -102,7 +103,7 @@ def many_syncs(airflow: FakeAirflow, syncs: int = 46, failed: int = 2, others: i
 def batches(
     airflow: FakeAirflow,
     dag_id: str,
-    states: list[str | None],
+    states: Sequence[str | None],
     *,
     objects: int = 100,
     size: int = 100 * MIB,
@@ -132,7 +133,7 @@ def batches(
         {"plans": [plan(objects, size, source=f"s3://acme/exports/{n}/") for n in range(prefixes)]} if prefixes else one
     )
     airflow.xcoms[(dag_id, run_id, planner, -1, "plan")] = total
-    references = [
+    references: list[Item] = [
         {"label": label.format(index=n) + f" ({objects} objects, 100 MiB)", "objects": objects, "size": size}
         for n in range(len(states))
     ]

@@ -184,7 +184,7 @@ class Stage:
         return [json.loads(line) for text in texts for line in text.decode().splitlines()]
 
     def progress(self, dag_id: str, run_id: str, task_id: str, map_index: int) -> dict[str, Any]:
-        """Return what a task told of its progress; empty if nothing yet."""
+        """Return the progress that a task reported; empty if none yet."""
         path = f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}/taskInstances/{task_id}/state-store"
         entries = self.airflow.api("GET", path, map_index=map_index)["task_state_store"]
         return next((dict(entry["value"]) for entry in entries if entry["key"] == "progress"), {})

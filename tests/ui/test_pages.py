@@ -148,14 +148,14 @@ _SHAPES = [
 
 
 @pytest.mark.parametrize(("path", "query", "key"), _SHAPES)
-def test_the_fake_airflow_answers_as_the_real_one(
+def test_the_fake_airflow_has_the_shapes_of_the_real_one(
     stage: Stage, path: str, query: dict[str, str], key: str | None
 ) -> None:
-    """The real one has every field of the fake's answers, of the same type, and takes the same filters."""
+    """The real one has every field of the fake's responses, of the same type, and takes the same filters."""
     from tests.ui.fake_airflow import FakeAirflow
     from tests.ui.scenes import batches
 
-    def ask(dag: str, run: str, get: Callable[[str, dict[str, str]], Any]) -> Any:
+    def read(dag: str, run: str, get: Callable[[str, dict[str, str]], Any]) -> Any:
         filled = {name: value.format(dag=dag) for name, value in query.items()}
         found = get(path.format(dag=dag, run=run), filled)
         return found if key is None else found[key]
@@ -163,10 +163,10 @@ def test_the_fake_airflow_answers_as_the_real_one(
     fake = FakeAirflow()
     run = batches(fake, INVOICES, ["success"])
     fake.runs[-1]["run_type"] = "manual"
-    made = ask(INVOICES, run, lambda where, given: fake.answer(where.split("/"), {n: [v] for n, v in given.items()}))
+    made = read(INVOICES, run, lambda where, given: fake.find(where.split("/"), {n: [v] for n, v in given.items()}))
     day_run = next(run for _, run in _exports_runs(stage) if run.startswith("scheduled"))
     dag, real_run = (INVOICES, stage.runs[INVOICES]) if "manual" in query.values() else (EXPORTS, day_run)
-    found = ask(dag, quote(real_run, safe=""), lambda where, given: stage.airflow.api("GET", f"/{where}", **given))
+    found = read(dag, quote(real_run, safe=""), lambda where, given: stage.airflow.api("GET", f"/{where}", **given))
 
     for expected, real in [(made, found)] if key is None else [(made[0], found[0])]:
         assert expected.keys() <= real.keys()
@@ -185,7 +185,7 @@ def test_the_fake_airflow_answers_as_the_real_one(
 
 @pytest.mark.parametrize("user", ["ada", "vera"])
 def test_the_numbers_of_a_run_are_the_ledgers(stage: Stage, visit: Visiting, user: str) -> None:
-    """For an administrator, and for somebody who may only look."""
+    """For an administrator, and for a viewer."""
     day, run = next(one for one in _exports_runs(stage) if one[0] != stage.failed_day)
     rows = _ledger(stage, EXPORTS, run)
     counts = Counter(row["status"] for row in rows)
@@ -254,7 +254,7 @@ def test_a_pending_deletion_is_shown(stage: Stage, visit: Visiting) -> None:
 
 
 def test_a_dry_run_shows_its_cost(stage: Stage, visit: Visiting) -> None:
-    """What its plan says, also of the price."""
+    """The plan's objects, bytes and price."""
     report = stage.airflow.xcom(EXPORTS, stage.runs[DRY], REPORT)
     guest = visit("vera")
     guest.run(EXPORTS, stage.runs[DRY])
@@ -364,13 +364,13 @@ def test_the_history_of_a_dag_is_that_of_its_ledgers(stage: Stage, visit: Visiti
     names = [(str(link.get_attribute("aria-label")), link) for link in links]
     assert ["dry run" in name for name, _ in names].count(True) == 1
     copies = [(name, link) for name, link in names if "dry run" not in name]
-    for (day, run), (said, link) in zip(runs, copies, strict=True):
+    for (day, run), (name, link) in zip(runs, copies, strict=True):
         rows = ledgers[day]
         copied = sum(row["status"] == "copied" for row in rows)
-        assert said.startswith(_day(day)), said
-        assert f"{copied} object{'' if copied == 1 else 's'} copied, {_size_text(_copied_size(rows))}" in said
-        assert ("backfill" in said) == (day in stage.backfilled_days)
-        assert ("failed;" in said) == (day == stage.failed_day)
+        assert name.startswith(_day(day)), name
+        assert f"{copied} object{'' if copied == 1 else 's'} copied, {_size_text(_copied_size(rows))}" in name
+        assert ("backfill" in name) == (day in stage.backfilled_days)
+        assert ("failed;" in name) == (day == stage.failed_day)
         assert (link.get_attribute("href") or "").endswith(f"/dags/{EXPORTS}/runs/{run}/plugin/transfer")
 
     states = {
@@ -572,10 +572,10 @@ def _mark_as_success(stage: Stage, dag_id: str, run: str) -> None:
 
 def _until_the_database_is_free(route: Any) -> None:
     for _ in range(100):
-        answer = route.fetch()
-        if "Database is locked" not in answer.text():
+        response = route.fetch()
+        if "Database is locked" not in response.text():
             break
-    route.fulfill(response=answer)
+    route.fulfill(response=response)
 
 
 _WAIT_FOR_RESPONSES = """async () => {

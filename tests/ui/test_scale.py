@@ -178,8 +178,8 @@ def test_a_run_with_many_running_batches_is_polled_once_per_second_at_most(fake:
         visit.settle()
 
     assert 20 <= len(fake.requests) <= 120
-    asked = {match[1] for one in fake.requests if (match := re.search(r"state-store\?map_index=(\d+)", one))}
-    assert len(asked) == 32
+    polled = {match[1] for one in fake.requests if (match := re.search(r"state-store\?map_index=(\d+)", one))}
+    assert len(polled) == 32
 
 
 def test_fifty_runs_take_their_numbers_from_one_response(fake: FakeAirflow, show: Show) -> None:
@@ -194,7 +194,7 @@ def test_fifty_runs_take_their_numbers_from_one_response(fake: FakeAirflow, show
 
 
 def test_without_the_permission_for_assets_the_newest_reports_are_read(fake: FakeAirflow, show: Show) -> None:
-    """And the page says of how many runs it lacks the numbers; a click reads more."""
+    """The page counts the runs without numbers; a click reads more."""
     fake.forbidden.add("assets/events")
     nightly(fake, "exports", 60)
 
@@ -222,7 +222,7 @@ def test_a_dag_that_runs_all_the_time_has_a_shorter_calendar(fake: FakeAirflow, 
 
 
 def test_airflow_3_2_pages_through_the_newest_reports(fake: FakeAirflow, show: Show) -> None:
-    """Its patterns take one DAG only, so a busy DAG may hide others there; how many DAGs were not checked is said."""
+    """Its patterns take one DAG only, so a busy DAG may hide others there; the page counts the DAGs that were not checked."""
     fake.version = "3.2.1"
     many_syncs(fake)
 

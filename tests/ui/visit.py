@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
 
-    from tests.ui.fake_airflow import FakeAirflow
+    from tests.ui.fake_airflow import FakeServer
     from tests.ui.stage import Stage
 
 PATIENCE = 30_000
@@ -56,7 +56,7 @@ class Visit:
 
     def check(self) -> None:
         """Fail if the console had an error, or a request went to another host."""
-        assert self.problems == []
+        assert not self.problems, self.problems
 
     def expect_refusal(self, status: int) -> None:
         """Take the line that the browser itself writes about one refused request from the problems."""
@@ -85,7 +85,7 @@ class Visit:
         return self.page.get_by_test_id(name).first.inner_text()
 
     def evaluate(self, module: str, expression: str, argument: Any = None) -> Any:
-        """Return what an expression says of one of the plugin's modules, as `it`, and of an argument, as `given`."""
+        """Return the value of an expression over one of the plugin's modules, as `it`, and an argument, as `given`."""
         code = f"async (given) => {{ const it = await import(new URL('s3-to-azure/{module}', document.baseURI).href); return {expression}; }}"
         return self.page.evaluate(code, argument)
 
@@ -108,15 +108,15 @@ AREAS = {"run": "transfer", "dag": "transfers", "all": "s3-to-azure", "home": "h
 
 
 class FakeVisit(Visit):
-    """A page in a browser of its own that shows one view of a fake Airflow, once it has content.
+    """A page that shows one view of a fake Airflow, once it has content.
 
     :param forbidden: refusals of the API are expected, and the browser's lines about them are no errors
     """
 
     def __init__(
         self,
-        browser: Browser,
-        airflow: FakeAirflow,
+        context: BrowserContext,
+        server: FakeServer,
         view: str,
         dag_id: str,
         run_id: str,
@@ -127,18 +127,15 @@ class FakeVisit(Visit):
         clock: bool = False,
         forbidden: bool = False,
     ) -> None:
-        from tests.ui.fake_airflow import HOST
-
-        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=theme)
-        context.add_init_script(f"localStorage.setItem('theme', '{theme}')")
-        airflow.open(context)
-        super().__init__(context, HOST)
-        self._context = context
-        self._airflow = airflow
+        super().__init__(context, server.url)
+        self._airflow = server.airflow
         self._forbidden = forbidden
+        self.page.set_viewport_size({"width": width, "height": height})
+        self.page.emulate_media(color_scheme=theme)
+        self.page.add_init_script(f"localStorage.setItem('theme', '{theme}')")
         if clock:
             self.page.clock.install()
-        self.page.goto(airflow.path(view, dag_id, run_id), wait_until="domcontentloaded")
+        self._go(server.path(view, dag_id, run_id))
         self.area = self.page.get_by_test_id(AREAS[view])
         self.area.wait_for()
         self.settle()
@@ -156,10 +153,6 @@ class FakeVisit(Visit):
         if self._forbidden:
             self.problems = [one for one in self.problems if "status of 403" not in one]
         super().check()
-
-    def close(self) -> None:
-        """End the visit, and its browser."""
-        self._context.close()
 
 
 _PAUSE = """async () => {

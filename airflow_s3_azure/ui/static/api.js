@@ -10,7 +10,7 @@ export class ApiError extends Error {
   }
 }
 
-/** Requests sent since the page was loaded: whoever polls derives its pause from them. */
+/** Requests sent since the page was loaded: polling derives its pauses from them. */
 export let sent = 0;
 
 let free = CONCURRENCY;

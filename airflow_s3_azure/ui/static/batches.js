@@ -12,8 +12,8 @@ const MOST_SECONDS = 30 * 86_400; // a longer estimate means nothing
 const MAP_FROM = 13; // batches that are enough for a map of all
 
 const NARROW = "36px minmax(0, 1fr) 110px";
-const WIDE = "40px minmax(0, 1fr) 150px 76px 84px minmax(150px, 220px)";
-const WIDE_FROM = 680; // pixels of the table, which is narrower than the window
+const WIDE = "40px minmax(180px, 1fr) 130px 70px 84px minmax(140px, 0.6fr)";
+const WIDE_FROM = 780; // pixels of the table, which is narrower than the window
 
 export function Batches({ rows, dagId, runId, noun, onSeen }) {
   const [filter, setFilter] = React.useState(null);

@@ -1,4 +1,4 @@
-/** The runs of one DAG, each with what its report says. */
+/** The runs of one DAG, each with its report. */
 import { get, getList, ifAllowed, path, xcom, xcomKeys } from "./api.js";
 import { clock, dayOf, isNumber, longDay, shortDay } from "./format.js";
 import { groupOf } from "./run_reader.js";
@@ -25,7 +25,7 @@ export async function syncsOf(dagId, signal) {
   };
 }
 
-/** What a page must know of a DAG to tell which days are missing. Its time zone and schedule are read once. */
+/** What a page needs of a DAG to find missing days. Its time zone and schedule are read once. */
 export async function dagOf(dagId, signal, listed) {
   if (!dags.has(dagId) || !listed) dags.set(dagId, await get(path`dags/${dagId}/details`, {}, signal));
   const found = dags.get(dagId);
@@ -131,7 +131,7 @@ export const shortName = (one) => [shortDay(one.from, one.zone), one.time].filte
 const version = (one) => [one.dagId, one.runId, one.taskId, one.task.try_number, one.task.end_date].join("\n");
 
 /**
- * Put into each entry what its report says. Asset events have the numbers of up to 100 good runs in one response; the
+ * Put its report into each entry. Asset events have the numbers of up to 100 good runs in one response; the
  * reports of the others are requested one by one, the `most` newest of them.
  */
 export async function readReports(entries, signal, { most = REPORTS_AT_ONCE, events } = {}) {

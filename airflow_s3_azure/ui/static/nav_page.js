@@ -93,7 +93,7 @@ function AllTotals({ data: { syncs, recent } }) {
 
 const nameOf = ({ dagId, groupId, isNamed }) => (isNamed ? `${dagId} · ${groupId}` : dagId);
 
-/** What a report says in a few words. */
+/** A report in a few words. */
 export function inShort(report) {
   if (!report) return "";
   if (isQuiet(report)) return "nothing new";

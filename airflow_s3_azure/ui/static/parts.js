@@ -282,7 +282,7 @@ export const logPath = (dagId, runId, task) =>
 
 const TAIL = 24; // characters at the end of a name that stay visible
 
-/** A name on one line that, where it is too long, is shortened in its middle: both ends tell names apart. */
+/** A name on one line that, where it is too long, is shortened in its middle: both ends distinguish names. */
 export function Middle({ text, tail = TAIL }) {
   const name = oneLine(text);
   const at = Math.max(0, name.length - Math.max(8, Math.min(tail, name.length - name.lastIndexOf("/", name.length - 2) - 1)));

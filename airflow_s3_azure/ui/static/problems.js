@@ -62,7 +62,7 @@ export function Problems({ sync, all, dagId, runId, onMore }) {
 /** Why single copies failed. */
 export function ObjectProblems({ rows, dagId, runId, onMore }) {
   const failed = rows.filter(({ task }) => task.state === "failed");
-  const shown = failed.filter((row) => row.isRead || row.error);
+  const shown = failed.filter((row) => row.isErrorRead);
   if (!failed.length) return null;
   return h(
     Section,
@@ -73,7 +73,7 @@ export function ObjectProblems({ rows, dagId, runId, onMore }) {
       shown.map(({ task, label, index, error }) =>
         h(Problem, { key: index, name: label, text: error ? withoutKey(error) : "Its log does not name an error.", link: logPath(dagId, runId, task), label: "its log" }),
       ),
-      !shown.length && h(Problem, { text: "Their logs say why." }),
+      !shown.length && h(Problem, { text: "See their logs for the errors." }),
     ),
     h(More, { rows: failed.filter((row) => !shown.includes(row)), noun: "failed object", onMore }),
   );

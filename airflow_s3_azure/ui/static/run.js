@@ -143,7 +143,7 @@ export function stateKind(state) {
 /** A batch that was marked as a success, but has keys without a copy, is not done. */
 export const kindOf = ({ task, isIncomplete }) => (isIncomplete && task.state === "success" ? "missing" : stateKind(task.state));
 
-/** The failed keys that are known, each with the batch whose log says more. */
+/** The failed keys that are known, each with its batch, for the link to the log. */
 export function failures(sync) {
   const found = new Map();
   for (const { summary, task, index } of sync.batches) {

@@ -25,7 +25,7 @@ export class RunReader {
     this.tasks = new Map();
     this.values = new Map();
     this.lists = new Map(); // lists of XComs by the executions that they cover
-    this.asked = new Map(); // tasks by the reading that requested their progress last
+    this.polled = new Map(); // tasks by the reading that requested their progress last
     this.reads = 0;
     this.newest = 0;
   }
@@ -63,7 +63,7 @@ export class RunReader {
     return this.values.get(key);
   }
 
-  /** Why a task failed, from its log, requested once; null if the log does not say, or this user may not read it. */
+  /** Why a task failed, from its log, requested once; null if the log has no error, or this user may not read it. */
   async error(task, signal) {
     const key = `${execution(task)}\nerror`;
     if (!this.values.has(key)) {
@@ -88,7 +88,7 @@ export class RunReader {
     this.newest = requested;
   }
 
-  /** Whether a task that did not succeed has a summary. Of a few mapped tasks one list tells it of all. */
+  /** Whether a task that did not succeed has a summary. One list covers all of a few mapped tasks. */
   async #exists(task, signal) {
     if (!hasEnded(task) && task.state !== "up_for_retry") return false;
     const all = [...this.tasks.values()].filter((one) => one.task_id === task.task_id);
@@ -122,12 +122,12 @@ export class RunReader {
     const report = reports[0];
     // The task that put several plans together has them all in one XCom.
     const planner = batches[0] ?? plans[0];
+    const mapped = copies.filter((task) => task.map_index >= 0);
     const [made, references, reported] = await Promise.all([
       this.#value(planner, "plan", signal),
-      this.#value(planner, "return_value", signal),
+      mapped.length ? this.#value(planner, "return_value", signal) : null,
       report && hasEnded(report) ? this.summary(report, signal) : null,
     ]);
-    const mapped = copies.filter((task) => task.map_index >= 0);
     const failed = mapped.filter((task) => hasFailed(task) || task.state === "up_for_retry");
     const others = [...of("approve"), ...of("delete")];
     const [approval] = await Promise.all([
@@ -175,6 +175,7 @@ export class RunReader {
       summary: value("return_value") ?? null,
       isRead: value("return_value") !== undefined,
       error: value("error") ?? null,
+      isErrorRead: value("error") !== undefined,
       progress: hasEnded(task) ? null : (this.values.get(`${identity(task)}\nprogress`) ?? null),
     };
   }
@@ -182,13 +183,13 @@ export class RunReader {
   async #readProgress(tasks, signal) {
     const live = tasks.filter((task) => ["copy", "object"].includes(OPERATORS[task.operator]) && PROGRESSING.has(task.state));
     if (!live.length || !(await isAirflow33(signal))) return;
-    const last = (task) => this.asked.get(identity(task)) ?? -1;
+    const last = (task) => this.polled.get(identity(task)) ?? -1;
     await Promise.all(
       live
         .toSorted((a, b) => last(a) - last(b) || (a.state === "running" ? 0 : 1) - (b.state === "running" ? 0 : 1))
         .slice(0, PROGRESS_AT_ONCE)
         .map(async (task) => {
-          this.asked.set(identity(task), this.reads);
+          this.polled.set(identity(task), this.reads);
           const where = path`dags/${this.dagId}/dagRuns/${this.runId}/taskInstances/${task.task_id}/state-store`;
           const found = await get(where, { map_index: task.map_index }, signal);
           const entry = found.task_state_store.find(({ key }) => key === "progress");

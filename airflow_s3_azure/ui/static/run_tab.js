@@ -55,6 +55,7 @@ export function RunTab({ dagId, runId }) {
         row.summary = await reader.current.summary(row.task).catch(() => null);
         row.isRead = true;
         if (!row.summary) row.error = await reader.current.error(row.task).catch(() => null);
+        row.isErrorRead = true;
       }),
     );
     redraw();

@@ -46,7 +46,7 @@ export function sentence(one) {
   return `${start}; ${counted(report.copied, "object")} copied, ${bytes(report.copied_bytes)}${speed}, ${count(report.unchanged)} unchanged, ${count(report.skipped)} skipped, ${count(report.failed)} failed`;
 }
 
-/** A sign of a state's own shape, so that colors need not be told apart. */
+/** A sign of a state's own shape, so that color is not the only difference. */
 function Mark({ state, x, y, r }) {
   const fill = stateColor(state);
   if (state === "failed") return h("path", { d: `M${x - r} ${y - r}L${x + r} ${y + r}M${x + r} ${y - r}L${x - r} ${y + r}`, stroke: fill, strokeWidth: 2 });
