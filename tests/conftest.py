@@ -20,6 +20,7 @@ from packaging.version import Version
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
 
+    from tests.faults.recorded import Recorded
     from tests.servers import AzureServer, CertificateAuthority, S3Server
 
 # How long an example takes says how busy the machine is.
@@ -126,3 +127,29 @@ def connections(s3_server: S3Server, azure_server: AzureServer, monkeypatch: pyt
     """The Airflow connections ``aws_default`` and ``wasb_default``, to the two servers."""
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(s3_server.airflow_connection()))
     monkeypatch.setenv("AIRFLOW_CONN_WASB_DEFAULT", json.dumps(azure_server.airflow_connection()))
+
+
+@pytest.fixture
+def to_s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorded]:
+    """The route of ``aws_default``, on which requests are recorded."""
+    from tests.faults.recorded import Recorded
+
+    route = Recorded(s3_server.port)
+    with route.proxy:
+        connection = s3_server.airflow_connection()
+        connection["extra"]["endpoint_url"] = route.proxy.url
+        monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
+        yield route
+
+
+@pytest.fixture
+def to_azure(azure_server: AzureServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorded]:
+    """The route of ``wasb_default``, on which requests are recorded."""
+    from tests.faults.recorded import Recorded
+
+    route = Recorded(azure_server.port)
+    with route.proxy:
+        connection = azure_server.airflow_connection()
+        connection["host"] = f"{route.proxy.url}/{azure_server.account}"
+        monkeypatch.setenv("AIRFLOW_CONN_WASB_DEFAULT", json.dumps(connection))
+        yield route

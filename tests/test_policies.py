@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,53 +18,18 @@ from airflow.sdk import DAG
 
 from airflow_s3_azure.sync_group import s3_to_azure_sync
 from tests.airflow_runs import run_dag
-from tests.faults.proxy import Delay, FaultProxy
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
 
     from tests.conftest import Bucket
     from tests.faults.http1 import Request
-    from tests.servers import AzureServer, S3Server
+    from tests.faults.recorded import Recorded
+    from tests.servers import AzureServer
 
 POLICIES = Path(__file__).parent.parent / "docs" / "policies"
 CONTAINERS = "Microsoft.Storage/storageAccounts/blobServices/containers"
 MIB = 1024 * 1024
-
-
-class Recorded:
-    """A way to a server on which requests are written down."""
-
-    def __init__(self, port: int) -> None:
-        self.requests: list[Request] = []
-        self.proxy = FaultProxy("127.0.0.1", port)
-        self.proxy.strike(Delay("request", 0), self._note)
-
-    def _note(self, request: Request) -> bool:
-        self.requests.append(request)
-        return False
-
-
-@pytest.fixture
-def to_s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorded]:
-    """The way of ``aws_default``."""
-    way = Recorded(s3_server.port)
-    with way.proxy:
-        connection = s3_server.airflow_connection()
-        connection["extra"]["endpoint_url"] = way.proxy.url
-        monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
-        yield way
-
-
-@pytest.fixture
-def to_azure(azure_server: AzureServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorded]:
-    """The way of ``wasb_default``."""
-    way = Recorded(azure_server.port)
-    with way.proxy:
-        connection = azure_server.airflow_connection()
-        connection["host"] = f"{way.proxy.url}/{azure_server.account}"
-        monkeypatch.setenv("AIRFLOW_CONN_WASB_DEFAULT", json.dumps(connection))
-        yield way
 
 
 def _aws_actions(request: Request) -> set[str]:
