@@ -38,7 +38,6 @@ from botocore.exceptions import (
     CredentialRetrievalError,
     HTTPClientError,
     MetadataRetrievalError,
-    NoCredentialsError,
 )
 from botocore.exceptions import (
     ConnectionError as BotoConnectionError,
@@ -57,7 +56,6 @@ from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.errors import (
     ConfigurationError,
     DestinationWriteError,
-    SourceAccessDenied,
     SourceReadError,
 )
 from airflow_s3_azure.engine.http.client import Connections
@@ -66,6 +64,8 @@ from airflow_s3_azure.engine.http.status import TRANSIENT_STATUSES
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.engine.retry import RetryPolicy
+from airflow_s3_azure.engine.s3.failures import unsigned
+from airflow_s3_azure.engine.s3.names import is_directory_bucket, is_multi_region_access_point
 from airflow_s3_azure.engine.s3.presign import Presigner
 from airflow_s3_azure.engine.s3.source import Operation, Params, S3Source
 from airflow_s3_azure.engine.server_side.preflight import check_reachable
@@ -151,12 +151,14 @@ def open_bucket(
     _require_connection("aws_conn_id", aws_conn_id)
     if not bucket:
         raise ConfigurationError("s3_bucket is empty; name the bucket to copy from")
+    _check_is_aws(aws_conn_id)
+    connection = "boto3's default credentials" if aws_conn_id is None else f"AWS connection {aws_conn_id!r}"
     hook = S3Hook(aws_conn_id=aws_conn_id)
     try:
         client = _signing_client(hook, bucket, max_concurrency)
     except (BotoCoreError, ClientError, ValueError) as error:
         if isinstance(error, _TRANSIENT_BOTO) or _is_throttled(error):
-            message = f"connection {aws_conn_id!r} gives no S3 client now ({type(error).__name__})"
+            message = f"{connection}: there is no S3 client now ({type(error).__name__})"
             raise SourceReadError(message, key=f"s3://{bucket}") from None
         raise ConfigurationError(f"connection {aws_conn_id!r} gives no S3 client: {error}") from None
     config = client.meta.config
@@ -167,10 +169,8 @@ def open_bucket(
         try:
             return signer(operation, params)
         except (BotoCoreError, ClientError) as error:
-            raise SourceAccessDenied(
-                f"no AWS credentials to sign with ({type(error).__name__}); check connection {aws_conn_id!r}",
-                transient=not isinstance(error, NoCredentialsError),
-            ) from None
+            failure = unsigned(error, bucket=bucket, connection=connection)
+        raise failure  # outside the handler: a credential process may have written anything into its error
 
     session = requests.Session()
     session.headers["User-Agent"] = _USER_AGENT
@@ -185,6 +185,7 @@ def open_bucket(
         read_timeout=config.read_timeout,
         requester_pays=requester_pays,
         bandwidth=None if max_bandwidth is None else Bandwidth(max_bandwidth, cancellation),
+        connection=connection,
     )
     return S3Bucket(client, source)
 
@@ -192,8 +193,9 @@ def open_bucket(
 def _signing_client(hook: S3Hook, bucket: str, max_concurrency: int) -> BaseClient:
     """Return a client that presigns with SigV4 for the host and the region of the bucket.
 
-    boto3 presigns with SigV2 on the global host unless it is told otherwise, and for the region it was given: unlike
-    its own requests, a presigned URL does not follow the bucket to another one.
+    boto3 presigns with SigV2 on the global host by default, and for the region it was given: unlike its own requests,
+    a presigned URL does not follow the bucket to another one. Multi-Region Access Points need SigV4A and directory
+    buckets sessions of their own: botocore signs them right only if no signature version is set.
     """
     base = hook.config or Config()
     base = base.merge(Config(user_agent_extra=f"{base.user_agent_extra or ''} {_USER_AGENT}".strip()))
@@ -210,8 +212,11 @@ def _signing_client(hook: S3Hook, bucket: str, max_concurrency: int) -> BaseClie
             session.client("s3", region_name=region, endpoint_url=endpoint, config=config, verify=hook.verify),
         )
 
+    pooled = base.merge(Config(**pools))
+    if is_directory_bucket(bucket) or is_multi_region_access_point(bucket):
+        return client(hook.region_name, pooled)
     plain = client(hook.region_name, once)
-    config = base.merge(Config(signature_version=base.signature_version or "s3v4", **pools))
+    config = pooled.merge(Config(signature_version=base.signature_version or "s3v4"))
     if not str(urlsplit(plain.meta.endpoint_url).hostname).endswith((".amazonaws.com", ".amazonaws.com.cn")):
         return client(hook.region_name, config)  # has no host name per bucket
     config = config.merge(Config(s3={"addressing_style": "virtual", **(base.s3 or {})}))
@@ -371,6 +376,13 @@ def _require_connection(argument: str, conn_id: str | None) -> None:
             f"there is no Airflow connection {conn_id!r} ({argument}); add it under Admin → Connections, "
             f"or set AIRFLOW_CONN_{conn_id.upper()}"
         ) from None
+
+
+def _check_is_aws(aws_conn_id: str | None) -> None:
+    if aws_conn_id is not None and BaseHook.get_connection(aws_conn_id).conn_type == "wasb":
+        raise ConfigurationError(
+            f"connection {aws_conn_id!r} (aws_conn_id) is one to Azure; are aws_conn_id and wasb_conn_id swapped?"
+        )
 
 
 def _check_is_azure(wasb_conn_id: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,8 @@ import pytest
 from azure.core.credentials import AccessToken, AzureSasCredential
 from azure.core.pipeline.policies import AzureSasCredentialPolicy, BearerTokenCredentialPolicy, SansIOHTTPPolicy
 from azure.storage.blob import AccountSasPermissions, BlobServiceClient, ResourceTypes, generate_account_sas
+from botocore.exceptions import ClientError, CredentialRetrievalError, NoCredentialsError, ParamValidationError
+from botocore.stub import Stubber
 from botocore.utils import parse_timestamp
 
 from airflow_s3_azure.connections import _time_of, authorisation_policies, open_bucket, open_container
@@ -25,8 +28,10 @@ from airflow_s3_azure.engine.errors import (
     DestinationWriteError,
     SourceAccessDenied,
     SourceNotFound,
+    SourceReadError,
+    TransferError,
 )
-from airflow_s3_azure.engine.model import BlobContent, Precondition
+from airflow_s3_azure.engine.model import BlobContent, Precondition, SourceObject
 from airflow_s3_azure.sync.listing import list_objects
 from tests.servers.process import free_port
 
@@ -98,16 +103,128 @@ def test_every_kind_of_aws_credential_reads(
 def test_a_wrong_secret_is_refused_and_named(
     bucket: Bucket, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """S3 checks the signature, and the error says what the connection needs without showing the URL."""
+    """S3 checks the signature, and the error says what is wrong without showing the URL."""
     bucket.put("a", b"x")
     connection = s3_server.airflow_connection() | {"password": "not-the-secret"}
     _set_connection(monkeypatch, "aws_test", **connection)
 
-    with pytest.raises(SourceAccessDenied, match="needs s3:GetObject") as caught:
+    with pytest.raises(
+        SourceAccessDenied,
+        match="S3 answered 403 SignatureDoesNotMatch: the secret access key of AWS connection 'aws_test' is wrong",
+    ) as caught:
         _open_bucket("aws_test", bucket.name).source.head("a")
 
+    assert "s3:GetObject" not in str(caught.value)
     assert "X-Amz" not in str(caught.value)
     assert caught.value.__context__ is None
+
+
+def test_an_unknown_host_is_named_with_its_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a copy and in a listing; no later try finds it."""
+    extra = {"endpoint_url": "http://s3.nowhere.invalid:9000", "region_name": "eu-west-1"}
+    _set_connection(monkeypatch, "aws_test", conn_type="aws", login="AK", password="s", extra=extra)
+
+    def no_such_host(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", no_such_host)
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    bucket = _open_bucket("aws_test", "some-bucket")
+    message = (
+        r"S3 could not be reached at host s3\.nowhere\.invalid: gaierror \(Name or service not known\); there is no host "
+        "of this name: check region_name and endpoint_url of AWS connection 'aws_test'"
+    )
+
+    for request in (
+        lambda: bucket.source.head("a"),
+        lambda: list(list_objects(bucket.client, "some-bucket", connection=bucket.source.connection)),
+    ):
+        with pytest.raises(SourceReadError, match=message) as caught:
+            request()
+        assert not caught.value.retryable
+
+
+def test_a_wasb_connection_for_s3_is_named_as_swapped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """S3Hook would take it, and fail at the first request."""
+    _set_connection(monkeypatch, "mixed_up", conn_type="wasb", login="account", password="AAAA")
+
+    with pytest.raises(ConfigurationError, match=r"'mixed_up' \(aws_conn_id\) is one to Azure; .* swapped\?"):
+        _open_bucket("mixed_up", "any")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "retryable", "message"),
+    [
+        (NoCredentialsError(), SourceAccessDenied, False, "AWS connection 'aws_test' has no credentials to sign with"),
+        (
+            CredentialRetrievalError(provider="web-identity", error_msg="secret text"),
+            SourceReadError,
+            True,
+            "AWS connection 'aws_test' gives no credentials to sign with: CredentialRetrievalError$",
+        ),
+        (
+            ClientError({"Error": {"Code": "AccessDenied"}, "ResponseMetadata": {"HTTPStatusCode": 403}}, "AssumeRole"),
+            SourceAccessDenied,
+            False,
+            "STS answered 403 AccessDenied: AWS connection 'aws_test' needs sts:AssumeRole here",
+        ),
+        (
+            ParamValidationError(report='Invalid bucket name "s3://b"'),
+            SourceReadError,
+            False,
+            'not a request that S3 takes: .*Invalid bucket name "s3://b"',
+        ),
+    ],
+)
+def test_a_request_that_cannot_be_signed_says_why(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, kind: type[TransferError], retryable: bool, message: str
+) -> None:
+    """Credentials that are missing, that could not be had just now, that were refused; and a request that is wrong."""
+
+    def fail(*_: Any) -> str:
+        raise error
+
+    _set_connection(
+        monkeypatch, "aws_test", conn_type="aws", login="AK", password="s", extra={"region_name": "eu-west-1"}
+    )
+    monkeypatch.setattr("airflow_s3_azure.engine.s3.presign.Presigner.__call__", fail)
+
+    with pytest.raises(kind, match=message) as caught:
+        _open_bucket("aws_test", "bucket--euw1-az1--x-s3").source.head("a")
+
+    assert caught.value.retryable == retryable
+    assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    ("bucket", "algorithm", "scope"),
+    [
+        ("arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap", "AWS4-ECDSA-P256-SHA256", "/s3/aws4_request"),
+        ("arn:aws:s3:eu-west-1:123456789012:accesspoint/ap", "AWS4-HMAC-SHA256", "/eu-west-1/s3/aws4_request"),
+        ("bucket--euw1-az1--x-s3", "AWS4-HMAC-SHA256", "/eu-west-1/s3express/aws4_request"),
+        ("point--euw1-az1--xa-s3", "AWS4-HMAC-SHA256", "/eu-west-1/s3express/aws4_request"),
+    ],
+)
+def test_each_kind_of_bucket_is_signed_as_it_must_be(
+    monkeypatch: pytest.MonkeyPatch, bucket: str, algorithm: str, scope: str
+) -> None:
+    """A Multi-Region Access Point by SigV4A, a directory bucket with a session, all others by SigV4."""
+    _set_connection(
+        monkeypatch, "aws_test", conn_type="aws", login="AK", password="s", extra={"region_name": "eu-west-1"}
+    )
+    opened = _open_bucket("aws_test", bucket)
+    session = {"AccessKeyId": "AK", "SecretAccessKey": "s", "SessionToken": "t"}
+    stub = Stubber(opened.client)
+    expires = datetime.now(UTC) + timedelta(minutes=5)
+    stub.add_response("create_session", {"Credentials": {**session, "Expiration": expires}}, {"Bucket": bucket})
+
+    with stub:
+        url = opened.source.readable_url(SourceObject("a//b", 1, "e"))
+
+    query = parse_qs(urlsplit(url).query)
+    assert urlsplit(url).path == "/a//b"
+    assert query["X-Amz-Algorithm"] == [algorithm]
+    assert query["X-Amz-Credential"][0].endswith(scope)
 
 
 @needs_servers

@@ -8,6 +8,7 @@ without another read, to the value that S3 stored for the whole object when it w
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, cast
@@ -24,6 +25,8 @@ read a block by itself, only what TLS and the length of an answer guarantee."""
 _WIDTHS: dict[Algorithm, int] = {"CRC64NVME": 8, "CRC32": 4, "CRC32C": 4}
 _STORED_AS = {algorithm: f"x-amz-checksum-{algorithm.lower()}" for algorithm in _WIDTHS}
 """The headers in which S3 tells them, the strongest first."""
+_PARTS = re.compile("[1-9][0-9]{0,4}")
+"""S3 takes 10,000 parts. Python refuses to read numbers of more than 4,300 digits."""
 _COMPUTE: dict[Algorithm, Callable[[memoryview, int], int]] = {
     "CRC64NVME": cast("Callable[[memoryview, int], int]", _crt.crc64nvme),
     "CRC32": cast("Callable[[memoryview, int], int]", _crt.crc32),
@@ -155,7 +158,7 @@ def s3_text(algorithm: Algorithm, value: int) -> str:
 
 
 def stored_checksum(headers: Mapping[str, str]) -> StoredChecksum | None:
-    """Return the strongest usable checksum among an S3 answer's headers, or None if there is none.
+    """Return the strongest usable checksum among the headers of an S3 response, or None if there is none.
 
     A checksum of the whole object comes before a composite one (``x-amz-checksum-type: COMPOSITE``, a value that
     ends in ``-N``). SHA-1 and SHA-256 cannot be combined from blocks and are left out.
@@ -174,6 +177,6 @@ def stored_checksum(headers: Mapping[str, str]) -> StoredChecksum | None:
             continue
         # With a number of parts a value is composite, and without one it is not, unless S3 contradicts that.
         agrees = told is None or (told == "COMPOSITE") == bool(count)
-        if len(raw) == _WIDTHS[algorithm] and agrees and (count.isdecimal() or not count):
+        if len(raw) == _WIDTHS[algorithm] and agrees and (_PARTS.fullmatch(count) or not count):
             usable.append(StoredChecksum(algorithm, int.from_bytes(raw, "big"), parts=int(count or 0)))
     return next(iter(usable), None)

@@ -14,7 +14,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from email.header import Header
 from email.utils import format_datetime, parsedate_to_datetime
 
@@ -26,6 +26,7 @@ RECORD_PREFIX = "s3_source_"
 _NAMES = f"{RECORD_PREFIX}metadata_names"
 _CONTENT_HEADERS = ("content-type", "content-encoding", "content-language", "content-disposition", "cache-control")
 _META_HEADER = "x-amz-meta-"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,14 +121,19 @@ class KeptProperties:
 
     @classmethod
     def from_s3(cls, headers: Mapping[str, str]) -> KeptProperties:
-        """Return what an answer of S3, given by its lower-case header names, says about the object."""
-        content = {name: headers[name] for name in _CONTENT_HEADERS if headers.get(name)}
+        """Return what a response of S3, given by its lower-case header names, says about the object.
+
+        Control characters become spaces: sent on, a line break would forge a header.
+        """
+        content = {name: _clean(headers[name]) for name in _CONTENT_HEADERS if headers.get(name)}
         # S3 keeps "aws-chunked" of a streaming upload; it describes that transfer, not the object.
         encodings = [part.strip() for part in content.pop("content-encoding", "").split(",")]
         if encoding := ",".join(part for part in encodings if part and part.lower() != "aws-chunked"):
             content["content-encoding"] = encoding
         user = {
-            name.removeprefix(_META_HEADER): value for name, value in headers.items() if name.startswith(_META_HEADER)
+            name.removeprefix(_META_HEADER): _clean(value)
+            for name, value in headers.items()
+            if name.startswith(_META_HEADER)
         }
         return cls(headers=content, metadata=azure_metadata(user))
 
@@ -138,10 +144,11 @@ def _digest(name: str) -> str:
 
 
 def http_date(text: str | None) -> datetime | None:
-    """Return the aware time that an HTTP date tells; None if there is none, or it is not one."""
+    """Return the time of an HTTP date in UTC; None if there is none, or it is malformed."""
     try:
-        return parsedate_to_datetime(text or "")
-    except (ValueError, OverflowError):
+        found = parsedate_to_datetime(text or "")
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError, IndexError, TypeError):  # what the parser raises at malformed text
         return None
 
 
@@ -167,6 +174,10 @@ def s3_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
     """Return the S3 user metadata, by its original names, that :func:`azure_metadata` or a whole blob holds."""
     renamed = json.loads(metadata.get(_NAMES, "{}"))
     return {renamed.get(name, name): value for name, value in metadata.items() if not name.startswith(RECORD_PREFIX)}
+
+
+def _clean(value: str) -> str:
+    return _CONTROL.sub(" ", value).strip()
 
 
 def _identifier(name: str) -> str:

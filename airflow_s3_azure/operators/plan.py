@@ -50,6 +50,7 @@ class S3ToAzurePlanOperator(CopyingOperator):
 
     def execute(self, context: Context) -> list[dict[str, str | int]]:
         """Make the plan and write it down; return the references of its batches, none if it is a dry run."""
+        from airflow_s3_azure.engine.s3.names import is_directory_bucket
         from airflow_s3_azure.metrics import send_counts
         from airflow_s3_azure.sync.ledger import ROOT, PlanFolder, folder_name
         from airflow_s3_azure.sync.listing import list_blobs, list_objects
@@ -76,9 +77,15 @@ class S3ToAzurePlanOperator(CopyingOperator):
             log.info("listing %r and %s", source, destination)
             plan = make_plan(
                 Listing(
-                    lambda: list_objects(bucket.client, bucket.name, prefix, requester_pays=requester_pays),
+                    lambda: list_objects(
+                        bucket.client,
+                        bucket.name,
+                        prefix,
+                        requester_pays=requester_pays,
+                        connection=bucket.source.connection,
+                    ),
                     # Directory buckets list in an order of their own.
-                    is_sorted=not bucket.name.endswith("--x-s3"),
+                    is_sorted=not is_directory_bucket(bucket.name),
                 ),
                 Listing(
                     lambda: (

@@ -1,35 +1,50 @@
-"""Both sides as streams: the objects under an S3 prefix, the blobs under a name prefix."""
+"""Source and destination as streams: the objects under an S3 prefix, the blobs under a name prefix.
+
+Both listings are untrusted. A page that cannot be read, or an entry that is not complete, ends the plan: left out, its
+key would be in no ledger.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from azure.core.exceptions import AzureError
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as BotoConnectionError
 
 from airflow_s3_azure.engine.azure.sdk_errors import translate
 from airflow_s3_azure.engine.errors import (
-    SourceAccessDenied,
-    SourceNotFound,
     SourceReadError,
-    TransferError,
 )
 from airflow_s3_azure.engine.http.failures import describe
 from airflow_s3_azure.engine.model import BlobState
 from airflow_s3_azure.engine.properties import SourceRecord
+from airflow_s3_azure.engine.quoting import quote_text
+from airflow_s3_azure.engine.s3.failures import THE_CONNECTION, Refusal, unreachable
+from airflow_s3_azure.engine.s3.failures import translate as translate_refusal
+from airflow_s3_azure.engine.s3.headers import read_etag
 from airflow_s3_azure.sync.objects import ListedObject
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
     from botocore.client import BaseClient
 
+_MALFORMED = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What botocore's parsers raise at a document that is XML, but no listing."""
+
 
 def list_objects(
-    client: BaseClient, bucket: str, prefix: str = "", *, requester_pays: bool = False
+    client: BaseClient,
+    bucket: str,
+    prefix: str = "",
+    *,
+    requester_pays: bool = False,
+    connection: str = THE_CONNECTION,
 ) -> Iterator[ListedObject]:
     """Yield the objects under a prefix, page by page; 1,000 are held at a time.
 
+    :param connection: what errors call the connection that the client is of
     :raises TransferError: if the bucket cannot be listed
     """
     payer = {"RequestPayer": "requester"} if requester_pays else {}
@@ -38,20 +53,40 @@ def list_objects(
     while True:
         try:
             page = next(pages, None)
+            if page is None:
+                return
+            listed = [_listed_object(item) for item in page.get("Contents") or ()]
         except ClientError as error:
-            raise _refused_listing(error, bucket, where) from None
+            raise translate_refusal(
+                Refusal.of_client_error(error), bucket=bucket, key=where, connection=connection
+            ) from None
+        except (BotoConnectionError, HTTPClientError) as error:
+            url = client.meta.endpoint_url
+            raise unreachable(error, url, key=where, connection=connection, is_known=False) from None
         except BotoCoreError as error:
             raise SourceReadError(f"the bucket could not be listed: {describe(error)}", key=where) from None
-        if page is None:
-            return
-        for item in page.get("Contents", ()):
-            yield ListedObject(
-                key=item["Key"],
-                size=item["Size"],
-                etag=item["ETag"].strip('"'),
-                last_modified=item["LastModified"],
-                storage_class=item.get("StorageClass", "STANDARD"),
-            )
+        except _MALFORMED as error:
+            message = f"S3 sent a listing that cannot be read ({type(error).__name__}: {quote_text(str(error))})"
+            raise SourceReadError(message, key=where) from None
+        yield from listed
+
+
+def _listed_object(item: Mapping[str, Any]) -> ListedObject:
+    """Return an entry of a listing.
+
+    :raises ValueError: if it is malformed
+    :raises LookupError: if it is not complete
+    """
+    key, size, etag, last_modified = item["Key"], item["Size"], read_etag(item["ETag"]), item["LastModified"]
+    if not key or size < 0 or etag is None or last_modified.tzinfo is None:
+        raise ValueError(f"key {key!r}, size {size}, ETag {item['ETag']!r}, time {last_modified}")
+    return ListedObject(
+        key=key,
+        size=size,
+        etag=etag,
+        last_modified=last_modified,
+        storage_class=item.get("StorageClass", "STANDARD"),
+    )
 
 
 def list_blobs(client: ContainerClient, prefix: str = "") -> Iterator[tuple[str, BlobState]]:
@@ -82,16 +117,3 @@ def list_blobs(client: ContainerClient, prefix: str = "") -> Iterator[tuple[str,
                 record=SourceRecord.from_metadata(metadata),
             ),
         )
-
-
-def _refused_listing(error: ClientError, bucket: str, where: str) -> TransferError:
-    code = error.response.get("Error", {}).get("Code", "")
-    if code == "NoSuchBucket":
-        return SourceNotFound(
-            f"there is no bucket {bucket!r}; check the name and the connection's region and endpoint", key=where
-        )
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-    message = f"the bucket could not be listed: S3 answered {status} {code}"
-    if status in (401, 403):
-        return SourceAccessDenied(f"{message}; the AWS connection needs s3:ListBucket on it", key=where)
-    return SourceReadError(message, key=where)

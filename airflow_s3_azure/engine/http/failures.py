@@ -7,8 +7,11 @@ the errors of this package never contain such an exception's text.
 from __future__ import annotations
 
 import re
+import socket
 import ssl
 from collections.abc import Iterator
+
+from urllib3.exceptions import NewConnectionError
 
 from airflow_s3_azure.engine.http.message import ProtocolError
 
@@ -31,6 +34,14 @@ def describe(error: BaseException) -> str:
         if refusal := _REFUSED_TUNNEL.match(str(cause)):
             return f"the proxy refused a tunnel ({refusal[1]})"
     return type(causes[-1]).__name__
+
+
+def unresolved_host(error: BaseException) -> str | None:
+    """Return the host that a request failed on because DNS says that no host has this name; None: another failure."""
+    causes = list(_chain(error))
+    if not any(isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_NONAME for cause in causes):
+        return None
+    return next((cause.conn.host for cause in causes if isinstance(cause, NewConnectionError)), None)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -1,16 +1,14 @@
-"""Reading S3: HEAD, and ranges of one version of an object, through presigned URLs into a caller's buffer.
+"""Reads S3: HEAD, and ranges of one version of an object, through presigned URLs into a caller's buffer.
 
-Every request is signed when it is sent, so no URL outlives its credentials, and is pinned to the object's ETag (and
-version), so bytes of two versions never mix. S3's answers are translated into this package's errors here and
-nowhere else.
+Every request is signed when it is sent, so no URL outlives its credentials. It is pinned to the object's ETag and
+version, and the response is checked against both, so bytes of two versions never mix.
 """
 
 from __future__ import annotations
 
-import re
 import time
-import xml.etree.ElementTree as ET
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Literal, Protocol
 from urllib.parse import urlsplit
 
@@ -20,31 +18,21 @@ import urllib3.exceptions
 from airflow_s3_azure.engine.bandwidth import Bandwidth
 from airflow_s3_azure.engine.blocks import Block
 from airflow_s3_azure.engine.cancellation import Cancellation
-from airflow_s3_azure.engine.checksums import BlockChecksums, RunningChecksums, stored_checksum
-from airflow_s3_azure.engine.errors import (
-    SourceAccessDenied,
-    SourceArchived,
-    SourceChanged,
-    SourceNotFound,
-    SourceReadError,
-    TransferError,
-)
+from airflow_s3_azure.engine.checksums import BlockChecksums, RunningChecksums
+from airflow_s3_azure.engine.errors import SourceChanged, SourceNotFound, SourceReadError, TransferError
 from airflow_s3_azure.engine.http.client import Connections, Response
 from airflow_s3_azure.engine.http.failures import describe
-from airflow_s3_azure.engine.http.status import THROTTLED_STATUSES, TRANSIENT_STATUSES, retry_after
 from airflow_s3_azure.engine.model import SourceObject
-from airflow_s3_azure.engine.properties import KeptProperties, http_date
+from airflow_s3_azure.engine.quoting import quote_text, request_id
+from airflow_s3_azure.engine.s3.documents import MAX_DOCUMENT, parse_document
+from airflow_s3_azure.engine.s3.ending import Ending
+from airflow_s3_azure.engine.s3.failures import THE_CONNECTION, Refusal, translate, unreachable
+from airflow_s3_azure.engine.s3.headers import MAX_PARTS, check_version, content_length, describe_object, parts_count
+from airflow_s3_azure.engine.s3.names import is_directory_bucket
+from airflow_s3_azure.engine.xml import InvalidXML
 
 READ_SIZE = 256 * 1024
 """Bytes asked of the socket at once: few enough to be still in the processor's cache for their checksum."""
-_MAX_DOCUMENT = 1024 * 1024
-"""Bytes of the longest document that is read: the tags of an object."""
-
-_MD5 = re.compile("[0-9a-f]{32}")
-_ERROR_CODE = re.compile(rb"<Code>([A-Za-z0-9]+)</Code>")
-_REGION_CODES = {"PermanentRedirect", "AuthorizationHeaderMalformed", "AuthorizationQueryParametersError"}
-_SIGNATURE_CODES = {"AccessDenied", "RequestTimeTooSkewed", "ExpiredToken", "InvalidToken", "SignatureDoesNotMatch"}
-"""Refusals that a new signature may mend: an expired URL is AccessDenied too. A HEAD is refused without a code."""
 SIGNED_HEADERS = {
     "IfMatch": "If-Match",
     "Range": "Range",
@@ -56,12 +44,8 @@ SIGNED_HEADERS = {
 Params = Mapping[str, str | int]
 """Parameters of a boto3 S3 operation, without the bucket."""
 Count = Callable[[int], None]
-"""Told how many bytes a request brought."""
+"""Called with how many bytes a response brought."""
 Operation = Literal["head_object", "get_object", "get_object_tagging", "head_bucket"]
-
-
-class _UnclearError(SourceReadError):
-    """S3 refused a HEAD with 400, which may mean much."""
 
 
 class Presign(Protocol):
@@ -77,11 +61,12 @@ class S3Source:
     :param bucket: its name
     :param presign: signs each request
     :param session: its proxies, CA bundle and client certificate hold for all requests
-    :param cancellation: looked at between two reads
+    :param cancellation: checked between two reads
     :param connect_timeout: seconds
     :param read_timeout: seconds without a byte
     :param requester_pays: whether the reader agrees to pay for requester-pays buckets
     :param bandwidth: limits what is read of objects' bodies; None: nothing does
+    :param connection: what errors call the connection whose credentials sign
     """
 
     def __init__(
@@ -95,6 +80,7 @@ class S3Source:
         read_timeout: float = 60.0,
         requester_pays: bool = False,
         bandwidth: Bandwidth | None = None,
+        connection: str = THE_CONNECTION,
     ) -> None:
         self.bucket = bucket
         self._presign = presign
@@ -104,6 +90,9 @@ class S3Source:
         )
         self._requester_pays = requester_pays
         self._bandwidth = bandwidth
+        self.connection = connection
+        self._may_be_md5 = not is_directory_bucket(bucket)
+        self._has_responded = False
 
     def url(self, key: str) -> str:
         """Return the ``s3://`` name of a key, for messages and logs."""
@@ -121,11 +110,8 @@ class S3Source:
 
         :raises SourceAccessDenied: if there are no credentials to sign with
         """
-        params = {"Key": source.key}
-        if source.version_id is not None:
-            params["VersionId"] = source.version_id
         self._cancellation.check()
-        return self._presign("get_object", params)
+        return self._presign("get_object", _pinned({"Key": source.key}, version_id=source.version_id))
 
     def spend_bandwidth(self, size: int) -> None:
         """Wait until those who read ``size`` bytes may go on, where there is a limit."""
@@ -133,35 +119,26 @@ class S3Source:
             self._bandwidth.spend(size)
 
     def head(self, key: str, version_id: str | None = None) -> SourceObject:
-        """Ask S3 what it holds under a key. One request; one more where the answer is 404, to name what is missing.
+        """Return what S3 holds under a key. One request; one more after a refusal, whose reason a HEAD does not say.
 
         :raises TransferError: see :mod:`airflow_s3_azure.engine.errors`
         """
-        params = {"Key": key, "ChecksumMode": "ENABLED"}
-        if version_id is not None:
-            params["VersionId"] = version_id
-        try:
-            response = self._send("HEAD", "head_object", key, params)
-        except SourceNotFound:
-            self._check_bucket(key)
-            raise
-        except _UnclearError:
-            # The answer to a HEAD has no body, so a GET of one byte has to say what is wrong.
-            self._send("GET", "get_object", key, {**params, "Range": "bytes=0-0"}).close()
-            raise
-        with response:
-            return _describe_object(key, dict(response.headers))
+        params = _pinned({"Key": key, "ChecksumMode": "ENABLED"}, version_id=version_id)
+        response = self._send("HEAD", "head_object", key, params)
+        with self._reading(response, key):
+            return self._describe(key, response, None, version_id)
 
     def part_size(self, source: SourceObject) -> int | None:
-        """Ask S3 for the size in bytes of an object's first part; None if not all but the last can have it.
+        """Return the size in bytes of an object's first part; None if not all parts but the last can have it.
 
         :raises TransferError: see :mod:`airflow_s3_azure.engine.errors`
         """
         size, parts = self._part(source, 1)
-        return size if size and -(-source.size // size) == parts else None
+        is_possible = 0 < size <= source.size and parts <= MAX_PARTS and -(-source.size // size) == parts
+        return size if is_possible else None
 
     def has_equal_parts(self, source: SourceObject, part_size: int) -> bool:
-        """Ask S3 for every part whether it has this size, the last one what is left. Up to 10,000 requests.
+        """Check of every part whether it has this size, the last one what is left. Up to 10,000 requests.
 
         :raises TransferError: see :mod:`airflow_s3_azure.engine.errors`
         """
@@ -171,29 +148,27 @@ class S3Source:
 
     def _part(self, source: SourceObject, number: int) -> tuple[int, int]:
         """Return the size in bytes of one part, and how many parts there are."""
-        params: dict[str, str | int] = {"Key": source.key, "IfMatch": f'"{source.etag}"', "PartNumber": number}
-        if source.version_id is not None:
-            params["VersionId"] = source.version_id
-        with self._send("HEAD", "head_object", source.key, params) as response:
-            return (
-                int(response.headers.get("Content-Length", 0)),
-                int(response.headers.get("x-amz-mp-parts-count", 0)),
-            )
+        params = _pinned({"Key": source.key, "PartNumber": number}, source.etag, source.version_id)
+        response = self._send("HEAD", "head_object", source.key, params)
+        with self._reading(response, source.key):
+            check_version(response.headers, source.etag, source.version_id)
+            return content_length(response.headers), parts_count(response.headers)
 
     def tags(self, key: str, version_id: str | None = None) -> dict[str, str]:
         """Return an object's tags. Needs ``s3:GetObjectTagging``.
 
         :raises TransferError: see :mod:`airflow_s3_azure.engine.errors`
         """
-        params = {"Key": key} if version_id is None else {"Key": key, "VersionId": version_id}
-        with self._send("GET", "get_object_tagging", key, params) as response:
+        response = self._send("GET", "get_object_tagging", key, _pinned({"Key": key}, version_id=version_id))
+        with self._reading(response, key):
             try:
-                document = ET.fromstring(response.read(_MAX_DOCUMENT))
-            except (ET.ParseError, ValueError, LookupError, OSError) as error:
-                message = f"the tags that S3 sent cannot be read ({type(error).__name__})"
-                raise SourceReadError(message, key=self.url(key), transient=True) from None
-        tags = (one for one in document.iter() if one.tag.rpartition("}")[2] == "Tag")
-        return {one.findtext("{*}Key", ""): one.findtext("{*}Value", "") for one in tags}
+                document = parse_document(response.read(MAX_DOCUMENT + 1), "Tagging")
+            except InvalidXML as error:
+                raise SourceReadError(f"the tags that S3 sent cannot be read: {error}", transient=True) from None
+            except OSError as error:
+                message = f"the tags that S3 sent cannot be read: {describe(error)}"
+                raise SourceReadError(message, transient=True) from None
+        return {one.findtext("{*}Key", ""): one.findtext("{*}Value", "") for one in document.iterfind(".//{*}Tag")}
 
     def read(
         self,
@@ -206,60 +181,67 @@ class S3Source:
         """Read one block of an object into ``into``, which has the block's size, and return its checksums.
 
         :param count: called with the bytes that were read, also when they were too few
-        :param on_ending: called when the rest will take about as long as this answer took to begin: if another block
-            is asked for then, it comes when this one is over
+        :param on_ending: called when the rest will take about as long as this response took to begin: the response to
+            another request that is sent then begins when this one is over
         :raises SourceChanged: if the key no longer holds this version
         :raises TransferError: see :mod:`airflow_s3_azure.engine.errors`
         """
-        params = {"Key": source.key, "IfMatch": f'"{source.etag}"', "Range": f"bytes={block.start}-{block.stop - 1}"}
-        if source.version_id is not None:
-            params["VersionId"] = source.version_id
+        params = _pinned(
+            {"Key": source.key, "Range": f"bytes={block.start}-{block.stop - 1}"}, source.etag, source.version_id
+        )
         asked = time.monotonic()
         try:
             response = self._send("GET", "get_object", source.key, params)
         except SourceNotFound as error:
             raise SourceChanged(
                 f"it was there when the copy began, but now {error.message}; try again to copy what there is",
-                key=self.url(source.key),
+                key=error.key,
+                request_id=error.request_id,
             ) from None
-        with response:
-            expected = f"bytes {block.start}-{block.stop - 1}/{source.size}"
-            found = response.headers.get("Content-Range")
-            if response.status_code != 206 or found != expected:
-                raise SourceReadError(
-                    f"asked for {expected!r}, but S3 answered {response.status_code} with Content-Range {found!r}: "
-                    "the endpoint, or a proxy before it, does not honour Range requests",
-                    key=self.url(source.key),
-                )
+        with self._reading(response, source.key):
+            _check_range(response, source, block)
             checksums = RunningChecksums(source.checksum)
-            ending = _Ending(asked, block.size, on_ending)
+            ending = Ending(asked, block.size, on_ending)
 
             def on_piece(piece: memoryview) -> None:
                 checksums.add(piece)
                 ending.add(len(piece))
 
-            self._fill(response, into, source.key, count, on_piece)
+            self._fill(response, into, count, on_piece)
             return checksums.of_block()
 
     def read_whole(self, key: str, etag: str, version_id: str | None, into: memoryview, count: Count) -> SourceObject:
         """Read an object of known size and ETag in one request, into ``into``, which has its size.
 
         :param count: called with the bytes that were read, also when they were too few
-        :return: what the answer's headers say about it
+        :return: what the response's headers say about it
         :raises SourceChanged: if the key no longer holds this ETag and size
         :raises TransferError: see :mod:`airflow_s3_azure.engine.errors`
         """
-        params = {"Key": key, "IfMatch": f'"{etag}"', "ChecksumMode": "ENABLED"}
-        if version_id is not None:
-            params["VersionId"] = version_id
-        with self._send("GET", "get_object", key, params) as response:
-            found = _describe_object(key, dict(response.headers))
+        response = self._send(
+            "GET", "get_object", key, _pinned({"Key": key, "ChecksumMode": "ENABLED"}, etag, version_id)
+        )
+        with self._reading(response, key):
+            if response.status_code != 200:
+                raise SourceReadError(f"the whole object was requested, but S3 answered {response.status_code}")
+            found = self._describe(key, response, etag, version_id)
             if found.size != len(into):
-                raise SourceChanged(
-                    f"it had {len(into):,} bytes when it was planned and has {found.size:,} now", key=self.url(key)
-                )
-            self._fill(response, into, key, count)
+                raise SourceChanged(f"it had {len(into):,} bytes when it was planned and has {found.size:,} now")
+            self._fill(response, into, count)
             return found
+
+    def _describe(self, key: str, response: Response, etag: str | None, version_id: str | None) -> SourceObject:
+        return describe_object(key, response.headers, etag=etag, version_id=version_id, may_be_md5=self._may_be_md5)
+
+    @contextmanager
+    def _reading(self, response: Response, key: str) -> Iterator[None]:
+        """Close the response in the end; add the key and the service's request IDs to an error."""
+        with response:
+            try:
+                yield
+            except TransferError as error:
+                error.key, error.request_id = self.url(key), request_id(response.headers)
+                raise
 
     def _send(self, method: str, operation: Operation, key: str, params: Params) -> Response:
         self._cancellation.check()
@@ -270,21 +252,34 @@ class S3Source:
         try:
             response = self._connections.send(method, url, _headers(params))
         except (OSError, urllib3.exceptions.HTTPError) as error:  # a missing CA bundle is a plain OSError
-            failure = SourceReadError(f"S3 could not be reached: {describe(error)}", key=self.url(key), transient=True)
+            failure = unreachable(
+                error, url, key=self.url(key), connection=self.connection, is_known=self._has_responded
+            )
         else:
+            self._has_responded = True
             if response.status_code in (200, 206):
                 return response
             with response:
-                failure = self._translate(response, key, params)
+                refusal = Refusal.of_response(operation, response)
+            etag = str(params["IfMatch"]).strip('"') if "IfMatch" in params else None
+            failure = translate(refusal, bucket=self.bucket, key=self.url(key), connection=self.connection, etag=etag)
+            if operation == "head_object" and refusal.status in (400, 401, 403, 404):
+                failure = self._explain_head(key, params) or failure
         raise failure  # outside the handler, so that no exception that quotes the URL hangs on to it
 
+    def _explain_head(self, key: str, params: Params) -> TransferError | None:
+        """Return why a HEAD was refused, as a GET of one byte says it: the response to a HEAD has no body."""
+        params = {name: value for name, value in params.items() if name != "PartNumber"}
+        try:
+            self._send("GET", "get_object", key, {**params, "Range": "bytes=0-0"}).close()
+        except SourceChanged:  # 416: an empty object has no first byte
+            return None
+        except TransferError as error:
+            return error
+        return None
+
     def _fill(
-        self,
-        response: Response,
-        into: memoryview,
-        key: str,
-        count: Count,
-        on_piece: Callable[[memoryview], None] | None = None,
+        self, response: Response, into: memoryview, count: Count, on_piece: Callable[[memoryview], None] | None = None
     ) -> None:
         """Read the body, which must have the size of ``into``, as it comes: no copy and no decoding."""
         position = 0
@@ -306,136 +301,33 @@ class S3Source:
         finally:
             count(position)
         if why is not None:
-            raise SourceReadError(
-                f"the body ended after {position:,} of {len(into):,} bytes: {why}", key=self.url(key), transient=True
-            )
-
-    def _check_bucket(self, key: str) -> None:
-        """Say that the bucket is missing, if S3 says so. A bucket that may not be looked at is taken to exist."""
-        try:
-            self._send("HEAD", "head_bucket", key, {}).close()
-        except SourceNotFound:
-            raise SourceNotFound(
-                f"there is no bucket {self.bucket!r}; check the name and the connection's region and endpoint",
-                key=self.url(key),
-            ) from None
-        except TransferError:
-            return
-
-    def _translate(self, response: Response, key: str, params: Params) -> TransferError:
-        status = response.status_code
-        code = _error_code(response)
-        where, what = self.url(key), f"S3 answered {status} {code or response.reason}"
-        if status == 412:
-            return SourceChanged(
-                f"it changed: its ETag is no longer {params.get('IfMatch', '?')}; try again to copy the new version",
-                key=where,
-            )
-        if code == "InvalidObjectState":
-            return SourceArchived(f"{what}: it is archived; restore it first, or leave it out", key=where)
-        if status in (301, 307) or code in _REGION_CODES:
-            region = response.headers.get("x-amz-bucket-region", "another one")
-            return SourceReadError(
-                f"{what}: bucket {self.bucket!r} is in region {region}; set region_name in the AWS connection's extra",
-                key=where,
-                retryable=False,
-            )
-        if status == 400 and response.method == "HEAD":
-            return _UnclearError(what, key=where)
-        if code == "InvalidRequest":
-            return SourceAccessDenied(
-                f"{what}: most likely it is encrypted with a customer's own key (SSE-C), which cannot be read through "
-                "a presigned URL; re-encrypt it with SSE-S3 or SSE-KMS, or leave it out",
-                key=where,
-            )
-        if status == 404:
-            return SourceNotFound(
-                f"{what}: there is no such object; check the key and the connection's region", key=where
-            )
-        if status in (401, 403) or code in _SIGNATURE_CODES:
-            return SourceAccessDenied(
-                f"{what}: the AWS connection needs s3:GetObject here (s3:GetObjectVersion for versions, kms:Decrypt "
-                "for KMS keys), and s3:ListBucket to tell a missing key from a forbidden one",
-                key=where,
-                # Each attempt is signed anew; more than one more would only repeat a refusal.
-                transient=not code or code in _SIGNATURE_CODES,
-                attempts=2,
-            )
-        return SourceReadError(
-            what,
-            key=where,
-            transient=status in TRANSIENT_STATUSES,
-            throttled=status in THROTTLED_STATUSES,
-            retry_after=retry_after(response.headers),
-        )
+            raise SourceReadError(f"the body ended after {position:,} of {len(into):,} bytes: {why}", transient=True)
 
 
-class _Ending:
-    """Tells once, while a body is read, that the rest takes no longer than the answer took to begin.
+def _pinned(params: Params, etag: str | None = None, version_id: str | None = None) -> Params:
+    """Return parameters that ask for one version."""
+    version: dict[str, str] = {} if etag is None else {"IfMatch": f'"{etag}"'}
+    return {**params, **version} if version_id is None else {**params, **version, "VersionId": version_id}
 
-    :param asked: when the request was sent, by the monotonic clock
+
+def _check_range(response: Response, source: SourceObject, block: Block) -> None:
+    """Make sure that a response brings this block of this version.
+
+    :raises SourceChanged: if it is another version
+    :raises SourceReadError: if it is another range
     """
-
-    def __init__(self, asked: float, size: int, tell: Callable[[], None]) -> None:
-        self._began = time.monotonic()
-        self._wait = self._began - asked
-        self._size = size
-        self._read = 0
-        self._tell: Callable[[], None] | None = tell
-
-    def add(self, size: int) -> None:
-        """Take note of bytes that came."""
-        self._read += size
-        if self._tell is not None and self._is_ending():
-            self._tell()
-            self._tell = None
-
-    def _is_ending(self) -> bool:
-        left = self._size - self._read
-        # Not before the half: how fast it comes is not known then, and a long wait says nothing of the next one.
-        return left * 2 <= self._size and left * (time.monotonic() - self._began) <= self._wait * self._read
+    if response.status_code == 206:  # the whole of another version would only be called another range
+        check_version(response.headers, source.etag, source.version_id)
+    expected = f"bytes {block.start}-{block.stop - 1}/{source.size}"
+    found = response.headers.get("content-range")
+    if response.status_code != 206 or found != expected:
+        quoted = None if found is None else quote_text(found, 80)
+        raise SourceReadError(
+            f"asked for {expected!r}, but S3 answered {response.status_code} with Content-Range {quoted!r}: "
+            "the endpoint, or a proxy before it, does not honor Range requests"
+        )
 
 
 def _headers(params: Params) -> dict[str, str]:
     signed = {header: str(params[name]) for name, header in SIGNED_HEADERS.items() if name in params}
     return {"Accept-Encoding": "identity", **signed}
-
-
-def _error_code(response: Response) -> str:
-    try:
-        match = _ERROR_CODE.search(response.read(64 * 1024))
-    except OSError:
-        return ""
-    return match[1].decode("ascii") if match else ""
-
-
-def _md5(headers: Mapping[str, str]) -> str | None:
-    """Return the MD5 that an ETag is: of an object uploaded in one request, without KMS or customer keys."""
-    etag = headers.get("etag", "").strip('"')
-    is_plain = headers.get("x-amz-server-side-encryption", "AES256") == "AES256"
-    if is_plain and "x-amz-server-side-encryption-customer-algorithm" not in headers and _MD5.fullmatch(etag):
-        return etag
-    return None
-
-
-def _is_archived(headers: Mapping[str, str]) -> bool:
-    if "x-amz-archive-status" in headers:  # Intelligent-Tiering's archive tiers
-        return True
-    restored = 'ongoing-request="false"' in headers.get("x-amz-restore", "")
-    return headers.get("x-amz-storage-class") in ("GLACIER", "DEEP_ARCHIVE") and not restored
-
-
-def _describe_object(key: str, found: Mapping[str, str]) -> SourceObject:
-    """Return what an answer's headers, by their names in lower case, say about an object."""
-    version = found.get("x-amz-version-id")
-    return SourceObject(
-        key=key,
-        size=int(found.get("content-length", 0)),
-        etag=found.get("etag", "").strip('"'),
-        version_id=None if version == "null" else version,
-        last_modified=http_date(found.get("last-modified")),
-        checksum=stored_checksum(found),
-        md5=_md5(found),
-        is_archived=_is_archived(found),
-        kept=KeptProperties.from_s3(found),
-    )

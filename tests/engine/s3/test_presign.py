@@ -21,6 +21,8 @@ from airflow_s3_azure.engine.s3.presign import Presigner
 from airflow_s3_azure.engine.s3.source import Operation
 
 ACCESS_POINT = "arn:aws:s3:eu-west-1:123456789012:accesspoint/mine"
+MULTI_REGION = "arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap"
+DIRECTORY = "mine--euw1-az1--x-s3"
 
 
 def make_client(
@@ -52,7 +54,10 @@ CLIENTS: dict[str, tuple[str, dict[str, Any]]] = {
     "FIPS": ("some-bucket", {"region": "us-east-1", "use_fips_endpoint": True}),
     "China": ("some-bucket", {"region": "cn-north-1"}),
     "access point": (ACCESS_POINT, {}),
-    "multi-region access point": ("arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap", {}),
+    "access point alias": (
+        "mine-abcdefghijklmnopqrstuvwxyz0123456789-s3alias",
+        {"s3": {"addressing_style": "virtual"}},
+    ),
 }
 _MADE = {name: (make_client(**options), bucket) for name, (bucket, options) in CLIENTS.items()}
 _SIGNERS = {name: Presigner(client, bucket, 600) for name, (client, bucket) in _MADE.items()}
@@ -180,6 +185,7 @@ def _with(handler: Any) -> Any:
 
 UNKNOWN: dict[str, Callable[[], tuple[Any, str]]] = {
     "SigV2": lambda: (make_client(signature_version="s3"), "some-bucket"),
+    "multi-region access point": lambda: (make_client(signature_version=None), MULTI_REGION),
     "SigV4A": lambda: (make_client(signature_version="s3v4a"), "some-bucket"),
     "a handler that adds a header": lambda: (_with(_constant), "some-bucket"),
     "a handler that looks at the URL": lambda: (_with(_by_key), "some-bucket"),
@@ -200,6 +206,64 @@ def test_what_is_not_known_is_signed_by_botocore_each_time(kind: str) -> None:
         signer("get_object", {"Key": f"a{number}"})
 
     assert client.signed == before + 10
+
+
+def _give_sessions(client: Any, lives: timedelta) -> list[str]:
+    """Answer the client's requests for sessions of a directory bucket, and return the tokens given so far."""
+    given: list[str] = []
+
+    def create_session(**params: Any) -> dict[str, Any]:
+        assert params == {"Bucket": DIRECTORY}
+        token = f"T{len(given)}"
+        given.append(token)
+        credentials = {"AccessKeyId": f"AK{token}", "SecretAccessKey": "s", "SessionToken": token}
+        return {"Credentials": {**credentials, "Expiration": datetime.now(UTC) + lives}}
+
+    client.create_session = create_session
+    return given
+
+
+def test_a_multi_region_access_point_is_signed_for_every_region() -> None:
+    """By SigV4A, for the one host that all regions share."""
+    signer = Presigner(make_client(signature_version=None), MULTI_REGION, 600)
+
+    url = urlsplit(signer("get_object", {"Key": "a", "IfMatch": '"e"', "Range": "bytes=0-1"}))
+
+    assert url.netloc == "mfzwi23gnjvgw.mrap.accesspoint.s3-global.amazonaws.com"
+    query = parse_qs(url.query)
+    assert query["X-Amz-Algorithm"] == ["AWS4-ECDSA-P256-SHA256"]
+    assert query["X-Amz-Region-Set"] == ["*"]
+    assert query["X-Amz-SignedHeaders"] == ["host;if-match;range"]
+
+
+def test_a_directory_bucket_is_signed_with_its_session() -> None:
+    """One session serves many URLs; each of them is botocore's."""
+    client = make_client(signature_version=None)
+    given = _give_sessions(client, timedelta(minutes=5))
+    signer = Presigner(client, DIRECTORY, 600)
+
+    urls = [urlsplit(signer("get_object", {"Key": f"a{number}", "IfMatch": '"e"'})) for number in range(9)]
+
+    assert given == ["T0"]
+    for number, url in enumerate(urls):
+        assert (url.netloc, url.path) == (f"{DIRECTORY}.s3express-euw1-az1.eu-west-1.amazonaws.com", f"/a{number}")
+        query = parse_qs(url.query)
+        assert query["X-Amz-Credential"][0].startswith("AKT0/")
+        assert query["X-Amz-Credential"][0].endswith("/eu-west-1/s3express/aws4_request")
+        assert query["X-Amz-S3session-Token"] == ["T0"]
+
+
+def test_a_new_session_of_a_directory_bucket_is_used_at_once() -> None:
+    """A session lives for five minutes, and a copy for hours."""
+    client = make_client(signature_version=None)
+    given = _give_sessions(client, timedelta(seconds=1))
+    signer = Presigner(client, DIRECTORY, 600)
+
+    for number in range(9):
+        before = len(given)
+        url = signer("get_object", {"Key": f"a{number}"})
+        assert len(given) > before
+        assert parse_qs(urlsplit(url).query)["X-Amz-S3session-Token"][0] in given[before:]
 
 
 @pytest.mark.parametrize("operation", ["get_object_tagging", "head_bucket"])

@@ -1,0 +1,172 @@
+"""Reads what the headers of an S3 response say about an object, and checks which version of it they belong to.
+
+Headers are untrusted: a proxy may have sent them, or an endpoint that only resembles S3. What is missing or malformed
+becomes an error of this package that names the header.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from airflow_s3_azure.engine.blocks import MAX_BLOB_SIZE
+from airflow_s3_azure.engine.checksums import stored_checksum
+from airflow_s3_azure.engine.errors import SourceChanged, SourceReadError
+from airflow_s3_azure.engine.model import SourceObject
+from airflow_s3_azure.engine.properties import KeptProperties, http_date
+from airflow_s3_azure.engine.quoting import quote_text
+
+MAX_PARTS = 10_000
+"""Parts of a multipart upload, at most."""
+
+_ETAG = re.compile(r"[\x21\x23-\x7e]{1,1024}")
+_VERSION = re.compile(r"[\x21-\x7e]{1,1024}")
+_LENGTH = re.compile(r"[0-9]{1,18}")
+_PARTS = re.compile(r"[0-9]{1,5}")
+_MD5 = re.compile("[0-9a-f]{32}")
+_MD5_CLASSES = frozenset(
+    {
+        "STANDARD",
+        "REDUCED_REDUNDANCY",
+        "STANDARD_IA",
+        "ONEZONE_IA",
+        "INTELLIGENT_TIERING",
+        "GLACIER",
+        "GLACIER_IR",
+        "DEEP_ARCHIVE",
+    }
+)
+"""The storage classes of general purpose buckets. Elsewhere (S3 Express One Zone, Outposts, FSx) an ETag of 32
+hexadecimal digits need not be an MD5."""
+
+
+def read_etag(text: str | None) -> str | None:
+    """Return an ETag without its quotes; None if it is missing, weak or malformed, so that it can pin no version."""
+    etag = text or ""
+    if len(etag) >= 2 and etag[0] == etag[-1] == '"':
+        etag = etag[1:-1]
+    return etag if _ETAG.fullmatch(etag) and not etag.startswith("W/") else None
+
+
+def content_length(headers: Mapping[str, str]) -> int:
+    """Return the bytes that a response says its object, or part of it, has.
+
+    :raises SourceReadError: if it does not say
+    """
+    text = headers.get("content-length")
+    if text is None:
+        how = ": it is chunked" if "transfer-encoding" in headers else ""
+        raise SourceReadError(
+            f"the response has no Content-Length{how}, so the size of the object is unknown; the endpoint, or a proxy "
+            "before it, leaves it out: connect to S3 without it"
+        )
+    if _LENGTH.fullmatch(text) is None:
+        raise SourceReadError(f"the Content-Length is {quote_text(text, 40)!r}, which is no size", transient=True)
+    size = int(text)
+    if size > MAX_BLOB_SIZE:
+        raise SourceReadError(
+            f"its size is {size:,} bytes, more than a blob holds ({MAX_BLOB_SIZE:,} bytes); leave it out",
+            retryable=False,
+        )
+    return size
+
+
+def parts_count(headers: Mapping[str, str]) -> int:
+    """Return how many parts the object was uploaded in; 0 if the response does not say.
+
+    :raises SourceReadError: if it is no number
+    """
+    text = headers.get("x-amz-mp-parts-count", "0")
+    if _PARTS.fullmatch(text) is None:
+        raise SourceReadError(
+            f"the header x-amz-mp-parts-count is {quote_text(text, 40)!r}, which is no number of parts", transient=True
+        )
+    return int(text)
+
+
+def check_version(headers: Mapping[str, str], etag: str | None, version_id: str | None) -> str:
+    """Return the ETag of a response without quotes, after making sure that it belongs to the requested version.
+
+    Some endpoints ignore ``If-Match``, so the request alone pins nothing.
+
+    :param etag: that was requested, without quotes; None: any
+    :param version_id: that was requested; None: any
+    :raises SourceChanged: if it belongs to another version
+    :raises SourceReadError: if it does not say to which
+    """
+    found = read_etag(headers.get("etag"))
+    if found is None:
+        text = headers.get("etag")
+        what = "no ETag" if text is None else f"the ETag {quote_text(text, 80)!r}"
+        raise SourceReadError(
+            f"the endpoint returns {what}, so a version of the object cannot be pinned; connect to S3 itself, or to an "
+            "endpoint that returns strong ETags"
+        )
+    if etag is not None and found != etag:
+        raise SourceChanged(
+            f"it changed: its ETag was {etag!r} and is {found!r} now; try again to copy the new version"
+        )
+    if version_id is not None:
+        _check_version_id(headers.get("x-amz-version-id"), version_id)
+    return found
+
+
+def _check_version_id(found: str | None, wanted: str) -> None:
+    if found is None:
+        raise SourceReadError(
+            f"version {wanted!r} was requested, and the response has no x-amz-version-id; the endpoint does not "
+            "support versions: copy without version_id"
+        )
+    if found != wanted:
+        raise SourceChanged(f"version {wanted!r} was requested, and S3 returned version {quote_text(found)!r}")
+
+
+def describe_object(
+    key: str, headers: Mapping[str, str], *, etag: str | None, version_id: str | None, may_be_md5: bool
+) -> SourceObject:
+    """Return what a response to a HEAD or GET of a whole object says about it.
+
+    :param headers: by names in lower case
+    :param etag: that was requested, without quotes; None: any
+    :param version_id: that was requested; None: the current one
+    :param may_be_md5: whether the bucket's ETags can be MD5s
+    :raises SourceChanged: if it is another version
+    :raises SourceReadError: if ETag or length is missing or malformed
+    """
+    found = check_version(headers, etag, version_id)
+    return SourceObject(
+        key=key,
+        size=content_length(headers),
+        etag=found,
+        version_id=version_id or _current_version(headers.get("x-amz-version-id")),
+        last_modified=http_date(headers.get("last-modified")),
+        checksum=stored_checksum(headers),
+        md5=found if may_be_md5 and _is_md5(found, headers) else None,
+        is_archived=_is_archived(headers),
+        kept=KeptProperties.from_s3(headers),
+    )
+
+
+def _current_version(text: str | None) -> str | None:
+    if text is None or text == "null":  # in a bucket without versioning
+        return None
+    if _VERSION.fullmatch(text) is None:
+        raise SourceReadError(f"the header x-amz-version-id is {quote_text(text, 80)!r}, which is no version ID")
+    return text
+
+
+def _is_md5(etag: str, headers: Mapping[str, str]) -> bool:
+    """Tell whether an ETag is an MD5: of an object uploaded in one request, without KMS or customer keys."""
+    return (
+        headers.get("x-amz-server-side-encryption", "AES256") == "AES256"
+        and "x-amz-server-side-encryption-customer-algorithm" not in headers
+        and headers.get("x-amz-storage-class", "STANDARD") in _MD5_CLASSES
+        and _MD5.fullmatch(etag) is not None
+    )
+
+
+def _is_archived(headers: Mapping[str, str]) -> bool:
+    if "x-amz-archive-status" in headers:  # Intelligent-Tiering's archive tiers
+        return True
+    restored = 'ongoing-request="false"' in headers.get("x-amz-restore", "")
+    return headers.get("x-amz-storage-class") in ("GLACIER", "DEEP_ARCHIVE") and not restored
