@@ -19,7 +19,7 @@ function DryNumbers({ all }) {
     h(Figure, { name: "Size", value: bytes(cost.bytes ?? all.size), note: isNumber(cost.egress_gib) ? `${cost.egress_gib} GiB out of S3` : "", testid: "cost-bytes" }),
     h(Figure, { name: "Requests to S3", value: count(cost.s3_requests), note: "without listings", testid: "cost-s3" }),
     h(Figure, { name: "Requests to Azure", value: count(cost.azure_requests), note: "without listings", testid: "cost-azure" }),
-    h(Figure, { name: "Price of egress", value: isNumber(cost.egress_price) ? PRICE.format(cost.egress_price) : "–", note: isNumber(cost.egress_price) ? "in the currency of the price per GiB" : "no price per GiB is set", testid: "cost-price" }),
+    h(Figure, { name: "Price of egress", value: isNumber(cost.egress_price) ? PRICE.format(cost.egress_price) : "–", note: isNumber(cost.egress_price) ? "by your price per GiB" : "no price per GiB is set", testid: "cost-price" }),
     h(Figure, { name: "Unchanged", value: count(all.unchanged), note: "already in Azure", testid: "unchanged" }),
     h(Figure, { name: "Skipped", value: count(all.skipped), note: all.skipped ? "see the reasons below" : "", testid: "skipped" }),
   );

@@ -1,6 +1,6 @@
 /** What failed in a run, what is missing, what was skipped, and what waits for a decision. */
 import { count, counted, oneLine } from "./format.js";
-import { ChakraUI, h, React } from "./host.js";
+import { ChakraUI, h, React, ReactRouterDOM } from "./host.js";
 import { Inside, logPath, Section } from "./parts.js";
 import { failures, hasFailed } from "./run.js";
 
@@ -34,7 +34,7 @@ export function Problems({ sync, all, dagId, runId, onMore }) {
   const taskOf = (batch) => sync.batches.find((row) => row.index === batch)?.task;
   return h(
     Section,
-    { title: keys.length ? `Failed keys (${count(known)})` : "Errors", id: `failed-${sync.id}` },
+    { title: keys.length ? `Failed keys (${count(known)})${missing.length ? ", missing keys" : ""}` : missing.length ? `Missing keys (${count(all.missing)})` : "Errors", id: `failed-${sync.id}` },
     h(
       Box,
       { borderWidth: "1px", borderColor: "failed.muted", borderRadius: "lg", overflow: "hidden", "data-testid": "failures" },
@@ -145,7 +145,7 @@ export function Approval({ approval, plan, dagId, runId }) {
     h(
       Button,
       { asChild: true, size: "sm", flex: "none" },
-      h(Inside, { to: `${logPath(dagId, runId, approval.task)}/required_actions`, color: "inherit" }, "Approve or reject…"),
+      h(ReactRouterDOM.Link, { to: `${logPath(dagId, runId, approval.task)}/required_actions` }, "Approve or reject…"),
     ),
   );
 }
