@@ -49,11 +49,11 @@ class Connection:
         self._poll.register(sock, select.POLLIN)
 
     def is_reusable(self) -> bool:
-        """Tell whether the server keeps the connection open and has sent nothing that no request asked for.
+        """Tell whether the server keeps the idle connection open and has sent nothing: no request asked for it.
 
         Bytes of a TLS record that was decrypted already do not show in ``poll``.
         """
-        if self.stream.has_unread or self._poll.poll(0):
+        if self._poll.poll(0):
             return False
         return not (isinstance(self._socket, ssl.SSLSocket) and self._socket.pending())
 

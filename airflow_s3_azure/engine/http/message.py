@@ -14,10 +14,10 @@ from typing import Any, NamedTuple, Self
 MAX_FIELDS = 4_000
 """Header fields of one message. 8 KiB of metadata, the most that Azure stores, have fewer."""
 
-FIELD_LINE = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~\x80-\xff]*"
-"""A field's name is a token without whitespace before the colon; no field has a NUL, a bare CR or a bare LF."""
+FIELD_LINE = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++:[\t -~\x80-\xff]*+"
+"""Possessive, so that no input makes the matcher backtrack. A field's name is a token without whitespace before the colon; no field has a NUL, a bare CR or a bare LF."""
 _STATUS_LINE = rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: ([\t -~\x80-\xff]*))?"
-_RESPONSE = re.compile(_STATUS_LINE + rb"(?:\r\n" + FIELD_LINE + rb")*")
+_RESPONSE = re.compile(_STATUS_LINE + rb"(?:\r\n" + FIELD_LINE + rb")*+")
 _OBSOLETE_FOLD = re.compile(rb"[ \t]*\r\n[ \t]+")
 _CONTENT_LENGTH = re.compile("[0-9]{1,18}")
 """Up to an exabyte. Repeated fields are joined by a comma, which is no digit."""

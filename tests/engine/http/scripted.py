@@ -9,6 +9,11 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
+from airflow_s3_azure.engine.http.client import Connections
+
+EMPTY = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+HELLO = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+
 
 class ScriptedServer:
     """Answers each request with the next of its responses; closes the connection when it has none left.
@@ -77,3 +82,9 @@ class ScriptedServer:
             response = self.responses.pop(0)
             for start in range(0, len(response), self.pieces):
                 connection.sendall(response[start : start + self.pieces])
+
+
+def ask(connections: Connections, url: str, method: str = "GET", **headers: str) -> bytes:
+    """Return the body of a response."""
+    with connections.send(method, url, headers) as response:
+        return response.read(2**20)
