@@ -18,7 +18,9 @@ from botocore.exceptions import ClientError, CredentialRetrievalError, NoCredent
 from botocore.stub import Stubber
 from botocore.utils import parse_timestamp
 
-from airflow_s3_azure.connections import _time_of, authorisation_policies, open_bucket, open_container
+from airflow_s3_azure.connections import open_bucket, open_container
+from airflow_s3_azure.connections.aws import _time_of
+from airflow_s3_azure.connections.wasb import authorisation_policies
 from airflow_s3_azure.engine.azure.shared_key import SharedKeyPolicy
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.checksums import compute

@@ -134,7 +134,7 @@ def test_a_server_that_nobody_vouches_for_gets_no_request(
     extra = {name: value for name, value in dict(servers.aws["extra"]).items() if name != "verify"}  # type: ignore[call-overload]
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(servers.aws | {"extra": extra}))
     monkeypatch.setenv("AIRFLOW_CONN_WASB_DEFAULT", json.dumps(servers.wasb | {"extra": {}}))
-    monkeypatch.setattr("airflow_s3_azure.connections.CHECK_RETRY", RetryPolicy(attempts=1))
+    monkeypatch.setattr("airflow_s3_azure.connections.wasb.CHECK_RETRY", RetryPolicy(attempts=1))
 
     source = open_bucket("aws_default", bucket.name, cancellation, max_concurrency=2)
     with pytest.raises(SourceReadError, match="TLS certificate not accepted"):

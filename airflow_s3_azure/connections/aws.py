@@ -1,0 +1,210 @@
+"""From an Airflow ``aws`` connection to the engine: an ``S3Source`` from ``S3Hook``.
+
+The hook decides on the credentials. This module takes its client, keeps the connection's own configuration, and adds
+what streaming needs: presigning for the bucket's kind and region, and as many pooled connections as there are workers.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
+
+import requests
+from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+from airflow.sdk import BaseHook
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    HTTPClientError,
+    MetadataRetrievalError,
+)
+from botocore.exceptions import (
+    ConnectionError as BotoConnectionError,
+)
+from botocore.utils import parse_timestamp
+
+from airflow_s3_azure.connections.lookup import USER_AGENT, require_connection
+from airflow_s3_azure.engine.bandwidth import Bandwidth
+from airflow_s3_azure.engine.cancellation import Cancellation
+from airflow_s3_azure.engine.errors import (
+    ConfigurationError,
+    SourceReadError,
+)
+from airflow_s3_azure.engine.http.redaction import redact_http_logs
+from airflow_s3_azure.engine.http.status import TRANSIENT_STATUSES
+from airflow_s3_azure.engine.quoting import get_logger
+from airflow_s3_azure.engine.s3.failures import unsigned
+from airflow_s3_azure.engine.s3.names import is_directory_bucket, is_multi_region_access_point
+from airflow_s3_azure.engine.s3.presign import Presigner
+from airflow_s3_azure.engine.s3.source import Operation, Params, S3Source
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+
+log = get_logger(__name__)
+
+_TRANSIENT_BOTO = (BotoConnectionError, HTTPClientError, CredentialRetrievalError, MetadataRetrievalError)
+URL_SECONDS = 3600
+"""Life of a presigned URL. Each is used at once, for one request; a slow one may take long to read."""
+
+
+@dataclass(frozen=True, slots=True)
+class S3Bucket:
+    """One bucket, through one connection.
+
+    :param client: a boto3 S3 client, for listings
+    :param source: the same bucket for the engine, for reading
+    """
+
+    client: BaseClient
+    source: S3Source
+
+    @property
+    def name(self) -> str:
+        """The bucket's name."""
+        return self.source.bucket
+
+
+def open_bucket(
+    aws_conn_id: str | None,
+    bucket: str,
+    cancellation: Cancellation,
+    *,
+    max_concurrency: int,
+    requester_pays: bool = False,
+    url_seconds: int = URL_SECONDS,
+    max_bandwidth: float | None = None,
+) -> S3Bucket:
+    """Return a bucket as an Airflow connection reaches it.
+
+    :param aws_conn_id: None: boto3's default credentials
+    :param max_concurrency: how many HTTP connections to keep open
+    :param url_seconds: how long a presigned URL is good
+    :param max_bandwidth: bytes per second to read of objects at most; None: no limit
+    :raises ConfigurationError: if the connection is missing or says nothing usable
+    """
+    redact_http_logs()
+    require_connection("aws_conn_id", aws_conn_id)
+    if not bucket:
+        raise ConfigurationError("s3_bucket is empty; name the bucket to copy from")
+    _check_is_aws(aws_conn_id)
+    connection = "boto3's default credentials" if aws_conn_id is None else f"AWS connection {aws_conn_id!r}"
+    hook = S3Hook(aws_conn_id=aws_conn_id)
+    try:
+        client = _signing_client(hook, bucket, max_concurrency)
+    except (BotoCoreError, ClientError, ValueError) as error:
+        if isinstance(error, _TRANSIENT_BOTO) or _is_throttled(error):
+            message = f"{connection}: there is no S3 client now ({type(error).__name__})"
+            raise SourceReadError(message, key=f"s3://{bucket}") from None
+        raise ConfigurationError(f"connection {aws_conn_id!r} gives no S3 client: {error}") from None
+    config = client.meta.config
+
+    signer = Presigner(client, bucket, url_seconds)
+
+    def presign(operation: Operation, params: Params) -> str:
+        try:
+            return signer(operation, params)
+        except (BotoCoreError, ClientError) as error:
+            failure = unsigned(error, bucket=bucket, connection=connection)
+        raise failure  # outside the handler: a credential process may have written anything into its error
+
+    session = requests.Session()
+    session.headers["User-Agent"] = USER_AGENT
+    session.verify = hook.verify if hook.verify is not None else os.environ.get("AWS_CA_BUNDLE") or True
+    session.proxies.update(config.proxies or {})
+    source = S3Source(
+        bucket,
+        presign,
+        session,
+        cancellation,
+        connect_timeout=config.connect_timeout,
+        read_timeout=config.read_timeout,
+        requester_pays=requester_pays,
+        bandwidth=None if max_bandwidth is None else Bandwidth(max_bandwidth, cancellation),
+        connection=connection,
+    )
+    return S3Bucket(client, source)
+
+
+def _signing_client(hook: S3Hook, bucket: str, max_concurrency: int) -> BaseClient:
+    """Return a client that presigns with SigV4 for the host and the region of the bucket.
+
+    boto3 presigns with SigV2 on the global host by default, and for the region it was given: unlike its own requests,
+    a presigned URL does not follow the bucket to another one. Multi-Region Access Points need SigV4A and directory
+    buckets sessions of their own: botocore signs them right only if no signature version is set.
+    """
+    base = hook.config or Config()
+    base = base.merge(Config(user_agent_extra=f"{base.user_agent_extra or ''} {USER_AGENT}".strip()))
+    pools = {"max_pool_connections": max(max_concurrency, base.max_pool_connections or 0)}
+    once = base.merge(Config(retries={"total_max_attempts": 1}, connect_timeout=10, read_timeout=10))
+    # One session: botocore reads its description of S3, the dearest part of a client, once for each.
+    session = hook.get_session(region_name=hook.region_name)
+    _read_times_quickly(session)
+    endpoint = hook.conn_config.get_service_endpoint_url("s3")
+
+    def client(region: str | None, config: Config) -> BaseClient:
+        return cast(
+            "BaseClient",
+            session.client("s3", region_name=region, endpoint_url=endpoint, config=config, verify=hook.verify),
+        )
+
+    pooled = base.merge(Config(**pools))
+    if is_directory_bucket(bucket) or is_multi_region_access_point(bucket):
+        return client(hook.region_name, pooled)
+    plain = client(hook.region_name, once)
+    config = pooled.merge(Config(signature_version=base.signature_version or "s3v4"))
+    if not str(urlsplit(plain.meta.endpoint_url).hostname).endswith((".amazonaws.com", ".amazonaws.com.cn")):
+        return client(hook.region_name, config)  # has no host name per bucket
+    config = config.merge(Config(s3={"addressing_style": "virtual", **(base.s3 or {})}))
+    region = hook.region_name if bucket.startswith("arn:") else _region_of(plain, bucket) or hook.region_name
+    return client(region, config)
+
+
+def _read_times_quickly(session: Any) -> None:
+    """Give the clients of a boto3 session a quicker parser for the times in a listing, as botocore lets its users.
+
+    Its own tries every form of a time there is, and takes more than half of what a listing costs.
+    """
+    # boto3 has no public way to the botocore session that it wraps; without it, only time is lost.
+    if (inner := getattr(session, "_session", None)) is not None:
+        inner.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_time_of)
+
+
+def _time_of(value: Any) -> datetime:
+    if isinstance(value, str) and value[10:11] == "T" and value.endswith("Z"):
+        with suppress(ValueError):
+            return datetime.fromisoformat(value)
+    return cast("datetime", parse_timestamp(value))
+
+
+def _region_of(client: BaseClient, bucket: str) -> str | None:
+    """Return the region that S3 says a bucket is in, which it also says to those who may not look at it."""
+    try:
+        answer = client.head_bucket(Bucket=bucket)
+    except ClientError as error:
+        answer = error.response
+    except BotoCoreError as error:
+        log.debug("the region of bucket %r could not be asked for: %s", bucket, type(error).__name__)
+        return None
+    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    return cast("str | None", headers.get("x-amz-bucket-region"))
+
+
+def _is_throttled(error: Exception) -> bool:
+    if not isinstance(error, ClientError):
+        return False
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return status in TRANSIENT_STATUSES or "Throttl" in error.response.get("Error", {}).get("Code", "")
+
+
+def _check_is_aws(aws_conn_id: str | None) -> None:
+    if aws_conn_id is not None and BaseHook.get_connection(aws_conn_id).conn_type == "wasb":
+        raise ConfigurationError(
+            f"connection {aws_conn_id!r} (aws_conn_id) is one to Azure; are aws_conn_id and wasb_conn_id swapped?"
+        )

@@ -1,0 +1,54 @@
+"""Source and destination of a copy, opened together."""
+
+from __future__ import annotations
+
+from airflow_s3_azure.connections.aws import URL_SECONDS, S3Bucket, open_bucket
+from airflow_s3_azure.connections.wasb import READ_SECONDS, AzureContainer, open_container
+from airflow_s3_azure.endpoints import Endpoints
+from airflow_s3_azure.engine.cancellation import Cancellation
+from airflow_s3_azure.engine.errors import (
+    ConfigurationError,
+)
+from airflow_s3_azure.engine.options import CopyOptions
+from airflow_s3_azure.engine.server_side.preflight import check_reachable
+from airflow_s3_azure.engine.server_side.request import INSTEAD
+
+SERVER_SIDE_URL_SECONDS = 300
+"""Life of a URL that Azure is given. Azure starts to read at once, but the clocks may differ."""
+SERVER_SIDE_SECONDS = 300.0
+"""How long to wait for Azure's response in a server-side copy. It comes when Azure has read a block: 1 GiB at 3.5 MiB/s."""
+
+
+def open_endpoints(
+    endpoints: Endpoints, options: CopyOptions, cancellation: Cancellation
+) -> tuple[S3Bucket, AzureContainer]:
+    """Return source and destination of a copy; of a server-side copy after a check whether Azure can reach S3.
+
+    :raises ConfigurationError: if it cannot, or as :func:`open_bucket` and :func:`open_container` do
+    :raises DestinationWriteError: as :func:`open_container` does
+    """
+    is_server_side = options.mode == "server_side"
+    if is_server_side and endpoints.requester_pays:
+        raise ConfigurationError(
+            "mode='server_side' cannot read requester-pays buckets: Azure does not send the header in which the reader "
+            f"agrees to pay; {INSTEAD}"
+        )
+    container = open_container(
+        endpoints.wasb_conn_id,
+        endpoints.container_name,
+        cancellation,
+        create_container=endpoints.create_container,
+        read_timeout=SERVER_SIDE_SECONDS if is_server_side else READ_SECONDS,
+    )
+    bucket = open_bucket(
+        endpoints.aws_conn_id,
+        endpoints.s3_bucket,
+        cancellation,
+        max_concurrency=options.max_concurrency,
+        requester_pays=endpoints.requester_pays,
+        url_seconds=SERVER_SIDE_URL_SECONDS if is_server_side else URL_SECONDS,
+        max_bandwidth=options.max_bandwidth,
+    )
+    if is_server_side:
+        check_reachable(bucket.source.endpoint(), container.blobs.url)
+    return bucket, container

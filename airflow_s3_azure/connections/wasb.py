@@ -1,0 +1,210 @@
+"""From an Airflow ``wasb`` connection to the engine: a ``BlobContainer`` from ``WasbHook``.
+
+The hook decides on the credentials. This module takes its client and keeps the connection's own configuration.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import quote, urlsplit
+
+import requests
+from airflow.providers.microsoft.azure.hooks.wasb import WasbHook
+from airflow.sdk import BaseHook
+from azure.core.configuration import ConnectionConfiguration
+from azure.core.credentials import AzureSasCredential
+from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.core.pipeline import Pipeline
+from azure.core.pipeline.policies import (
+    AzureSasCredentialPolicy,
+    BearerTokenCredentialPolicy,
+    SansIOHTTPPolicy,
+    UserAgentPolicy,
+)
+from azure.core.rest import HttpRequest
+
+from airflow_s3_azure.connections.lookup import USER_AGENT, require_connection
+from airflow_s3_azure.engine.azure.container import BlobContainer, ContainerAddress
+from airflow_s3_azure.engine.azure.names import why_invalid_container
+from airflow_s3_azure.engine.azure.sdk_errors import describe_response, translate
+from airflow_s3_azure.engine.azure.shared_key import SharedKeyPolicy
+from airflow_s3_azure.engine.azure.transport import ConnectionsTransport
+from airflow_s3_azure.engine.cancellation import Cancellation
+from airflow_s3_azure.engine.errors import (
+    ConfigurationError,
+    DestinationWriteError,
+)
+from airflow_s3_azure.engine.http.client import Connections
+from airflow_s3_azure.engine.http.redaction import redact_http_logs
+from airflow_s3_azure.engine.http.status import TRANSIENT_STATUSES
+from airflow_s3_azure.engine.quoting import get_logger
+from airflow_s3_azure.engine.retry import RetryPolicy
+from airflow_s3_azure.lineage import Place
+
+if TYPE_CHECKING:
+    from azure.storage.blob import BlobServiceClient, ContainerClient
+
+log = get_logger(__name__)
+
+_AWS_KEY_ID = re.compile("A(KIA|SIA)[A-Z0-9]{16}")
+STORAGE_SCOPE = "https://storage.azure.com/.default"
+CHECK_RETRY = RetryPolicy(attempts=4, max_wait=4.0)
+"""For the check of the container: a typo in a host name must not take minutes to report."""
+READ_SECONDS = 60.0
+"""How long to wait for the next byte of Azure's response."""
+
+
+@dataclass(frozen=True, slots=True)
+class AzureContainer:
+    """One container, through one connection.
+
+    :param client: the SDK's client, for listings and for manifests and ledgers
+    :param blobs: the same container for the engine, for writing
+    """
+
+    client: ContainerClient
+    blobs: BlobContainer
+
+    def place(self, path: str) -> Place:
+        """Return a blob or a prefix as OpenLineage names it."""
+        # With a domain of the user's own nobody says the account's name.
+        account = self.client.account_name or str(urlsplit(self.client.url).hostname)
+        return Place.of_azure(account, self.client.container_name, path)
+
+
+def open_container(
+    wasb_conn_id: str,
+    container_name: str,
+    cancellation: Cancellation,
+    *,
+    create_container: bool = False,
+    read_timeout: float = READ_SECONDS,
+) -> AzureContainer:
+    """Return a container as an Airflow connection reaches it, after a check that it exists.
+
+    :param create_container: create it if it is missing
+    :param read_timeout: seconds without a byte, unless the connection says otherwise
+    :raises ConfigurationError: if the connection or the container is missing
+    :raises DestinationWriteError: if Azure cannot be reached; a later try may succeed
+    """
+    redact_http_logs()
+    require_connection("wasb_conn_id", wasb_conn_id)
+    if not container_name:
+        raise ConfigurationError("container_name is empty; name the container to copy to")
+    if invalid := why_invalid_container(container_name):
+        raise ConfigurationError(f"container_name is {container_name!r}, but {invalid}")
+    _check_is_azure(wasb_conn_id)
+    hook = WasbHook(wasb_conn_id=wasb_conn_id)
+    extra = dict(hook.get_connection(wasb_conn_id).extra_dejson)
+    try:
+        service = cast("BlobServiceClient", hook.blob_service_client)  # its other type is for async hooks
+    except ValueError as error:
+        raise ConfigurationError(f"connection {wasb_conn_id!r} gives no Azure client: {error}") from None
+    _check_account_key(service.credential, wasb_conn_id)
+    client = service.get_container_client(container_name)
+    CHECK_RETRY.call(lambda: _check_container(client, wasb_conn_id, create_container), cancellation)
+    credential = service.credential
+    parts = urlsplit(service.url)
+    address = ContainerAddress(
+        url=f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}/{quote(container_name)}",
+        query=parts.query,
+    )
+    settings = {
+        name: value for name, value in extra.items() if name.startswith("connection_") or name == "read_timeout"
+    }
+    config = ConnectionConfiguration(**{"connection_timeout": 20, "read_timeout": read_timeout, **settings})
+    session = requests.Session()
+    session.headers["User-Agent"] = UserAgentPolicy(user_agent=USER_AGENT).user_agent
+    session.proxies.update(extra.get("proxies") or {})
+    session.verify, session.cert = config.verify, config.cert
+    connections = Connections(session, cancellation, connect_timeout=config.timeout, read_timeout=config.read_timeout)
+    policies = authorisation_policies(credential, str(extra.get("audience", "")))
+    pipeline: Pipeline[HttpRequest, Any] = Pipeline(ConnectionsTransport(connections), policies)
+    return AzureContainer(client, BlobContainer(address, pipeline, cancellation))
+
+
+def authorisation_policies(credential: Any, audience: str) -> list[Any]:
+    """Return the policies that authorise a request with what ``WasbHook`` put into its client.
+
+    Shared keys come as the SDK's own policy; a SAS within the account URL, and public access, need none.
+    """
+    if credential is None:
+        return []
+    if isinstance(credential, SansIOHTTPPolicy):
+        is_shared_key = hasattr(credential, "account_name") and hasattr(credential, "account_key")
+        return [SharedKeyPolicy(credential) if is_shared_key else credential]
+    if isinstance(credential, AzureSasCredential):
+        return [AzureSasCredentialPolicy(credential)]
+    if hasattr(credential, "get_token"):
+        scope = f"{audience.rstrip('/')}/.default" if audience else STORAGE_SCOPE
+        return [BearerTokenCredentialPolicy(credential, scope)]
+    raise ConfigurationError(f"a credential of type {type(credential).__name__} cannot authorise block uploads")
+
+
+def _check_is_azure(wasb_conn_id: str) -> None:
+    connection = BaseHook.get_connection(wasb_conn_id)
+    if connection.conn_type == "aws" or _AWS_KEY_ID.fullmatch(connection.login or ""):
+        raise ConfigurationError(
+            f"connection {wasb_conn_id!r} (wasb_conn_id) holds AWS keys; are aws_conn_id and wasb_conn_id swapped?"
+        )
+
+
+def _check_account_key(credential: Any, wasb_conn_id: str) -> None:
+    """Check that requests can be signed with the key; the SDK finds out at the first one, with a bare error."""
+    key = getattr(credential, "account_key", None)
+    if key is None:
+        return
+    try:
+        base64.b64decode(key, validate=True)
+    except ValueError:  # binascii.Error is one
+        raise ConfigurationError(
+            f"connection {wasb_conn_id!r}: its password is not an account key (base64, 88 characters); it is truncated, "
+            "or another secret. Copy the key again from the storage account's access keys"
+        ) from None
+
+
+def _check_container(client: ContainerClient, wasb_conn_id: str, create: bool) -> None:
+    name = client.container_name
+    try:
+        # The SDK's own retries would take a minute to say that nobody is there.
+        client.get_container_properties(retry_total=0)
+    except ResourceNotFoundError:
+        if not create:
+            raise ConfigurationError(
+                f"there is no container {name!r} in {client.account_name!r} ({wasb_conn_id}); create it, or set "
+                "create_container=True"
+            ) from None
+        _create_container(client, wasb_conn_id)
+    except HttpResponseError as error:
+        if error.status_code == 403:
+            log.debug("container %r may not be read (403); a SAS for blobs only need not allow it", name)
+            return
+        raise _refused(error, wasb_conn_id, name) from None
+    except AzureError as error:
+        raise _refused(error, wasb_conn_id, name) from None
+
+
+def _refused(error: AzureError, wasb_conn_id: str, name: str) -> ConfigurationError | DestinationWriteError:
+    failure = translate(error, f"connection {wasb_conn_id!r}, container {name!r}", name)
+    # Without a status, a token could not be had just now.
+    if failure.transient or getattr(error, "status_code", None) is None:
+        return DestinationWriteError(failure.message, blob=name, transient=True, request_id=failure.request_id)
+    return ConfigurationError(str(failure))
+
+
+def _create_container(client: ContainerClient, wasb_conn_id: str) -> None:
+    try:
+        client.create_container()
+    except ResourceExistsError:
+        return  # a concurrent task was faster
+    except AzureError as error:
+        if isinstance(error, HttpResponseError) and error.status_code in TRANSIENT_STATUSES:
+            raise _refused(error, wasb_conn_id, client.container_name) from None
+        raise ConfigurationError(
+            f"container {client.container_name!r} could not be created: {describe_response(error)}; creating one needs "
+            "the role Storage Blob Data Contributor on the account, or create it in advance"
+        ) from None
+    log.info("created container %r", client.container_name)
