@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import Asset, TaskGroup, TriggerRule, XComArg
 
@@ -23,6 +23,9 @@ from airflow_s3_azure.operators.options import picked
 from airflow_s3_azure.operators.plan_arguments import PlanArguments
 from airflow_s3_azure.retrying import retry_arguments
 from airflow_s3_azure.sync.batch import DEFAULT_BATCH_OBJECTS, DEFAULT_BATCH_SIZE
+
+if TYPE_CHECKING:
+    from airflow.sdk.execution_time.hitl import HITLUser
 
 GROUP_ID = "s3_to_azure"
 
@@ -59,6 +62,7 @@ def s3_to_azure_sync(
     max_delete: float | str = 0.1,
     approve_delete: bool = True,
     approve_timeout: timedelta = timedelta(hours=12),
+    assigned_users: HITLUser | list[HITLUser] | None = None,
     aws_conn_id: str | None = "aws_default",
     wasb_conn_id: str = "wasb_default",
     mode: Literal["stream", "server_side"] | str = "stream",  # noqa: PYI051 - the text may be a template
@@ -145,6 +149,8 @@ def s3_to_azure_sync(
         under the prefix (templated)
     :param approve_delete: ask a human first, in Airflow's UI
     :param approve_timeout: without an answer for so long nothing is deleted
+    :param assigned_users: who may answer, such as ``{"id": "1", "name": "admin"}``, or a list of such; None: anyone
+        whom Airflow lets edit the task instance
 
     How:
 
@@ -210,7 +216,8 @@ def s3_to_azure_sync(
         )
         plan >> copy >> report
         if delete is not None:
-            asked, deleted = _deletion(plan.task_id, approve_timeout if approve_delete else None, endpoints, retrying)
+            approval = {"response_timeout": approve_timeout, "assigned_users": assigned_users}
+            asked, deleted = _deletion(plan.task_id, approval if approve_delete else None, endpoints, retrying)
             copy >> asked
             deleted >> report
     return group
@@ -237,29 +244,28 @@ def _plan(s3_prefix: str | Sequence[str] | XComArg, options: dict[str, Any], ret
 
 
 def _deletion(
-    plan_task_id: str, approve_timeout: timedelta | None, endpoints: dict[str, Any], retrying: dict[str, Any]
+    plan_task_id: str, approval: dict[str, Any] | None, endpoints: dict[str, Any], retrying: dict[str, Any]
 ) -> tuple[Any, Any]:
-    """Return the first and the last of the tasks that delete."""
+    """Return the first and the last of the tasks that delete.
+
+    :param approval: arguments of the task that asks a human; None: nobody is asked
+    """
     # Only a mirror needs them, and the module of human approval takes time to import.
     from airflow_s3_azure.operators.delete import S3ToAzureApproveDeleteOperator, S3ToAzureDeleteOperator
 
+    deletion: dict[str, Any] = {"task_id": "delete", "plan_task_id": plan_task_id, **endpoints, **retrying}
     # A copy that was skipped had nothing to do; one that failed keeps every blob where it is.
-    delete = S3ToAzureDeleteOperator(
-        task_id="delete",
-        plan_task_id=plan_task_id,
-        trigger_rule=TriggerRule.NONE_FAILED if approve_timeout is None else TriggerRule.ALL_SUCCESS,
-        **endpoints,
-        **retrying,
-    )
-    if approve_timeout is None:
+    if approval is None:
+        delete = S3ToAzureDeleteOperator(trigger_rule=TriggerRule.NONE_FAILED, **deletion)
         return delete, delete
     approve = S3ToAzureApproveDeleteOperator(
         task_id="approve_delete",
         plan_task_id=plan_task_id,
         trigger_rule=TriggerRule.NONE_FAILED,
-        response_timeout=approve_timeout,
+        **approval,
         **retrying,
     )
+    delete = S3ToAzureDeleteOperator(approve_task_id=approve.task_id, trigger_rule=TriggerRule.ALL_SUCCESS, **deletion)
     approve >> delete
     return approve, delete
 

@@ -28,7 +28,7 @@ from airflow_s3_azure.engine.progress import Progress
 from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.metrics import counts_of
 from airflow_s3_azure.sync.ledger import PlanFolder
-from airflow_s3_azure.sync.plan import BatchReference
+from airflow_s3_azure.sync.references import BatchReference
 from airflow_s3_azure.sync.run import BatchRun
 
 log = get_logger(__name__)

@@ -125,7 +125,7 @@ def plan(count: int, url: str, *, hierarchical: bool) -> Plan:
 
 
 class Container(BaseHTTPRequestHandler):
-    """Answers for a container that keeps the runs of a sort, and of all else takes the bytes and forgets them."""
+    """Answers for a container that keeps what is read back: the runs of a sort and the manifest, but no ledger."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -137,15 +137,15 @@ class Container(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         url = urlsplit(self.path)
         query = parse_qs(url.query)
-        if "/sort/" in url.path and query["comp"] == ["block"]:
+        if "/ledger/" not in url.path and query["comp"] == ["block"]:
             self.blocks[url.path + query["blockid"][0]] = body
-        elif "/sort/" in url.path:
+        elif "/ledger/" not in url.path:
             ids = re.findall(r"<Latest>([^<]+)</Latest>", body.decode())
             self.committed[url.path] = b"".join(self.blocks.pop(url.path + one) for one in ids)
         self._answer(201)
 
     def do_GET(self) -> None:
-        """Give a range of a sorted run."""
+        """Give a range of a sorted run, or of the manifest."""
         whole = self.committed[urlsplit(self.path).path]
         first, last = re.findall(r"\d+", self.headers["x-ms-range"])
         piece = whole[int(first) : int(last) + 1]

@@ -16,7 +16,8 @@
        ├─ SourceUnreachable        Azure cannot read it by itself (mode="server_side")
        ├─ DestinationAccessDenied · DestinationConflict
        ├─ DestinationWriteError    after the block's own retries
-       └─ IntegrityError           checksums differ: nothing was committed
+       ├─ IntegrityError           checksums differ: nothing was committed
+       └─ UntrustedFile            a manifest, deletion list or ledger is not what was written
 
 The errors carry no request URL and are raised without a cause: the exceptions of the HTTP libraries quote the URL
 they failed on, and a presigned URL or a SAS is a credential.
@@ -174,6 +175,10 @@ class IntegrityError(TransferError):
     """What arrived is not what S3 holds. Nothing was committed."""
 
     retryable = True
+
+
+class UntrustedFile(TransferError):
+    """A manifest, deletion list or ledger is not what this package wrote: someone else wrote to it. Nothing in it is used."""
 
 
 def error_as_json(error: S3ToAzureError) -> dict[str, Any]:

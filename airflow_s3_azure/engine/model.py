@@ -160,6 +160,7 @@ class CopyResult:
             "mib_per_second": round((self.size or 0) / MIB / self.seconds, 2) if copied else None,
             "reason": None if self.reason is None else printable(self.reason, MAX_TEXT),
             "error": None if self.error is None else shorten(f"{type(self.error).__name__}: {self.error}", MAX_TEXT),
+            "error_class": None if self.error is None else type(self.error).__name__,
             "retryable": None if self.error is None else self.error.retryable,
         }
 

@@ -25,7 +25,7 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
 
     A failed object does not stop the others; the task fails at its end if any failed, and its retry copies only what
     is not done. Returns a summary to XCom: ``label``, ``objects``, ``size``, counts by status, ``copied_bytes``,
-    ``bytes_read``, ``seconds``, ``ended_at``, ``failures`` (the first ten).
+    ``bytes_read``, ``seconds``, ``ended_at``, ``failures`` (the first ten), ``ledger`` (what its part of the ledger is).
 
     How it copies, and ``mode`` and ``deferrable``: as :class:`~airflow_s3_azure.operators.S3ToAzureBlobStreamOperator`.
 
@@ -45,7 +45,7 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
         from airflow_s3_azure.live_progress import LiveProgress
         from airflow_s3_azure.metrics import CopyMetrics
         from airflow_s3_azure.sync.ledger import PlanFolder
-        from airflow_s3_azure.sync.plan import BatchReference
+        from airflow_s3_azure.sync.references import BatchReference
         from airflow_s3_azure.sync.run import BatchRun
 
         with airflow_failures():
@@ -91,7 +91,7 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Return what the trigger's copy of the batch ended in; errors are those of :meth:`execute`."""
         from airflow_s3_azure.engine.errors import error_from_json
-        from airflow_s3_azure.sync.plan import BatchReference
+        from airflow_s3_azure.sync.references import BatchReference
 
         with airflow_failures():
             outcome = self._outcome(context, event)

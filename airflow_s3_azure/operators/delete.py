@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from inspect import signature
 from typing import TYPE_CHECKING, Any
@@ -13,10 +13,10 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_s3_azure.endpoints import Endpoints
 from airflow_s3_azure.engine.options import DEFAULT_CONCURRENCY
-from airflow_s3_azure.engine.quoting import get_logger
+from airflow_s3_azure.engine.quoting import get_logger, printable
 from airflow_s3_azure.operators.connected import ConnectedOperator, airflow_failures
 from airflow_s3_azure.operators.options import templated
-from airflow_s3_azure.operators.plan import plans_of
+from airflow_s3_azure.operators.plan import DELETE_PART, LEDGER_KEY, plans_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -29,17 +29,23 @@ _TIMEOUT = (
 )
 
 SHOWN = 10
-"""How many prefixes an approval names."""
+"""How many prefixes, and how many blobs, an approval names."""
+BACKTICK = r"\x60"
+APPROVED_KEY = "deletions"
+"""XCom key of the deletion lists that a human is asked about."""
 
 
 class S3ToAzureApproveDeleteOperator(ApprovalOperator):
     """Ask a human, in Airflow's UI, whether the blobs that a plan found without a key may be deleted.
 
     Asks nothing where there is nothing to delete, or nothing may be deleted. Without an answer within
-    ``response_timeout`` it is a refusal.
+    ``response_timeout`` it is a refusal. The lists that it asks about are in XCom under the key ``deletions``: the folder
+    of each, with its ETag, digest and number of rows. The deletion accepts no others.
 
     :param plan_task_id: the task that made the plan, or put several together
     :param response_timeout: how long to wait for an answer
+    :param assigned_users: who may answer, such as ``{"id": "1", "name": "admin"}``, or a list of such; None: anyone who
+        may edit the task instance
     """
 
     def __init__(self, *, plan_task_id: str, response_timeout: timedelta, **kwargs: Any) -> None:
@@ -53,43 +59,66 @@ class S3ToAzureApproveDeleteOperator(ApprovalOperator):
         if not plans or any(plan["delete_refused"] for plan in plans):
             log.info("there is nothing to delete, or nothing may be deleted, so nobody is asked")
             return None
-        extra = sum(plan["extra"] for plan in plans)
-        self.body = "\n".join(
-            [
-                f"**{extra:,} blobs** were copied from S3, and their keys are no longer there:",
-                "",
-                *(f"* {plan['extra']:,} in `{plan['destination']}`" for plan in plans[:SHOWN]),
-                "",
-                *(f"The list: `{plan['ledger'].removesuffix('ledger/')}delete.jsonl`" for plan in plans[:SHOWN]),
-            ]
-        )
+        self.body = question(plans)
+        context["ti"].xcom_push(key=APPROVED_KEY, value=deletion_lists(plans))
         return super().execute(context)
+
+
+def deletion_lists(plans: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return which lists of blobs the plans would have deleted: folder, ETag, digest and number of rows of each."""
+    return [{"folder": plan["folder"], **plan["deletions"]} for plan in plans]
+
+
+def question(plans: Sequence[Mapping[str, Any]]) -> str:
+    """Return what a human is asked, in Markdown: how many blobs, where, the first of them, and where the list is."""
+    extra = sum(plan["extra"] for plan in plans)
+    names = [name for plan in plans for name in plan["extra_sample"]][:SHOWN]
+    more = extra - len(names)
+    lines = [f"**{extra:,} blobs** were copied from S3, and their keys are no longer there:", ""]
+    lines += [f"* {plan['extra']:,} in {_code(plan['destination'])}" for plan in plans[:SHOWN]]
+    lines += ["", "The blobs:", "", *(f"* {_code(name)}" for name in names)]
+    lines += [f"* … and {more:,} more"] if more else []
+    lines += [
+        "",
+        *(f"The list: {_code(plan['ledger'].removesuffix('ledger/') + 'delete.jsonl')}" for plan in plans[:SHOWN]),
+    ]
+    return "\n".join(lines)
+
+
+def _code(text: str) -> str:
+    """Return text as code of Markdown. A name is untrusted: it must not end the code, or the line, or turn the text."""
+    return f"`{printable(text).replace('`', BACKTICK)}`"
 
 
 class S3ToAzureDeleteOperator(ConnectedOperator):
     """Delete the blobs that a plan found without a key, each only if it is still as the plan saw it.
 
-    Returns to XCom how many were ``deleted``, ``kept`` because they changed, and ``failed``.
+    Returns to XCom how many were ``deleted``, ``kept`` because they changed, and ``failed``. What it wrote to the ledger
+    is in XCom under the key ``ledger``.
 
     :param plan_task_id: the task that made the plan, or put several together
+    :param approve_task_id: the task that asked a human; only the lists that it asked about are deleted. None: nobody is
+        asked
     """
 
     template_fields: Sequence[str] = templated(Endpoints)
     ui_color = "#fdecea"
 
-    def __init__(self, *, plan_task_id: str, **kwargs: Any) -> None:
+    def __init__(self, *, plan_task_id: str, approve_task_id: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.plan_task_id = plan_task_id
+        self.approve_task_id = approve_task_id
 
     def execute(self, context: Context) -> dict[str, int]:
         """Delete, and write it into the ledger.
 
-        :raises AirflowFailException: if the plan says that nothing may be deleted
+        :raises AirflowFailException: if the plan says that nothing may be deleted, or its list is not the approved one
         :raises DestinationWriteError: if any blob could not be deleted; a retry may help
         """
         from airflow_s3_azure.engine.errors import DestinationWriteError
         from airflow_s3_azure.metrics import send_counts
         from airflow_s3_azure.sync.delete import delete_blobs
+        from airflow_s3_azure.sync.jsonlines import Fingerprint
         from airflow_s3_azure.sync.ledger import PlanFolder
 
         ti = context["ti"]
@@ -100,13 +129,16 @@ class S3ToAzureDeleteOperator(ConnectedOperator):
             refusals = [plan["delete_refused"] for plan in plans if plan["delete_refused"]]
             if refusals:
                 raise AirflowFailException("nothing was deleted: " + "; ".join(refusals))
+            if plans:
+                self._check_approval(ti, plans)
+            written = []
             for plan in plans:
                 folder = PlanFolder(container.client, plan["folder"])
-                ledger = folder.new_ledger("delete", None)
+                ledger = folder.new_ledger(DELETE_PART, None)
                 try:
                     for row in delete_blobs(
                         container.client,
-                        folder.read_deletions(),
+                        folder.read_deletions(Fingerprint.from_json(plan["deletions"]), plan["blob_prefix"]),
                         cancellation,
                         max_concurrency=DEFAULT_CONCURRENCY,
                         attempts=ti.try_number,
@@ -117,9 +149,22 @@ class S3ToAzureDeleteOperator(ConnectedOperator):
                             log.error("%s", row["error"])
                 finally:
                     ledger.commit()
+                    written.append({"name": folder.part_name(DELETE_PART), **ledger.fingerprint().as_json()})
+                    ti.xcom_push(key=LEDGER_KEY, value=written)
             send_counts(ti, {"objects.deleted": counts["deleted"]})
             log.info("%s blobs deleted, %s kept, %s failed", *(f"{counts[name]:,}" for name in counts))
             if counts["failed"]:
                 ti.xcom_push(key="return_value", value=dict(counts))  # a task that fails returns nothing
                 raise DestinationWriteError(f"{counts['failed']:,} blobs could not be deleted; the ledger says why")
         return dict(counts)
+
+    def _check_approval(self, ti: Any, plans: Sequence[Mapping[str, Any]]) -> None:
+        """Make sure that what is to be deleted is what a human was asked about."""
+        if self.approve_task_id is None:
+            return
+        approved = ti.xcom_pull(task_ids=self.approve_task_id, key=APPROVED_KEY)
+        if approved != deletion_lists(plans):
+            raise AirflowFailException(
+                f"nothing was deleted: task {self.approve_task_id} did not ask about these blobs, because the plan was made "
+                f"again since, or the task never asked; clear {self.approve_task_id} to ask again"
+            )

@@ -27,6 +27,10 @@ log = get_logger(__name__)
 
 PLAN_KEY = "plan"
 """XCom key of a plan's totals."""
+LEDGER_KEY = "ledger"
+"""XCom key of what the deletion wrote to the ledger."""
+DELETE_PART = "delete"
+"""The deletion's part of the ledger."""
 
 
 class S3ToAzurePlanOperator(CopyingOperator):
@@ -48,7 +52,7 @@ class S3ToAzurePlanOperator(CopyingOperator):
         """What the UI calls a mapped task: the prefix, printable and short."""
         return printable(str(vars(self)["s3_prefix"]), MAX_MAP_LABEL)
 
-    def execute(self, context: Context) -> list[dict[str, str | int]]:
+    def execute(self, context: Context) -> list[dict[str, Any]]:
         """Make the plan and write it down; return the references of its batches, none if it is a dry run."""
         from airflow_s3_azure.engine.s3.names import is_directory_bucket
         from airflow_s3_azure.metrics import send_counts
@@ -68,8 +72,7 @@ class S3ToAzurePlanOperator(CopyingOperator):
             name = folder_name(started, ti.map_index)
             folder = PlanFolder(container.client, f"{ROOT}/{ti.dag_id}/{ti.run_id}/{group}/{name}")
             self.ledger_url = folder.ledger_url
-            days = options.selection.days
-            prefix = arguments.s3_prefix if days is None else days.shared_prefix
+            prefix = options.prefix
             source = bucket.source.url(prefix)
             # The names of all keys under the prefix begin with it.
             blob_prefix = options.naming.common_prefix(prefix)
@@ -112,6 +115,7 @@ class S3ToAzurePlanOperator(CopyingOperator):
                 "s3_prefix": arguments.s3_prefix,
                 "source": source,
                 "destination": destination,
+                "blob_prefix": blob_prefix,
                 "ledger": folder.ledger_url,
                 "dry_run": dry_run,
                 "cost": plan.cost.as_json(price),
@@ -182,13 +186,8 @@ class S3ToAzureBatchesOperator(BaseOperator):
         """Return the references; neighbours of a plan are joined where they are more than Airflow maps over."""
         from airflow_s3_azure.engine.progress import count_text
         from airflow_s3_azure.sync.naming import Naming
-        from airflow_s3_azure.sync.plan import (
-            BatchReference,
-            Budget,
-            check_destinations,
-            check_prefixes,
-            joined_batches,
-        )
+        from airflow_s3_azure.sync.plan import Budget, check_destinations, check_prefixes
+        from airflow_s3_azure.sync.references import BatchReference, joined_batches
 
         ti = context["ti"]
         # XCom still holds what was told of prefixes that were there in an earlier try of the run.

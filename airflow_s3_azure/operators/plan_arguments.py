@@ -89,6 +89,7 @@ class PlanArguments:
                 days=days,
             ),
             naming=naming,
+            prefix=self.s3_prefix if days is None else days.shared_prefix,
             compare=compare,
             overwrite=overwrite,
             delete=self.delete is not None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import reduce
 from typing import TYPE_CHECKING, Any
@@ -14,13 +14,16 @@ from airflow_s3_azure.endpoints import Endpoints
 from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.operators.connected import ConnectedOperator, airflow_failures
 from airflow_s3_azure.operators.options import templated
-from airflow_s3_azure.operators.plan import plans_of, task_states
+from airflow_s3_azure.operators.plan import DELETE_PART, LEDGER_KEY, plans_of, task_states
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_s3_azure.connections import AzureContainer
     from airflow_s3_azure.lineage import Moved
+    from airflow_s3_azure.sync.jsonlines import Fingerprint
+    from airflow_s3_azure.sync.ledger import PlanFolder
+    from airflow_s3_azure.sync.references import BatchReference
     from airflow_s3_azure.sync.report import Report
 
 log = get_logger(__name__)
@@ -79,9 +82,10 @@ class S3ToAzureReportOperator(ConnectedOperator):
             folders = [PlanFolder(container.client, plan["folder"]) for plan in plans]
             self.ledger_url = _where(plans)["ledger"]
             moved = []
+            batches, written = self._batches(ti), self._written(ti)
             for plan, folder in zip(plans, folders, strict=True):
                 files, size = report.counts["copied"], report.copied_size
-                report.add(folder.read_whole_ledger())
+                _add(report, folder, plan, [one for one in batches if one.folder == folder.path], written)
                 files, size = report.counts["copied"] - files, report.copied_size - size
                 moved.append(self._moved(plan, container, files, size))
             self.moved = [] if dry_run else moved
@@ -120,15 +124,33 @@ class S3ToAzureReportOperator(ConnectedOperator):
             )
         return summary
 
+    def _batches(self, ti: Any) -> list[BatchReference]:
+        """Return the references of all batches, by map index."""
+        from airflow_s3_azure.sync.references import BatchReference
+
+        return [BatchReference.from_json(one) for one in ti.xcom_pull(task_ids=self.plan_task_id) or ()]
+
+    def _summaries(self, ti: Any) -> list[Mapping[str, Any]]:
+        """Return the summaries of the batches that have one."""
+        return [one for one in ti.xcom_pull(task_ids=[self.copy_task_id]) or () if one]
+
+    def _written(self, ti: Any) -> dict[str, Fingerprint]:
+        """Return what tasks wrote to parts of the ledger, by the part's blob name. A task that was killed says nothing."""
+        from airflow_s3_azure.sync.jsonlines import Fingerprint
+
+        found = [one["ledger"] for one in self._summaries(ti) if "ledger" in one]
+        if self.delete_task_id is not None:
+            found += ti.xcom_pull(task_ids=self.delete_task_id, key=LEDGER_KEY) or []
+        return {one["name"]: Fingerprint.from_json(one) for one in found}
+
     def _incomplete(self, ti: Any, container: AzureContainer, report: Report, *, dry_run: bool) -> dict[str, Any]:
         """Return which batches have keys that are not copied, and the first keys that are not in the ledger."""
         from airflow_s3_azure.sync.incomplete import incomplete_batches, missing_keys
         from airflow_s3_azure.sync.ledger import PlanFolder
-        from airflow_s3_azure.sync.plan import BatchReference
 
         if dry_run or report.is_good:
             return {"incomplete_batches": [], "missing_keys": []}
-        references = [BatchReference.from_json(one) for one in ti.xcom_pull(task_ids=self.plan_task_id) or ()]
+        references = self._batches(ti)
         indexes = incomplete_batches(references, report.done)
         keys = missing_keys(references, indexes, lambda path: PlanFolder(container.client, path))
         return {"incomplete_batches": indexes, "missing_keys": keys}
@@ -137,9 +159,7 @@ class S3ToAzureReportOperator(ConnectedOperator):
         """Return the seconds in which batches copied, and the bytes per second of those."""
         from airflow_s3_azure.sync.incomplete import copying_seconds
 
-        found = ti.xcom_pull(task_ids=self.copy_task_id)
-        summaries = [one for one in (found if isinstance(found, list) else [found]) if one]
-        copying = copying_seconds(summaries)
+        copying = copying_seconds(self._summaries(ti))
         base = seconds if copying is None else copying
         return {
             "copy_seconds": None if copying is None else round(copying, 3),
@@ -166,6 +186,26 @@ class S3ToAzureReportOperator(ConnectedOperator):
             return []
         refusals = [plan["delete_refused"] for plan in to_delete if plan["delete_refused"]]
         return refusals or [f"{extra}, and task {self.delete_task_id} did not end well; see its log"]
+
+
+def _add(
+    report: Report,
+    folder: PlanFolder,
+    plan: Mapping[str, Any],
+    batches: Iterable[BatchReference],
+    written: Mapping[str, Fingerprint],
+) -> None:
+    """Add the ledger of a plan: the parts of the plan, of its batches and of the deletion, and no other file."""
+    from airflow_s3_azure.sync.jsonlines import Fingerprint
+
+    report.add(folder.read_ledger("plan", Fingerprint.from_json(plan["settled"])))
+    for batch in batches:
+        if expected := written.get(folder.part_name(batch.part)):
+            report.add(folder.read_ledger(batch.part, expected))
+        else:
+            report.add_unconfirmed(batch.part, folder.read_unconfirmed_ledger(batch.part, batch.objects))
+    if expected := written.get(folder.part_name(DELETE_PART)):
+        report.add(folder.read_ledger(DELETE_PART, expected))
 
 
 def _expected(plan: Mapping[str, Any]) -> int:

@@ -14,7 +14,7 @@ from airflow_s3_azure.engine.azure.sdk_errors import describe_response
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.model import CopyResult
 from airflow_s3_azure.engine.quoting import get_logger
-from airflow_s3_azure.sync.ledger import ledger_row
+from airflow_s3_azure.sync.rows import ledger_row
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
+from airflow_s3_azure.engine.errors import UntrustedFile
 from airflow_s3_azure.sync.ledger import PlanFolder
-from airflow_s3_azure.sync.plan import BatchReference
+from airflow_s3_azure.sync.references import BatchReference
 from airflow_s3_azure.sync.report import MAX_FAILURES
 
 
@@ -16,7 +18,7 @@ def incomplete_batches(references: Sequence[BatchReference], done: Mapping[int, 
     """Return the map indexes of the batches that have keys without a copy: failed, or not in the ledger.
 
     :param references: of all batches, by map index
-    :param done: rows of the ledger that did not fail, by map index
+    :param done: confirmed rows of the ledger that did not fail, by map index
     """
     return [index for index, one in enumerate(references) if done.get(index, 0) < one.objects]
 
@@ -37,8 +39,10 @@ def _missing(
     for index in indexes:
         reference = references[index]
         folder = open_folder(reference.folder)
-        there = {row["key"] for row in folder.read_ledger(reference.part)}
-        for request in folder.read_manifest(reference.start, reference.stop):
+        there: set[str] = set()
+        with suppress(UntrustedFile):  # then its keys are missing
+            there.update(row["key"] for row in folder.read_unconfirmed_ledger(reference.part, reference.objects))
+        for request in folder.read_manifest(reference):
             if request.key not in there:
                 yield {"key": request.key, "blob": request.blob, "batch": index}
 

@@ -13,15 +13,19 @@ Each plan owns a folder, below that of its run::
 
 No two plans share a folder: not those of one run, not those of two Airflow deployments that run a DAG of one name at
 the same second. ``_`` in front makes Spark and Hive skip the folder.
+
+The container is untrusted (docs/decisions/0009-the-container-is-untrusted.md). Each reader is given what a writer put
+into XCom, the :class:`~airflow_s3_azure.sync.jsonlines.Fingerprint` of the file, and reads that and nothing else.
 """
 
 from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from azure.core.exceptions import AzureError
@@ -30,11 +34,13 @@ from azure.storage.blob import ContentSettings
 from airflow_s3_azure.engine.azure.names import RESERVED, why_invalid
 from airflow_s3_azure.engine.azure.sdk_errors import describe_response
 from airflow_s3_azure.engine.errors import DestinationWriteError, PlanError
-from airflow_s3_azure.engine.model import BlobState, CopyRequest, CopyResult, Precondition
+from airflow_s3_azure.engine.model import BlobState, CopyRequest, Precondition
 from airflow_s3_azure.engine.properties import SourceRecord
 from airflow_s3_azure.engine.quoting import get_logger
-from airflow_s3_azure.sync.jsonlines import LinesWriter, etag_of, read_lines
+from airflow_s3_azure.sync.jsonlines import Fingerprint, LinesWriter, etag_of, read_lines
 from airflow_s3_azure.sync.objects import ListedObject
+from airflow_s3_azure.sync.references import BatchReference
+from airflow_s3_azure.sync.rows import JsonObject, deletion_from_json, ledger_row_from_json, request_from_json
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
@@ -42,8 +48,6 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 
 ROOT = RESERVED
-
-JsonObject = Mapping[str, Any]
 
 
 NEW = Precondition(None)
@@ -88,49 +92,78 @@ class PlanFolder:
         """Return a writer that creates the list of what is to be copied."""
         return LinesWriter(self._client, f"{self.path}/manifest.jsonl", NEW)
 
-    def read_manifest(self, start: int, stop: int) -> Iterator[CopyRequest]:
-        """Yield what is to be copied, of the lines between two bytes."""
-        return map(request_from_json, read_lines(self._client, f"{self.path}/manifest.jsonl", start, stop))
+    def read_manifest(self, reference: BatchReference) -> Iterator[CopyRequest]:
+        """Yield what a batch is to copy.
+
+        :raises UntrustedFile: if the manifest is not the one that the plan wrote, or no plan can have written it
+        """
+        start = reference.start
+        for stop, rows, digest in reference.ranges:
+            yield from read_lines(
+                self._client,
+                f"{self.path}/manifest.jsonl",
+                start,
+                stop,
+                expected=Fingerprint(reference.etag, digest, rows),
+                parse=partial(request_from_json, prefix=reference.prefix),
+            )
+            start = stop
 
     def new_ledger(self, part: str, precondition: Precondition | None = NEW) -> LinesWriter:
         """Return a writer of one part of the ledger: ``plan``, ``delete``, or a batch's five digits.
 
         :param precondition: of its first commit; None: an earlier try's part is replaced
         """
-        return LinesWriter(self._client, f"{self.path}/ledger/{part}.jsonl", precondition)
+        return LinesWriter(self._client, self.part_name(part), precondition)
 
-    def continue_ledger(self, part: str) -> tuple[LinesWriter, Iterator[dict[str, Any]]]:
-        """Return a writer that takes over one part of the ledger, and the rows that it has now.
+    def continue_ledger(self, part: str) -> LinesWriter | None:
+        """Return a writer that takes over one part of the ledger from an earlier execution; None if there is none.
 
-        Its first commit makes it the writer's own: whoever had it before can write no more. That commit fails if
-        somebody else wrote since.
+        Its first commit makes it the writer's own: an earlier execution that still runs can write no more. That commit
+        fails if someone else wrote since.
         """
-        name = f"{self.path}/ledger/{part}.jsonl"
+        name = self.part_name(part)
         etag = etag_of(self._client, name)
-        return LinesWriter(self._client, name, Precondition(etag)), iter(()) if etag is None else self.read_ledger(part)
+        return None if etag is None else LinesWriter(self._client, name, Precondition(etag))
 
-    def read_ledger(self, part: str) -> Iterator[dict[str, Any]]:
-        """Yield the rows of one part of the ledger; none if it was never written."""
-        return read_lines(self._client, f"{self.path}/ledger/{part}.jsonl", missing_ok=True)
+    def read_ledger(self, part: str, expected: Fingerprint) -> Iterator[dict[str, Any]]:
+        """Yield the rows of one part of the ledger.
 
-    def read_whole_ledger(self) -> Iterator[dict[str, Any]]:
-        """Yield the rows of every part of the ledger, part after part."""
-        try:
-            names = [blob.name for blob in self._client.list_blobs(name_starts_with=f"{self.path}/ledger/")]
-        except AzureError as error:
-            raise DestinationWriteError(
-                f"the ledger could not be listed: {describe_response(error)}", blob=self.ledger_url
-            ) from None
-        for name in names:
-            yield from read_lines(self._client, name)
+        :raises UntrustedFile: if it is not what the task wrote that returned the fingerprint
+        """
+        return read_lines(self._client, self.part_name(part), expected=expected, parse=ledger_row_from_json)
+
+    def read_unconfirmed_ledger(self, part: str, most_rows: int) -> Iterator[dict[str, Any]]:
+        """Yield the rows that one part of the ledger seems to have; none if it was never written.
+
+        Anyone who may write to the container may have written them.
+
+        :raises UntrustedFile: if this package cannot have written them
+        """
+        return read_lines(
+            self._client, self.part_name(part), most_rows=most_rows, missing_ok=True, parse=ledger_row_from_json
+        )
+
+    def part_name(self, part: str) -> str:
+        """Return the blob name of one part of the ledger."""
+        return f"{self.path}/ledger/{part}.jsonl"
 
     def new_deletions(self) -> LinesWriter:
         """Return a writer that creates the list of the blobs to delete."""
         return LinesWriter(self._client, f"{self.path}/delete.jsonl", NEW)
 
-    def read_deletions(self) -> Iterator[dict[str, Any]]:
-        """Yield the blobs to delete: ``blob``, ``size``, ``blob_etag``, ``last_modified``."""
-        return read_lines(self._client, f"{self.path}/delete.jsonl")
+    def read_deletions(self, expected: Fingerprint, prefix: str) -> Iterator[JsonObject]:
+        """Yield the blobs to delete: ``blob``, ``size``, ``blob_etag``, ``last_modified``.
+
+        :param prefix: of the plan's blobs
+        :raises UntrustedFile: if the list is not the one that the plan wrote, or no plan can have written it
+        """
+        return read_lines(
+            self._client,
+            f"{self.path}/delete.jsonl",
+            expected=expected,
+            parse=partial(deletion_from_json, prefix=prefix),
+        )
 
     def write_summary(self, summary: JsonObject) -> str:
         """Write the run's totals into the plan's folder; return their URL, without any credential."""
@@ -163,6 +196,7 @@ class _Runs:
     def __init__(self, client: ContainerClient, path: str) -> None:
         self._client = client
         self._path = path
+        self._written: dict[int, Fingerprint] = {}
 
     def drop(self, run: int) -> None:
         """Delete a run, or leave it where the connection may not delete."""
@@ -177,6 +211,10 @@ class _Runs:
         for row in rows:
             writer.write(row)
         writer.commit()
+        self._written[run] = writer.fingerprint()
+
+    def _read(self, run: int) -> Iterator[Any]:
+        return read_lines(self._client, self._name(run), expected=self._written[run])
 
 
 class ObjectSpool(_Runs):
@@ -194,7 +232,7 @@ class ObjectSpool(_Runs):
 
     def read(self, run: int) -> Iterator[tuple[str, ListedObject]]:
         """Yield the entries of a run."""
-        for name, key, size, etag, modified, storage_class in read_lines(self._client, self._name(run)):
+        for name, key, size, etag, modified, storage_class in self._read(run):
             yield name, ListedObject(key, size, etag, datetime.fromisoformat(modified), storage_class)
 
 
@@ -219,7 +257,7 @@ class BlobSpool(_Runs):
 
     def read(self, run: int) -> Iterator[tuple[str, BlobState]]:
         """Yield the entries of a run."""
-        for name, etag, size, modified, record in read_lines(self._client, self._name(run)):
+        for name, etag, size, modified, record in self._read(run):
             yield (
                 name,
                 BlobState(
@@ -229,39 +267,3 @@ class BlobSpool(_Runs):
                     SourceRecord(record[0], record[1], identity=record[2]) if record else None,
                 ),
             )
-
-
-def ledger_row(result: CopyResult, *, batch: int | None = None, attempts: int = 0) -> dict[str, Any]:
-    """Return the ledger's line for a key.
-
-    :param batch: map index of the task that copied the key's batch; None if the plan settled it
-    :param attempts: the task's tries until it was settled; 0 if the plan settled it
-    """
-    return result.as_json() | {"batch": batch, "attempts": attempts}
-
-
-def request_as_json(request: CopyRequest) -> JsonObject:
-    """Return the manifest's line for a key."""
-    condition = request.precondition
-    return {
-        "key": request.key,
-        "blob": request.blob,
-        "size": request.size,
-        "etag": request.etag,
-        "version_id": request.version_id,
-        "blob_etag": condition.etag if condition else None,
-        "reason": request.reason,
-    }
-
-
-def request_from_json(row: JsonObject) -> CopyRequest:
-    """Return the request that was :func:`request_as_json`."""
-    return CopyRequest(
-        key=row["key"],
-        blob=row["blob"],
-        size=row["size"],
-        etag=row["etag"],
-        version_id=row["version_id"],
-        precondition=Precondition(row["blob_etag"]),
-        reason=row["reason"],
-    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Generic, TypeVar
 
@@ -16,30 +16,30 @@ from airflow_s3_azure.engine.errors import PlanError
 from airflow_s3_azure.engine.model import BlobState, CopyRequest, CopyResult
 from airflow_s3_azure.engine.progress import count_text, size_text
 from airflow_s3_azure.engine.properties import CopyIdentity
-from airflow_s3_azure.engine.quoting import get_logger, printable, shorten
+from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.sync.batch import (
     DEFAULT_BATCH_OBJECTS,
     DEFAULT_BATCH_SIZE,
     MAX_BATCHES,
     Batcher,
     Run,
-    shared_start,
 )
 from airflow_s3_azure.sync.compare import Compare, decide
 from airflow_s3_azure.sync.cost import Cost
 from airflow_s3_azure.sync.join import OutOfOrder, join
-from airflow_s3_azure.sync.ledger import PlanFolder, ledger_row, request_as_json
+from airflow_s3_azure.sync.jsonlines import Fingerprint
+from airflow_s3_azure.sync.ledger import PlanFolder
 from airflow_s3_azure.sync.naming import Naming
 from airflow_s3_azure.sync.objects import ListedObject
+from airflow_s3_azure.sync.references import BatchReference
+from airflow_s3_azure.sync.rows import ledger_row, request_as_json
 from airflow_s3_azure.sync.select import Selection, is_folder_marker
 from airflow_s3_azure.sync.sort import in_order
 
 log = get_logger(__name__)
 
-_TO = " … "
-"""Between the first and the last key of a label."""
-MAX_LABEL = 200
-"""Characters of keys in a batch's label: Airflow's database takes 250 for the whole."""
+MAX_SAMPLE = 10
+"""How many of the blobs to delete a plan names in XCom, for the question to a human."""
 PROGRESS_SECONDS = 10.0
 LOOK_UP_EVERY = 1_000
 """Names between two looks at the clock and at the cancellation."""
@@ -96,6 +96,7 @@ class PlanOptions:
     """How a plan is made.
 
     :param bucket: of the source; only blobs whose record names it may be deleted
+    :param prefix: what the keys begin with that the source lists
     :param overwrite: replace blobs that differ; False: leave every existing blob alone
     :param delete: write down the blobs whose key is gone
     :param batch_objects: objects to aim at in a batch
@@ -107,6 +108,7 @@ class PlanOptions:
     selection: Selection
     naming: Naming
     bucket: str = ""
+    prefix: str = ""
     compare: Compare = "etag"
     overwrite: bool = True
     delete: bool = False
@@ -118,62 +120,6 @@ class PlanOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class BatchReference:
-    """What a mapped task is given: where its part of the manifest is. Small enough for XCom a thousand times.
-
-    :param folder: the plan's folder
-    :param index: the batch's number, from 0
-    :param what: the folder or the keys that it is about
-    :param size: bytes
-    :param start: byte of the manifest at which its lines begin
-    :param stop: byte after its lines
-    """
-
-    folder: str
-    index: int
-    what: str
-    objects: int
-    size: int
-    start: int
-    stop: int
-
-    @classmethod
-    def of(cls, folder: str, index: int, run: Run) -> BatchReference:
-        """Return the reference to a run of the manifest's lines."""
-        return cls(folder, index, _what(run), run.objects, run.size, run.start, run.stop)
-
-    @classmethod
-    def from_json(cls, found: Mapping[str, Any]) -> BatchReference:
-        """Return the reference that was :meth:`as_json`."""
-        return cls(**{name: value for name, value in found.items() if name != "label"})
-
-    def as_json(self) -> dict[str, str | int]:
-        """Return the reference as XCom holds it, with its label."""
-        return {**asdict(self), "label": self.label}
-
-    @property
-    def label(self) -> str:
-        """What the UI calls the batch, such as ``exports/2026/11/ (812 objects, 3.1 GiB)``; printable."""
-        if self.objects == 1:
-            return f"{self.what} ({size_text(self.size)})"
-        return f"{self.what} ({count_text(self.objects, 'object')}, {size_text(self.size)})"
-
-    def joined(self, other: BatchReference) -> BatchReference:
-        """Return this batch and the one that follows it in the same manifest as one."""
-        half = MAX_LABEL // 2
-        first, last = self.what.partition(_TO)[0], other.what.rpartition(_TO)[2]
-        shared = shared_start(first, last) if _TO not in self.what + other.what else ""
-        what = shared[: shared.rfind("/") + 1] or f"{shorten(first, half)}{_TO}{shorten(last, half)}"
-        objects, size = self.objects + other.objects, self.size + other.size
-        return replace(self, what=what, objects=objects, size=size, stop=other.stop)
-
-    @property
-    def part(self) -> str:
-        """The name of the batch's part of the ledger."""
-        return f"{self.index:05d}"
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
     """A plan that was written down.
 
@@ -181,16 +127,24 @@ class Plan:
     :param counts: keys by what the plan says of them: ``copy``, ``unchanged``, ``skipped``
     :param cost: of the objects to copy
     :param extra: blobs to delete
+    :param extra_sample: the first of them
     :param delete_refused: why none of these may be deleted; None if they may
-    :param batches: None to copy
+    :param batches: what there is to copy; empty if there is nothing
+    :param manifest: what was written to the manifest
+    :param settled: what was written to the plan's part of the ledger
+    :param deletions: what was written to the list of blobs to delete; None if there is none
     """
 
     folder: str
     counts: Mapping[str, int]
     cost: Cost
     extra: int
+    extra_sample: list[str]
     delete_refused: str | None
     batches: list[BatchReference]
+    manifest: Fingerprint
+    settled: Fingerprint
+    deletions: Fingerprint | None
 
     @property
     def objects(self) -> int:
@@ -211,7 +165,11 @@ class Plan:
             "size": self.size,
             "batches": len(self.batches),
             "extra": self.extra,
+            "extra_sample": self.extra_sample,
             "delete_refused": self.delete_refused,
+            "manifest": self.manifest.as_json(),
+            "settled": self.settled.as_json(),
+            "deletions": self.deletions.as_json() if self.deletions else None,
         }
 
 
@@ -285,6 +243,7 @@ class _Planner:
         self._cost = Cost(options.block_size)
         self._counts = {"copy": 0, "unchanged": 0, "skipped": 0}
         self._listed = self._blobs = self._extra = self._foreign = 0
+        self._extra_sample: list[str] = []
         self._last: tuple[str, str] | None = None
         self._told = time.monotonic()
 
@@ -302,10 +261,17 @@ class _Planner:
                 self._listed += 1
                 if all_are_selected or item in selection:
                     self._note(name, item, blob)
+        return self._written()
+
+    def _written(self) -> Plan:
+        """Commit the plan's files, verify those that tasks act upon, and return the plan."""
         self._manifest.commit()
         self._settled.commit()
+        deletions = None
         if self._options.delete:
             self._deletions.commit()
+            self._deletions.read_back()
+            deletions = self._deletions.fingerprint()
         if self._foreign:
             log.info(
                 "%s without a key: left alone, because the record on it does not say that this package copied it from "
@@ -314,10 +280,24 @@ class _Planner:
                 self._options.bucket,
             )
         self._options.budget.check(self._cost.objects, self._cost.size, f"{self._folder.url}manifest.jsonl")
-        batches = [
-            BatchReference.of(self._folder.path, index, run) for index, run in enumerate(self._batcher.batches())
-        ]
-        return Plan(self._folder.path, self._counts, self._cost, self._extra, self._why_not_delete(), batches)
+        runs, manifest = self._batcher.batches(), self._manifest.fingerprint()
+        digests = self._manifest.read_back([run.stop for run in runs])
+        path, prefix, etag = self._folder.path, self._options.prefix, manifest.etag
+        return Plan(
+            folder=path,
+            counts=self._counts,
+            cost=self._cost,
+            extra=self._extra,
+            extra_sample=self._extra_sample,
+            delete_refused=self._why_not_delete(),
+            batches=[
+                BatchReference.of(path, index, run, prefix=prefix, etag=etag, digest=digest)
+                for index, (run, digest) in enumerate(zip(runs, digests, strict=True))
+            ],
+            manifest=manifest,
+            settled=self._settled.fingerprint(),
+            deletions=deletions,
+        )
 
     def _note(self, name: str, item: ListedObject, blob: BlobState | None) -> None:
         refused = "it only stands for a folder" if is_folder_marker(item) else why_refused(name)
@@ -372,7 +352,13 @@ class _Planner:
             log.debug("%r: no key, but its record does not name this bucket and this blob: left alone", name)
             self._foreign += 1
             return
+        if refused := why_refused(name):
+            # Its request could go elsewhere: another tool gave it our record.
+            log.warning("%r: no key, but it is left alone: %s", name, refused)
+            return
         self._extra += 1
+        if len(self._extra_sample) < MAX_SAMPLE:
+            self._extra_sample.append(name)
         modified = blob.last_modified.isoformat() if blob.last_modified else None
         self._deletions.write(
             {"blob": name, "size": blob.size, "blob_etag": blob.etag, "last_modified": modified},
@@ -436,39 +422,3 @@ def check_destinations(destinations: Sequence[str], naming: Naming) -> None:
                 f"keys of different prefixes may become one blob under {one!r}; nothing was copied: let blob_template "
                 "have {key}, or {folder} and {name}"
             )
-
-
-def joined_batches(references: Sequence[BatchReference], most: int = MAX_BATCHES) -> list[BatchReference]:
-    """Return the batches, neighbours of one plan joined where there are more than ``most``.
-
-    :raises PlanError: if there are more plans than that
-    """
-    found = list(references)
-    while len(found) > most:
-        shorter: list[BatchReference] = []
-        to_join = len(found) - most
-        may_grow = False
-        for one in found:
-            last = shorter[-1] if may_grow and to_join else None
-            if last and last.stop == one.start and last.folder == one.folder:
-                shorter[-1] = last.joined(one)
-                to_join -= 1
-                may_grow = False
-            else:
-                shorter.append(one)
-                may_grow = True
-        if len(shorter) == len(found):
-            raise PlanError(
-                f"{len(found):,} plans have something to copy, but Airflow maps over {most:,} batches at most"
-            )
-        found = shorter
-    return found
-
-
-def _what(run: Run) -> str:
-    """Return what a batch is about: its key, the folder that its keys share, or the first and the last of them."""
-    if run.objects == 1:
-        return printable(run.first, MAX_LABEL)
-    folder = run.shared[: run.shared.rfind("/") + 1]
-    half = MAX_LABEL // 2
-    return printable(folder, MAX_LABEL) or f"{printable(run.first, half)}{_TO}{printable(run.last, half)}"

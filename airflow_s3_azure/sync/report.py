@@ -7,8 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from airflow_s3_azure.engine.errors import UntrustedFile
 from airflow_s3_azure.engine.progress import duration_text, size_text
-from airflow_s3_azure.engine.quoting import MAX_TEXT, printable
+from airflow_s3_azure.engine.quoting import MAX_TEXT, get_logger, printable
+
+log = get_logger(__name__)
 
 MAX_FAILURES = 10
 """How many failed keys a report names; the ledger has them all."""
@@ -26,7 +29,8 @@ class Report:
     :param verified: copied objects by what verified them
     :param failures: the first failed rows of the ledger
     :param skips: the first rows of skipped keys
-    :param done: rows that did not fail, by the map index of their batch
+    :param done: confirmed rows that did not fail, by the map index of their batch
+    :param unconfirmed: parts of the ledger of which no task says what it wrote; anyone may have written them
     """
 
     planned: int
@@ -38,6 +42,20 @@ class Report:
     failures: list[Mapping[str, Any]] = field(default_factory=list)
     skips: list[Mapping[str, Any]] = field(default_factory=list)
     done: Counter[int] = field(default_factory=Counter)
+    unconfirmed: list[str] = field(default_factory=list)
+
+    def add_unconfirmed(self, part: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Add rows of a batch that ended without a summary: they are counted, but the report is not good.
+
+        :param part: the name of the batch's part of the ledger
+        """
+        self.unconfirmed.append(part)
+        done = self.done.copy()
+        try:
+            self.add(rows)
+        except UntrustedFile as error:
+            log.warning("%s", error)
+        self.done = done
 
     def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Add rows of the ledger."""
@@ -65,7 +83,7 @@ class Report:
     @property
     def is_good(self) -> bool:
         """Whether every key is accounted for and nothing failed."""
-        return not (self.counts["failed"] or self.deletions["failed"] or self.missing)
+        return not (self.counts["failed"] or self.deletions["failed"] or self.missing or self.unconfirmed)
 
     def as_json(self) -> dict[str, Any]:
         """Return the totals for XCom and ``summary.json``."""
@@ -125,4 +143,10 @@ class Report:
             )
         elif self.missing < 0:
             lines.append(f"{-self.missing:,} keys are in the ledger more than once")
+        if self.unconfirmed:
+            parts = ", ".join(self.unconfirmed[:MAX_FAILURES]) + (" …" if len(self.unconfirmed) > MAX_FAILURES else "")
+            lines.append(
+                f"{len(self.unconfirmed):,} batches ended without a summary, so nothing confirms what their parts of the "
+                f"ledger say ({parts}); clear their copy tasks"
+            )
         return "\n".join(lines)

@@ -12,16 +12,18 @@ from typing import Any
 
 from airflow_s3_azure.engine.azure.container import BlobContainer
 from airflow_s3_azure.engine.cancellation import Cancellation
-from airflow_s3_azure.engine.errors import BatchChanged, BatchFailed, SliceEnded, SourceChanged, TransferError
+from airflow_s3_azure.engine.errors import BatchChanged, BatchFailed, SliceEnded, TransferError
 from airflow_s3_azure.engine.model import CopyRequest, CopyResult
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.pool import copy_objects
 from airflow_s3_azure.engine.progress import Progress
 from airflow_s3_azure.engine.quoting import MAX_TEXT, get_logger, printable
 from airflow_s3_azure.engine.s3.source import S3Source
-from airflow_s3_azure.sync.ledger import PlanFolder, ledger_row
-from airflow_s3_azure.sync.plan import BatchReference
+from airflow_s3_azure.sync.claims import Claims, Confirmation, Execution, confirmed, has_changed
+from airflow_s3_azure.sync.ledger import PlanFolder
+from airflow_s3_azure.sync.references import BatchReference
 from airflow_s3_azure.sync.report import MAX_FAILURES
+from airflow_s3_azure.sync.rows import ledger_row
 
 log = get_logger(__name__)
 
@@ -56,7 +58,7 @@ class _Totals:
         elif row["status"] == "failed":
             if row["retryable"]:
                 self.may_help = True
-                self.changed_only = self.changed_only and _has_changed(row)
+                self.changed_only = self.changed_only and has_changed(row)
             if len(self.failures) < MAX_FAILURES:
                 self.failures.append(row)
 
@@ -65,17 +67,10 @@ class _Totals:
         return sum(self.counts.values())
 
 
-def _has_changed(row: Mapping[str, Any]) -> bool:
-    return str(row["error"]).startswith(SourceChanged.__name__)
-
-
 class BatchRun:
-    """One execution of a batch, which takes over what earlier executions have settled.
+    """One execution of a batch. It copies what no earlier execution has done; see :mod:`airflow_s3_azure.sync.claims`.
 
-    Settled is what was copied, is unchanged or was skipped; a failure that no retry can help, unless a human has
-    cleared the task since; and any failure of this very try, so that it is not read again in every slice.
-
-    Its memory does not grow with the batch, but for the keys that earlier executions settled or found changed.
+    Its memory does not grow with the batch, but for the keys of a batch that an earlier execution began.
 
     :param folder: of the plan that the batch belongs to
     :param try_number: Airflow's, from 1
@@ -94,26 +89,17 @@ class BatchRun:
     ) -> None:
         self._reference = reference
         self._folder = folder
-        self._try_number = try_number
-        self._cleared_at = cleared_at
+        self._execution = Execution(try_number, cleared_at)
         self._map_index = map_index
         self._totals = _Totals()
-        self._settled: set[str] = set()
-        self._changed: dict[str, Mapping[str, Any]] = {}
-        self._is_first = try_number == 1
+        self._claims = Claims()
         self._has_twin = False
         self._seconds = 0.0
-        self._ledger, rows = folder.continue_ledger(reference.part)
-        for row in rows:
-            self._is_first = False
-            if self._is_settled(row):
-                self._settled.add(row["key"])
-                self._keep(row)
-            elif _has_changed(row):
-                self._changed[row["key"]] = row
-        if not self._is_first:
-            # An earlier try may only seem dead, on a worker that hangs. When it wakes up it must not write over this.
-            self._ledger.commit()
+        # Before anything else: if another execution begins later, this one can write no more.
+        earlier = folder.continue_ledger(reference.part)
+        self._has_claims = earlier is not None
+        self._is_first = earlier is None and try_number == 1
+        self._ledger = earlier or folder.new_ledger(reference.part)
 
     def copy(
         self,
@@ -127,7 +113,7 @@ class BatchRun:
         tell: Callable[[int, int, str | None], None] = lambda *_: None,
         on_result: Callable[[CopyResult], None] = lambda _: None,
     ) -> None:
-        """Copy what is still to do, and write the ledger every 15 seconds and at the end, also when interrupted.
+        """Copy what is still to do, and write the ledger every 15 seconds and at the end, also when cancelled.
 
         :param slice_seconds: after this time no more is begun
         :param tell: called every two seconds with the objects and bytes that are done, and the key begun last
@@ -135,8 +121,8 @@ class BatchRun:
         :raises SliceEnded: if ``slice_seconds`` were over before all were copied
         :raises Cancelled: if ``cancellation`` was set
         """
-        if self._settled:
-            log.info("%d of %d objects were settled before", len(self._settled), self._reference.objects)
+        if not self._is_first:
+            self._take_over(source, container, options, cancellation, max_concurrency)
         done = self._totals.size
 
         current: str | None = None
@@ -191,7 +177,7 @@ class BatchRun:
         self._seconds = time.monotonic() - started
 
     def summary(self) -> dict[str, Any]:
-        """Return the batch's counts by status, its bytes and its first failures, for XCom."""
+        """Return the batch's counts by status, its bytes, its first failures and its part of the ledger, for XCom."""
         return {
             "label": self._reference.label,
             "objects": self._reference.objects,
@@ -204,6 +190,7 @@ class BatchRun:
                 {"key": row["key"], "blob": row["blob"], "error": printable(str(row["error"]), MAX_TEXT)}
                 for row in self._totals.failures
             ],
+            "ledger": {"name": self._folder.part_name(self._reference.part), **self._ledger.fingerprint().as_json()},
         }
 
     @property
@@ -226,10 +213,34 @@ class BatchRun:
                 retryable=self._totals.may_help,
             )
 
+    def _take_over(
+        self,
+        source: S3Source,
+        container: BlobContainer,
+        options: CopyOptions,
+        cancellation: Cancellation,
+        max_concurrency: int,
+    ) -> None:
+        """Go by what earlier executions did, as far as it is confirmed, and make their ledger this execution's own."""
+        reference = self._reference
+        if self._has_claims:
+            self._claims = confirmed(
+                self._folder.read_unconfirmed_ledger(reference.part, reference.objects),
+                self._folder.read_manifest(reference),
+                Confirmation(
+                    self._execution, source, container, lambda request: options.retry.call(request, cancellation)
+                ),
+                self._keep,
+                max_concurrency=max_concurrency,
+            )
+        log.info("%d of %d objects already done in an earlier attempt", len(self._claims.settled), reference.objects)
+        # An earlier try may only seem dead, on a worker that hangs. When it wakes up it must not write over this.
+        self._ledger.commit()
+
     def _requests(self) -> Iterator[CopyRequest]:
         """Yield what is still to do; called by the workers, one at a time."""
-        rows = self._folder.read_manifest(self._reference.start, self._reference.stop)
-        requests = (self._prepared(request) for request in rows if request.key not in self._settled)
+        planned = self._folder.read_manifest(self._reference)
+        requests = (self._prepared(request) for request in planned if request.key not in self._claims.settled)
         for request in requests:
             yield request
             if self._has_twin:
@@ -242,7 +253,7 @@ class BatchRun:
                 yield replace(request, head_first=True)
 
     def _prepared(self, request: CopyRequest) -> CopyRequest:
-        if request.key in self._changed:
+        if request.key in self._claims.changed:
             # The plan's version is gone: copy what there is now, onto the blob that the plan saw.
             return replace(request, etag=None, size=None)
         # An earlier execution may have copied it and died before it could say so.
@@ -250,20 +261,17 @@ class BatchRun:
 
     def _keep_changed(self) -> None:
         """Leave it to the next execution that these keys are no longer what was planned: only the ledger knows."""
-        for row in self._changed.values():
+        for row in self._claims.changed.values():
             self._ledger.write(row)
-        self._changed.clear()
-
-    def _is_settled(self, row: Mapping[str, Any]) -> bool:
-        if row["status"] != "failed" or row["attempts"] == self._try_number:
-            return True
-        return not row["retryable"] and row["attempts"] >= self._cleared_at
+        self._claims.changed.clear()
 
     def _note(self, result: CopyResult) -> None:
-        self._changed.pop(result.key, None)
-        self._keep(ledger_row(result, batch=self._map_index, attempts=self._try_number))
+        self._claims.changed.pop(result.key, None)
+        self._keep(ledger_row(result, batch=self._map_index, attempts=self._execution.try_number))
         if result.status == "unchanged" and self._is_first and not self._has_twin:
-            log.info("%r was copied by another run meanwhile; from here on each blob is looked at first", result.key)
+            log.info(
+                "%r was copied by another run meanwhile; checking each blob before copying from now on", result.key
+            )
             self._has_twin = True
         if result.error is not None:
             log.error("%s: %s", type(result.error).__name__, result.error)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from benchmarks.clients import Copy
 from benchmarks.clients.ours import open_both
 from benchmarks.job import Job
@@ -11,10 +13,11 @@ def prepare(job: Job) -> Copy:
     """Open both sides, and make the plan of each job: planning is another task's work."""
     from airflow_s3_azure.engine.cancellation import Cancellation
     from airflow_s3_azure.engine.options import CopyOptions
-    from airflow_s3_azure.sync.ledger import ROOT, PlanFolder
+    from airflow_s3_azure.sync.ledger import ROOT, PlanFolder, folder_name
     from airflow_s3_azure.sync.listing import list_objects
     from airflow_s3_azure.sync.naming import Naming
-    from airflow_s3_azure.sync.plan import BatchReference, Listing, PlanOptions, make_plan
+    from airflow_s3_azure.sync.plan import Listing, PlanOptions, make_plan
+    from airflow_s3_azure.sync.references import BatchReference
     from airflow_s3_azure.sync.run import BatchRun
     from airflow_s3_azure.sync.select import Selection
 
@@ -23,7 +26,7 @@ def prepare(job: Job) -> Copy:
 
     def plan(one: Job) -> tuple[BatchReference, PlanFolder]:
         bucket, container = opened[one.container]
-        folder = PlanFolder(container.client, f"{ROOT}/benchmark")
+        folder = PlanFolder(container.client, f"{ROOT}/benchmark/{folder_name(datetime.now(UTC))}")
         options = PlanOptions(Selection(), Naming(), max_batches=1)
         source = Listing(lambda: list_objects(bucket.client, bucket.name))
         made = make_plan(source, Listing(lambda: iter(())), options, folder)

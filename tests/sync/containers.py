@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -44,6 +45,7 @@ class MemoryContainer:
     def __init__(self) -> None:
         self.blobs: dict[str, bytes] = {}
         self.commits = 0
+        self._versions: Counter[str] = Counter()
         self.etags: dict[str, str] = {}
         self.metadata: dict[str, dict[str, str]] = {}
         self._staged: dict[str, dict[str, bytes]] = {}
@@ -56,6 +58,11 @@ class MemoryContainer:
     def get_blob_client(self, name: str) -> MemoryBlob:
         """Return a client of one blob."""
         return MemoryBlob(self, name)
+
+    def next_etag(self, name: str) -> str:
+        """Return an ETag that no version of this blob has had."""
+        self._versions[name] += 1
+        return f'"{self._versions[name]}"'
 
     def stage(self, name: str, block_id: str, data: bytes) -> None:
         """Keep a block for a blob."""
@@ -71,14 +78,33 @@ class MemoryContainer:
         self._staged.pop(name, None)
         self.blobs[name] = b"".join(self._committed[name].values())
 
-    def download_blob(self, name: str, offset: int, length: int) -> _Piece:
+    def download_blob(
+        self,
+        name: str,
+        offset: int,
+        length: int,
+        etag: str | None = None,
+        match_condition: MatchConditions = MatchConditions.Unconditionally,
+        **options: Any,
+    ) -> _Piece:
         """Return what can read a part of a blob."""
+        del options
         if name not in self.blobs:
             raise refusal(404, "BlobNotFound")
+        if match_condition == MatchConditions.IfNotModified and etag != self.etags[name]:
+            raise refusal(412, "ConditionNotMet")
         data = self.blobs[name]
         if offset >= len(data) and offset:
             raise refusal(416, "InvalidRange")
         return _Piece(data[offset : offset + length])
+
+    def upload_blob(self, name: str, data: bytes, **options: Any) -> None:
+        """Write a blob, as another tool does."""
+        del options
+        self.stage(name, "other", data)
+        self.commit(name, ["other"])
+        self.metadata[name] = {}
+        self.etags[name] = self.next_etag(name)
 
     def delete_blob(self, name: str) -> None:
         """Delete a blob."""
@@ -127,7 +153,7 @@ class MemoryBlob:
             raise refusal(412, "ConditionNotMet")
         container.commit(self._name, [str(block.id) for block in blocks])
         container.metadata[self._name] = metadata or {}
-        container.etags[self._name] = f'"{container.commits}"'
+        container.etags[self._name] = container.next_etag(self._name)
         return {"etag": container.etags[self._name]}
 
     def get_blob_properties(self, **options: Any) -> _Properties:

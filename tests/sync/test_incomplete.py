@@ -9,11 +9,12 @@ import pytest
 
 from airflow_s3_azure.engine.model import CopyRequest
 from airflow_s3_azure.sync.incomplete import copying_seconds, incomplete_batches, missing_keys
-from airflow_s3_azure.sync.plan import BatchReference
+from airflow_s3_azure.sync.references import BatchReference
 
 
 def _reference(index: int, objects: int) -> BatchReference:
-    return BatchReference("folder", index, "keys", objects, size=0, start=index * 100, stop=index * 100 + objects)
+    start, stop = index * 100, index * 100 + objects
+    return BatchReference("folder", index, "keys", objects, 0, start, stop, "", '"etag"', ((stop, objects, "digest"),))
 
 
 class _Folder:
@@ -22,11 +23,12 @@ class _Folder:
     def __init__(self, ledger: dict[str, list[str]]) -> None:
         self._ledger = ledger
 
-    def read_ledger(self, part: str) -> Iterator[dict[str, Any]]:
+    def read_unconfirmed_ledger(self, part: str, most_rows: int) -> Iterator[dict[str, Any]]:
+        del most_rows
         return iter([{"key": key} for key in self._ledger.get(part, [])])
 
-    def read_manifest(self, start: int, stop: int) -> Iterator[CopyRequest]:
-        return (CopyRequest(f"{start // 100}-{n}", f"blob-{start // 100}-{n}") for n in range(stop - start))
+    def read_manifest(self, reference: BatchReference) -> Iterator[CopyRequest]:
+        return (CopyRequest(f"{reference.index}-{n}", f"blob-{reference.index}-{n}") for n in range(reference.objects))
 
 
 def test_a_batch_is_incomplete_if_any_of_its_keys_failed_or_is_missing() -> None:

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import gzip
 import io
+import json
 import socket
 import time
+import tracemalloc
 from collections.abc import Iterator
+from dataclasses import replace
+from hashlib import sha256
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
 from azure.core.exceptions import AzureError, ServiceRequestError
 from azure.core.pipeline.transport import RequestsTransport, RequestsTransportResponse
-from azure.storage.blob import BlobBlock, ContainerClient
+from azure.storage.blob import BlobBlock, ContainerClient, ContentSettings
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_s3_azure.engine.blocks import MIB
 from airflow_s3_azure.engine.cancellation import Cancellation
-from airflow_s3_azure.engine.errors import Cancelled, DestinationWriteError, TransferError
+from airflow_s3_azure.engine.errors import Cancelled, DestinationWriteError, TransferError, UntrustedFile
 from airflow_s3_azure.engine.model import Precondition
 from airflow_s3_azure.engine.retry import RetryPolicy
 from airflow_s3_azure.sync import jsonlines
-from airflow_s3_azure.sync.jsonlines import LinesWriter, etag_of, read_lines
+from airflow_s3_azure.sync.jsonlines import Fingerprint, LinesWriter, digest_text, etag_of, read_lines
 from tests.sync.containers import MemoryContainer
 
 if TYPE_CHECKING:
@@ -134,7 +141,7 @@ def test_a_range_past_the_end_is_no_short_answer(client: ContainerClient) -> Non
 
 def test_a_blob_that_is_gone_is_told(client: ContainerClient) -> None:
     """With what to do."""
-    with pytest.raises(DestinationWriteError, match="it is gone; clear the plan task to make it anew") as caught:
+    with pytest.raises(DestinationWriteError, match="it is gone; clear the plan task to make a new one") as caught:
         list(read_lines(client, NAME))
 
     assert caught.value.blob == NAME
@@ -286,6 +293,145 @@ def test_a_commit_that_nobody_heard_of_is_not_taken_for_the_next_one(
     writer.commit()
 
     assert list(read_lines(client, NAME)) == ["a", "b"]
+
+
+BAD_LINES = {
+    "no JSON": b"{",
+    "no text": b"\xff",
+    "half a character": b"\xc3",
+    "a number of 5,000 digits": b"9" * 5_000,
+    "nested": b"[" * 100_000,
+    "long": b'"' + b"x" * (MIB + 100_000) + b'"',
+    "refused": b'"bad"',
+}
+
+
+def _refuse(row: Any) -> Any:
+    if row == "bad":
+        raise ValueError("it is bad")
+    return row
+
+
+@pytest.mark.parametrize("line", BAD_LINES.values(), ids=BAD_LINES.keys())
+def test_a_line_that_was_never_written_is_named(client: ContainerClient, line: bytes) -> None:
+    """Whatever it is: by the file and by its number, and what comes before it is read."""
+    client.upload_blob(NAME, b'"a"\n"b"\n' + line + b'\n"c"\n')
+    rows = read_lines(client, NAME, parse=_refuse)
+
+    assert [next(rows), next(rows)] == ["a", "b"]
+    with pytest.raises(UntrustedFile, match="line 3 cannot be one that was written: ") as caught:
+        next(rows)
+
+    assert (caught.value.blob, caught.value.retryable) == (NAME, False)
+
+
+def test_a_line_without_an_end_is_held_up_to_a_mebibyte(client: ContainerClient) -> None:
+    """A file may have 190 TiB of it."""
+    client.upload_blob(NAME, b"x" * 3 * MIB)
+
+    with pytest.raises(UntrustedFile, match="line 1 cannot be one that was written: it is longer than 1,048,576 bytes"):
+        list(read_lines(client, NAME))
+
+
+@pytest.mark.servers
+def test_what_is_read_is_never_decompressed(container: ContainerClient) -> None:
+    """A few kilobytes that name a Content-Encoding can become gigabytes of a worker's memory."""
+    zipped = gzip.compress(b'"' + b"x" * 64 * MIB + b'"\n')
+    container.upload_blob(NAME, zipped, content_settings=ContentSettings(content_encoding="gzip"))
+
+    tracemalloc.start()
+    try:
+        with pytest.raises(UntrustedFile, match="line 1 cannot be one that was written"):
+            list(read_lines(container, NAME))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 8 * MIB
+
+
+def written(client: ContainerClient, lines: list[Any]) -> Fingerprint:
+    """Write lines, and return what their writer says of them."""
+    writer = LinesWriter(client, NAME)
+    for line in lines:
+        writer.write(line)
+    writer.commit()
+    return writer.fingerprint()
+
+
+def test_what_is_expected_is_read(client: ContainerClient) -> None:
+    """The fingerprint is small, and survives XCom."""
+    expected = written(client, ["a", "b"])
+
+    assert Fingerprint.from_json(json.loads(json.dumps(expected.as_json()))) == expected
+    assert (expected.rows, len(expected.digest)) == (2, 32)
+    assert list(read_lines(client, NAME, expected=expected)) == ["a", "b"]
+    assert list(read_lines(client, NAME, expected=written(client, []))) == []
+
+
+@pytest.mark.parametrize("content", [b'"a"\n"x"\n', b'"a"\n', b'"a"\n"b"\n"c"\n', b'"a"\n"b"\n', b""])
+def test_a_file_that_someone_else_wrote_is_not_read(client: ContainerClient, content: bytes) -> None:
+    """No row of it, not even if it is the same: Azure gives each version an ETag of its own."""
+    expected = written(client, ["a", "b"])
+    client.upload_blob(NAME, content, overwrite=True)
+
+    with pytest.raises(UntrustedFile, match="someone else wrote to it since it was written; clear the task"):
+        next(read_lines(client, NAME, expected=expected))
+
+
+def test_more_rows_than_were_written_are_not_read(client: ContainerClient) -> None:
+    """Not one of them is acted upon."""
+    expected = replace(written(client, ["a", "b"]), rows=1)
+    rows = read_lines(client, NAME, expected=expected)
+
+    assert next(rows) == "a"
+    with pytest.raises(UntrustedFile, match="it has more than the 1 lines that were written"):
+        next(rows)
+
+
+@pytest.mark.parametrize("wrong", [{"rows": 3}, {"digest": "x" * 32}])
+def test_rows_are_compared_with_the_digest(client: ContainerClient, wrong: dict[str, Any]) -> None:
+    """After the last one; a server may not care for ETags."""
+    expected = replace(written(client, ["a", "b"]), **wrong)
+
+    with pytest.raises(UntrustedFile, match=r"it does not hold the \d lines that were written"):
+        list(read_lines(client, NAME, expected=expected))
+
+
+@given(lines=st.lists(texts, min_size=1, max_size=8), data=st.data())
+def test_the_digests_of_ranges_are_those_of_their_lines(lines: list[str], data: st.DataObject) -> None:
+    """Wherever the ranges end, and however the file is read back."""
+    writer = LinesWriter(MemoryContainer().as_client(), NAME)
+    stops = []
+    for line in lines:
+        writer.write(line)
+        if data.draw(st.booleans()):
+            stops.append(writer.position)
+    writer.commit()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jsonlines, "READ_BACK_SIZE", data.draw(st.integers(1, 20)))
+        digests = writer.read_back(stops)
+
+    content = b"".join(json.dumps(line, ensure_ascii=False).encode() + b"\n" for line in lines)
+    ranges = pairwise([0, *stops])
+    assert digests == [digest_text(sha256(content[start:stop])) for start, stop in ranges]
+
+
+@pytest.mark.servers
+def test_a_block_that_someone_else_staged_again_is_found(container: ContainerClient) -> None:
+    """Who may write to the container sees the IDs of staged blocks, and may replace them before the commit."""
+    writer = LinesWriter(container, NAME, Precondition(None))
+    writer.write("x" * jsonlines.BLOCK_SIZE)
+    blob = container.get_blob_client(NAME)
+    (block,) = blob.get_block_list("uncommitted")[1]
+    blob.stage_block(block.id, b'"forged"\n')
+    writer.commit()
+
+    with pytest.raises(UntrustedFile, match="it does not hold what was written to it") as caught:
+        writer.read_back()
+
+    assert caught.value.retryable
 
 
 @pytest.mark.servers

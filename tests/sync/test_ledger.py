@@ -7,42 +7,19 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
-from azure.core.exceptions import HttpResponseError
-from hypothesis import given
-from hypothesis import strategies as st
 
 from airflow_s3_azure.engine.errors import DestinationWriteError, PlanError
-from airflow_s3_azure.engine.model import BlobState, CopyRequest, CopyResult, Precondition
+from airflow_s3_azure.engine.model import BlobState
 from airflow_s3_azure.engine.properties import SourceRecord
-from airflow_s3_azure.sync.ledger import PlanFolder, folder_name, ledger_row, request_as_json, request_from_json
+from airflow_s3_azure.sync.ledger import PlanFolder, folder_name
 from airflow_s3_azure.sync.objects import ListedObject
 from tests.sync.containers import MemoryContainer
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
 
-    from tests.servers import AzureServer
-
 NOON = datetime(2026, 11, 1, 12, 0, 0, 123456, tzinfo=UTC)
 ODD = "a\n\u2028/é😀%2F{{ ds }}"
-
-texts = st.text(st.characters(exclude_categories=["Cs"]))
-
-
-@given(
-    key=texts,
-    size=st.integers(0),
-    version_id=texts | st.none(),
-    blob_etag=texts | st.none(),
-    reason=texts | st.none(),
-)
-def test_a_request_survives_the_manifest(
-    key: str, size: int, version_id: str | None, blob_etag: str | None, reason: str | None
-) -> None:
-    """With what must still hold of the blob."""
-    request = CopyRequest(key, key + "x", size, "etag", version_id, Precondition(blob_etag), reason=reason)
-
-    assert request_from_json(json.loads(json.dumps(request_as_json(request)))) == request
 
 
 @pytest.mark.parametrize(
@@ -82,33 +59,6 @@ def test_sorted_runs_come_back_as_they_were(container: ContainerClient) -> None:
         one.drop(0)
         other.drop(0)
     assert list(container.list_blobs()) == []
-
-
-@pytest.mark.servers
-def test_the_whole_ledger_is_all_its_parts(container: ContainerClient) -> None:
-    """Of this plan, and of no other."""
-    folder = PlanFolder(container, "_s3_to_azure/plan")
-    for path, part in (("plan", "plan"), ("plan", "00001"), ("plan", "00000"), ("plan", "delete"), ("plan2", "plan")):
-        ledger = PlanFolder(container, f"_s3_to_azure/{path}").new_ledger(part)
-        ledger.write(ledger_row(CopyResult(f"{path}/{part}", "b", "copied")))
-        ledger.commit()
-
-    keys = [row["key"] for row in folder.read_whole_ledger()]
-
-    assert keys == ["plan/00000", "plan/00001", "plan/delete", "plan/plan"]
-
-
-@pytest.mark.servers
-def test_a_ledger_that_cannot_be_listed_is_told(azure_server: AzureServer) -> None:
-    """As every other answer of Azure, and not as the SDK's exception."""
-    folder = PlanFolder(azure_server.container_client("missing-container", create=False), "_s3_to_azure/plan")
-
-    with pytest.raises(
-        DestinationWriteError, match="could not be listed: Azure returned 404 ContainerNotFound"
-    ) as caught:
-        list(folder.read_whole_ledger())
-
-    assert not isinstance(caught.value.__cause__, HttpResponseError)
 
 
 @pytest.mark.servers

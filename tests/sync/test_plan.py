@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -19,20 +20,13 @@ from airflow_s3_azure.engine.errors import Cancelled, ConfigurationError, PlanEr
 from airflow_s3_azure.engine.model import BlobState, CopyRequest, Precondition
 from airflow_s3_azure.engine.properties import CopyIdentity, SourceRecord
 from airflow_s3_azure.sync import sort
+from airflow_s3_azure.sync.jsonlines import digest_text
 from airflow_s3_azure.sync.ledger import PlanFolder
 from airflow_s3_azure.sync.listing import list_blobs
 from airflow_s3_azure.sync.naming import Naming
 from airflow_s3_azure.sync.objects import ListedObject
-from airflow_s3_azure.sync.plan import (
-    BatchReference,
-    Budget,
-    Listing,
-    Plan,
-    PlanOptions,
-    check_prefixes,
-    joined_batches,
-    make_plan,
-)
+from airflow_s3_azure.sync.plan import Budget, Listing, Plan, PlanOptions, check_prefixes, make_plan
+from airflow_s3_azure.sync.references import BatchReference, joined_batches
 from airflow_s3_azure.sync.select import Selection
 from tests.sync.containers import MemoryContainer
 
@@ -81,7 +75,7 @@ class Made:
     @property
     def batches(self) -> list[list[CopyRequest]]:
         """What each batch is to copy."""
-        return [list(self.folder.read_manifest(one.start, one.stop)) for one in self.plan.batches]
+        return [list(self.folder.read_manifest(one)) for one in self.plan.batches]
 
     @property
     def to_copy(self) -> list[CopyRequest]:
@@ -91,12 +85,18 @@ class Made:
     @property
     def settled(self) -> list[dict[str, Any]]:
         """The plan's part of the ledger."""
-        return list(self.folder.read_ledger("plan"))
+        return list(self.folder.read_ledger("plan", self.plan.settled))
 
     @property
     def deletions(self) -> list[str]:
         """The blobs that are to be deleted."""
-        return [row["blob"] for row in self.folder.read_deletions()]
+        return [row["blob"] for row in self.deletion_rows]
+
+    @property
+    def deletion_rows(self) -> list[Mapping[str, Any]]:
+        """The list of blobs to delete."""
+        assert self.plan.deletions is not None
+        return list(self.folder.read_deletions(self.plan.deletions, ""))
 
     @property
     def statuses(self) -> dict[str, str]:
@@ -432,9 +432,7 @@ def test_a_mirror_writes_down_the_blobs_whose_key_is_gone() -> None:
     made = plan([listed("a")], {"a": copied(), "b": copied(7, "old", '"b"')}, delete=True, budget=Budget(max_delete=1))
 
     assert (made.plan.extra, made.plan.delete_refused) == (1, None)
-    assert list(made.folder.read_deletions()) == [
-        {"blob": "b", "size": 7, "blob_etag": '"b"', "last_modified": LATER.isoformat()}
-    ]
+    assert made.deletion_rows == [{"blob": "b", "size": 7, "blob_etag": '"b"', "last_modified": LATER.isoformat()}]
 
 
 def test_a_mirror_without_anything_to_delete_has_an_empty_list() -> None:
@@ -585,7 +583,11 @@ def test_a_plan_adds_up() -> None:
         "size": 30,
         "batches": 2,
         "extra": 1,
+        "extra_sample": made.plan.extra_sample,
         "delete_refused": made.plan.delete_refused,
+        "manifest": made.plan.manifest.as_json(),
+        "settled": made.plan.settled.as_json(),
+        "deletions": made.plan.deletions.as_json() if made.plan.deletions else None,
     }
 
 
@@ -593,10 +595,12 @@ def test_each_batch_has_a_reference() -> None:
     """It says which lines of the manifest are its own, what is in it, and how much."""
     made = plan([listed("a", 3 * MIB), listed("b", 5 * MIB)], batch_objects=1)
 
-    middle, end = made.plan.batches[0].stop, len(made.container.blobs[f"{PATH}/manifest.jsonl"])
+    manifest, etag = made.container.blobs[f"{PATH}/manifest.jsonl"], made.plan.manifest.etag
+    middle, end = manifest.index(b"\n") + 1, len(manifest)
+    digests = [digest_text(sha256(lines)) for lines in (manifest[:middle], manifest[middle:])]
     assert made.plan.batches == [
-        BatchReference(PATH, 0, "a", objects=1, size=3 * MIB, start=0, stop=middle),
-        BatchReference(PATH, 1, "b", objects=1, size=5 * MIB, start=middle, stop=end),
+        BatchReference(PATH, 0, "a", 1, 3 * MIB, 0, middle, "", etag, ((middle, 1, digests[0]),)),
+        BatchReference(PATH, 1, "b", 1, 5 * MIB, middle, end, "", etag, ((end, 1, digests[1]),)),
     ]
     assert [[one.key for one in batch] for batch in made.batches] == [["a"], ["b"]]
 
@@ -637,12 +641,15 @@ def test_a_label_fits_the_database(found: list[str], times: int) -> None:
 
 def test_a_reference_survives_xcom() -> None:
     """It is small, and JSON gives it back."""
-    reference = BatchReference("folder", 7, "a/", objects=2, size=5, start=100, stop=300)
+    ranges = ((200, 1, "digest"), (300, 1, "other"))
+    reference = BatchReference("folder", 7, "a/", 2, 5, 100, 300, "a/", '"etag"', ranges)
 
     row = json.loads(json.dumps(reference.as_json()))
 
     assert BatchReference.from_json(row) == reference
     assert row["label"] == "a/ (2 objects, 5 B)"
+    with pytest.raises(PlanError, match="an earlier version of airflow-s3-azure made the plan; clear the plan task"):
+        BatchReference.from_json({name: value for name, value in row.items() if name != "etag"})
 
 
 def test_a_part_of_the_ledger_sorts_by_its_number() -> None:
@@ -652,7 +659,8 @@ def test_a_part_of_the_ledger_sorts_by_its_number() -> None:
 
 def reference(index: int, what: str, folder: str = "folder", objects: int = 1) -> BatchReference:
     """Return the reference to a batch of ten bytes of the manifest."""
-    return BatchReference(folder, index, what, objects, objects * 100, index * 10, index * 10 + 10)
+    ranges = ((index * 10 + 10, objects, f"digest {index}"),)
+    return BatchReference(folder, index, what, objects, objects * 100, index * 10, index * 10 + 10, "", '"1"', ranges)
 
 
 @given(counts=st.lists(st.integers(0, 12), min_size=1, max_size=5), most=st.integers(1, 20))

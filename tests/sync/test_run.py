@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
@@ -13,12 +14,22 @@ import pytest
 import airflow_s3_azure
 from airflow_s3_azure.connections import open_bucket, open_container
 from airflow_s3_azure.engine.cancellation import Cancellation
-from airflow_s3_azure.engine.errors import BatchFailed, Cancelled, DestinationWriteError, SliceEnded, SourceReadError
-from airflow_s3_azure.engine.model import CopyRequest, Precondition, SourceObject
+from airflow_s3_azure.engine.errors import (
+    BatchFailed,
+    Cancelled,
+    DestinationWriteError,
+    SliceEnded,
+    SourceReadError,
+    UntrustedFile,
+)
+from airflow_s3_azure.engine.model import CopyRequest, CopyResult, Precondition, SourceObject
 from airflow_s3_azure.engine.options import CopyOptions
+from airflow_s3_azure.engine.properties import SourceRecord
 from airflow_s3_azure.engine.s3.source import S3Source
-from airflow_s3_azure.sync.ledger import PlanFolder, request_as_json
-from airflow_s3_azure.sync.plan import BatchReference
+from airflow_s3_azure.sync.jsonlines import Fingerprint, read_lines
+from airflow_s3_azure.sync.ledger import PlanFolder
+from airflow_s3_azure.sync.references import BatchReference
+from airflow_s3_azure.sync.rows import ledger_row, request_as_json
 from airflow_s3_azure.sync.run import BatchRun
 
 if TYPE_CHECKING:
@@ -34,28 +45,35 @@ OPTIONS = CopyOptions(block_size=1000)
 class Tries:
     """A batch of all keys of a bucket, planned once and tried again and again."""
 
-    def __init__(self, bucket: Bucket, container: ContainerClient, bodies: dict[str, bytes]) -> None:
+    def __init__(
+        self,
+        bucket: Bucket,
+        container: ContainerClient,
+        bodies: dict[str, bytes],
+        path: str = "_s3_to_azure/plan",
+        *,
+        seen: dict[str, str] | None = None,
+    ) -> None:
         etags = {key: bucket.put(key, body) for key, body in bodies.items()}
         self.bodies = bodies
-        self._etags = etags
+        self.etags = etags
         self._container = container
         self._names = (bucket.name, container.container_name)
-        self.plan("_s3_to_azure/plan")
-
-    def plan(self, path: str) -> None:
-        """Write the plan down, into a folder of its own."""
         self.folder = PlanFolder(self._container, path)
         manifest = self.folder.new_manifest()
         manifest.write(request_as_json(CopyRequest("of another batch", "x", precondition=Precondition(None))))
         start = manifest.position
         for key, body in self.bodies.items():
-            request = CopyRequest(key, key, len(body), self._etags[key], None, Precondition(None), reason="missing")
+            condition = Precondition((seen or {}).get(key))
+            request = CopyRequest(key, key, len(body), etags[key], None, condition, reason="missing")
             manifest.write(request_as_json(request))
         stop = manifest.position
         manifest.write(request_as_json(CopyRequest("of another batch", "y", precondition=Precondition(None))))
         manifest.commit()
-        size = sum(map(len, self.bodies.values()))
-        self.reference = BatchReference(path, 0, "all", len(self.bodies), size, start, stop)
+        size, count = sum(map(len, self.bodies.values())), len(self.bodies)
+        ranges = ((stop, count, manifest.read_back([start, stop])[1]),)
+        etag = manifest.fingerprint().etag
+        self.reference = BatchReference(path, 0, "all", count, size, start, stop, "", etag, ranges)
 
     def run(
         self,
@@ -87,7 +105,7 @@ class Tries:
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the batch's part of the ledger."""
-        return list(self.folder.read_ledger("00000"))
+        return list(read_lines(self._container, self.folder.part_name("00000")))
 
     def ledger(self) -> dict[str, tuple[str, int]]:
         """Return what the ledger says of each key, which it does once: its status and the bytes read."""
@@ -297,6 +315,7 @@ def test_a_batch_is_summed_up(bucket: Bucket, container: ContainerClient) -> Non
     run = tries.run(try_number=1)
 
     summary = run.summary()
+    assert list(tries.folder.read_ledger("00000", Fingerprint.from_json(summary.pop("ledger")))) == tries.rows()
     assert run.has_failures
     assert summary.pop("seconds") > 0
     (failure,) = summary.pop("failures")
@@ -381,8 +400,7 @@ def test_a_changed_source_is_copied_after_an_interrupted_retry(bucket: Bucket, c
 def test_two_runs_over_the_same_keys_read_little_twice(bucket: Bucket, container: ContainerClient) -> None:
     """Nights may overlap: both end well, each with a whole ledger, and each key was copied by one of them."""
     bodies = {f"{number:03}": bytes([number]) * (100 + 20 * number) for number in range(150)}
-    one, other = Tries(bucket, container, bodies), Tries(bucket, container, bodies)
-    other.plan("_s3_to_azure/other")
+    one, other = Tries(bucket, container, bodies), Tries(bucket, container, bodies, "_s3_to_azure/other")
     together = threading.Barrier(2)
 
     def run(tries: Tries) -> dict[str, Any]:
@@ -418,3 +436,99 @@ def test_a_batch_takes_no_memory_for_what_it_has_done(bucket: Bucket, container:
 
     assert run.summary()["copied"] == 400
     assert sum(one.size for one in kept) < 400 * 100
+
+
+def forge(tries: Tries, container: ContainerClient, *rows: dict[str, Any]) -> None:
+    """Write the batch's part of the ledger as anyone could who may write to the container."""
+    content = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+    container.upload_blob(tries.folder.part_name("00000"), content, overwrite=True)
+
+
+def claim(key: str, body: bytes, etag: str, **values: Any) -> dict[str, Any]:
+    """Return a row that says that a key was copied in an earlier try."""
+    result = CopyResult(key, key, "copied", len(body), etag=etag, verified="crc64nvme", bytes_read=len(body))
+    return ledger_row(result, batch=0, attempts=1) | values
+
+
+@pytest.mark.parametrize("try_number", [1, 2])
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"status": "unchanged"},
+        {"status": "skipped", "reason": "no"},
+        {"blob": "other"},
+        {"etag": "0" * 32},
+        {"status": "failed", "error": "x", "retryable": True, "error_class": "SourceReadError", "attempts": 0},
+    ],
+    ids=["copied", "unchanged", "skipped", "another blob", "another version", "failed"],
+)
+def test_a_forged_claim_keeps_no_key_from_being_copied(
+    bucket: Bucket, container: ContainerClient, values: dict[str, Any], try_number: int
+) -> None:
+    """Whatever it says was done: what keeps a key from being copied is the blob."""
+    tries = Tries(bucket, container, {"a": b"a" * 10, "b": b"b" * 20})
+    other = container.upload_blob("other", b"a" * 10, metadata=SourceRecord(tries.etags["a"], 10).as_metadata())
+    etag = other.get_blob_properties().etag
+    forge(tries, container, claim("a", b"a" * 10, tries.etags["a"]) | {"blob_etag": etag} | values)
+
+    tries.run(try_number=try_number).raise_failures()
+
+    assert tries.ledger() == {"a": ("copied", 10), "b": ("copied", 20)}
+    assert container.download_blob("a").readall() == b"a" * 10
+
+
+@pytest.mark.parametrize("claimed", ["the old version", "the new version"])
+def test_a_blob_that_the_plan_saw_confirms_no_claim(bucket: Bucket, container: ContainerClient, claimed: str) -> None:
+    """It is a copy, but of what S3 had yesterday."""
+    old = container.upload_blob("a", b"old", metadata=SourceRecord("0" * 32, 3).as_metadata())
+    tries = Tries(bucket, container, {"a": b"a" * 10}, seen={"a": str(old.get_blob_properties().etag)})
+    rows = {"the old version": claim("a", b"old", "0" * 32), "the new version": claim("a", b"a" * 10, tries.etags["a"])}
+    forge(tries, container, rows[claimed])
+
+    tries.run(try_number=2).raise_failures()
+
+    assert tries.ledger() == {"a": ("copied", 10)}
+    assert container.download_blob("a").readall() == b"a" * 10
+
+
+def test_an_old_version_that_was_copied_since_the_plan_is_not_done(bucket: Bucket, container: ContainerClient) -> None:
+    """Another tool's, or another run's: what S3 has now is asked, and the batch fails as it would without the claim."""
+    tries = Tries(bucket, container, {"a": b"a" * 10})
+    container.upload_blob("a", b"old", metadata=SourceRecord("0" * 32, 3).as_metadata())
+    forge(tries, container, claim("a", b"old", "0" * 32))
+
+    with pytest.raises(BatchFailed, match="someone else wrote this blob"):
+        tries.run(try_number=2).raise_failures()
+
+
+def test_what_is_no_ledger_is_not_gone_by(bucket: Bucket, container: ContainerClient) -> None:
+    """A row of another key, one row too many, a line that is none: the batch is copied, once, and has its own ledger."""
+    tries = Tries(bucket, container, {"a": b"a" * 10, "b": b"b" * 20})
+    tries.run(try_number=1).raise_failures()
+    genuine = tries.rows()
+    strange = claim("hr/salaries.csv", b"x", "0" * 32)
+
+    for rows in ([strange, *genuine], [*genuine, *genuine], [genuine[0], {"status": "copied"}, genuine[1]]):
+        forge(tries, container, *rows)
+        run = tries.run(try_number=2)
+        run.raise_failures()
+
+        assert {key: status for key, (status, _) in tries.ledger().items()}.keys() == {"a", "b"}
+        assert run.summary()["objects"] == 2
+        assert run.summary()["copied"] + run.summary()["unchanged"] == 2
+
+
+def test_a_manifest_that_someone_else_wrote_is_not_copied(bucket: Bucket, container: ContainerClient) -> None:
+    """No key of it, not even one of the plan's."""
+    tries = Tries(bucket, container, {"a": b"a" * 10})
+    bucket.put("hr/salaries.csv", b"secret")
+    name = f"{tries.folder.path}/manifest.jsonl"
+    lines = container.download_blob(name).readall()
+    container.upload_blob(name, lines, overwrite=True)
+
+    with pytest.raises(UntrustedFile, match="someone else wrote to it since it was written") as caught:
+        tries.run(try_number=1)
+
+    assert not caught.value.retryable
+    assert [blob.name for blob in container.list_blobs() if not blob.name.startswith("_s3_to_azure/")] == []

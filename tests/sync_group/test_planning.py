@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_s3_azure.sync.batch import Run as Lines
-from airflow_s3_azure.sync.plan import BatchReference, joined_batches
+from airflow_s3_azure.sync.references import BatchReference, joined_batches
 from tests.sync_group.nights import MIB, Sync
 
 pytestmark = [pytest.mark.servers, pytest.mark.airflow]
@@ -179,7 +179,14 @@ def test_one_failed_plan_of_several_fails_the_run(sync: Sync, said: Callable[[],
 def test_more_batches_than_airflow_maps_over_are_joined() -> None:
     """Neighbours of one plan, until they fit; every line of each manifest stays in exactly one of them."""
     batches = [
-        BatchReference.of(folder, index, Lines(index * 10, index * 10 + 10, 1, 7, key, key, key))
+        BatchReference.of(
+            folder,
+            index,
+            Lines(index * 10, index * 10 + 10, 1, 7, key, key, key),
+            prefix="",
+            etag='"1"',
+            digest=key,
+        )
         for folder in ("plan-0", "plan-1")
         for index, key in enumerate(f"{folder}/in/{n}" for n in range(5))
     ]
@@ -195,3 +202,4 @@ def test_more_batches_than_airflow_maps_over_are_joined() -> None:
         ("plan-1", 4, 40, 50, 1, 7),
     ]
     assert joined[0].label == "plan-0/in/ (2 objects, 14 B)"
+    assert joined[0].ranges == ((10, 1, "plan-0/in/0"), (20, 1, "plan-0/in/1"))

@@ -1,0 +1,168 @@
+"""What earlier executions of a batch wrote into its part of the ledger, and what of that a further one goes by.
+
+XCom does not survive a retry, so nothing trusted says what an earlier execution wrote: its rows are claims. Each that
+would keep a key from being copied is confirmed by a HEAD of the blob, which costs less than the copy.
+
+======================  ====================================================  ===================
+status                  and                                                   the key
+======================  ====================================================  ===================
+``copied, unchanged``   its blob is a copy of the object that the row names,  is done
+                        which is the planned one, or the current one
+``copied, unchanged``   its blob is none                                      is copied
+``failed``              in this try (an earlier slice)                        stays failed
+``failed``              no retry can help, and nobody cleared the task since  stays failed
+``failed``              as its object changed since the plan                  is copied as it is now
+``failed, skipped``     otherwise                                             is copied
+======================  ====================================================  ===================
+
+A forged row can make a key fail, or have its object read again. It cannot keep a key from being copied, unless whoever
+wrote it also wrote the blob.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Any, Literal
+
+from airflow_s3_azure.engine.azure.container import BlobContainer
+from airflow_s3_azure.engine.errors import SourceChanged, TransferError, UntrustedFile
+from airflow_s3_azure.engine.model import CopyRequest
+from airflow_s3_azure.engine.properties import CopyIdentity
+from airflow_s3_azure.engine.quoting import get_logger
+from airflow_s3_azure.engine.s3.source import S3Source
+
+log = get_logger(__name__)
+
+WINDOW = 1_000
+"""Rows that are confirmed at a time."""
+
+Verdict = Literal["done", "failed", "changed", "open"]
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """Which execution of a batch goes by the claims.
+
+    :param try_number: Airflow's, from 1
+    :param cleared_at: the first try since the task was last cleared; 1 if it never was
+    """
+
+    try_number: int
+    cleared_at: int = 1
+
+
+@dataclass(slots=True)
+class Claims:
+    """The outcome.
+
+    :param settled: keys of which nothing is to be done, with their rows
+    :param changed: keys whose object changed since the plan, with their rows
+    """
+
+    settled: set[str] = field(default_factory=set)
+    changed: dict[str, Row] = field(default_factory=dict)
+
+
+class Confirmation:
+    """Compares claims with the blobs, and with the objects where these changed since the plan.
+
+    :param retrying: calls a request again while it fails for a moment
+    """
+
+    def __init__(
+        self,
+        execution: Execution,
+        source: S3Source,
+        container: BlobContainer,
+        retrying: Callable[[Callable[[], Any]], Any],
+    ) -> None:
+        self._execution = execution
+        self._source = source
+        self._container = container
+        self._retrying = retrying
+
+    def verdict(self, row: Row, planned: CopyRequest) -> Verdict:
+        """Return what a claim about a planned key is worth; see the table above."""
+        if row["status"] in ("copied", "unchanged"):
+            return "done" if self._is_there(row, planned) else "open"
+        if row["status"] == "skipped":
+            return "open"
+        if row["attempts"] == self._execution.try_number:
+            return "failed"
+        if not row["retryable"] and row["attempts"] >= self._execution.cleared_at:
+            return "failed"
+        return "changed" if has_changed(row) else "open"
+
+    def _is_there(self, row: Row, planned: CopyRequest) -> bool:
+        etag, size = row["etag"], row["size"]
+        if etag is None or size is None:
+            return False
+        try:
+            blob = self._retrying(lambda: self._container.head(planned.blob))
+            # The blob that the plan saw is to be replaced, whatever its record says.
+            if blob is None or blob.etag == (planned.precondition and planned.precondition.etag):
+                return False
+            if not blob.is_copy_of(etag, size, CopyIdentity(self._source.bucket, planned.key, planned.blob)):
+                return False
+            if (etag, size) == (planned.etag, planned.size):
+                return True
+            current = self._retrying(lambda: self._source.head(planned.key, planned.version_id))
+        except TransferError as error:
+            log.debug("%r: what an earlier execution did is not confirmed: %s", planned.key, error)
+            return False
+        return (current.etag, current.size) == (etag, size)
+
+
+def has_changed(row: Row) -> bool:
+    """Tell whether a key failed because its object changed since the plan."""
+    return row.get("error_class") == SourceChanged.__name__
+
+
+def confirmed(
+    rows: Iterable[Row],
+    requests: Iterable[CopyRequest],
+    confirmation: Confirmation,
+    keep: Callable[[Row], None],
+    *,
+    max_concurrency: int,
+) -> Claims:
+    """Return what of the claims holds.
+
+    Memory: what the batch's requests take, and a window of rows.
+
+    :param requests: of the batch; claims about other keys are ignored
+    :param keep: called with each row that is settled
+    """
+    planned = {request.key: replace(request, reason=None) for request in requests}
+    claims = Claims()
+
+    def judge(row: Row) -> tuple[Row, Verdict]:
+        return row, confirmation.verdict(row, planned[row["key"]])
+
+    known = _claims_on(rows, planned)
+    with ThreadPoolExecutor(max_concurrency, thread_name_prefix="s3-to-azure-confirm") as pool:
+        while window := list(islice(known, WINDOW)):
+            for row, verdict in pool.map(judge, window):
+                if verdict in ("done", "failed"):
+                    claims.settled.add(row["key"])
+                    keep(row)
+                elif verdict == "changed":
+                    claims.changed[row["key"]] = row
+    return claims
+
+
+def _claims_on(rows: Iterable[Row], planned: Mapping[str, CopyRequest]) -> Iterator[Row]:
+    """Yield the first row about each planned key; what follows a row that cannot be one is not read."""
+    seen: set[str] = set()
+    try:
+        for row in rows:
+            request = planned.get(row["key"])
+            if request is not None and request.blob == row["blob"] and request.key not in seen:
+                seen.add(request.key)
+                yield row
+    except UntrustedFile as error:
+        log.warning("%s; the keys that it leaves open are checked again", error)

@@ -1,0 +1,135 @@
+"""References to batches: what a mapped task is given, and how the UI labels it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from airflow_s3_azure.engine.errors import PlanError
+from airflow_s3_azure.engine.progress import count_text, size_text
+from airflow_s3_azure.engine.quoting import printable, shorten
+from airflow_s3_azure.sync.batch import MAX_BATCHES, Run, shared_start
+
+MAX_LABEL = 200
+"""Characters of keys in a batch's label: Airflow's database takes 250 for the whole."""
+
+_TO = " … "
+"""Between the first and the last key of a label."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchReference:
+    """Which lines of a manifest a mapped task copies. Small enough for XCom a thousand times.
+
+    XCom is trusted and the manifest is not, so the reference says what the lines must be.
+
+    :param folder: the plan's folder
+    :param index: the batch's number, from 0
+    :param what: the folder or the keys that it is about
+    :param size: bytes
+    :param start: byte of the manifest at which its lines begin
+    :param stop: byte after its lines
+    :param prefix: what the plan's keys begin with
+    :param etag: of the manifest
+    :param ranges: the byte after each range of its lines, their number and their digest; several where batches were
+        joined
+    """
+
+    folder: str
+    index: int
+    what: str
+    objects: int
+    size: int
+    start: int
+    stop: int
+    prefix: str
+    etag: str
+    ranges: tuple[tuple[int, int, str], ...]
+
+    @classmethod
+    def of(cls, folder: str, index: int, run: Run, *, prefix: str, etag: str, digest: str) -> BatchReference:
+        """Return the reference to a run of the manifest's lines."""
+        ranges = ((run.stop, run.objects, digest),)
+        return cls(folder, index, _what(run), run.objects, run.size, run.start, run.stop, prefix, etag, ranges)
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> BatchReference:
+        """Return the reference that was :meth:`as_json`.
+
+        :raises PlanError: if an earlier version of this package made the plan
+        """
+        try:
+            values = {field.name: found[field.name] for field in fields(cls)}
+        except KeyError as error:
+            raise PlanError(
+                f"the batch has no {error}: an earlier version of airflow-s3-azure made the plan; clear the plan task"
+            ) from None
+        return cls(**values | {"ranges": tuple((stop, rows, digest) for stop, rows, digest in found["ranges"])})
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the reference as XCom holds it, with its label."""
+        return {**asdict(self), "ranges": [list(one) for one in self.ranges], "label": self.label}
+
+    @property
+    def label(self) -> str:
+        """What the UI calls the batch, such as ``exports/2026/11/ (812 objects, 3.1 GiB)``; printable."""
+        if self.objects == 1:
+            return f"{self.what} ({size_text(self.size)})"
+        return f"{self.what} ({count_text(self.objects, 'object')}, {size_text(self.size)})"
+
+    @property
+    def part(self) -> str:
+        """The name of the batch's part of the ledger."""
+        return f"{self.index:05d}"
+
+    def joined(self, other: BatchReference) -> BatchReference:
+        """Return this batch and the one that follows it in the same manifest as one."""
+        half = MAX_LABEL // 2
+        first, last = self.what.partition(_TO)[0], other.what.rpartition(_TO)[2]
+        shared = shared_start(first, last) if _TO not in self.what + other.what else ""
+        what = shared[: shared.rfind("/") + 1] or f"{shorten(first, half)}{_TO}{shorten(last, half)}"
+        objects, size = self.objects + other.objects, self.size + other.size
+        ranges = self.ranges + other.ranges
+        return replace(self, what=what, objects=objects, size=size, stop=other.stop, ranges=ranges)
+
+
+def joined_batches(references: Iterable[BatchReference], most: int = MAX_BATCHES) -> list[BatchReference]:
+    """Return the batches, neighbours of one plan joined where there are more than ``most``.
+
+    :raises PlanError: if there are more plans than that
+    """
+    found = list(references)
+    while len(found) > most:
+        shorter = _joined_pairs(found, len(found) - most)
+        if len(shorter) == len(found):
+            raise PlanError(
+                f"{len(found):,} plans have something to copy, but Airflow maps over {most:,} batches at most"
+            )
+        found = shorter
+    return found
+
+
+def _joined_pairs(references: Sequence[BatchReference], most: int) -> list[BatchReference]:
+    """Return the batches with at most ``most`` pairs of neighbours joined; no batch is joined twice."""
+    found: list[BatchReference] = []
+    left, may_grow = most, False
+    for one in references:
+        last = found[-1] if may_grow and left else None
+        if last is not None and last.stop == one.start and last.folder == one.folder:
+            found[-1] = last.joined(one)
+            left -= 1
+            may_grow = False
+        else:
+            found.append(one)
+            may_grow = True
+    return found
+
+
+def _what(run: Run) -> str:
+    """Return what a batch is about: its key, the folder that its keys share, or the first and the last of them."""
+    if run.objects == 1:
+        return printable(run.first, MAX_LABEL)
+    folder = run.shared[: run.shared.rfind("/") + 1]
+    half = MAX_LABEL // 2
+    return printable(folder, MAX_LABEL) or f"{printable(run.first, half)}{_TO}{printable(run.last, half)}"

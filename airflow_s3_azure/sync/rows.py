@@ -1,0 +1,169 @@
+"""The rows of manifests, deletion lists and ledgers. What is read back is untrusted: each row is checked. Pure.
+
+The checks are for what a digest does not cover: a file of an earlier try, and a plan that is itself wrong. They raise
+ValueError; :func:`~airflow_s3_azure.sync.jsonlines.read_lines` adds the file and the line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import NoneType
+from typing import Any, get_args
+
+from airflow_s3_azure.engine.azure.names import why_refused
+from airflow_s3_azure.engine.model import CopyRequest, CopyResult, Precondition, Status
+
+JsonObject = Mapping[str, Any]
+Types = tuple[type, ...]
+
+MAX_VALUE = 32 * 1024
+"""Characters in a value: a few times the longest error, which quotes a key and a blob."""
+MAX_NUMBER = 2**63
+
+_TEXT, _TEXT_OR_NULL = (str,), (str, NoneType)
+_REQUEST: dict[str, Types] = {
+    "key": _TEXT,
+    "blob": _TEXT,
+    "size": (int,),
+    "etag": _TEXT,
+    "version_id": _TEXT_OR_NULL,
+    "blob_etag": _TEXT_OR_NULL,
+    "reason": _TEXT_OR_NULL,
+}
+_DELETION: dict[str, Types] = {"blob": _TEXT, "size": (int,), "blob_etag": _TEXT, "last_modified": _TEXT_OR_NULL}
+_LEDGER: dict[str, Types] = {
+    "key": _TEXT_OR_NULL,
+    "blob": _TEXT,
+    "status": _TEXT,
+    "size": (int, NoneType),
+    "blocks": (int,),
+    "resumed_blocks": (int,),
+    "etag": _TEXT_OR_NULL,
+    "version_id": _TEXT_OR_NULL,
+    "blob_etag": _TEXT_OR_NULL,
+    "verified": _TEXT_OR_NULL,
+    "bytes_read": (int,),
+    "retries": (int,),
+    "seconds": (int, float),
+    "mib_per_second": (int, float, NoneType),
+    "reason": _TEXT_OR_NULL,
+    "error": _TEXT_OR_NULL,
+    "retryable": (bool, NoneType),
+    "batch": (int, NoneType),
+    "attempts": (int,),
+}
+_LATER_COLUMNS: dict[str, Types] = {"error_class": _TEXT_OR_NULL}
+"""Columns that earlier versions of this package do not write."""
+_DELETION_STATUSES = ("deleted", "kept", "failed")
+
+
+def request_as_json(request: CopyRequest) -> JsonObject:
+    """Return the manifest's line for a key."""
+    condition = request.precondition
+    return {
+        "key": request.key,
+        "blob": request.blob,
+        "size": request.size,
+        "etag": request.etag,
+        "version_id": request.version_id,
+        "blob_etag": condition.etag if condition else None,
+        "reason": request.reason,
+    }
+
+
+def request_from_json(row: Any, prefix: str = "") -> CopyRequest:
+    """Return the request that was :func:`request_as_json`.
+
+    :param prefix: of the plan's keys
+    :raises ValueError: if no plan under this prefix can have written it
+    """
+    _check(row, _REQUEST)
+    if not row["key"].startswith(prefix):
+        raise ValueError(f"key {row['key']!r} is not under the plan's prefix {prefix!r}")
+    _check_blob(row["blob"])
+    _check_etag("etag", row["etag"])
+    if row["blob_etag"] is not None:
+        _check_etag("blob_etag", row["blob_etag"])
+    return CopyRequest(
+        key=row["key"],
+        blob=row["blob"],
+        size=row["size"],
+        etag=row["etag"],
+        version_id=row["version_id"],
+        precondition=Precondition(row["blob_etag"]),
+        reason=row["reason"],
+    )
+
+
+def deletion_from_json(row: Any, prefix: str = "") -> JsonObject:
+    """Return a row of the deletion list: ``blob``, ``size``, ``blob_etag``, ``last_modified``.
+
+    :param prefix: of the plan's blobs
+    :raises ValueError: if no plan under this prefix can have written it
+    """
+    _check(row, _DELETION)
+    if not row["blob"].startswith(prefix):
+        raise ValueError(f"blob {row['blob']!r} is not under the plan's prefix {prefix!r}")
+    _check_blob(row["blob"])
+    _check_etag("blob_etag", row["blob_etag"])
+    return dict(row)
+
+
+def ledger_row(result: CopyResult, *, batch: int | None = None, attempts: int = 0) -> dict[str, Any]:
+    """Return the ledger's line for a key.
+
+    :param batch: map index of the task that copied the key's batch; None if the plan settled it
+    :param attempts: the task's tries until it was settled; 0 if the plan settled it
+    """
+    return result.as_json() | {"batch": batch, "attempts": attempts}
+
+
+def ledger_row_from_json(row: Any) -> dict[str, Any]:
+    """Return a row of the ledger.
+
+    :raises ValueError: if this package cannot have written it
+    """
+    _check(row, _LEDGER, _LATER_COLUMNS)
+    statuses = _DELETION_STATUSES if row["key"] is None else get_args(Status)
+    if row["status"] not in statuses:
+        raise ValueError(f"status is {row['status']!r}, not one of {', '.join(statuses)}")
+    if row["status"] == "copied" and (row["size"] is None or row["verified"] is None):
+        raise ValueError("it is copied, but has no size or is verified by nothing")
+    if row["status"] == "failed" and (row["error"] is None or row["retryable"] is None):
+        raise ValueError("it failed, but has no error")
+    return dict(row)
+
+
+def _check(row: Any, columns: Mapping[str, Types], optional: Mapping[str, Types] | None = None) -> None:
+    known = columns if optional is None else {**columns, **optional}
+    if type(row) is not dict:
+        raise ValueError(f"it is a {type(row).__name__}, not an object")
+    if missing := columns.keys() - row.keys():
+        raise ValueError(f"it has no {min(missing)}")
+    if unknown := row.keys() - known.keys():
+        raise ValueError(f"it has {min(unknown)[:100]!r}, which is never written")
+    for name, value in row.items():
+        _check_value(name, value, known[name])
+
+
+def _check_value(name: str, value: Any, types: Types) -> None:
+    kind = type(value)  # a bool is no number here
+    if kind not in types:
+        raise ValueError(f"{name} is of type {kind.__name__}")
+    if kind is str:
+        if len(value) > MAX_VALUE:
+            raise ValueError(f"{name} has {len(value):,} characters")
+        if not value.isascii():
+            value.encode()  # half a surrogate pair raises a ValueError
+    elif kind in (int, float) and not -1 <= value < MAX_NUMBER:  # NaN is neither
+        raise ValueError(f"{name} is out of range")
+
+
+def _check_blob(name: str) -> None:
+    if refused := why_refused(name):
+        raise ValueError(f"blob {name!r}: {refused}")
+
+
+def _check_etag(name: str, etag: str) -> None:
+    if etag.strip(' "') in ("", "*") or not etag.isprintable():
+        raise ValueError(f"{name} is {etag[:100]!r}, which names no version")

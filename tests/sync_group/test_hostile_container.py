@@ -1,0 +1,205 @@
+"""A container that others may write to: what they write gains them nothing that they could not do themselves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow.sdk import TriggerRule, task
+from airflow.sdk.exceptions import AirflowFailException
+
+from airflow_s3_azure.engine.properties import SourceRecord
+from airflow_s3_azure.operators import S3ToAzureCopyBatchOperator
+from tests.sync_group.nights import Night, Sync
+
+if TYPE_CHECKING:
+    from azure.storage.blob import ContainerClient
+
+    from tests.servers import AzureServer
+
+pytestmark = [pytest.mark.servers, pytest.mark.airflow]
+
+UNASKED: dict[str, Any] = {"delete": "extra", "approve_delete": False, "max_delete": 100}
+OURS = SourceRecord("0" * 32, 1).as_metadata()
+
+Attack = Callable[["ContainerClient", str], None]
+
+
+def attacked(sync: Sync, attack: Attack, *, after: str, before: str, **arguments: Any) -> Night:
+    """Run a sync in which someone else writes to the container between two tasks.
+
+    :param attack: called with the container and the plan's folder
+    """
+    dag = sync.dag(**arguments)
+    with dag:
+
+        @task(trigger_rule=TriggerRule.ALL_DONE)
+        def write() -> None:
+            (name,) = (
+                one for one in sync.container.list_blob_names(name_starts_with="_s3_to_azure/") if "manifest" in one
+            )
+            attack(sync.container, name.removesuffix("/manifest.jsonl"))
+
+        dag.get_task(f"s3_to_azure.{after}") >> write() >> dag.get_task(f"s3_to_azure.{before}")
+    return sync.carry_out(dag)
+
+
+def rows_of(container: ContainerClient, name: str) -> list[dict[str, Any]]:
+    """Return the rows of a file."""
+    return [json.loads(line) for line in container.download_blob(name).readall().splitlines()]
+
+
+def rewrite(container: ContainerClient, name: str, rows: list[dict[str, Any]], length: int | None = None) -> None:
+    """Replace a file by other rows, of the same length if one is given."""
+    lines = [json.dumps(row, ensure_ascii=False, separators=(",", ":")) for row in rows]
+    content = "".join(f"{line}\n" for line in lines).encode()
+    if length is not None:
+        content = content[:-2] + b" " * (length - len(content)) + content[-2:]
+        assert len(content) == length
+    container.upload_blob(name, content, overwrite=True)
+
+
+def test_a_rewritten_manifest_reads_nothing_outside_the_plan(sync: Sync, said: Callable[[], str]) -> None:
+    """Whoever may write to the container need not have a right to read the bucket."""
+    sync.put("in/a-long-name-to-make-room", "hr/salaries.csv")
+    etag = sync.bucket.client.head_object(Bucket=sync.bucket.name, Key="hr/salaries.csv")["ETag"].strip('"')
+
+    def attack(container: ContainerClient, folder: str) -> None:
+        name = f"{folder}/manifest.jsonl"
+        (row,) = rows_of(container, name)
+        length = container.get_blob_client(name).get_blob_properties().size
+        changed = row | {"key": "hr/salaries.csv", "blob": "in/stolen", "size": 15, "etag": etag, "reason": None}
+        rewrite(container, name, [changed], length)
+
+    night = attacked(sync, attack, after="plan", before="copy", s3_prefix="in/")
+
+    assert night.state == "failed"
+    assert night.states() == {"plan": "success", "copy[0]": "failed", "report": "failed"} | {"write": "success"}
+    assert sync.blobs() == {}
+    assert "someone else wrote to it since it was written; clear the task that wrote it" in said()
+
+
+def test_an_approved_deletion_stays_what_it_was(sync: Sync, azure_server: AzureServer, said: Callable[[], str]) -> None:
+    """One blob was to go; 31 more are written down, one of them in another container."""
+    finance = azure_server.container_client(f"finance-{sync.container.container_name[-12:]}")
+    finance.upload_blob("book", b"x")
+    sync.put("in/gone", *(f"in/k{n}" for n in range(30)))
+    assert sync.night(s3_prefix="in/").state == "success"
+    sync.bucket.client.delete_object(Bucket=sync.bucket.name, Key="in/gone")
+    for blob in list(sync.container.list_blobs(name_starts_with="_s3_to_azure/")):
+        sync.container.delete_blob(blob.name)
+    before = sync.blobs()
+
+    def attack(container: ContainerClient, folder: str) -> None:
+        name = f"{folder}/delete.jsonl"
+        others = [
+            {"blob": blob.name, "size": blob.size, "blob_etag": blob.etag, "last_modified": None}
+            for blob in container.list_blobs(name_starts_with="in/")
+        ]
+        etag = finance.get_blob_client("book").get_blob_properties().etag
+        outside = {"blob": f"../{finance.container_name}/book", "size": 1, "blob_etag": etag, "last_modified": None}
+        rewrite(container, name, [outside, *others])
+
+    night = attacked(sync, attack, after="plan", before="delete", s3_prefix="in/", **UNASKED)
+
+    assert night.state == "failed"
+    assert night.states()["delete"] == "failed"
+    assert sync.blobs() == before
+    assert finance.download_blob("book").readall() == b"x"
+    assert "someone else wrote to it since it was written" in said()
+
+
+def test_forged_rows_turn_no_failure_into_a_success(sync: Sync, said: Callable[[], str]) -> None:
+    """What the batch wrote is what the report counts."""
+    sync.put("a", "b")
+    lease = sync.container.upload_blob("a", b"old").acquire_lease()
+
+    def attack(container: ContainerClient, folder: str) -> None:
+        name = f"{folder}/ledger/00000.jsonl"
+        rows = rows_of(container, name)
+        good = next(row for row in rows if row["status"] == "copied")
+        rewrite(container, name, [good | {"key": key, "blob": key} for key in ("a", "b")])
+
+    night = attacked(sync, attack, after="copy", before="report")
+    lease.release()
+
+    assert night.states()["copy[0]"] == "failed"
+    assert night.state == "failed"
+    assert "someone else wrote to it since it was written" in said()
+
+
+def test_forged_rows_make_up_for_no_batch_that_did_not_end(
+    sync: Sync, said: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A killed task says nothing of its part of the ledger, so nothing confirms what is in it."""
+    sync.put("a")
+
+    def killed(*_: Any) -> None:
+        raise AirflowFailException("killed")
+
+    monkeypatch.setattr(S3ToAzureCopyBatchOperator, "execute", killed)
+
+    def attack(container: ContainerClient, folder: str) -> None:
+        from airflow_s3_azure.engine.model import CopyResult
+        from airflow_s3_azure.sync.rows import ledger_row
+
+        row = ledger_row(CopyResult("a", "a", "copied", size=1, verified="crc64nvme"), batch=0, attempts=1)
+        for part in ("00000", "00001", "zzz"):
+            rewrite(container, f"{folder}/ledger/{part}.jsonl", [row])
+
+    night = attacked(sync, attack, after="copy", before="report")
+
+    assert night.state == "failed"
+    assert night.totals("copied", "missing", "incomplete_batches") == (1, 0, [0])
+    assert "1 batches ended without a summary, so nothing confirms what their parts of the ledger say (00000)" in said()
+
+
+def test_the_plans_own_rows_are_not_anyones(sync: Sync, said: Callable[[], str]) -> None:
+    """Keys that needed no copy are counted by what the plan wrote."""
+    sync.put("a")
+    assert sync.night().state == "success"
+    for blob in list(sync.container.list_blobs(name_starts_with="_s3_to_azure/")):
+        sync.container.delete_blob(blob.name)
+
+    def attack(container: ContainerClient, folder: str) -> None:
+        name = f"{folder}/ledger/plan.jsonl"
+        rewrite(container, name, [row | {"status": "skipped"} for row in rows_of(container, name)])
+
+    night = attacked(sync, attack, after="plan", before="report")
+
+    assert night.state == "failed"
+    assert "someone else wrote to it since it was written" in said()
+
+
+def test_other_files_in_the_plans_folder_count_for_nothing(sync: Sync) -> None:
+    """The report reads the parts that tasks wrote, whatever else there is."""
+    sync.put("a")
+
+    def attack(container: ContainerClient, folder: str) -> None:
+        for name in ("00001", "99999", "delete", "x"):
+            container.upload_blob(f"{folder}/ledger/{name}.jsonl", b"no row\n")
+
+    night = attacked(sync, attack, after="copy", before="report", **UNASKED)
+
+    assert night.state == "success"
+    assert night.totals("objects", "copied", "deleted", "missing") == (1, 1, 0, 0)
+
+
+@pytest.mark.parametrize("shown", ["a share", "a number"])
+def test_blobs_that_others_mark_as_ours_are_deleted_within_the_limits_only(
+    sync: Sync, said: Callable[[], str], shown: str
+) -> None:
+    """They lie under the prefix and carry our record; there are too many of them, and none has a name that leads away."""
+    sync.put("in/a")
+    for number in range(5):
+        sync.container.upload_blob(f"in/theirs-{number}", b"x", metadata=OURS)
+    sync.container.upload_blob("other/theirs", b"x", metadata=OURS)
+    before = sync.blobs()
+
+    night = sync.night(s3_prefix="in/", **{**UNASKED, "max_delete": 0.5 if shown == "a share" else 4})
+
+    assert night.state == "failed"
+    assert sync.blobs() == {**before, "in/a": b"in/a"}
+    assert "5 of 5 blobs would be deleted, but max_delete is" in said()
