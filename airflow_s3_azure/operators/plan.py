@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_s3_azure.endpoints import Endpoints
 from airflow_s3_azure.engine.errors import PlanError
@@ -214,7 +215,12 @@ def plans_of(ti: Any, task_id: str) -> list[dict[str, Any]]:
     if task_states(ti, task_id).get(task_id) != "success":
         return []
     found = ti.xcom_pull(task_ids=task_id, key=PLAN_KEY)
-    return list(found["plans"]) if "plans" in found else [found]
+    plans = list(found["plans"]) if "plans" in found else [found]
+    if any("settled" not in plan for plan in plans):
+        raise AirflowFailException(
+            f"an earlier version of airflow-s3-azure made the plan; clear task {task_id} to make a new one"
+        )
+    return plans
 
 
 def task_states(ti: Any, task_id: str) -> dict[str, str]:

@@ -97,7 +97,7 @@ def planned(bucket: Bucket, container: ContainerClient, **arguments: Any) -> dic
         map_index=-1,
         xcom_push=lambda key, value: pushed.update({key: value}),
     )
-    operator = planner(s3_bucket=bucket.name, container_name=container.container_name, delete=False, **arguments)
+    operator = planner(s3_bucket=bucket.name, container_name=container.container_name, delete=None, **arguments)
     context: Any = {"ti": ti}
     operator.execute(context)
     return dict(pushed["plan"])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_s3_azure.engine.errors import DestinationWriteError, PlanError
+from airflow_s3_azure.engine.errors import DestinationWriteError, PlanError, UntrustedFile
 from airflow_s3_azure.engine.model import BlobState
 from airflow_s3_azure.engine.properties import SourceRecord
 from airflow_s3_azure.sync.ledger import PlanFolder, folder_name
@@ -59,6 +59,18 @@ def test_sorted_runs_come_back_as_they_were(container: ContainerClient) -> None:
         one.drop(0)
         other.drop(0)
     assert list(container.list_blobs()) == []
+
+
+@pytest.mark.servers
+def test_a_sorted_run_that_someone_else_wrote_is_not_read(container: ContainerClient) -> None:
+    """It would decide what is copied and deleted; the plan fails before it commits anything."""
+    spool = PlanFolder(container, "_s3_to_azure/plan").source_spool()
+    spool.write(0, [("a", ListedObject("a", 5, "etag", NOON))])
+    (name,) = container.list_blob_names()
+    container.upload_blob(name, container.download_blob(name).readall().replace(b'"a"', b'"b"'), overwrite=True)
+
+    with pytest.raises(UntrustedFile, match="someone else wrote to it since it was written"):
+        list(spool.read(0))
 
 
 @pytest.mark.servers

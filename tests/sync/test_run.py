@@ -498,7 +498,7 @@ def test_an_old_version_that_was_copied_since_the_plan_is_not_done(bucket: Bucke
     container.upload_blob("a", b"old", metadata=SourceRecord("0" * 32, 3).as_metadata())
     forge(tries, container, claim("a", b"old", "0" * 32))
 
-    with pytest.raises(BatchFailed, match="someone else wrote this blob"):
+    with pytest.raises(BatchFailed, match="the blob changed after planning and was not overwritten"):
         tries.run(try_number=2).raise_failures()
 
 

@@ -10,7 +10,7 @@ import pytest
 from airflow.sdk import TriggerRule, task
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_s3_azure.engine.properties import SourceRecord
+from airflow_s3_azure.engine.properties import CopyIdentity, SourceRecord
 from airflow_s3_azure.operators import S3ToAzureCopyBatchOperator
 from tests.sync_group.nights import Night, Sync
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.servers, pytest.mark.airflow]
 
 UNASKED: dict[str, Any] = {"delete": "extra", "approve_delete": False, "max_delete": 100}
-OURS = SourceRecord("0" * 32, 1).as_metadata()
 
 Attack = Callable[["ContainerClient", str], None]
 
@@ -193,9 +192,9 @@ def test_blobs_that_others_mark_as_ours_are_deleted_within_the_limits_only(
 ) -> None:
     """They lie under the prefix and carry our record; there are too many of them, and none has a name that leads away."""
     sync.put("in/a")
-    for number in range(5):
-        sync.container.upload_blob(f"in/theirs-{number}", b"x", metadata=OURS)
-    sync.container.upload_blob("other/theirs", b"x", metadata=OURS)
+    for name in (*(f"in/theirs-{number}" for number in range(5)), "other/theirs"):
+        identity = str(CopyIdentity(sync.bucket.name, name, name))
+        sync.container.upload_blob(name, b"x", metadata=SourceRecord("0" * 32, 1, identity=identity).as_metadata())
     before = sync.blobs()
 
     night = sync.night(s3_prefix="in/", **{**UNASKED, "max_delete": 0.5 if shown == "a share" else 4})
