@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 
+from airflow_s3_azure.engine.azure.names import why_refused
 from airflow_s3_azure.engine.azure.sdk_errors import describe_response
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.model import CopyResult
@@ -53,6 +54,11 @@ def delete_blobs(
 def _delete(client: ContainerClient, found: Mapping[str, Any]) -> dict[str, Any]:
     blob, etag = found["blob"], found["blob_etag"]
     status, reason, error = "deleted", "its key is gone", None
+    # The list was read back from the container, where others may write.
+    if refused := why_refused(blob):
+        return _row(found, "failed", reason, f"no request was sent to delete {blob!r}: {refused}") | {
+            "retryable": False
+        }
     try:
         client.delete_blob(blob, delete_snapshots="include", etag=etag, match_condition=MatchConditions.IfNotModified)
     except AzureError as caught:
@@ -63,6 +69,11 @@ def _delete(client: ContainerClient, found: Mapping[str, Any]) -> dict[str, Any]
             status, reason = "kept", "the blob changed since the plan"
         else:  # which fails the condition, too
             reason = "its key is gone, and so was the blob"
+    return _row(found, status, reason, error)
+
+
+def _row(found: Mapping[str, Any], status: str, reason: str, error: str | None) -> dict[str, Any]:
+    blob, etag = found["blob"], found["blob_etag"]
     log.debug("%r: %s: %s", blob, status, error or reason)
     row = ledger_row(CopyResult("", blob, "skipped", size=found["size"], blob_etag=etag, reason=reason))
     return row | {"key": None, "status": status, "error": error, "retryable": True if error else None}

@@ -15,6 +15,8 @@ from airflow_s3_azure.sync.delete import WINDOW, delete_blobs
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
 
+    from tests.servers import AzureServer
+
 pytestmark = pytest.mark.servers
 
 
@@ -92,6 +94,26 @@ def test_a_blob_that_cannot_be_deleted_does_not_stop_the_others(container: Conta
         == "'b' could not be deleted: Azure returned 412 LeaseIdMissing: the blob is leased; break or release the lease"
     )
     assert rows["b"]["retryable"] is True
+
+
+@pytest.mark.parametrize(
+    "name", ["../{0}/theirs", "x/../../{0}/theirs", "_s3_to_azure/dag/run/ledger.jsonl", "/_S3_to_azure/x"]
+)
+def test_a_name_that_leads_elsewhere_is_not_deleted(
+    name: str, container: ContainerClient, azure_server: AzureServer
+) -> None:
+    """The list is in the container, where others may write: it reaches no other container, and no records of syncs."""
+    other = azure_server.container_client(f"other-{container.container_name}"[:63])
+    theirs = other.upload_blob("theirs", b"x").get_blob_properties().etag
+    own = container.upload_blob("_s3_to_azure/dag/run/ledger.jsonl", b"x").get_blob_properties().etag
+    blob = name.format(other.container_name)
+
+    rows = delete(container, [{"blob": blob, "size": 1, "blob_etag": etag} for etag in (theirs, own)])
+
+    assert (rows[blob]["status"], rows[blob]["retryable"]) == ("failed", False)
+    assert rows[blob]["error"].startswith(f"no request was sent to delete {blob!r}: ")
+    assert [one.name for one in other.list_blobs()] == ["theirs"]
+    assert [one.name for one in container.list_blobs()] == ["_s3_to_azure/dag/run/ledger.jsonl"]
 
 
 def test_no_more_is_deleted_once_it_is_interrupted(container: ContainerClient) -> None:

@@ -19,6 +19,7 @@ from azure.core.rest import HttpRequest
 
 from airflow_s3_azure.engine.azure import responses
 from airflow_s3_azure.engine.azure.block_list import MAX_BLOCK_LIST, encode_id, read_staged_blocks, write_block_list
+from airflow_s3_azure.engine.azure.names import why_refused
 from airflow_s3_azure.engine.azure.service_errors import BlockIdsConflict
 from airflow_s3_azure.engine.blocks import MIB
 from airflow_s3_azure.engine.cancellation import Cancellation
@@ -255,9 +256,15 @@ class BlobContainer:
         """Send one request and return its response: of Azure, and of the expected status.
 
         :param missing_ok: also return 404, if it says that there is no such blob
+        A name that leads out of the container, or to the records of syncs, is refused here, whoever made it.
+
         :param translate: returns what an error response means where it is not what the error codes say
         """
         self._cancellation.check()
+        if refused := why_refused(blob):
+            raise DestinationWriteError(
+                f"no request was sent for blob {blob!r}: {refused}", blob=self.blob_url(blob), retryable=False
+            )
         parts = [part for part in (urlencode(query or {}), self._address.query) if part]
         blob_url = self.blob_url(blob)
         url = blob_url + ("?" + "&".join(parts) if parts else "")

@@ -268,3 +268,31 @@ def test_any_response_is_a_result_or_a_transfer_error_of_the_blob(call: str, scr
         text = str(error)
         assert "secret" not in text
         assert text.isprintable()
+
+
+@pytest.mark.parametrize("name", ["../finance/x", "a/../../finance/x", "a\\b", "", "_s3_to_azure/x", "/_S3_to_azure/x"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda blobs, name: blobs.put(name, DATA, CRC, CONTENT, Precondition(None)),
+        lambda blobs, name: blobs.stage(name, ID, DATA, CRC),
+        lambda blobs, name: blobs.stage_from(name, ID, PULL),
+        lambda blobs, name: blobs.commit(name, [ID], CONTENT, Precondition(None)),
+        lambda blobs, name: blobs.head(name),
+        lambda blobs, name: blobs.staged(name),
+        lambda blobs, name: blobs.delete(name, '"0x1"'),
+        lambda blobs, name: blobs.discard_staged(name),
+    ],
+    ids=CALLS,
+)
+def test_no_request_is_sent_for_a_name_that_leads_elsewhere(
+    call: Callable[[BlobContainer, str], Any], name: str
+) -> None:
+    """Whoever made the name: the last check is where the request is made."""
+    blobs, transport = scripted(azure_response(201, ETAG))
+
+    with pytest.raises(DestinationWriteError, match="no request was sent for blob") as caught:
+        call(blobs, name)
+
+    assert not caught.value.retryable
+    assert transport.requests == []
