@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-import urllib3.exceptions
 from azure.core.exceptions import ServiceRequestError, ServiceResponseError
 from azure.core.pipeline.transport import HttpTransport
 from azure.core.rest import HttpRequest
@@ -64,7 +63,7 @@ class ConnectionsTransport(HttpTransport[HttpRequest, ReadResponse]):
         """
         try:
             reply = self._connections.send(request.method, request.url, request.headers, request.content or None)
-        except (OSError, urllib3.exceptions.HTTPError) as error:
+        except OSError as error:
             raise ServiceRequestError(type(error).__name__, error=error) from error
         with reply:
             try:

@@ -112,7 +112,10 @@ class RouteFinder(HTTPAdapter):
         # The session's settings come before the environment's.
         settings = session.merge_environment_settings(url, dict(session.proxies), True, session.verify, session.cert)
         verify, cert = settings["verify"], settings["cert"]
-        pool: Any = self.get_connection_with_tls_context(request, verify, proxies=settings["proxies"], cert=cert)
+        try:
+            pool: Any = self.get_connection_with_tls_context(request, verify, proxies=settings["proxies"], cert=cert)
+        except HTTPError as error:
+            raise ConnectionError("the URL of the host, or of its proxy, cannot be used") from error
         self.cert_verify(pool, url, verify, cert)  # type: ignore[no-untyped-call, unused-ignore]
         parts = urlsplit(origin)
         # In lower case, as SigV4 signs it.

@@ -13,7 +13,6 @@ from typing import Literal, Protocol
 from urllib.parse import urlsplit
 
 import requests
-import urllib3.exceptions
 
 from airflow_s3_azure.engine.bandwidth import Bandwidth
 from airflow_s3_azure.engine.blocks import Block
@@ -251,7 +250,7 @@ class S3Source:
         failure: TransferError
         try:
             response = self._connections.send(method, url, _headers(params))
-        except (OSError, urllib3.exceptions.HTTPError) as error:  # a missing CA bundle is a plain OSError
+        except OSError as error:  # a missing CA bundle is a plain OSError
             failure = unreachable(
                 error, url, key=self.url(key), connection=self.connection, is_known=self._has_responded
             )

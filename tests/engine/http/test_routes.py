@@ -98,3 +98,14 @@ def test_the_environment_says_which_hosts_need_no_proxy(
     assert ask(connections, "http://s3.example/") == b"hello"
     assert ask(connections, server.url) == b""
     connections.close()
+
+
+@pytest.mark.parametrize("proxy", ["http://[", "http://:80", "http://a:b:c", "ftp://127.0.0.1:1"])
+def test_a_proxy_that_cannot_be_used_is_an_os_error(
+    session: requests.Session, connections: Connections, proxy: str
+) -> None:
+    """Whatever the libraries raise for it, callers have one error to catch."""
+    session.proxies["http"] = proxy
+
+    with pytest.raises(OSError):  # noqa: PT011 - each has its own text
+        ask(connections, "http://s3.example/")
