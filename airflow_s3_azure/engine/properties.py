@@ -15,7 +15,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email.header import Header
+from email.charset import Charset
 from email.utils import format_datetime, parsedate_to_datetime
 
 from airflow_s3_azure.engine.checksums import StoredChecksum
@@ -27,6 +27,7 @@ _NAMES = f"{RECORD_PREFIX}metadata_names"
 _CONTENT_HEADERS = ("content-type", "content-encoding", "content-language", "content-disposition", "cache-control")
 _META_HEADER = "x-amz-meta-"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
+_UTF_8 = Charset("utf-8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,4 +191,4 @@ def _identifier(name: str) -> str:
 
 def _ascii(value: str) -> str:
     """Return a header value as ASCII: S3 itself writes other characters as RFC 2047 encoded words."""
-    return value if value.isascii() else Header(value, "utf-8", maxlinelen=2**31).encode()
+    return value if value.isascii() else _UTF_8.header_encode(value)

@@ -155,6 +155,16 @@ def test_a_foreign_value_stays_in_one_line(value: str) -> None:
     assert found.splitlines() == [found]
 
 
+@pytest.mark.parametrize("separator", ["\x85", "\u2028", "\u2029"])
+def test_a_value_is_one_line_whatever_unicode_calls_a_line(separator: str) -> None:
+    """Python's ``email.header`` folds a value there; a line break would make the request invalid."""
+    kept = KeptProperties.from_s3({"x-amz-meta-a": f"b{separator}c"})
+
+    (value,) = kept.metadata.values()
+    assert "\n" not in value
+    assert str(make_header(decode_header(value))) == f"b{separator}c"
+
+
 def test_a_foreign_value_that_s3_already_encoded_is_kept() -> None:
     """S3 delivers its own RFC 2047 words; encoding them again would hide them."""
     assert azure_metadata({"name": "=?UTF-8?B?Z3LDvG4=?="}) == {"name": "=?UTF-8?B?Z3LDvG4=?="}
