@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+SECTION = "s3_to_azure"
+
 
 def get_provider_info() -> dict[str, Any]:
     """Return the provider's description; Airflow checks it against its ``provider_info.schema.json``."""
@@ -29,5 +31,42 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "triggers": [{"integration-name": azure, "python-modules": ["airflow_s3_azure.triggers"]}],
+        "config": {SECTION: {"description": _GUARDRAILS, "options": _options()}},
         "extra-links": [f"{links}.S3ConsoleLink", f"{links}.AzurePortalLink", f"{links}.LedgerLink"],
+    }
+
+
+_GUARDRAILS = "What copies of S3 objects to Azure may do at most, whatever a DAG or a run's conf says."
+
+
+def _options() -> dict[str, Any]:
+    """Return the guardrails; :mod:`airflow_s3_azure.guardrails` reads them."""
+    patterns = (
+        "Patterns, separated by commas; empty: any. * stands for any text, slashes too. A bucket or container alone, "
+    )
+    patterns += "and a prefix that ends in a slash, stand for all that is in them."
+    return {
+        "allowed_sources": _option("string", "", f"What may be read. {patterns}", "s3://acme-exports/*"),
+        "allowed_destinations": _option(
+            "string",
+            "",
+            f"Where blobs may be written: by URL or by connection. {patterns}",
+            "https://acme.blob.core.windows.net/landing/*, wasb_default/landing",
+        ),
+        "max_bytes_per_run": _option("string", "", "Bytes that one run may copy; empty: any.", "10 TiB"),
+        "max_objects_per_run": _option("string", "", "Objects that one run may copy; empty: any.", "1000000"),
+        "allow_delete": _option("boolean", "True", "Whether a sync may delete blobs whose key is gone.", None),
+        "allow_server_side_copy": _option(
+            "boolean", "True", "Whether Azure may be given presigned URLs to read from S3.", None
+        ),
+    }
+
+
+def _option(kind: str, default: str, description: str, example: str | None) -> dict[str, Any]:
+    return {
+        "description": description,
+        "version_added": None,
+        "type": kind,
+        "example": example,
+        "default": default,
     }

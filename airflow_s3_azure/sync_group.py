@@ -10,7 +10,6 @@ from airflow.sdk import Asset, TaskGroup, TriggerRule, XComArg
 
 from airflow_s3_azure.endpoints import Endpoints
 from airflow_s3_azure.engine.blocks import DEFAULT_BLOCK_SIZE
-from airflow_s3_azure.engine.errors import ConfigurationError
 from airflow_s3_azure.engine.options import DEFAULT_CONCURRENCY, CopyOptions
 from airflow_s3_azure.operators import (
     S3ToAzureBatchesOperator,
@@ -18,11 +17,13 @@ from airflow_s3_azure.operators import (
     S3ToAzurePlanOperator,
     S3ToAzureReportOperator,
 )
+from airflow_s3_azure.operators.arguments import check_arguments, check_deferral
 from airflow_s3_azure.operators.connected import MAP_INDEX_TEMPLATE
 from airflow_s3_azure.operators.options import picked
 from airflow_s3_azure.operators.plan_arguments import PlanArguments
 from airflow_s3_azure.retrying import retry_arguments
 from airflow_s3_azure.sync.batch import DEFAULT_BATCH_OBJECTS, DEFAULT_BATCH_SIZE
+from airflow_s3_azure.values import is_template
 
 if TYPE_CHECKING:
     from airflow.sdk.execution_time.hitl import HITLUser
@@ -48,8 +49,8 @@ def s3_to_azure_sync(
     modified_since: datetime | str | None = None,
     modified_before: datetime | str | None = None,
     lookback: timedelta = timedelta(0),
-    min_size: int = 0,
-    max_size: int | None = None,
+    min_size: int | str = 0,
+    max_size: int | str | None = None,
     storage_classes: Sequence[str] = (),
     require_keys: bool = False,
     compare: Literal["etag", "size", "always"] | str = "etag",  # noqa: PYI051 - the text may be a template
@@ -68,17 +69,17 @@ def s3_to_azure_sync(
     mode: Literal["stream", "server_side"] | str = "stream",  # noqa: PYI051 - the text may be a template
     deferrable: bool = False,
     verify: Literal["auto", "require", "read_back"] = "auto",
-    create_container: bool = False,
+    create_container: bool | str = False,
     requester_pays: bool = False,
     copy_tags: bool = False,
     access_tier: Literal["Hot", "Cool", "Cold", "Archive"] | None = None,
     discard_foreign_blocks: bool = False,
     slice: timedelta | None = None,  # noqa: A002 - the word for it
-    block_size: int = DEFAULT_BLOCK_SIZE,
+    block_size: int | str = DEFAULT_BLOCK_SIZE,
     max_concurrency: int = DEFAULT_CONCURRENCY,
     max_bandwidth: float | str | None = None,
     batch_objects: int = DEFAULT_BATCH_OBJECTS,
-    batch_size: int = DEFAULT_BATCH_SIZE,
+    batch_size: int | str = DEFAULT_BATCH_SIZE,
     retries: int = 3,
     retry_delay: timedelta = timedelta(minutes=1),
     pool: str | None = None,
@@ -93,6 +94,9 @@ def s3_to_azure_sync(
     workers as Airflow has; ``report`` adds up the ledger and fails the run if any key failed. A second run over an
     unchanged source costs two listings. Every selected key is in the ledger exactly once, under
     ``_s3_to_azure/<dag_id>/<run_id>/`` in the container.
+
+    Arguments are checked when the DAG is parsed, templates at the start of ``plan``. A size is a number of bytes, or text
+    with a unit, such as ``"8 MiB"`` or ``"8MB"``.
 
     What to copy:
 
@@ -126,7 +130,7 @@ def s3_to_azure_sync(
         :class:`~airflow_s3_azure.sync.naming.Naming` (templated)
     :param rename: percent-encode what Azure cannot hold in a name, reversibly, instead of skipping the key; every
         ``%`` becomes ``%25`` then
-    :param create_container: create the container if it is missing
+    :param create_container: create the container if it is missing (templated)
 
     What is done already:
 
@@ -185,22 +189,22 @@ def s3_to_azure_sync(
     :param on_failure_callback: notifier or function, called when ``report`` has failed
     """
     arguments = {**locals(), "is_dry_run": dry_run}
-    if delete not in (None, "extra"):
-        raise ConfigurationError(f"delete is {delete!r}; it takes 'extra' or None")
+    _check(arguments)
     endpoints, copy_options = picked(Endpoints, arguments), picked(CopyOptions, arguments)
+    running = {"deferrable": deferrable, "slice": slice}
     retrying = retry_arguments(retries, retry_delay)
     with TaskGroup(group_id) as group:
-        plan = _plan(s3_prefix, {**endpoints, **copy_options, **picked(PlanArguments, arguments)}, retrying)
+        plan_options = {**endpoints, **copy_options, **running, **picked(PlanArguments, arguments)}
+        plan = _plan(s3_prefix, plan_options, retrying)
         # expand(), not expand_kwargs(): that would render templates in the labels, which are made of keys.
         copy = S3ToAzureCopyBatchOperator.partial(
             task_id="copy",
-            deferrable=deferrable,
-            slice=slice,
             map_index_template="{{ task.batch['label'] | default(task.task_id) }}",
             max_active_tis_per_dagrun=max_active_tis_per_dagrun,
             **({"pool": pool} if pool else {}),
             **endpoints,
             **copy_options,
+            **running,
             **retrying,
         ).expand(batch=plan.output)
         report = S3ToAzureReportOperator(
@@ -221,6 +225,16 @@ def s3_to_azure_sync(
             copy >> asked
             deleted >> report
     return group
+
+
+def _check(arguments: dict[str, Any]) -> None:
+    """Check what is no template, so that a mistake shows when the DAG is parsed."""
+    prefixes = arguments["s3_prefix"]
+    # Texts only: what others named is checked when it is there.
+    for one in [prefixes] if isinstance(prefixes, str | XComArg) else prefixes:
+        check_arguments({**arguments, "s3_prefix": one})
+    if not is_template(arguments["mode"]):
+        check_deferral(arguments["mode"], arguments["slice"], deferrable=arguments["deferrable"])
 
 
 def _plan(s3_prefix: str | Sequence[str] | XComArg, options: dict[str, Any], retrying: dict[str, Any]) -> Any:

@@ -17,7 +17,7 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
-from airflow_s3_azure.connections import AzureContainer, S3Bucket, open_endpoints
+from airflow_s3_azure.connections import AzureContainer, S3Bucket, check_object, open_endpoints
 from airflow_s3_azure.endpoints import Endpoints
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.errors import S3ToAzureError, error_as_json
@@ -128,10 +128,12 @@ class ServerSideObjectTrigger(ServerSideTrigger):
         on_result: Callable[[CopyResult], None],
     ) -> dict[str, Any]:
         key, blob = self.work["s3_key"], self.work["blob_name"]
+        request = CopyRequest(key, blob, version_id=self.work["s3_version_id"])
+        check_object(Endpoints.from_json(self.endpoints), bucket, container, request)
         source, destination = bucket.source.url(key), container.blobs.blob_url(blob)
         log.info("Azure copies %r to %r by itself", source, destination)
         (result,) = copy_objects(
-            [CopyRequest(key, blob, version_id=self.work["s3_version_id"])],
+            [request],
             bucket.source,
             container.blobs,
             options,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from airflow.sdk import DAG, Param, task
+from airflow.sdk import DAG, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_s3_azure.forms import keys_form
 from airflow_s3_azure.operators import S3ToAzureBlobStreamOperator
+from airflow_s3_azure.operators.connected import airflow_failures
+from airflow_s3_azure.operators.run_conf import check_run_conf
 from airflow_s3_azure.retrying import retry_arguments
 
 DOC = """
@@ -32,6 +34,8 @@ The connections are `aws_default` and `wasb_default`. The form begins with `S3_T
 """
 MAX_KEYS = 1000
 
+FORM = keys_form()
+
 with DAG(
     dag_id="s3_to_azure_keys",
     description="Copy a list of keys from an S3 bucket to an Azure container, one task per key",
@@ -41,46 +45,14 @@ with DAG(
     default_args=retry_arguments(retries=3, retry_delay=timedelta(minutes=1)),
     tags=["s3", "azure", "example"],
     doc_md=DOC,
-    params={
-        "s3_bucket": Param(
-            os.environ.get("S3_TO_AZURE_BUCKET", "my-bucket"),
-            type="string",
-            minLength=3,
-            title="S3 bucket",
-            description_md="Bucket to copy from.",
-        ),
-        "s3_keys": Param(
-            None,
-            type=["null", "array"],
-            items={"type": "string"},
-            title="Keys",
-            description_md="One key on each line. Empty: all keys under the prefix.",
-        ),
-        "s3_prefix": Param(
-            None,
-            type=["null", "string"],
-            title="S3 prefix",
-            description_md="Used if no keys are given. Empty: all keys of the bucket.",
-        ),
-        "container_name": Param(
-            os.environ.get("S3_TO_AZURE_CONTAINER", "my-container"),
-            type="string",
-            minLength=3,
-            title="Azure container",
-            description_md="Container to copy to. It is created if it is missing.",
-        ),
-        "blob_prefix": Param(
-            None,
-            type=["null", "string"],
-            title="Blob prefix",
-            description_md="Put before each key to make the blob's name, such as `from-s3/`. Empty: the key is the name.",
-        ),
-    },
+    params=FORM.params,
 ):
 
     @task
     def list_keys(params: dict[str, Any]) -> list[str]:
         """Return the keys of the form, or those under its prefix (without keys that only stand for a folder)."""
+        with airflow_failures():
+            check_run_conf(get_current_context())
         from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
         if params["s3_keys"]:
@@ -100,8 +72,5 @@ with DAG(
     # expand(), not expand_kwargs(): that would render templates in the keys.
     S3ToAzureBlobStreamOperator.partial(
         task_id="copy",
-        s3_bucket="{{ params.s3_bucket }}",
-        container_name="{{ params.container_name }}",
-        blob_prefix="{{ params.blob_prefix or '' }}",
-        create_container=True,
+        **FORM.arguments,
     ).expand(s3_key=list_keys())  # type: ignore[call-arg, misc]  # Airflow passes params

@@ -6,11 +6,11 @@ copy this file and write your own.
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime, timedelta
 
-from airflow.sdk import DAG, CronDataIntervalTimetable, Param
+from airflow.sdk import DAG, CronDataIntervalTimetable
 
+from airflow_s3_azure.forms import nightly_form
 from airflow_s3_azure.sync_group import s3_to_azure_sync
 
 DOC = """
@@ -21,20 +21,23 @@ becomes visible. A second run over an unchanged bucket copies nothing.
 
 #### Before you switch it on
 
-Switching it on starts the run of last night at once, with **the defaults of the form**, and so does every backfill.
-Set them first, in the environment of Airflow's DAG processor and workers:
+Until `S3_TO_AZURE_DRY_RUN` is `false`, every run is a **dry run**: it reports what it would copy, and copies nothing.
+That is because triggering the DAG also switches it on (unless you untick *Unpause on trigger*), and switching it on
+starts the scheduled run of last night at once, with **the defaults of the form**. Backfills use these defaults too. Set
+them in the environment of Airflow's DAG processor and workers:
 
 | variable | field | |
 |---|---|---|
 | `S3_TO_AZURE_BUCKET` | S3 bucket | needed |
-| `S3_TO_AZURE_CONTAINER` | Azure container | needed; created if it is missing |
+| `S3_TO_AZURE_CONTAINER` | Azure container | needed |
 | `S3_TO_AZURE_PREFIX` | S3 prefix | such as `exports/` |
 | `S3_TO_AZURE_BLOB_PREFIX` | Blob prefix | such as `from-s3/` |
 | `S3_TO_AZURE_DAY_FOLDER` | Day folder | such as `%Y/%m/%d/` |
 | `S3_TO_AZURE_ONLY_MODIFIED` | Only what the day modified | `true` |
+| `S3_TO_AZURE_DRY_RUN` | Dry run | `false`, once a dry run reported what you expect |
 
-The connections are `aws_default` and `wasb_default`. Trigger it once with **Dry run** switched on: the log of `report`
-says what would be copied, and `plan`'s at what cost.
+The connections are `aws_default` and `wasb_default`. Trigger it once as the form opens: the log of `report` and its
+XCom say how many objects and bytes would be copied, with how many requests, and, with a *Price per GiB*, for how much.
 
 #### Which keys a run takes
 
@@ -70,11 +73,7 @@ then. To copy a long range at once, with one listing, use `s3_to_azure_history`.
 What became of each key is in the ledger, JSON lines below `_s3_to_azure/` in the container; `report` logs where.
 """
 
-# A run without a logical date has no data interval: its day is the one on which it was triggered.
-DAY = (
-    "{% set day = dag_run.data_interval_start"
-    " or dag_run.run_after.replace(hour=0, minute=0, second=0, microsecond=0) %}"
-)
+FORM = nightly_form()
 
 with DAG(
     dag_id="s3_to_azure_nightly",
@@ -86,158 +85,10 @@ with DAG(
     max_active_runs=4,
     tags=["s3", "azure", "sync"],
     doc_md=DOC,
-    params={
-        "s3_bucket": Param(
-            os.environ.get("S3_TO_AZURE_BUCKET", "my-bucket"),
-            type="string",
-            minLength=3,
-            title="S3 bucket",
-            description_md="Bucket to copy from.",
-        ),
-        "s3_prefix": Param(
-            os.environ.get("S3_TO_AZURE_PREFIX"),
-            type=["null", "string"],
-            title="S3 prefix",
-            description_md="Only keys that begin with this, such as `exports/`. Empty: all.",
-        ),
-        "day_folder": Param(
-            os.environ.get("S3_TO_AZURE_DAY_FOLDER"),
-            type=["null", "string"],
-            title="Day folder",
-            description_md="How the run's day follows the prefix, such as `%Y/%m/%d/` or `dt=%Y-%m-%d/`: only its keys. "
-            "Empty: any day's.",
-        ),
-        "only_modified": Param(
-            os.environ.get("S3_TO_AZURE_ONLY_MODIFIED", "").lower() == "true",
-            type="boolean",
-            title="Only what the day modified",
-            description_md="Only keys last modified on the run's day, or in the hours before it (*Look back*, below).",
-        ),
-        "container_name": Param(
-            os.environ.get("S3_TO_AZURE_CONTAINER", "my-container"),
-            type="string",
-            minLength=3,
-            title="Azure container",
-            description_md="Container to copy to. It is created if it is missing.",
-        ),
-        "blob_prefix": Param(
-            os.environ.get("S3_TO_AZURE_BLOB_PREFIX"),
-            type=["null", "string"],
-            title="Blob prefix",
-            description_md="Put before each key to make the blob's name, such as `from-s3/`. Empty: the key is the name.",
-        ),
-        "dry_run": Param(
-            default=False,
-            type="boolean",
-            title="Dry run",
-            description_md="Only tell what would be copied, and what it would cost.",
-        ),
-        "lookback_hours": Param(
-            24,
-            type="number",
-            minimum=0,
-            title="Look back (hours)",
-            description_md="Together with *Only what the day modified*: take keys from so long before the day too. S3 "
-            "dates an upload in parts by when it began, so that one over midnight would be in no day.",
-            section="More",
-        ),
-        "include": Param(
-            None,
-            type=["null", "array"],
-            items={"type": "string"},
-            title="Include",
-            description_md="Globs over the whole key, one on each line, such as `**/*.parquet`; one must match. Empty: "
-            "all do.",
-            section="More",
-        ),
-        "exclude": Param(
-            None,
-            type=["null", "array"],
-            items={"type": "string"},
-            title="Exclude",
-            description_md="Globs over the whole key, one on each line, such as `**/_temporary/**`; none may match.",
-            section="More",
-        ),
-        "compare": Param(
-            "etag",
-            type="string",
-            enum=["etag", "size", "always"],
-            values_display={
-                "etag": "etag: the object's ETag and size, as recorded on the blob",
-                "size": "size: the blob has the object's size",
-                "always": "always: copy everything again",
-            },
-            title="Compare by",
-            description_md="What makes a blob count as `unchanged`.",
-            section="More",
-        ),
-        "overwrite": Param(
-            default=True,
-            type="boolean",
-            title="Overwrite",
-            description_md="Replace blobs that differ. Off: a blob that exists is left alone, and its key is `skipped`.",
-            section="More",
-        ),
-        "mode": Param(
-            "stream",
-            type="string",
-            enum=["stream", "server_side"],
-            values_display={
-                "stream": "stream: through the workers",
-                "server_side": "server_side: Azure reads from S3 by itself",
-            },
-            title="Who moves the bytes",
-            description_md="`server_side` needs an S3 that Azure can reach, and proves only what S3 stores a CRC64NVME of.",
-            section="More",
-        ),
-        "egress_price_per_gib": Param(
-            None,
-            type=["null", "number"],
-            minimum=0,
-            title="Price per GiB",
-            description_md="What a GiB out of S3 costs you, in any currency, for the price that `plan` tells.",
-            section="More",
-        ),
-        "max_objects": Param(
-            None,
-            type=["null", "integer"],
-            minimum=0,
-            title="At most so many objects",
-            description_md="Copy nothing, and fail, if there are more to copy. Empty: any number.",
-            section="More",
-        ),
-        "max_bytes": Param(
-            None,
-            type=["null", "integer"],
-            minimum=0,
-            title="At most so many bytes",
-            description_md="Copy nothing, and fail, if there are more to copy. Empty: any number.",
-            section="More",
-        ),
-    },
+    params=FORM.params,
 ):
     s3_to_azure_sync(
-        s3_bucket="{{ params.s3_bucket }}",
-        s3_prefix="{{ params.s3_prefix or '' }}",
-        day_folder="{{ params.day_folder or '' }}",
-        first_day=DAY + "{% if params.day_folder %}{{ day | ds }}{% endif %}",
-        last_day=DAY + "{% if params.day_folder %}{{ day | ds }}{% endif %}",
-        include="{{ (params.include or []) | join('\n') }}",
-        exclude="{{ (params.exclude or []) | join('\n') }}",
-        modified_since=DAY
-        + "{% if params.only_modified %}{{ day - macros.timedelta(hours=params.lookback_hours) }}{% endif %}",
-        modified_before=DAY
-        + "{% if params.only_modified %}{{ dag_run.data_interval_end or day + macros.timedelta(days=1) }}{% endif %}",
-        container_name="{{ params.container_name }}",
-        blob_prefix="{{ params.blob_prefix or '' }}",
-        create_container=True,
-        compare="{{ params.compare }}",
-        overwrite="{{ params.overwrite }}",
-        mode="{{ params.mode }}",
-        dry_run="{{ params.dry_run }}",
-        egress_price_per_gib="{{ params.egress_price_per_gib }}",
-        max_objects="{{ params.max_objects }}",
-        max_bytes="{{ params.max_bytes }}",
+        **FORM.arguments,
         # A copy that takes days is many tasks of an hour, each of which may be killed or moved to another worker.
         slice=timedelta(hours=1),
     )

@@ -113,7 +113,9 @@ class Round:
             bucket: Run(
                 bucket,
                 # With a logical date, as the UI triggers; no two runs may have the same.
-                airflow.trigger(DAG_ID, {"s3_bucket": bucket, "container_name": bucket}, datetime.now(UTC)),
+                airflow.trigger(
+                    DAG_ID, {"s3_bucket": bucket, "container_name": bucket, "create_container": True}, datetime.now(UTC)
+                ),
             )
             for bucket in buckets
         }

@@ -55,6 +55,7 @@ class Demo:
                 # The defaults of the trigger form.
                 "S3_TO_AZURE_BUCKET": seed.EXPORTS,
                 "S3_TO_AZURE_CONTAINER": seed.EXPORTS,
+                "S3_TO_AZURE_DRY_RUN": "false",
                 # All runs are the demo's own: once unpaused, last night's would start too.
                 "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
             },

@@ -433,7 +433,7 @@ def test_aws_keys_in_the_wasb_connection_are_named_as_swapped(
     """The commonest mistake with two connections."""
     _set_connection(monkeypatch, "wasb_test", **fields)
 
-    with pytest.raises(ConfigurationError, match="holds AWS keys; are aws_conn_id and wasb_conn_id swapped"):
+    with pytest.raises(ConfigurationError, match="are aws_conn_id and wasb_conn_id swapped"):
         _open_container("wasb_test", "landing")
 
 

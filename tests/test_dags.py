@@ -39,8 +39,9 @@ def _dag(name: str) -> DAG:
 
 
 @pytest.fixture
-def sides(bucket: Bucket, container: ContainerClient) -> dict[str, Any]:
-    """What each form asks for."""
+def sides(bucket: Bucket, container: ContainerClient, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What each form asks for, where runs copy by default."""
+    monkeypatch.setenv("S3_TO_AZURE_DRY_RUN", "false")
     return {"s3_bucket": bucket.name, "container_name": container.container_name}
 
 
@@ -117,6 +118,84 @@ def test_the_environment_sets_a_forms_defaults(
 
     expected |= {"s3_bucket": "acme-exports", "container_name": "landing"}
     assert {field: params[field] for field in expected} == expected
+
+
+def test_nightly_copies_nothing_until_it_is_told_to(
+    bucket: Bucket, container: ContainerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Triggering a dry run unpauses the DAG: the scheduled run that this starts must be dry too."""
+    monkeypatch.setenv("S3_TO_AZURE_BUCKET", bucket.name)
+    monkeypatch.setenv("S3_TO_AZURE_CONTAINER", container.container_name)
+    bucket.put("a", b"x")
+
+    scheduled = run_dag(_dag("s3_to_azure_nightly"))
+    monkeypatch.setenv("S3_TO_AZURE_DRY_RUN", "false")
+    names_then = _names(container)
+    armed = run_dag(_dag("s3_to_azure_nightly"))
+
+    reports = [run.xcom("s3_to_azure.report") for run in (scheduled, armed)]
+    assert [(one["dry_run"], one["cost"]["objects"], one["copied"]) for one in reports] == [(True, 1, 0), (False, 1, 1)]
+    assert (names_then, _names(container)) == ([], ["a"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_dag_refuses_a_key_of_conf_that_its_form_does_not_have(
+    bucket: Bucket, container: ContainerClient, sides: dict[str, Any], name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The field that was meant would keep its default."""
+    bucket.put("a", b"x")
+
+    run = run_dag(_dag(name), conf=sides | {"prefix": "in/"})
+
+    assert run.state == "failed"
+    out = capfd.readouterr()
+    assert "the run's conf has the key 'prefix', which is no param of this DAG" in out.out + out.err
+    assert _names(container) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("create", [False, True])
+def test_a_missing_container_is_created_only_on_request(
+    bucket: Bucket, container: ContainerClient, sides: dict[str, Any], name: str, create: bool
+) -> None:
+    """A misspelled name is an error, unless the form says otherwise."""
+    bucket.put("a", b"x")
+    container.delete_container()
+
+    run = run_dag(_dag(name), conf=sides | {"create_container": create})
+
+    assert (run.state, container.exists()) == (("success", True) if create else ("failed", False))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("sources", "destinations", "schemas"),
+    [
+        ("", "", [{}, {}]),
+        (
+            "s3://acme-exports, s3://acme-logs/2026/*",
+            "wasb_default/landing, https://acme.blob.core.windows.net/raw/x/*",
+            [{"enum": ["acme-exports", "acme-logs"]}, {"enum": ["landing", "raw"]}],
+        ),
+        (
+            "s3://acme-exports/*,s3://acme-*",
+            "wasb_default/landing,wasb_default/*",
+            [{"examples": ["acme-exports"]}, {"examples": ["landing"]}],
+        ),
+    ],
+)
+def test_forms_offer_what_guardrails_allow(
+    monkeypatch: pytest.MonkeyPatch, name: str, sources: str, destinations: str, schemas: list[dict[str, Any]]
+) -> None:
+    """As choices where buckets and containers are named, as suggestions where patterns leave others open."""
+    monkeypatch.setenv("AIRFLOW__S3_TO_AZURE__ALLOWED_SOURCES", sources)
+    monkeypatch.setenv("AIRFLOW__S3_TO_AZURE__ALLOWED_DESTINATIONS", destinations)
+
+    params = _dag(name).params
+
+    params.validate()
+    fields = [params.get_param(field).schema for field in ("s3_bucket", "container_name")]
+    assert [{key: one[key] for key in ("enum", "examples") if key in one} for one in fields] == schemas
 
 
 @pytest.mark.parametrize(
@@ -208,15 +287,15 @@ HISTORY = ("in/2025-12-31/a", "in/2026-01-01/b.csv", "in/2026-01-01/_tmp/c", "in
             ["b.csv", "d.csv"],
         ),
         (
-            {"s3_prefix": "in/", "day_folder": "%Y-%m-%d/", "from_date": "2025-12-31", "to_date": "2026-01-01"},
+            {"s3_prefix": "in/", "day_folder": "%Y-%m-%d/", "first_day": "2025-12-31", "last_day": "2026-01-01"},
             ["a", "b.csv", "c"],
         ),
-        ({"s3_prefix": "in/", "day_folder": "%Y-%m-%d/", "from_date": "2026-01-01"}, ["b.csv", "c", "d.csv"]),
+        ({"s3_prefix": "in/", "day_folder": "%Y-%m-%d/", "first_day": "2026-01-01"}, ["b.csv", "c", "d.csv"]),
         (
-            {"s3_prefix": "in/", "day_folder": "%Y-%m-%d/", "to_date": "2026-12-31", "include": ["**.csv"]},
+            {"s3_prefix": "in/", "day_folder": "%Y-%m-%d/", "last_day": "2026-12-31", "include": ["**.csv"]},
             ["b.csv", "d.csv"],
         ),
-        ({"from_date": "2026-01-01", "to_date": "2026-02-15"}, []),
+        ({"first_day": "2026-01-01", "last_day": "2026-02-15"}, []),
     ],
 )
 def test_history_copies_a_range_of_days(
@@ -242,7 +321,7 @@ def test_history_takes_both_ends_of_the_range(
     """An object is in the range that begins, or ends, on the day it was last modified, and in none beside it."""
     bucket.put("a", b"x")
     modified = bucket.client.head_object(Bucket=bucket.name, Key="a")["LastModified"].date()
-    ends = {"from_date": first, "to_date": last}
+    ends = {"first_day": first, "last_day": last}
     conf = {name: None if days is None else (modified + timedelta(days)).isoformat() for name, days in ends.items()}
 
     run = run_dag(_dag("s3_to_azure_history"), conf=sides | conf | {"dry_run": True})
@@ -275,8 +354,8 @@ def test_history_tells_the_cost_first_and_then_copies(
         ({"max_objects": 1}, "failed"),
         ({"max_bytes": 1}, "failed"),
         ({"max_objects": 2, "max_bytes": 2}, "success"),
-        ({"day_folder": "%j/", "from_date": "2026-01-01"}, "failed"),
-        ({"from_date": "2026-01-02", "to_date": "2026-01-01"}, "failed"),
+        ({"day_folder": "%j/", "first_day": "2026-01-01"}, "failed"),
+        ({"first_day": "2026-01-02", "last_day": "2026-01-01"}, "failed"),
     ],
 )
 def test_history_refuses_what_is_too_much_or_makes_no_sense(

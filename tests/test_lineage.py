@@ -44,7 +44,7 @@ def test_prefixes_that_go_to_one_place_are_one_dataset_with_the_sum() -> None:
 
 def test_a_task_that_ended_before_it_began_has_no_datasets() -> None:
     """OpenLineage asks whatever became of a task."""
-    operator = S3ToAzureBlobStreamOperator(task_id="copy", s3_bucket="a", s3_key="b", container_name="c")
+    operator = S3ToAzureBlobStreamOperator(task_id="copy", s3_bucket="bucket", s3_key="b", container_name="container")
 
     lineage = operator.get_openlineage_facets_on_complete(None)
 

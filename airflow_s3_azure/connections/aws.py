@@ -29,6 +29,7 @@ from botocore.exceptions import (
 )
 from botocore.utils import parse_timestamp
 
+from airflow_s3_azure.guardrails import Guardrails
 from airflow_s3_azure.connections.lookup import USER_AGENT, require_connection
 from airflow_s3_azure.engine.bandwidth import Bandwidth
 from airflow_s3_azure.engine.cancellation import Cancellation
@@ -90,10 +91,10 @@ def open_bucket(
     :raises ConfigurationError: if the connection is missing or says nothing usable
     """
     redact_http_logs()
-    require_connection("aws_conn_id", aws_conn_id)
+    require_connection("aws_conn_id", aws_conn_id, "aws")
     if not bucket:
         raise ConfigurationError("s3_bucket is empty; name the bucket to copy from")
-    _check_is_aws(aws_conn_id)
+    Guardrails.configured().check_bucket(bucket)
     connection = "boto3's default credentials" if aws_conn_id is None else f"AWS connection {aws_conn_id!r}"
     hook = S3Hook(aws_conn_id=aws_conn_id)
     try:
@@ -201,10 +202,3 @@ def _is_throttled(error: Exception) -> bool:
         return False
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
     return status in TRANSIENT_STATUSES or "Throttl" in error.response.get("Error", {}).get("Code", "")
-
-
-def _check_is_aws(aws_conn_id: str | None) -> None:
-    if aws_conn_id is not None and BaseHook.get_connection(aws_conn_id).conn_type == "wasb":
-        raise ConfigurationError(
-            f"connection {aws_conn_id!r} (aws_conn_id) is one to Azure; are aws_conn_id and wasb_conn_id swapped?"
-        )

@@ -11,19 +11,27 @@ from airflow_s3_azure.engine.errors import ConfigurationError
 USER_AGENT = f"airflow-s3-azure/{airflow_s3_azure.__version__}"
 
 
-def require_connection(argument: str, conn_id: str | None) -> None:
-    """Do nothing if there is such a connection, or none is named.
+_OTHER_CLOUD = {"aws": "wasb", "wasb": "aws"}
+
+
+def require_connection(argument: str, conn_id: str | None, conn_type: str) -> None:
+    """Check that there is a connection, and that it is not one of the other cloud. None is boto3's own credentials.
 
     :param argument: the operator's, for the error
-    :raises ConfigurationError: if it is missing
+    :raises ConfigurationError: if there is none, or it is
     """
     if conn_id is None:
         return
     try:
-        BaseHook.get_connection(conn_id)
+        found = BaseHook.get_connection(conn_id).conn_type
     except AirflowNotFoundException:
-        # S3Hook would only warn, and go on with whatever credentials the worker happens to have.
+        # S3Hook would only warn, and continue with whatever credentials the worker happens to have.
         raise ConfigurationError(
             f"there is no Airflow connection {conn_id!r} ({argument}); add it under Admin → Connections, "
             f"or set AIRFLOW_CONN_{conn_id.upper()}"
         ) from None
+    if found == _OTHER_CLOUD[conn_type]:
+        raise ConfigurationError(
+            f"{argument} is {conn_id!r}, a connection of type {found!r}; it takes one of type {conn_type!r}: are "
+            "aws_conn_id and wasb_conn_id swapped?"
+        )

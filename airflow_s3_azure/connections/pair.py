@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from airflow_s3_azure.engine.model import CopyRequest
+from airflow_s3_azure.guardrails import Guardrails
 from airflow_s3_azure.connections.aws import URL_SECONDS, S3Bucket, open_bucket
 from airflow_s3_azure.connections.wasb import READ_SECONDS, AzureContainer, open_container
 from airflow_s3_azure.endpoints import Endpoints
@@ -27,6 +29,7 @@ def open_endpoints(
     :raises ConfigurationError: if it cannot, or as :func:`open_bucket` and :func:`open_container` do
     :raises DestinationWriteError: as :func:`open_container` does
     """
+    Guardrails.configured().check_mode(options.mode)
     is_server_side = options.mode == "server_side"
     if is_server_side and endpoints.requester_pays:
         raise ConfigurationError(
@@ -52,3 +55,16 @@ def open_endpoints(
     if is_server_side:
         check_reachable(bucket.source.endpoint(), container.blobs.url)
     return bucket, container
+
+
+def check_object(endpoints: Endpoints, bucket: S3Bucket, container: AzureContainer, request: CopyRequest) -> None:
+    """Check one object against this Airflow's guardrails before it is copied. A limit on bytes costs a HEAD request.
+
+    :raises ConfigurationError: if it may not be copied
+    :raises TransferError: if S3 does not say how large it is
+    """
+    guardrails = Guardrails.configured()
+    guardrails.check_source(bucket.name, request.key, is_prefix=False)
+    guardrails.check_destination(endpoints.wasb_conn_id, container.blobs.url, request.blob, is_prefix=False)
+    if guardrails.max_bytes_per_run is not None:
+        guardrails.check_run(1, bucket.source.head(request.key, request.version_id).size)

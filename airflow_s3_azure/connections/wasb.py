@@ -26,6 +26,7 @@ from azure.core.pipeline.policies import (
 )
 from azure.core.rest import HttpRequest
 
+from airflow_s3_azure.guardrails import Guardrails
 from airflow_s3_azure.connections.lookup import USER_AGENT, require_connection
 from airflow_s3_azure.engine.azure.container import BlobContainer, ContainerAddress
 from airflow_s3_azure.engine.azure.names import why_invalid_container
@@ -91,7 +92,7 @@ def open_container(
     :raises DestinationWriteError: if Azure cannot be reached; a later try may succeed
     """
     redact_http_logs()
-    require_connection("wasb_conn_id", wasb_conn_id)
+    require_connection("wasb_conn_id", wasb_conn_id, "wasb")
     if not container_name:
         raise ConfigurationError("container_name is empty; name the container to copy to")
     if invalid := why_invalid_container(container_name):
@@ -105,6 +106,7 @@ def open_container(
         raise ConfigurationError(f"connection {wasb_conn_id!r} gives no Azure client: {error}") from None
     _check_account_key(service.credential, wasb_conn_id)
     client = service.get_container_client(container_name)
+    Guardrails.configured().check_container(wasb_conn_id, client.url.partition("?")[0])
     CHECK_RETRY.call(lambda: _check_container(client, wasb_conn_id, create_container), cancellation)
     credential = service.credential
     parts = urlsplit(service.url)
@@ -145,8 +147,7 @@ def authorisation_policies(credential: Any, audience: str) -> list[Any]:
 
 
 def _check_is_azure(wasb_conn_id: str) -> None:
-    connection = BaseHook.get_connection(wasb_conn_id)
-    if connection.conn_type == "aws" or _AWS_KEY_ID.fullmatch(connection.login or ""):
+    if _AWS_KEY_ID.fullmatch(BaseHook.get_connection(wasb_conn_id).login or ""):
         raise ConfigurationError(
             f"connection {wasb_conn_id!r} (wasb_conn_id) holds AWS keys; are aws_conn_id and wasb_conn_id swapped?"
         )

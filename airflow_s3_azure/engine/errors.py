@@ -25,10 +25,15 @@ they failed on, and a presigned URL or a SAS is a credential.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow_s3_azure.engine.quoting import printable, printable_lines
+
+MAX_FIRST_LINE = 200
+"""Characters of an error's first line: what a list of failed tasks shows."""
+NEXT_LINE = "\n  "
 
 
 class S3ToAzureError(Exception):
@@ -125,8 +130,12 @@ class TransferError(S3ToAzureError):
     def __str__(self) -> str:
         # A key is one line, whatever is in it.
         where = " -> ".join(repr(side) for side in (self.key, self.blob) if side is not None)
-        text = f"{where}: {self.message}" if where else self.message
-        return printable_lines(f"{text} (request {self.request_id})" if self.request_id else text)
+        details = "; ".join([*[where] * bool(where), *[f"request {self.request_id}"] * bool(self.request_id)])
+        if not details:
+            return printable_lines(self.message)
+        # The cause first: names may be a thousand characters long.
+        fits = len(self.message) + len(details) < MAX_FIRST_LINE
+        return printable_lines(f"{self.message}{' ' if fits else NEXT_LINE}({details})")
 
 
 class SourceNotFound(TransferError):
@@ -179,6 +188,20 @@ class IntegrityError(TransferError):
 
 class UntrustedFile(TransferError):
     """A manifest, deletion list or ledger is not what this package wrote: someone else wrote to it. Nothing in it is used."""
+
+
+def short_first_line(text: str) -> str:
+    """Return an error's text with a first line of at most :data:`MAX_FIRST_LINE` characters, and the rest below it.
+
+    It is broken where a clause ends, if one does.
+    """
+    first, newline, rest = text.partition("\n")
+    if len(first) <= MAX_FIRST_LINE:
+        return text
+    clauses = [one.start() + 1 for one in re.finditer("[;.:](?= )| (?=\\()", first[:MAX_FIRST_LINE])]
+    late = [end for end in clauses if end > MAX_FIRST_LINE // 3]
+    end = late[-1] if late else first.rfind(" ", 0, MAX_FIRST_LINE) if " " in first[:MAX_FIRST_LINE] else MAX_FIRST_LINE
+    return f"{first[:end].rstrip()}{NEXT_LINE}{first[end:].lstrip()}{newline}{rest}"
 
 
 def error_as_json(error: S3ToAzureError) -> dict[str, Any]:

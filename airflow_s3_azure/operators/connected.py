@@ -11,10 +11,11 @@ from airflow.sdk import BaseOperator, BaseOperatorLink
 from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException
 
 from airflow_s3_azure.endpoints import Endpoints
-from airflow_s3_azure.engine.errors import ConfigurationError, S3ToAzureError, SliceEnded, error_from_json
-from airflow_s3_azure.engine.options import CopyOptions
+from airflow_s3_azure.engine.errors import S3ToAzureError, SliceEnded, error_from_json, short_first_line
+from airflow_s3_azure.engine.options import DEFAULT_CONCURRENCY, CopyOptions
 from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.links import AzurePortalLink, LedgerLink, S3ConsoleLink
+from airflow_s3_azure.operators.arguments import check_arguments, check_deferral
 from airflow_s3_azure.operators.options import accepts, read_options
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ class CopyingOperator(ConnectedOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        check_arguments({"deferrable": deferrable, "slice": slice})
         self.deferrable = deferrable
         self.slice = slice
 
@@ -110,13 +112,7 @@ class CopyingOperator(ConnectedOperator):
 
         :param work: what the trigger is to copy
         """
-        options = read_options(CopyOptions, self)
-        if options.mode != "server_side":
-            raise ConfigurationError("deferrable=True needs mode='server_side': in a triggerer no byte may be moved")
-        if self.slice is not None:
-            raise ConfigurationError(
-                "slice and deferrable are both given; a deferred copy holds no worker: leave slice"
-            )
+        options = self._copy_options()
         self.defer(
             trigger=trigger(endpoints=read_options(Endpoints, self).as_json(), options=options.as_json(), **work),
             method_name="execute_complete",
@@ -136,12 +132,14 @@ class CopyingOperator(ConnectedOperator):
             raise error_from_json(error)
         return dict(event["outcome"])
 
+    def _copy_options(self) -> CopyOptions:
+        """Return how objects are copied, once all arguments are checked."""
+        options = read_options(CopyOptions, self)
+        check_deferral(options.mode, self.slice, deferrable=self.deferrable)
+        return options
+
     def _slice_seconds(self) -> float | None:
-        if self.slice is None:
-            return None
-        if self.slice <= timedelta(0):
-            raise ConfigurationError(f"slice is {self.slice}; it takes a time above zero, such as timedelta(hours=1)")
-        return self.slice.total_seconds()
+        return None if self.slice is None else self.slice.total_seconds()
 
 
 @contextmanager
@@ -166,4 +164,4 @@ def airflow_failures() -> Iterator[None]:
     except S3ToAzureError as error:
         if error.retryable:
             raise
-        raise AirflowFailException(f"{type(error).__name__}: {error}") from error
+        raise AirflowFailException(short_first_line(f"{type(error).__name__}: {error}")) from error

@@ -10,7 +10,7 @@ from airflow_s3_azure.endpoints import Endpoints
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.operators.connected import CopyingOperator, airflow_failures
-from airflow_s3_azure.operators.options import read_options, templated
+from airflow_s3_azure.operators.options import templated
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -61,7 +61,7 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
                 from airflow_s3_azure.triggers import ServerSideBatchTrigger
 
                 self._defer(ServerSideBatchTrigger, batch=reference.as_json(), **execution)
-            options = read_options(CopyOptions, self)
+            options = self._copy_options()
             bucket, container, cancellation = self._open(options)
             folder = PlanFolder(container.client, reference.folder)
             self.ledger_url = f"{folder.ledger_url}{reference.part}.jsonl"

@@ -14,6 +14,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow_s3_azure.endpoints import Endpoints
 from airflow_s3_azure.engine.options import DEFAULT_CONCURRENCY
 from airflow_s3_azure.engine.quoting import get_logger, printable
+from airflow_s3_azure.guardrails import Guardrails
 from airflow_s3_azure.operators.connected import ConnectedOperator, airflow_failures
 from airflow_s3_azure.operators.options import templated
 from airflow_s3_azure.operators.plan import DELETE_PART, LEDGER_KEY, plans_of
@@ -124,6 +125,7 @@ class S3ToAzureDeleteOperator(ConnectedOperator):
         ti = context["ti"]
         counts = Counter({"deleted": 0, "kept": 0, "failed": 0})
         with airflow_failures():
+            Guardrails.configured().check_delete()
             container, cancellation = self._open_destination()
             plans = [one for one in plans_of(ti, self.plan_task_id) if one["extra"] and not one["dry_run"]]
             refusals = [plan["delete_refused"] for plan in plans if plan["delete_refused"]]

@@ -14,7 +14,7 @@ from functools import wraps
 from inspect import Parameter, signature
 from typing import Any, TypeVar
 
-from airflow_s3_azure.operators.arguments import ARGUMENTS, read_argument
+from airflow_s3_azure.operators.arguments import ARGUMENTS, check_arguments, read_argument
 
 Group = TypeVar("Group")
 Init = TypeVar("Init", bound=Callable[..., None])
@@ -27,7 +27,7 @@ def option_names(*groups: type) -> tuple[str, ...]:
 
 def templated(*groups: type) -> tuple[str, ...]:
     """Return the names of those options of groups that Airflow renders."""
-    return tuple(name for name in option_names(*groups) if ARGUMENTS[name].is_templated)
+    return tuple(name for name in option_names(*groups) if ARGUMENTS[name.removeprefix("is_")].is_templated)
 
 
 def picked(group: type, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -46,7 +46,9 @@ def read_options(group: type[Group], operator: object) -> Group:
 def accepts(group: type) -> Callable[[Init], Init]:
     """Give an operator's ``__init__`` the options of a group as keyword arguments, kept as attributes.
 
-    They are part of the signature, which is what Airflow's ``partial()`` and ``default_args`` go by.
+    They are part of the signature, which is what Airflow's ``partial()`` and ``default_args`` go by. They are checked
+    when the DAG is parsed. A mapped operator is made when its task runs: there ``execute`` checks them, because an
+    error in a constructor would be retried.
     """
     options = {
         one.name: Parameter(
@@ -68,6 +70,8 @@ def accepts(group: type) -> Callable[[Init], Init]:
         def keeping(self: Any, **kwargs: Any) -> None:
             given = {name: kwargs.pop(name, option.default) for name, option in options.items()}
             init(self, **kwargs)
+            if not getattr(self, "_BaseOperator__from_mapped", False):
+                check_arguments(given)
             for name, value in given.items():
                 setattr(self, name, value)
 

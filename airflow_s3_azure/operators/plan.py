@@ -14,14 +14,17 @@ from airflow_s3_azure.endpoints import Endpoints
 from airflow_s3_azure.engine.errors import PlanError
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.quoting import get_logger, printable
-from airflow_s3_azure.operators.arguments import whole
+from airflow_s3_azure.guardrails import Guardrails
+from airflow_s3_azure.operators.arguments import read_argument
 from airflow_s3_azure.operators.connected import MAX_MAP_LABEL, CopyingOperator, airflow_failures
 from airflow_s3_azure.operators.options import accepts, read_options, templated
-from airflow_s3_azure.operators.plan_arguments import PlanArguments
+from airflow_s3_azure.operators.plan_arguments import PlanArguments, max_batches
+from airflow_s3_azure.operators.run_conf import check_run_conf
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_s3_azure.connections import S3Bucket
     from airflow_s3_azure.sync.plan import Plan
 
 log = get_logger(__name__)
@@ -63,9 +66,11 @@ class S3ToAzurePlanOperator(CopyingOperator):
 
         with airflow_failures():
             started = datetime.now(UTC)
-            copy, arguments = read_options(CopyOptions, self), read_options(PlanArguments, self)
-            options = arguments.plan_options(overwrite=copy.overwrite, block_size=copy.block_size)
-            requester_pays = read_options(Endpoints, self).requester_pays
+            check_run_conf(context)
+            copy, arguments = self._copy_options(), read_options(PlanArguments, self)
+            options = arguments.plan_options(copy, max_batches=max_batches())
+            endpoints = read_options(Endpoints, self)
+            requester_pays = endpoints.requester_pays
             dry_run, price = arguments.is_dry_run, arguments.egress_price_per_gib
             bucket, container, cancellation = self._open(copy)
             ti = context["ti"]
@@ -78,6 +83,11 @@ class S3ToAzurePlanOperator(CopyingOperator):
             # The names of all keys under the prefix begin with it.
             blob_prefix = options.naming.common_prefix(prefix)
             destination = container.blobs.blob_url(blob_prefix)
+            guardrails = Guardrails.configured()
+            guardrails.check_source(bucket.name, prefix, is_prefix=True)
+            guardrails.check_destination(endpoints.wasb_conn_id, container.blobs.url, blob_prefix, is_prefix=True)
+            if options.delete:
+                guardrails.check_delete()
             log.info("listing %r and %s", source, destination)
             plan = make_plan(
                 Listing(
@@ -102,11 +112,9 @@ class S3ToAzurePlanOperator(CopyingOperator):
                 folder,
                 cancellation,
             )
+            guardrails.check_run(plan.cost.objects, plan.size)
             if not plan.objects:
-                message = f"no key is selected under {source!r}: check s3_bucket, s3_prefix and the filters"
-                if arguments.require_keys:
-                    raise PlanError(message)
-                log.warning("%s", message)
+                _check_selects_nothing(bucket, prefix, arguments, requester_pays=requester_pays)
         self._tell(plan, folder.url, dry_run=dry_run, price=price)
         send_counts(ti, {f"objects.{status}": plan.counts[status] for status in ("unchanged", "skipped")})
         ti.xcom_push(
@@ -154,6 +162,29 @@ class S3ToAzurePlanOperator(CopyingOperator):
             log.info("this is a dry run: nothing will be copied or deleted")
 
 
+def _check_selects_nothing(bucket: S3Bucket, prefix: str, arguments: PlanArguments, *, requester_pays: bool) -> None:
+    """Warn that no key is selected.
+
+    :raises PlanError: if that is certainly a mistake, or ``require_keys`` is set
+    """
+    from airflow_s3_azure.sync.listing import list_objects
+
+    def has_keys(prefix: str) -> bool:
+        return next(list_objects(bucket.client, bucket.name, prefix, requester_pays=requester_pays), None) is not None
+
+    stripped = prefix.lstrip("/")
+    if stripped != prefix and not has_keys(prefix) and has_keys(stripped):
+        meant = arguments.s3_prefix.lstrip("/")
+        raise PlanError(
+            f"no key begins with s3_prefix {arguments.s3_prefix!r}, but keys begin with {meant!r}: set s3_prefix={meant!r}. "
+            "In S3 a leading slash is a part of the key"
+        )
+    message = f"no key is selected under {bucket.source.url(prefix)!r}: check s3_bucket, s3_prefix and the filters"
+    if arguments.require_keys:
+        raise PlanError(message)
+    log.warning("%s", message)
+
+
 class S3ToAzureBatchesOperator(BaseOperator):
     """Put the plans of several prefixes together: return the references of all their batches, to map over.
 
@@ -199,11 +230,14 @@ class S3ToAzureBatchesOperator(BaseOperator):
         with airflow_failures():
             check_prefixes([plan["s3_prefix"] for plan in plans])
             check_destinations([plan["destination"] for plan in plans], Naming(template=self.blob_template))
-            budget = Budget(whole("max_objects", self.max_objects), whole("max_bytes", self.max_bytes))
+            budget = Budget(read_argument("max_objects", self.max_objects), read_argument("max_bytes", self.max_bytes))
             costs = [plan["cost"] for plan in plans]
             objects, size = (sum(cost[name] for cost in costs) for name in ("objects", "bytes"))
+            Guardrails.configured().check_run(objects, size)
             budget.check(objects, size, f"manifest.jsonl in the folders of all {len(plans)} plans")
-            references = joined_batches([BatchReference.from_json(one) for each in lists for one in each])
+            references = joined_batches(
+                [BatchReference.from_json(one) for each in lists for one in each], max_batches()
+            )
         log.info("%s, %s", count_text(len(plans), "plan"), count_text(len(references), "batch"))
         ti.xcom_push(key=PLAN_KEY, value={"plans": plans})
         return [reference.as_json() for reference in references]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 from airflow_s3_azure.engine.errors import ConfigurationError
-from airflow_s3_azure.sync.batch import DEFAULT_BATCH_OBJECTS, DEFAULT_BATCH_SIZE
+from airflow_s3_azure.sync.batch import DEFAULT_BATCH_OBJECTS, DEFAULT_BATCH_SIZE, MAX_BATCHES
+from airflow_s3_azure.sync.compare import Compare
 
 if TYPE_CHECKING:
+    from airflow_s3_azure.engine.options import CopyOptions
     from airflow_s3_azure.sync.days import DayRange
     from airflow_s3_azure.sync.naming import Naming
     from airflow_s3_azure.sync.plan import PlanOptions
@@ -36,7 +38,7 @@ class PlanArguments:
     strip_prefix: str = ""
     blob_template: str = ""
     rename: bool = False
-    compare: str = "etag"
+    compare: Compare = "etag"
     is_dry_run: bool = False
     egress_price_per_gib: float | None = None
     max_objects: int | None = None
@@ -46,14 +48,12 @@ class PlanArguments:
     batch_objects: int = DEFAULT_BATCH_OBJECTS
     batch_size: int = DEFAULT_BATCH_SIZE
 
-    def plan_options(self, *, overwrite: bool, block_size: int) -> PlanOptions:
+    def plan_options(self, copy: CopyOptions, *, max_batches: int) -> PlanOptions:
         """Return how the plan is made.
 
-        :param overwrite: of the copy
-        :param block_size: of the copy, in bytes
+        :param copy: how its objects will be copied
         :raises ConfigurationError: if arguments contradict each other
         """
-        from airflow_s3_azure.sync.compare import Compare
         from airflow_s3_azure.sync.naming import Naming
         from airflow_s3_azure.sync.plan import Budget, PlanOptions
         from airflow_s3_azure.sync.select import Selection
@@ -63,11 +63,6 @@ class PlanArguments:
                 f"strip_prefix {self.strip_prefix!r} is not the beginning of s3_prefix {self.s3_prefix!r}, so there "
                 "can be keys that do not begin with it"
             )
-        if self.batch_objects < 1 or self.batch_size < 1:
-            raise ConfigurationError("batch_objects and batch_size must be at least 1")
-        compare = next((one for one in get_args(Compare) if one == self.compare), None)
-        if compare is None:
-            raise ConfigurationError(f"compare is {self.compare!r}; it takes 'etag', 'size' or 'always'")
         naming = Naming(
             blob_prefix=self.blob_prefix,
             strip_prefix=self.strip_prefix,
@@ -90,13 +85,14 @@ class PlanArguments:
             ),
             naming=naming,
             prefix=self.s3_prefix if days is None else days.shared_prefix,
-            compare=compare,
-            overwrite=overwrite,
+            compare=self.compare,
+            overwrite=copy.overwrite,
             delete=self.delete is not None,
-            budget=Budget(max_objects=self.max_objects, max_bytes=self.max_bytes, max_delete=self.max_delete or 0.0),
+            budget=Budget(max_objects=self.max_objects, max_bytes=self.max_bytes, max_delete=self.max_delete),
             batch_objects=self.batch_objects,
             batch_size=self.batch_size,
-            block_size=block_size,
+            max_batches=max_batches,
+            block_size=copy.block_size,
         )
 
     def _days(self) -> DayRange | None:
@@ -118,3 +114,10 @@ class PlanArguments:
                 "deleted; begin the template's fields with {key}, or with {folder} and end s3_prefix with a slash, or "
                 "leave delete out"
             )
+
+
+def max_batches() -> int:
+    """Return how many batches the copy task may be mapped over, by this Airflow's ``[core] max_map_length``."""
+    from airflow.sdk.configuration import conf
+
+    return min(MAX_BATCHES, int(conf.getint("core", "max_map_length", fallback=MAX_BATCHES)))

@@ -64,6 +64,7 @@ class S3ToAzureReportOperator(ConnectedOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Report; the run's colour is this task's."""
+        from airflow_s3_azure.sync.cost import cost_text
         from airflow_s3_azure.sync.ledger import PlanFolder
         from airflow_s3_azure.sync.report import Report
 
@@ -107,7 +108,7 @@ class S3ToAzureReportOperator(ConnectedOperator):
         for line in report.table(seconds).split("\n"):
             log.info("%s", line)
         if dry_run:
-            log.info("this was a dry run: %s objects would be copied", f"{summary['cost']['objects']:,}")
+            log.info("this was a dry run: would copy %s", cost_text(summary["cost"]))
         log.info("ledger: %s", summary["ledger"])
         log.info("summary: %s", url)
         problems = [report.verdict()] if not report.is_good else []

@@ -55,7 +55,7 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
     :param max_concurrency: blocks that are read at once at most, each into a buffer of its own
     :param max_bandwidth: bytes per second to read from S3 at most; None: no limit (templated)
     :param overwrite: replace a blob that is not a copy of this version of the object; False: skip it (templated)
-    :param create_container: create the container if it is missing
+    :param create_container: create the container if it is missing (templated)
     :param verify: ``"auto"``: verify against the checksum S3 stored, if it stored one; ``"require"``: fail if not;
         ``"read_back"``: as ``"auto"``, and read resumed blocks back after the commit
     :param copy_tags: copy the object's tags as blob index tags; one more request
@@ -104,6 +104,7 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
         :raises AirflowFailException: if no retry can help
         :raises S3ToAzureError: if a retry can help; it resumes
         """
+        from airflow_s3_azure.connections import check_object
         from airflow_s3_azure.engine.model import CopyRequest
         from airflow_s3_azure.engine.pool import copy_objects
         from airflow_s3_azure.lineage import Moved, Place
@@ -121,8 +122,9 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
                     blob_name=request.blob,
                     s3_version_id=request.version_id,
                 )
-            options = read_options(CopyOptions, self)
+            options = self._copy_options()
             bucket, container, cancellation = self._open(options)
+            check_object(read_options(Endpoints, self), bucket, container, request)
             source, destination = bucket.source.url(self.s3_key), container.blobs.blob_url(request.blob)
             log.info("copying %r to %r", source, destination)
             moved = Moved(Place.of_s3(bucket.name, self.s3_key), container.place(request.blob))

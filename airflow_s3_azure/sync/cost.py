@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from airflow_s3_azure.engine.blocks import DEFAULT_BLOCK_SIZE, MIB, block_size_for
+from airflow_s3_azure.engine.progress import size_text
 
 GIB = 1024 * MIB
 
@@ -54,3 +56,12 @@ class Cost:
             "egress_gib": round(gib, 3),
             "egress_price": None if egress_price_per_gib is None else round(gib * egress_price_per_gib, 2),
         }
+
+
+def cost_text(cost: Mapping[str, Any]) -> str:
+    """Return a cost, as XCom holds it, as a line for the log."""
+    price = "" if cost["egress_price"] is None else f" for {cost['egress_price']:,.2f}"
+    return (
+        f"{cost['objects']:,} objects ({size_text(cost['bytes'])}) with {cost['s3_requests']:,} requests to S3 and "
+        f"{cost['azure_requests']:,} to Azure, {cost['egress_gib']:.3f} GiB out of S3{price}"
+    )

@@ -104,7 +104,8 @@ def joined_batches(references: Iterable[BatchReference], most: int = MAX_BATCHES
         shorter = _joined_pairs(found, len(found) - most)
         if len(shorter) == len(found):
             raise PlanError(
-                f"{len(found):,} plans have something to copy, but Airflow maps over {most:,} batches at most"
+                f"{len(found):,} plans have something to copy, but Airflow maps over {most:,} batches at most ([core] "
+                "max_map_length): raise it, or give fewer, shorter prefixes"
             )
         found = shorter
     return found

@@ -62,7 +62,7 @@ def exports(s3_server: S3Server) -> tuple[Bucket, dict[str, bytes]]:
 @pytest.fixture(scope="module")
 def container(azure_server: AzureServer) -> ContainerClient:
     """The container of the nightly DAG."""
-    return azure_server.container_client(f"landing-{secrets.token_hex(6)}", create=False)
+    return azure_server.container_client(f"landing-{secrets.token_hex(6)}")
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +85,7 @@ def airflow(
         "S3_TO_AZURE_PREFIX": "exports/",
         "S3_TO_AZURE_DAY_FOLDER": "%Y/%m/%d/",
         "S3_TO_AZURE_CONTAINER": container.container_name,
+        "S3_TO_AZURE_DRY_RUN": "false",
         # All runs are the tests' own: once unpaused, last night's would start too.
         "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
         # Nobody edits the DAGs meanwhile, and each look is a write to the database.

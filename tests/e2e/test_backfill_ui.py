@@ -70,6 +70,7 @@ def airflow(
         "S3_TO_AZURE_PREFIX": "exports/",
         "S3_TO_AZURE_DAY_FOLDER": "%Y-%m-%d/",
         "S3_TO_AZURE_CONTAINER": container.container_name,
+        "S3_TO_AZURE_DRY_RUN": "false",
         # All runs are the tests' own: once unpaused, last night's would start too.
         "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
     }

@@ -29,6 +29,7 @@ from airflow_s3_azure.engine.errors import (
     TransferError,
     error_as_json,
     error_from_json,
+    short_first_line,
 )
 
 RETRYABLE = [SourceChanged, SourceReadError, DestinationWriteError, IntegrityError]
@@ -78,21 +79,44 @@ def test_every_error_is_in_the_drawn_tree() -> None:
     ("key", "blob", "text"),
     [
         (None, None, "it failed"),
-        ("s3://b/k", None, "'s3://b/k': it failed"),
-        (None, "https://a/c/k", "'https://a/c/k': it failed"),
-        ("s3://b/k", "https://a/c/k", "'s3://b/k' -> 'https://a/c/k': it failed"),
+        ("s3://b/k", None, "it failed ('s3://b/k')"),
+        (None, "https://a/c/k", "it failed ('https://a/c/k')"),
+        ("s3://b/k", "https://a/c/k", "it failed ('s3://b/k' -> 'https://a/c/k')"),
     ],
 )
 def test_a_transfer_error_says_where(key: str | None, blob: str | None, text: str) -> None:
-    """Its text begins with the sides that are known."""
+    """After the cause, which is what a list of errors shows of it."""
     assert str(TransferError("it failed", key=key, blob=blob)) == text
+
+
+def test_long_names_are_on_the_next_line() -> None:
+    """The first line is the cause alone where names would make it longer than 200 characters."""
+    error = TransferError("it failed", key="s3://b/" + "k" * 200)
+
+    assert str(error).splitlines() == ["it failed", f"  ('s3://b/{'k' * 200}')"]
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("short", ["short"]),
+        ("a" * 100 + "; " + "b" * 150, ["a" * 100 + ";", "  " + "b" * 150]),
+        ("a" * 100 + " (" + "b" * 150 + ")", ["a" * 100, "  (" + "b" * 150 + ")"]),
+        ("a " * 150, ["a " * 99 + "a", "  " + "a " * 50]),
+        ("a" * 201, ["a" * 200, "  a"]),
+        ("a\n" + "b" * 300, ["a", "b" * 300]),
+    ],
+)
+def test_a_first_line_is_short(text: str, lines: list[str]) -> None:
+    """It is broken where a clause ends, and nothing is lost."""
+    assert short_first_line(text).splitlines() == lines
 
 
 def test_a_key_cannot_forge_a_line_of_the_log() -> None:
     """A newline in a key is shown, not obeyed."""
     error = TransferError("it failed", key="s3://b/k\n2026-01-01 INFO all is well")
 
-    assert str(error).splitlines() == ["'s3://b/k\\n2026-01-01 INFO all is well': it failed"]
+    assert str(error).splitlines() == ["it failed ('s3://b/k\\n2026-01-01 INFO all is well')"]
 
 
 def test_a_side_that_is_filled_in_later_is_told() -> None:
@@ -101,14 +125,14 @@ def test_a_side_that_is_filled_in_later_is_told() -> None:
 
     error.blob = "https://a/c/k"
 
-    assert str(error) == "'s3://b/k' -> 'https://a/c/k': it failed"
+    assert str(error) == "it failed ('s3://b/k' -> 'https://a/c/k')"
 
 
 def test_the_services_request_ids_end_the_message() -> None:
     """The service's support asks for them, so they reach log and ledger with the error."""
     error = TransferError("it failed", key="s3://b/k", request_id="4442587FB7D0A2F9, id2 vlR7PnpV2Ce")
 
-    assert str(error) == "'s3://b/k': it failed (request 4442587FB7D0A2F9, id2 vlR7PnpV2Ce)"
+    assert str(error) == "it failed ('s3://b/k'; request 4442587FB7D0A2F9, id2 vlR7PnpV2Ce)"
 
 
 def test_an_error_of_a_version_without_request_ids_is_read() -> None:
@@ -116,7 +140,7 @@ def test_an_error_of_a_version_without_request_ids_is_read() -> None:
     stored = error_as_json(TransferError("it failed", key="s3://b/k"))
     del stored["request_id"]
 
-    assert str(error_from_json(stored)) == "'s3://b/k': it failed"
+    assert str(error_from_json(stored)) == "it failed ('s3://b/k')"
 
 
 def test_a_failed_batch_quotes_its_errors() -> None:

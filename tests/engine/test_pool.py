@@ -409,7 +409,7 @@ def test_an_error_names_both_sides() -> None:
     (result,) = start(FakeS3({}), FakeAzure(), [CopyRequest("a/key", "a/blob")])
 
     assert str(result.error) == (
-        "'s3://bucket/a/key' -> 'https://account.invalid/container/a/blob': there is no such object"
+        "there is no such object ('s3://bucket/a/key' -> 'https://account.invalid/container/a/blob')"
     )
 
 

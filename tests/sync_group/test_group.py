@@ -97,8 +97,8 @@ def test_a_group_is_serialized_with_all_that_it_can_have() -> None:
 
     with DAG("everything") as dag:
         s3_to_azure_sync(
-            s3_bucket="b",
-            container_name="c",
+            s3_bucket="bucket",
+            container_name="container",
             s3_prefix=["a/", "b/"],
             delete="extra",
             slice=timedelta(hours=1),
@@ -121,7 +121,7 @@ def test_a_group_without_mirror_imports_nothing_of_approvals() -> None:
         "import sys\n"
         "from airflow.sdk import DAG\n"
         "from airflow_s3_azure.sync_group import s3_to_azure_sync\n"
-        "with DAG('d'): s3_to_azure_sync(s3_bucket='b', container_name='c')\n"
+        "with DAG('d'): s3_to_azure_sync(s3_bucket='bucket', container_name='container')\n"
         "print('airflow.providers.standard.operators.hitl' in sys.modules)"
     )
 
@@ -133,12 +133,12 @@ def test_a_group_without_mirror_imports_nothing_of_approvals() -> None:
 def test_an_unknown_way_to_delete_is_refused_with_the_dag() -> None:
     """Before it could be taken for no deletion, or for another one."""
     with DAG("unknown"), pytest.raises(ConfigurationError, match="delete is 'all'; it takes 'extra' or None"):
-        s3_to_azure_sync(s3_bucket="b", container_name="c", delete="all")  # type: ignore[arg-type]
+        s3_to_azure_sync(s3_bucket="bucket", container_name="container", delete="all")  # type: ignore[arg-type]
 
 
 def test_each_group_has_an_asset_of_its_own() -> None:
     """Named after the DAG and the group, with the groups around it."""
-    sides: dict[str, Any] = {"s3_bucket": "b", "container_name": "c"}
+    sides: dict[str, Any] = {"s3_bucket": "bucket", "container_name": "container"}
     with DAG("several") as dag:
         s3_to_azure_sync(**sides)
         s3_to_azure_sync("second", **sides)

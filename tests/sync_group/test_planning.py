@@ -14,6 +14,32 @@ from tests.sync_group.nights import MIB, Sync
 pytestmark = [pytest.mark.servers, pytest.mark.airflow]
 
 
+@pytest.mark.parametrize(("keys", "prefixes"), [([], ""), (["a/1", "b/1"], ["a/", "b/"]), ([], ["a/", "b/"])])
+def test_a_dry_run_says_so_whatever_it_found(
+    sync: Sync, said: Callable[[], str], keys: list[str], prefixes: str | list[str]
+) -> None:
+    """With several plans and with empty ones: objects, bytes, requests and price are in the XCom and in the log."""
+    sync.put(*keys, body=b"x")
+
+    dry = sync.night(s3_prefix=prefixes, dry_run=True, egress_price_per_gib=0.09)
+
+    objects = len(keys)
+    assert dry.totals("dry_run", "copied", "cost") == (
+        True,
+        0,
+        {
+            "objects": objects,
+            "bytes": objects,
+            "s3_requests": objects,
+            "azure_requests": objects,
+            "egress_gib": 0.0,
+            "egress_price": 0.0,
+        },
+    )
+    assert f"this was a dry run: would copy {objects} objects ({objects} B)" in said()
+    assert sync.blobs() == {}
+
+
 def test_a_dry_run_tells_the_cost_and_copies_nothing(sync: Sync, said: Callable[[], str]) -> None:
     """As an argument or as text from the trigger form; what needs no copy is in the ledger even so."""
     sync.put("a", "dot.")
@@ -36,7 +62,10 @@ def test_a_dry_run_tells_the_cost_and_copies_nothing(sync: Sync, said: Callable[
     assert sync.blobs() == {}
     log = said()
     assert "cost: 5 requests to S3, 6 to Azure, 0.002 GiB out of S3 at 900 each: 1.76" in log
-    assert "this was a dry run: 2 objects would be copied" in log
+    assert (
+        "this was a dry run: would copy 2 objects (2.0 MiB) with 5 requests to S3 and 6 to Azure, 0.002 GiB out of S3 "
+        "for 1.76"
+    ) in log
 
     real = sync.night({"dry": False}, egress_price_per_gib="{{ params.price }}", **by_form)
 

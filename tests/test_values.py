@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_s3_azure.engine.errors import ConfigurationError
-from airflow_s3_azure.operators.arguments import flag, number, strings, time, whole
+from airflow_s3_azure.values import flag, number, strings, time, whole
 
 MIDNIGHT = datetime(2026, 11, 22, tzinfo=UTC)
 

@@ -1,0 +1,264 @@
+"""The trigger forms of the shipped DAGs: each field once, with the text by which its value reaches the sync."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow.sdk import Param
+
+from airflow_s3_azure.guardrails import Guardrails
+from airflow_s3_azure.values import flag
+
+_MORE = "More"
+"""The section of the fields that are closed at first."""
+_TEXT = ["null", "string"]
+_NUMBER = {"type": ["null", "integer"], "minimum": 0}
+
+# A run without a logical date has no data interval: its day is the one on which it was triggered.
+_DAY = (
+    "{% set day = dag_run.data_interval_start"
+    " or dag_run.run_after.replace(hour=0, minute=0, second=0, microsecond=0) %}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A DAG's params and what they mean.
+
+    :param params: for the DAG
+    :param arguments: for :func:`~airflow_s3_azure.sync_group.s3_to_azure_sync`
+    """
+
+    params: dict[str, Param]
+    arguments: dict[str, Any]
+
+
+def nightly_form() -> Form:
+    """Return the form of a sync whose runs each have a day: that of their data interval."""
+    fields = {
+        **_first_fields(),
+        "day_folder": _field(
+            "Day folder",
+            "How the run's day follows the prefix, such as `%Y/%m/%d/` or `dt=%Y-%m-%d/`: only its keys. Empty: any day's.",
+            _env("DAY_FOLDER"),
+            type=_TEXT,
+        ),
+        "only_modified": _field(
+            "Only what the day modified",
+            "Only keys last modified on the run's day, or in the hours before it (*Look back*, below).",
+            _env_flag("ONLY_MODIFIED", default=False),
+            type="boolean",
+        ),
+        **_destination_fields(),
+        "dry_run": _field(
+            "Dry run",
+            "Only report what would be copied, and what it would cost. Ticked until `S3_TO_AZURE_DRY_RUN` is `false`, "
+            "because triggering unpauses the DAG, which starts last night's scheduled run with the defaults of this form.",
+            _env_flag("DRY_RUN", default=True),
+            type="boolean",
+        ),
+        "lookback_hours": _field(
+            "Look back (hours)",
+            "Together with *Only what the day modified*: select keys from so long before the day too. S3 dates a "
+            "multipart upload by when it began, so that one over midnight would be in no day.",
+            24,
+            type="number",
+            minimum=0,
+            section=_MORE,
+        ),
+        **_other_fields(),
+    }
+    modified = "{% if params.only_modified %}"
+    before = "{{ dag_run.data_interval_end or day + macros.timedelta(days=1) }}"
+    return _form(
+        fields,
+        first_day=_DAY + "{% if params.day_folder %}{{ day | ds }}{% endif %}",
+        last_day=_DAY + "{% if params.day_folder %}{{ day | ds }}{% endif %}",
+        modified_since=_DAY + modified + "{{ day - macros.timedelta(hours=params.lookback_hours) }}{% endif %}",
+        modified_before=_DAY + modified + before + "{% endif %}",
+    )
+
+
+def history_form() -> Form:
+    """Return the form of a sync over a range of days that is typed in."""
+    fields = {
+        **_first_fields(),
+        "first_day": _field("First day", "In UTC. Empty: from the beginning.", None, type=_TEXT, format="date"),
+        "last_day": _field("Last day", "This day included. Empty: to the end.", None, type=_TEXT, format="date"),
+        "day_folder": _field(
+            "Day folder",
+            "How a day follows the prefix, such as `%Y/%m/%d/` or `dt=%Y-%m-%d/`: the range means the day in the key. "
+            "Empty: it means when it was last modified.",
+            _env("DAY_FOLDER"),
+            type=_TEXT,
+        ),
+        **_destination_fields(),
+        "dry_run": _field(
+            "Dry run", "Only report what would be copied, and what it would cost.", default=False, type="boolean"
+        ),
+        **_other_fields(),
+    }
+    return _form(
+        fields,
+        day_folder="{{ (params.day_folder or '') if params.first_day or params.last_day else '' }}",
+        first_day="{{ (params.first_day or '') if params.day_folder else '' }}",
+        last_day="{{ (params.last_day or '') if params.day_folder else '' }}",
+        modified_since="{% if params.first_day and not params.day_folder %}{{ params.first_day }}T00:00Z{% endif %}",
+        modified_before="{% if params.last_day and not params.day_folder %}"
+        "{{ macros.ds_add(params.last_day, 1) }}T00:00Z{% endif %}",
+    )
+
+
+def keys_form() -> Form:
+    """Return the form of a copy of single keys."""
+    first = _first_fields()
+    fields = {
+        "s3_bucket": first["s3_bucket"],
+        "s3_keys": _field(
+            "Keys",
+            "One key on each line. Empty: all keys under the prefix.",
+            None,
+            type=["null", "array"],
+            items={"type": "string"},
+        ),
+        "s3_prefix": _field("S3 prefix", "Used if no keys are given. Empty: all keys of the bucket.", None, type=_TEXT),
+        **_destination_fields(),
+        "create_container": _other_fields()["create_container"],
+    }
+    names = ("s3_bucket", "container_name", "blob_prefix", "create_container")
+    return Form(_params(fields), {name: _template(name, fields[name]) for name in names})
+
+
+def _form(fields: Mapping[str, Mapping[str, Any]], **templates: str) -> Form:
+    """Return a form whose fields are arguments of the sync, but for what some of them mean together."""
+    own = {name for name in fields if name not in ("only_modified", "lookback_hours")}
+    return Form(_params(fields), {**{name: _template(name, fields[name]) for name in own}, **templates})
+
+
+def _params(fields: Mapping[str, Mapping[str, Any]]) -> dict[str, Param]:
+    return {name: Param(**field) for name, field in fields.items()}
+
+
+def _template(name: str, field: Mapping[str, Any]) -> str:
+    """Return the template of a field's value; an empty field becomes empty text."""
+    if "array" in field["type"]:
+        return f"{{{{ (params.{name} or []) | join('\\n') }}}}"
+    return f"{{{{ params.{name} or '' }}}}" if field["type"] == _TEXT else f"{{{{ params.{name} }}}}"
+
+
+def _field(title: str, description: str, default: Any, **schema: Any) -> dict[str, Any]:
+    return {"default": default, "title": title, "description_md": description, **schema}
+
+
+def _env(name: str) -> str | None:
+    return os.environ.get(f"S3_TO_AZURE_{name}")
+
+
+def _env_flag(name: str, *, default: bool) -> bool:
+    found = _env(name)
+    return default if not found else flag(f"S3_TO_AZURE_{name}", found)
+
+
+def _choice(default: str, choices: tuple[list[str], bool]) -> dict[str, Any]:
+    """Return the default and the schema of a name that guardrails may restrict."""
+    names, are_all = choices
+    if are_all:
+        return {"default": default if default in names else names[0], "enum": names}
+    return {"default": default, "minLength": 3, **({"examples": names} if names else {})}
+
+
+def _first_fields() -> dict[str, dict[str, Any]]:
+    bucket = _choice(_env("BUCKET") or "my-bucket", Guardrails.configured().buckets)
+    return {
+        "s3_bucket": {**_field("S3 bucket", "Bucket to copy from.", None, type="string"), **bucket},
+        "s3_prefix": _field(
+            "S3 prefix",
+            "Only keys that begin with this, such as `exports/`. Empty: all.",
+            _env("PREFIX"),
+            type=_TEXT,
+        ),
+    }
+
+
+def _destination_fields() -> dict[str, dict[str, Any]]:
+    container = _choice(_env("CONTAINER") or "my-container", Guardrails.configured().containers)
+    return {
+        "container_name": {**_field("Azure container", "Container to copy to.", None, type="string"), **container},
+        "blob_prefix": _field(
+            "Blob prefix",
+            "Put before each key to make the blob's name, such as `from-s3/`. Empty: the key is the name.",
+            _env("BLOB_PREFIX"),
+            type=_TEXT,
+        ),
+    }
+
+
+def _other_fields() -> dict[str, dict[str, Any]]:
+    """Return the fields of the section that is closed at first."""
+    globs = {"type": ["null", "array"], "items": {"type": "string"}}
+    fields = {
+        "include": _field(
+            "Include",
+            "Globs over the whole key, one on each line, such as `**/*.parquet`; one must match. Empty: all do.",
+            None,
+            **globs,
+        ),
+        "exclude": _field(
+            "Exclude",
+            "Globs over the whole key, one on each line, such as `**/_temporary/**`; none may match.",
+            None,
+            **globs,
+        ),
+        "compare": _field(
+            "Compare by",
+            "What makes a blob count as `unchanged`.",
+            "etag",
+            type="string",
+            enum=["etag", "size", "always"],
+            values_display={
+                "etag": "etag: the object's ETag and size, as recorded on the blob",
+                "size": "size: the blob has the object's size",
+                "always": "always: copy everything again",
+            },
+        ),
+        "overwrite": _field(
+            "Overwrite",
+            "Replace blobs that differ. Off: a blob that exists is left alone, and its key is `skipped`.",
+            default=True,
+            type="boolean",
+        ),
+        "create_container": _field(
+            "Create the container",
+            "Create the container if it is missing. Off: that is an error, so that a misspelled name creates nothing.",
+            default=False,
+            type="boolean",
+        ),
+        "mode": _field(
+            "Transfer mode",
+            "`server_side` needs an S3 that Azure can reach, and verifies only against a CRC64NVME that S3 stores.",
+            "stream",
+            type="string",
+            enum=["stream", "server_side"],
+            values_display={
+                "stream": "stream: through the workers",
+                "server_side": "server_side: Azure reads from S3",
+            },
+        ),
+        "egress_price_per_gib": _field(
+            "Price per GiB",
+            "What a GiB out of S3 costs you, in any currency, for the price of the plan.",
+            None,
+            type=["null", "number"],
+            minimum=0,
+        ),
+        "max_objects": _field(
+            "Max objects", "Copy nothing, and fail, if there are more to copy. Empty: any number.", None, **_NUMBER
+        ),
+        "max_bytes": _field(
+            "Max bytes", "Copy nothing, and fail, if there are more to copy. Empty: any number.", None, **_NUMBER
+        ),
+    }
+    return {name: {**field, "section": _MORE} for name, field in fields.items()}
