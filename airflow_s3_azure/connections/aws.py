@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 
 import requests
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-from airflow.sdk import BaseHook
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -29,7 +28,6 @@ from botocore.exceptions import (
 )
 from botocore.utils import parse_timestamp
 
-from airflow_s3_azure.guardrails import Guardrails
 from airflow_s3_azure.connections.lookup import USER_AGENT, require_connection
 from airflow_s3_azure.engine.bandwidth import Bandwidth
 from airflow_s3_azure.engine.cancellation import Cancellation
@@ -44,6 +42,7 @@ from airflow_s3_azure.engine.s3.failures import unsigned
 from airflow_s3_azure.engine.s3.names import is_directory_bucket, is_multi_region_access_point
 from airflow_s3_azure.engine.s3.presign import Presigner
 from airflow_s3_azure.engine.s3.source import Operation, Params, S3Source
+from airflow_s3_azure.guardrails import Guardrails
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient

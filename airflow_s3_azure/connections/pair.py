@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from airflow_s3_azure.engine.model import CopyRequest
-from airflow_s3_azure.guardrails import Guardrails
 from airflow_s3_azure.connections.aws import URL_SECONDS, S3Bucket, open_bucket
 from airflow_s3_azure.connections.wasb import READ_SECONDS, AzureContainer, open_container
 from airflow_s3_azure.endpoints import Endpoints
@@ -11,9 +9,11 @@ from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.errors import (
     ConfigurationError,
 )
+from airflow_s3_azure.engine.model import CopyRequest
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.server_side.preflight import check_reachable
 from airflow_s3_azure.engine.server_side.request import INSTEAD
+from airflow_s3_azure.guardrails import Guardrails
 
 SERVER_SIDE_URL_SECONDS = 300
 """Life of a URL that Azure is given. Azure starts to read at once, but the clocks may differ."""

@@ -26,7 +26,6 @@ from azure.core.pipeline.policies import (
 )
 from azure.core.rest import HttpRequest
 
-from airflow_s3_azure.guardrails import Guardrails
 from airflow_s3_azure.connections.lookup import USER_AGENT, require_connection
 from airflow_s3_azure.engine.azure.container import BlobContainer, ContainerAddress
 from airflow_s3_azure.engine.azure.names import why_invalid_container
@@ -43,6 +42,7 @@ from airflow_s3_azure.engine.http.redaction import redact_http_logs
 from airflow_s3_azure.engine.http.status import TRANSIENT_STATUSES
 from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.engine.retry import RetryPolicy
+from airflow_s3_azure.guardrails import Guardrails
 from airflow_s3_azure.lineage import Place
 
 if TYPE_CHECKING:

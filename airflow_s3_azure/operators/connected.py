@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleExcept
 
 from airflow_s3_azure.endpoints import Endpoints
 from airflow_s3_azure.engine.errors import S3ToAzureError, SliceEnded, error_from_json, short_first_line
-from airflow_s3_azure.engine.options import DEFAULT_CONCURRENCY, CopyOptions
+from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.links import AzurePortalLink, LedgerLink, S3ConsoleLink
 from airflow_s3_azure.operators.arguments import check_arguments, check_deferral
