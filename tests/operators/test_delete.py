@@ -36,6 +36,7 @@ def totals(folder: str = "_s3_to_azure/plan", **values: Any) -> dict[str, Any]:
         "blob_prefix": "in/",
         "ledger": f"https://account.example/landing/{folder}/ledger/",
         "deletions": {"etag": '"0x1"', "digest": "digest", "rows": 1},
+        "settled": {"etag": '"0x2"', "digest": "digest", "rows": 0},
         **values,
     }
 
