@@ -64,6 +64,8 @@ globalThis.HomeView = () => React.createElement('div', { style: { padding: 24 } 
   React.createElement('h1', { 'data-testid': 'below' }, 'Welcome'));
 globalThis.AllView = NavPage;
 """
+_LISTED = ("dag_id", "is_paused", "timetable_summary")
+"""What the list of DAGs has of each; the details have more."""
 _PLUGIN_LISTS = ("external_views", "fastapi_apps", "appbuilder_views", "appbuilder_menu_items", "listeners", "macros")
 _VIEWS = {"run": "RunView", "dag": "DagView", "home": "HomeView", "all": "AllView"}
 
@@ -185,7 +187,7 @@ class FakeAirflow:
             "operator": OPERATORS[name],
             "rendered_map_index": label,
             "rendered_fields": fields or {},
-            "updated_at": self.now.isoformat(),
+            "_updated_at": self.now.isoformat(),
         }
         self.tasks.append(task)
         return task
@@ -209,7 +211,8 @@ class FakeAirflow:
         """Return the API's response to a GET; None: 404."""
         match parts:
             case ["dags"]:
-                return _page("dags", sorted(self.dags.values(), key=lambda one: str(one["dag_id"])), query)
+                listed = [{name: one[name] for name in _LISTED} for one in self.dags.values()]
+                return _page("dags", listed, query)
             case ["dags", dag_id, "details"]:
                 return self.dags.get(dag_id)
             case ["dags", dag_id, "tasks"]:
@@ -280,7 +283,7 @@ _FILTERS: dict[str, Callable[[Item, list[str]], bool]] = {
     "task_id_pattern": lambda one, values: values[0] in one["task_id"],
     "dag_id_prefix_pattern": lambda one, values: str(one["dag_id"]).startswith(tuple(values[0].split("|"))),
     "run_after_gte": lambda one, values: _time(one["run_after"]) >= _time(values[0]),
-    "updated_at_gte": lambda one, values: _time(one["updated_at"]) >= _time(values[0]),
+    "updated_at_gte": lambda one, values: _time(one["_updated_at"]) >= _time(values[0]),
     "timestamp_gte": lambda one, values: _time(one["timestamp"]) >= _time(values[0]),
 }
 _UNFILTERED = {"limit", "offset", "order_by", "exclude_stale", "response_received", "full_content", "map_index"}
@@ -305,7 +308,9 @@ def _page(name: str, items: list[Item], query: dict[str, list[str]]) -> Item:
         items = sorted(items, key=lambda one: str(one[by.removeprefix("-")]), reverse=by.startswith("-"))
     start = int(query.get("offset", ["0"])[0])
     stop = start + min(PAGE, int(query.get("limit", ["50"])[0]))
-    return {name: items[start:stop], "total_entries": len(items)}
+    # What begins with an underscore can be filtered by, but is not in responses.
+    shown = [{key: value for key, value in one.items() if not key.startswith("_")} for one in items[start:stop]]
+    return {name: shown, "total_entries": len(items)}
 
 
 class FakeServer:
