@@ -73,7 +73,10 @@ def test_the_example_on_paper_prints_what_the_page_says(capsys: pytest.CaptureFi
 
 @pytest.mark.servers
 def test_the_ledger_is_read_as_the_guide_says(
-    azure_server: AzureServer, container: ContainerClient, capsys: pytest.CaptureFixture[str]
+    azure_server: AzureServer,
+    container: ContainerClient,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """DuckDB reads all parts of all runs in one go."""
     (guide,) = (one for one in GUIDES if one.stem == "ledger")
@@ -84,7 +87,8 @@ def test_the_ledger_is_read_as_the_guide_says(
         container.upload_blob(f"_s3_to_azure/s3_to_azure_nightly/{run}/s3_to_azure/now/ledger/00000.jsonl", lines)
 
     there = example.replace("abfs://landing", f"abfs://{container.container_name}")
-    exec(compile(there, "example", "exec"), {"connection_string": azure_server.connection_string})
+    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", azure_server.connection_string)
+    exec(compile(there, "example", "exec"), {})
 
     assert re.search(r"copied\D+6\D+30\b", capsys.readouterr().out)
 
