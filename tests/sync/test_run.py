@@ -435,7 +435,7 @@ def test_a_batch_takes_no_memory_for_what_it_has_done(bucket: Bucket, container:
         tracemalloc.stop()
 
     assert run.summary()["copied"] == 400
-    assert sum(one.size for one in kept) < 400 * 100
+    assert sum(one.size for one in kept) < 400 * 150
 
 
 def forge(tries: Tries, container: ContainerClient, *rows: dict[str, Any]) -> None:
