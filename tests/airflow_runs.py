@@ -52,8 +52,16 @@ class Run:
             return sorted(session.scalars(found), key=lambda ti: (ti.task_id, ti.map_index))
 
 
-def run_dag(dag: DAG, conf: dict[str, Any] | None = None, logical_date: datetime | EllipsisType | None = ...) -> Run:
-    """Run a DAG to its end and return what became of it. Unless one is given each run gets a date of its own."""
+def run_dag(
+    dag: DAG,
+    conf: dict[str, Any] | None = None,
+    logical_date: datetime | EllipsisType | None = ...,
+    run_after: datetime | None = None,
+) -> Run:
+    """Run a DAG to its end and return what became of it. Unless one is given each run gets a date of its own.
+
+    :param run_after: names the run; None: now
+    """
     from airflow.dag_processing.collection import update_dag_parsing_results_in_db
     from airflow.serialization.serialized_objects import LazyDeserializedDAG
     from airflow.utils.session import create_session
@@ -64,7 +72,7 @@ def run_dag(dag: DAG, conf: dict[str, Any] | None = None, logical_date: datetime
             "dags", None, [LazyDeserializedDAG.from_dag(dag)], {}, None, set(), session=session
         )
     date = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=next(_clock)) if logical_date is ... else logical_date
-    finished = dag.test(logical_date=date, run_conf=conf)
+    finished = dag.test(run_after=run_after, logical_date=date, run_conf=conf)
     return Run(str(finished.state), dag.dag_id, finished.run_id)
 
 
