@@ -37,4 +37,4 @@ def main(bucket: str, prefix: str, container: str, port: int, runs: int) -> None
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:4], *map(int, sys.argv[4:]))
+    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))

@@ -99,8 +99,8 @@ def test_two_deployments_share_a_container_without_losing_a_key(
         for line in container.download_blob(name).readall().splitlines()
     ]
     blobs = {name for name in container.list_blob_names() if not name.startswith("_s3_to_azure/")}
-    assert states == ["success"] * 2 * RUNS
     assert blobs == set(keys)
+    assert states == ["success"] * 2 * RUNS
     assert Counter(row["key"] for row in ledger if row["status"] == "copied") == Counter(keys)
 
     folders = {name.split("/")[4] for name in records}
