@@ -155,7 +155,7 @@ class BlobContainer:
                     request_id=error.request_id,
                 ) from None
             raise
-        stored = responses.returned_crc(response)
+        stored = responses.returned_crc(response, self.blob_url(blob))
         if stored not in (None, crc64):
             raise responses.unusable(
                 response, self.blob_url(blob), "its CRC-64 of the block is not the one that was sent"
@@ -178,7 +178,7 @@ class BlobContainer:
             data=memoryview(b""),
             translate=pull.translate,
         )
-        return responses.returned_crc(response)
+        return responses.returned_crc(response, self.blob_url(blob))
 
     def staged(self, blob: str) -> list[StagedBlock]:
         """Return the uncommitted blocks that Azure holds for a blob, also those of other tools."""
@@ -298,7 +298,7 @@ class BlobContainer:
     def _checked_etag(self, response: Any, blob: str, crc64: int) -> str:
         """Return the ETag of a blob that was just written; delete the blob if Azure received other bytes."""
         etag = responses.etag(response, self.blob_url(blob))
-        if responses.returned_crc(response) not in (None, crc64):
+        if responses.returned_crc(response, self.blob_url(blob)) not in (None, crc64):
             self.delete(blob, etag)
             raise IntegrityError(
                 "Azure's CRC-64 of what it committed is not the one that was sent; the blob was deleted",

@@ -16,16 +16,18 @@ from airflow_s3_azure.engine.quoting import quote_text, request_id
 
 _ETAG = re.compile("[!-~]{1,256}")
 _LENGTH = re.compile("[0-9]{1,18}")
+_VERSION = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def is_from_azure(response: Any) -> bool:
     """Return whether a response has the headers of every response of Azure (and of Azurite)."""
     header = response.headers.get
-    if not header("x-ms-request-id"):
+    # Repeated fields are joined by a comma, empty ones too.
+    if not (header("x-ms-request-id") or "").strip(", "):
         # A front end that is too busy to give an ID still names the error.
         return response.status_code >= 400 and bool(header("x-ms-error-code"))
     # Azurite's errors have no version.
-    return response.status_code >= 400 or bool(header("x-ms-version"))
+    return response.status_code >= 400 or _VERSION.fullmatch(header("x-ms-version") or "") is not None
 
 
 def is_missing_blob(response: Any) -> bool:
@@ -44,9 +46,18 @@ def error_response(request: HttpRequest, response: Any) -> ErrorResponse:
     )
 
 
-def returned_crc(response: Any) -> int | None:
-    """Return the CRC-64 that Azure returned; None if it returned none."""
-    return read_azure_text(str(response.headers.get("x-ms-content-crc64") or ""))
+def returned_crc(response: Any, blob_url: str) -> int | None:
+    """Return the CRC-64 that Azure returned; None if it returned none.
+
+    :raises DestinationWriteError: if what it returned is no CRC-64, and so confirms nothing
+    """
+    text = response.headers.get("x-ms-content-crc64")
+    if text is None:
+        return None
+    found = read_azure_text(text)
+    if found is None:
+        raise unusable(response, blob_url, "it has no valid x-ms-content-crc64")
+    return found
 
 
 def etag(response: Any, blob_url: str) -> str:

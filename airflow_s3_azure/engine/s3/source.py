@@ -39,6 +39,8 @@ SIGNED_HEADERS = {
     "RequestPayer": "x-amz-request-payer",
 }
 """Parameters that botocore signs as headers: the request must send exactly these."""
+_PARTIAL = {"Range", "PartNumber"}
+"""Parameters after which S3 returns 206."""
 
 Params = Mapping[str, str | int]
 """Parameters of a boto3 S3 operation, without the bucket."""
@@ -221,8 +223,6 @@ class S3Source:
             "GET", "get_object", key, _pinned({"Key": key, "ChecksumMode": "ENABLED"}, etag, version_id)
         )
         with self._reading(response, key):
-            if response.status_code != 200:
-                raise SourceReadError(f"the whole object was requested, but S3 answered {response.status_code}")
             found = self._describe(key, response, etag, version_id)
             if found.size != len(into):
                 raise SourceChanged(f"it had {len(into):,} bytes when it was planned and has {found.size:,} now")
@@ -256,7 +256,7 @@ class S3Source:
             )
         else:
             self._has_responded = True
-            if response.status_code in (200, 206):
+            if response.status_code == 200 or (response.status_code == 206 and not _PARTIAL.isdisjoint(params)):
                 return response
             with response:
                 refusal = Refusal.of_response(operation, response)
@@ -295,6 +295,10 @@ class S3Source:
                     on_piece(piece[:received])
                 position += received
                 self.spend_bandwidth(received)
+            if why is None and _is_longer(response, position):
+                raise SourceReadError(
+                    f"the body is longer than the {len(into):,} bytes that were requested", transient=True
+                )
         except OSError as error:
             why = describe(error)
         finally:
@@ -307,6 +311,13 @@ def _pinned(params: Params, etag: str | None = None, version_id: str | None = No
     """Return parameters that ask for one version."""
     version: dict[str, str] = {} if etag is None else {"IfMatch": f'"{etag}"'}
     return {**params, **version} if version_id is None else {**params, **version, "VersionId": version_id}
+
+
+def _is_longer(response: Response, size: int) -> bool:
+    """Tell whether a body of which ``size`` bytes were read has more. Reads the end of a framing that names no length."""
+    if response.content_length is not None:
+        return response.content_length > size
+    return response.readinto(memoryview(bytearray(1))) > 0
 
 
 def _check_range(response: Response, source: SourceObject, block: Block) -> None:

@@ -123,7 +123,30 @@ def test_a_blob_of_which_azure_stored_another_crc_is_deleted(call: str) -> None:
     assert [(one.method, one.headers.get("if-match")) for one in transport.requests][1:] == [("DELETE", '"0x1"')]
 
 
-@pytest.mark.parametrize("headers", [{}, {"x-ms-content-crc64": azure_text(CRC)}, {"x-ms-content-crc64": "?"}])
+@pytest.mark.parametrize("name", ["x-ms-request-id", "x-ms-version"])
+@pytest.mark.parametrize("text", ["", ", "])
+def test_a_success_with_empty_azure_headers_is_none(name: str, text: str) -> None:
+    """Repeated fields are joined by a comma, so that several empty ones are not empty."""
+    blobs, _ = scripted(response(201, {**AZURE, **ETAG, name: text}))
+
+    with pytest.raises(DestinationWriteError, match="does not come from Azure"):
+        WRITES["put"](blobs)
+
+
+@pytest.mark.parametrize("call", ["put", "stage"])
+@pytest.mark.parametrize("text", ["", "?", azure_text(CRC)[:-2], f"{azure_text(CRC)}, {azure_text(CRC)}"])
+def test_a_write_whose_crc_cannot_be_read_is_sent_again(call: str, text: str) -> None:
+    """It confirms nothing. The blob is not deleted, because nothing says that it is wrong."""
+    blobs, transport = scripted(azure_response(201, {**ETAG, "x-ms-content-crc64": text}))
+
+    with pytest.raises(DestinationWriteError, match="cannot be used: it has no valid x-ms-content-crc64") as caught:
+        WRITES[call](blobs)
+
+    assert caught.value.transient
+    assert [one.method for one in transport.requests] == ["PUT"]
+
+
+@pytest.mark.parametrize("headers", [{}, {"x-ms-content-crc64": azure_text(CRC)}])
 def test_a_write_that_azure_confirms_succeeds(headers: dict[str, str]) -> None:
     """Azurite returns no CRC of a Put Blob."""
     blobs, _ = scripted(azure_response(201, {**ETAG, **headers}))

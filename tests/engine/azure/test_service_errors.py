@@ -145,12 +145,10 @@ def test_a_clock_that_is_off_is_reported_with_the_difference(minutes: int) -> No
     assert f"{abs(minutes)} minutes apart: synchronize it (NTP)" in message
 
 
-@pytest.mark.parametrize(
-    "date", ["", "nonsense", format_datetime(datetime.now(UTC), usegmt=True)], ids=["none", "no date", "now"]
-)
-def test_a_clock_that_is_right_is_not_mentioned(date: str) -> None:
+def test_a_clock_that_is_right_is_not_mentioned() -> None:
     """Nor is one that cannot be compared."""
-    assert "clock" not in _refused(date=date, authorization=KEY)
+    for date in ("", "nonsense", format_datetime(datetime.now(UTC), usegmt=True)):
+        assert "clock" not in _refused(date=date, authorization=KEY)
 
 
 def test_secrets_of_a_request_do_not_show() -> None:

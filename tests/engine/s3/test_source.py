@@ -363,6 +363,50 @@ def test_a_refused_head_stands_where_a_get_is_not_refused(server: CannedServer, 
         source_at(server.url).head("key")
 
 
+@pytest.mark.parametrize(
+    ("framing", "body"),
+    [
+        ("Content-Length: 11", b"0123456789x"),
+        ("Transfer-Encoding: chunked", b"b\r\n0123456789x\r\n0\r\n\r\n"),
+        ("Connection: close", b"0123456789x"),
+    ],
+)
+def test_a_body_that_is_longer_than_the_range_is_an_error(server: CannedServer, framing: str, body: bytes) -> None:
+    """The range that its header names is not what was sent, so nothing says which bytes these are."""
+    head = "\r\n".join(["HTTP/1.1 206 OK", *(f"{name}: {value}" for name, value in RANGE.items()), framing, "", ""])
+    server.raw = head.encode() + body
+
+    with pytest.raises(SourceReadError, match="the body is longer than the 10 bytes that were requested"):
+        _read(source_at(server.url))
+
+
+@pytest.mark.parametrize(
+    ("framing", "body"),
+    [("Transfer-Encoding: chunked", b"a\r\n0123456789\r\n0\r\n\r\n"), ("Connection: close", b"0123456789")],
+)
+def test_a_range_may_come_without_a_length(server: CannedServer, framing: str, body: bytes) -> None:
+    """Its header names the range, and the body must end where the range does."""
+    head = "\r\n".join(["HTTP/1.1 206 OK", *(f"{name}: {value}" for name, value in RANGE.items()), framing, "", ""])
+    server.raw = head.encode() + body
+
+    assert _read(source_at(server.url)) == b"0123456789"
+
+
+@pytest.mark.parametrize("request_", ["head", "whole", "tags"])
+def test_a_part_in_response_to_a_request_for_the_whole_is_an_error(server: CannedServer, request_: str) -> None:
+    """Whoever sends it answers something else than was asked."""
+    server.status, server.headers, server.body = 206, {"ETag": '"etag"'}, b"<Tagging/>"
+    source = source_at(server.url)
+    send: dict[str, Callable[[], object]] = {
+        "head": lambda: source.head("key"),
+        "whole": lambda: source.read_whole("key", "etag", None, memoryview(bytearray(10)), lambda count: None),
+        "tags": lambda: source.tags("key"),
+    }
+
+    with pytest.raises(SourceReadError, match="S3 answered 206 Partial Content"):
+        send[request_]()
+
+
 @pytest.mark.parametrize("request_", ["refused", "another version", "short body"])
 def test_an_error_has_the_request_ids_of_s3(server: CannedServer, request_: str) -> None:
     """The support of AWS asks for both."""
