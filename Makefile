@@ -11,7 +11,7 @@ unexport VIRTUAL_ENV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install servers demo test test-cluster test-lowest test-newest versions audit torture screenshots bench bench-quick bench-cluster bench-memory bench-plan check lint types unit format build clean
+.PHONY: help install servers demo test test-cluster test-lowest test-newest versions audit torture fuzz screenshots bench bench-quick bench-cluster bench-memory bench-plan check lint types unit format build clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ test-cluster: servers .tools/cluster/installed  ## on a CeleryExecutor with two 
 
 torture: servers  ## 20 kills of a copy of 256 MiB, over HTTP and over TLS (KILLS=, KILL_SEED=, KILL_MIB= change that)
 	@KILLS=$(or $(KILLS),20) KILL_MIB=$(or $(KILL_MIB),256) $(RUN)/python -m pytest -s tests/faults/test_kill.py
+
+fuzz: .venv/installed  ## send 100,000 mutated responses of S3 and Azure to the clients (FUZZ=, FUZZ_SEED=, FUZZ_CASE= change that)
+	@FUZZ=$(or $(FUZZ),100000) $(RUN)/python -m pytest -s tests/fuzz
 
 screenshots: servers  ## take the pictures of docs/ui.md from real runs (needs Chromium; some minutes)
 	@$(RUN)/python -m tests.ui.screenshots
