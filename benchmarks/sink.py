@@ -10,7 +10,7 @@ import base64
 import itertools
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from xml.sax.saxutils import escape
 
 from benchmarks.http_server import Answer, Body, Handler, Request, Steps
@@ -22,6 +22,7 @@ TOTALS = "_totals"
 """As a container's ``comp``: how many blobs it has, and of how many bytes."""
 
 _ID = re.compile(rb"<(Latest|Uncommitted|Committed)>([^<]*)</")
+_SERVICE_HEADERS = {"x-ms-request-id": "00000000-0000-0000-0000-000000000000", "x-ms-version": "2023-11-03"}
 _LAST_MODIFIED = "Thu, 01 Jan 2026 00:00:00 GMT"
 _NAMED = {
     "x-ms-blob-content-type": "Content-Type",
@@ -80,7 +81,11 @@ class Sink:
         }
 
     def handle(self, request: Request, body: Body) -> Steps[Answer]:
-        """Answer one request."""
+        """Answer one request, with the headers of every response of Azure."""
+        answer = yield from self._handle(request, body)
+        return replace(answer, headers={**_SERVICE_HEADERS, **answer.headers})
+
+    def _handle(self, request: Request, body: Body) -> Steps[Answer]:
         content, refused = yield from self._take(request, body)
         _, _, name, *rest = (*request.path.split("/", 3), "")
         blob = rest[0] if len(request.path.split("/", 3)) > 3 else ""
@@ -255,7 +260,6 @@ class Sink:
             "ETag": f'"0x{next(self._etags):015X}"',
             "Last-Modified": _LAST_MODIFIED,
             "x-ms-request-server-encrypted": "true",
-            "x-ms-version": "2023-11-03",
         }
 
 
