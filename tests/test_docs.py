@@ -125,6 +125,29 @@ def test_every_test_that_a_page_names_exists() -> None:
     assert missing == []
 
 
+def _anchors(page: Path) -> set[str]:
+    """Return the anchors that GitHub gives a page's headings."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.checkout
+def test_every_link_between_pages_leads_somewhere() -> None:
+    """A page that moves takes its links with it, anchors included."""
+    root = DOCS.parent
+    broken = []
+    for page in [*root.glob("*.md"), *DOCS.rglob("*.md")]:
+        for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+            path, _, anchor = link.partition("#")
+            target = (page.parent / path).resolve() if path else page
+            if "://" in link or link.startswith("mailto:"):
+                continue
+            if not target.exists() or (anchor and anchor not in _anchors(target)):
+                broken.append(f"{page.relative_to(root)}: {link}")
+
+    assert broken == []
+
+
 def test_every_policy_is_named_in_the_guide() -> None:
     """And the guide names no other."""
     named = set(re.findall(r"\(policies/([^)]+)\)", (DOCS / "deploy.md").read_text()))
