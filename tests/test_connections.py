@@ -150,7 +150,9 @@ def test_a_wasb_connection_for_s3_is_named_as_swapped(monkeypatch: pytest.Monkey
     """S3Hook would take it, and fail at the first request."""
     _set_connection(monkeypatch, "mixed_up", conn_type="wasb", login="account", password="AAAA")
 
-    with pytest.raises(ConfigurationError, match=r"aws_conn_id is 'mixed_up', a connection of type 'wasb'; .* swapped\?"):
+    with pytest.raises(
+        ConfigurationError, match=r"aws_conn_id is 'mixed_up', a connection of type 'wasb'; .* swapped\?"
+    ):
         _open_bucket("mixed_up", "any")
 
 

@@ -149,4 +149,4 @@ def test_errors_and_reasons_are_capped_in_ledger_and_xcom() -> None:
     row = CopyResult("key", "blob", "failed", reason="\n" * 10_000, error=error).as_json()
 
     assert len(str(row["error"])) == len(str(row["reason"])) == 2_000
-    assert str(row["error"]).startswith("SourceReadError: 's3://bucket/key': xxx")
+    assert str(row["error"]).startswith("SourceReadError: xxx")

@@ -73,7 +73,7 @@ def test_each_code_has_a_kind_and_a_remedy(status: int, code: str, kind: type[Tr
     assert type(error) is kind
     assert error.message.startswith(f"Azure returned {status} {code}: ")
     assert remedy in error.message
-    assert str(error).endswith("(request 2a7b-1)")
+    assert str(error).endswith("request 2a7b-1)")
     assert len(error.message) < 300
 
 
