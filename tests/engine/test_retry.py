@@ -208,7 +208,7 @@ def test_each_retry_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         RetryPolicy(attempts=3, first_wait=0.1).call(request, RecordedInterruption(), ignore)
 
-    assert caplog.messages == ["attempt 1 of 3 failed, next in 2.0 s: 's3://b/k': busy"]
+    assert caplog.messages == ["attempt 1 of 3 failed, next in 2.0 s: busy ('s3://b/k')"]
 
 
 def test_the_last_failure_is_not_warned_of(caplog: pytest.LogCaptureFixture) -> None:

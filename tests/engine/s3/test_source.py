@@ -102,10 +102,19 @@ def test_a_response_with_another_range_is_refused(server: CannedServer, status: 
 @pytest.mark.parametrize(
     ("headers", "message"),
     [
-        ({"ETag": '"other"'}, r"its ETag was 'etag' and is 'other' now; try again to copy the new version$"),
+        (
+            {"ETag": '"other"'},
+            r"its ETag was 'etag' and is 'other' now; try again to copy the new version \('s3://bucket/key'\)$",
+        ),
         ({"ETag": "other"}, "its ETag was 'etag' and is 'other' now"),
-        ({"x-amz-version-id": "v2"}, "version 'v1' was requested, and S3 returned version 'v2'$"),
-        ({"x-amz-version-id": "null"}, "version 'v1' was requested, and S3 returned version 'null'$"),
+        (
+            {"x-amz-version-id": "v2"},
+            r"version 'v1' was requested, and S3 returned version 'v2' \('s3://bucket/key'\)$",
+        ),
+        (
+            {"x-amz-version-id": "null"},
+            r"version 'v1' was requested, and S3 returned version 'null' \('s3://bucket/key'\)$",
+        ),
     ],
 )
 @pytest.mark.parametrize("request_", ["range", "whole", "part"])
