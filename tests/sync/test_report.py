@@ -66,7 +66,7 @@ def test_a_ledger_is_added_up() -> None:
         "copied_bytes": 60,
         "bytes_read": 72,
         "verified": {"blocks": 1, "crc32": 2},
-        "failures": [{"key": "key", "blob": "key", "error": "SourceNotFound: 's3://b/key': gone", "batch": 3}],
+        "failures": [{"key": "key", "blob": "key", "error": "SourceNotFound: gone ('s3://b/key')", "batch": 3}],
         "skips": [{"key": "key", "reason": "no"}],
     }
 
@@ -131,8 +131,8 @@ def test_the_verdict_quotes_failures() -> None:
 
     assert made.verdict().splitlines() == [
         "2 of 1,500 keys could not be copied:",
-        "  SourceNotFound: 's3://b/0': gone",
-        "  SourceNotFound: 's3://b/1': gone",
+        "  SourceNotFound: gone ('s3://b/0')",
+        "  SourceNotFound: gone ('s3://b/1')",
     ]
 
 
