@@ -114,7 +114,7 @@ def _field(form: Locator, name: str) -> Locator:
     ("dag_id", "opened", "more"),
     [
         (NIGHTLY, ["s3_prefix", "day_folder", "container_name", "blob_prefix"], ["include", "exclude"]),
-        (HISTORY, ["s3_prefix", "from_date", "to_date", "day_folder", "container_name"], ["include", "exclude"]),
+        (HISTORY, ["s3_prefix", "first_day", "last_day", "day_folder", "container_name"], ["include", "exclude"]),
         (KEYS, ["s3_keys", "s3_prefix", "container_name", "blob_prefix"], []),
     ],
 )
@@ -140,8 +140,8 @@ def test_a_form_shows_the_important_fields_first(
 def test_history_is_tried_from_its_form(page: Page, airflow: AirflowServer) -> None:
     """What is typed, picked and switched there reaches the run as it is meant."""
     form = _open_form(page, HISTORY)
-    _field(form, "from_date").fill(DAYS[0])
-    _field(form, "to_date").fill(DAYS[1])
+    _field(form, "first_day").fill(DAYS[0])
+    _field(form, "last_day").fill(DAYS[1])
     form.locator("label", has=page.locator("[name=element_dry_run]")).click()
     form.get_by_role("button", name="More").click()
     _field(form, "include").fill("**/*.csv\n*.parquet")
