@@ -143,7 +143,7 @@ def _signing_client(hook: S3Hook, bucket: str, max_concurrency: int) -> BaseClie
     base = base.merge(Config(user_agent_extra=f"{base.user_agent_extra or ''} {USER_AGENT}".strip()))
     pools = {"max_pool_connections": max(max_concurrency, base.max_pool_connections or 0)}
     once = base.merge(Config(retries={"total_max_attempts": 1}, connect_timeout=10, read_timeout=10))
-    # One session: botocore reads its description of S3, the dearest part of a client, once for each.
+    # One session: botocore reads its description of S3, the most expensive part of a client, once per session.
     session = hook.get_session(region_name=hook.region_name)
     _read_times_quickly(session)
     endpoint = hook.conn_config.get_service_endpoint_url("s3")

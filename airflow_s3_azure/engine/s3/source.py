@@ -107,7 +107,7 @@ class S3Source:
     def readable_url(self, source: SourceObject) -> str:
         """Return a URL with which anyone can read this version of an object, until it runs out: a credential.
 
-        Only the host is signed with it, so that whoever reads may name a range and conditions of their own.
+        Only the host is signed with it, so that the reader may add a range and conditions.
 
         :raises SourceAccessDenied: if there are no credentials to sign with
         """
