@@ -118,7 +118,7 @@ def test_no_secret_leaves(
         "verified by crc32",
         "SourceNotFound",
         "SourceAccessDenied",
-        "S3 could not be reached: ConnectionRefusedError",
+        "S3 could not be reached at host 127.0.0.1: ConnectionRefusedError",
         "Azure could not be reached",
         "summary: http",
     ):

@@ -30,17 +30,17 @@ PREFIXES = ("left/", "right/")
 RUNS = 10
 PATIENCE = 600.0
 
-Deploy = Callable[[str, int], "subprocess.Popen[str]"]
+Deploy = Callable[[str, int], "tuple[subprocess.Popen[bytes], Path]"]
 
 
 @pytest.fixture
 def deploy(
     bucket: Bucket, container: ContainerClient, s3_server: S3Server, azure_server: AzureServer, tmp_path: Path
 ) -> Iterator[Deploy]:
-    """Starts a deployment that syncs a prefix, and waits at a port before each of its plans."""
+    """Starts a deployment that syncs a prefix, and waits at a port before each of its plans; with its log."""
     root = Path(__file__).parents[2]
 
-    def start(prefix: str, port: int) -> subprocess.Popen[str]:
+    def start(prefix: str, port: int) -> tuple[subprocess.Popen[bytes], Path]:
         home = tmp_path / prefix.strip("/")
         (home / "dags").mkdir(parents=True)
         bundle = {
@@ -58,13 +58,13 @@ def deploy(
         )
         arguments = [bucket.name, prefix, str(container.container_name), str(port), str(RUNS)]
         command = [sys.executable, "-m", "tests.e2e.deployment", *arguments]
-        log = stack.enter_context((home / "log").open("w"))
-        process = subprocess.Popen(
-            command, cwd=root, env=environment, stdout=subprocess.PIPE, stderr=log, text=True, encoding="utf-8"
-        )
-        stack.callback(process.communicate)
+        # A file, not a pipe: nobody reads while the runs go on, and a full pipe would stop them.
+        log = home / "log"
+        with log.open("w", encoding="utf-8") as output:
+            process = subprocess.Popen(command, cwd=root, env=environment, stdout=output, stderr=subprocess.STDOUT)
+        stack.callback(process.wait)
         stack.callback(process.kill)
-        return process
+        return process, log
 
     with ExitStack() as stack:
         yield start
@@ -88,9 +88,11 @@ def test_two_deployments_share_a_container_without_losing_a_key(
             Event().wait(1 - time.time() % 1)
             for one in waiting:
                 one.close()
-        outputs = [deployment.communicate(timeout=PATIENCE)[0] for deployment in deployments]
+        for process, _ in deployments:
+            process.wait(timeout=PATIENCE)
 
-    states = [json.loads(line) for output in outputs for line in output.splitlines() if line.startswith('"')]
+    lines = [line for _, log in deployments for line in log.read_text(encoding="utf-8").splitlines()]
+    states = [json.loads(line) for line in lines if line.startswith('"')]
     records = list(container.list_blob_names(name_starts_with="_s3_to_azure/nightly/"))
     ledger = [
         json.loads(line)
