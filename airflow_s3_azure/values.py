@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
 
-from airflow_s3_azure.engine.azure.names import why_invalid_container
+from airflow_s3_azure.engine.azure.blob_names import why_invalid_container
 from airflow_s3_azure.engine.blocks import MAX_BLOCK_SIZE
 from airflow_s3_azure.engine.errors import ConfigurationError
 

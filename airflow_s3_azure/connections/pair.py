@@ -12,7 +12,7 @@ from airflow_s3_azure.engine.errors import (
 from airflow_s3_azure.engine.model import CopyRequest
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.server_side.preflight import check_reachable
-from airflow_s3_azure.engine.server_side.request import INSTEAD
+from airflow_s3_azure.engine.server_side.request import STREAM_INSTEAD
 from airflow_s3_azure.guardrails import Guardrails
 
 SERVER_SIDE_URL_SECONDS = 300
@@ -34,7 +34,7 @@ def open_endpoints(
     if is_server_side and endpoints.requester_pays:
         raise ConfigurationError(
             "mode='server_side' cannot read requester-pays buckets: Azure does not send the header in which the reader "
-            f"agrees to pay; {INSTEAD}"
+            f"agrees to pay; {STREAM_INSTEAD}"
         )
     container = open_container(
         endpoints.wasb_conn_id,

@@ -27,8 +27,8 @@ from azure.core.pipeline.policies import (
 from azure.core.rest import HttpRequest
 
 from airflow_s3_azure.connections.lookup import USER_AGENT, require_connection
+from airflow_s3_azure.engine.azure.blob_names import why_invalid_container
 from airflow_s3_azure.engine.azure.container import BlobContainer, ContainerAddress
-from airflow_s3_azure.engine.azure.names import why_invalid_container
 from airflow_s3_azure.engine.azure.sdk_errors import describe_response, translate
 from airflow_s3_azure.engine.azure.shared_key import SharedKeyPolicy
 from airflow_s3_azure.engine.azure.transport import ConnectionsTransport

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from airflow_s3_azure.engine.azure.container import BlobContainer
 from airflow_s3_azure.engine.azure.service_errors import BlockListRejected, PreconditionFailed
+from airflow_s3_azure.engine.block_mover import BlockMover, Buffer, CopyContext
 from airflow_s3_azure.engine.blocks import Block, block_size_for
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.checksums import Verified, compute
@@ -33,7 +34,6 @@ from airflow_s3_azure.engine.model import (
     StagedBlock,
     Status,
 )
-from airflow_s3_azure.engine.mover import BlockMover, Buffer, CopyContext
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.properties import CopyIdentity
 from airflow_s3_azure.engine.quoting import get_logger
@@ -202,10 +202,10 @@ class ObjectCopy:
             )
         except IntegrityError as error:
             error.retryable = layout.generation == 0  # once from scratch, then it is S3 that contradicts itself
-            mark, byte = layout.marker(), memoryview(b"\0")
+            mark, byte = layout.generation_marker(), memoryview(b"\0")
             self._context.call(lambda: self._to.stage(self.request.blob, mark, byte, compute("CRC64NVME", byte)))
             raise
-        if verified == "blocks" and any(known.is_pulled for known in staged):
+        if verified == "blocks" and any(known.is_server_side for known in staged):
             verified = "transport"
         names = [known.name for known in staged]
         content = self._content(layout.source)

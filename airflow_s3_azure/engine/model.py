@@ -10,7 +10,7 @@ from typing import Literal
 from airflow_s3_azure.engine.blocks import MIB
 from airflow_s3_azure.engine.checksums import StoredChecksum, Verified
 from airflow_s3_azure.engine.errors import S3ToAzureError
-from airflow_s3_azure.engine.properties import CopyIdentity, KeptProperties, SourceRecord
+from airflow_s3_azure.engine.properties import CopyIdentity, PreservedProperties, SourceRecord
 from airflow_s3_azure.engine.quoting import MAX_TEXT, printable, shorten
 
 Status = Literal["copied", "unchanged", "skipped", "failed"]
@@ -27,7 +27,7 @@ class SourceObject:
     :param checksum: that S3 stored, None if it has none that can be used
     :param md5: of the content, in hexadecimal, where the ETag is known to be it
     :param is_archived: whether it must be restored before it can be read
-    :param kept: the headers and metadata that its blob keeps
+    :param preserved: the headers and metadata that its blob keeps
     """
 
     key: str
@@ -38,7 +38,7 @@ class SourceObject:
     checksum: StoredChecksum | None = None
     md5: str | None = None
     is_archived: bool = False
-    kept: KeptProperties = field(default_factory=KeptProperties)
+    preserved: PreservedProperties = field(default_factory=PreservedProperties)
 
     def record(self, identity: CopyIdentity) -> SourceRecord:
         """Return the record of this object that its blob carries."""
@@ -201,5 +201,5 @@ class BlobContent:
         access_tier: str | None = None,
     ) -> BlobContent:
         """Return what a copy of ``source`` carries: the kept headers, the user metadata, the record."""
-        metadata = {**source.kept.metadata, **source.record(identity).as_metadata()}
-        return cls(source.kept.headers, metadata, tags or {}, access_tier)
+        metadata = {**source.preserved.metadata, **source.record(identity).as_metadata()}
+        return cls(source.preserved.headers, metadata, tags or {}, access_tier)

@@ -22,14 +22,14 @@ from dataclasses import dataclass, field
 
 from airflow_s3_azure.engine.admission import Admission, Slot, worker_count
 from airflow_s3_azure.engine.azure.container import BlobContainer
+from airflow_s3_azure.engine.block_mover import Buffer
 from airflow_s3_azure.engine.blocks import Block
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.copy import ObjectCopy
 from airflow_s3_azure.engine.errors import SliceEnded, TransferError
 from airflow_s3_azure.engine.limiter import Limiter
 from airflow_s3_azure.engine.model import CopyRequest, CopyResult
-from airflow_s3_azure.engine.mover import Buffer
-from airflow_s3_azure.engine.movers import block_mover
+from airflow_s3_azure.engine.modes import block_mover
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.progress import Progress
 from airflow_s3_azure.engine.quoting import get_logger

@@ -110,7 +110,7 @@ class SourceRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class KeptProperties:
+class PreservedProperties:
     """The content headers and the user metadata of an object, in Azure's names.
 
     :param headers: by lower-case HTTP name, such as ``content-type``
@@ -121,7 +121,7 @@ class KeptProperties:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def from_s3(cls, headers: Mapping[str, str]) -> KeptProperties:
+    def from_s3(cls, headers: Mapping[str, str]) -> PreservedProperties:
         """Return what a response of S3, given by its lower-case header names, says about the object.
 
         Control characters become spaces: sent on, a line break would forge a header.

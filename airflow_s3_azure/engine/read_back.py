@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from airflow_s3_azure.engine.azure.container import BlobContainer
+from airflow_s3_azure.engine.block_mover import CopyContext
 from airflow_s3_azure.engine.blocks import Block
 from airflow_s3_azure.engine.errors import IntegrityError
-from airflow_s3_azure.engine.mover import CopyContext
 from airflow_s3_azure.engine.resume import KnownBlock
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from airflow_s3_azure.engine.blocks import MAX_BLOCKS, Block, BlockId, fingerprint, split
 from airflow_s3_azure.engine.checksums import BlockChecksums
 from airflow_s3_azure.engine.model import SourceObject, StagedBlock
-from airflow_s3_azure.engine.server_side.block_ids import pulled_blocks
+from airflow_s3_azure.engine.server_side.block_ids import server_side_blocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +25,12 @@ class KnownBlock:
     """A block that is staged, and what is known of it.
 
     :param name: the ID under which it is to be committed
-    :param is_pulled: whether Azure read it by itself, so that no CRC was checked on its way
+    :param is_server_side: whether Azure read it by itself, so that no CRC was checked on its way
     """
 
     name: str
     checksums: BlockChecksums
-    is_pulled: bool = False
+    is_server_side: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class BlockLayout:
         marks = sum(1 for name in names if name and name.fingerprint == first.fingerprint and name.index >= MAX_BLOCKS)
         return replace(self, generation=marks)
 
-    def marker(self) -> str:
+    def generation_marker(self) -> str:
         """Return the ID of the marker that opens the next generation."""
         first = replace(self, generation=0)
         return BlockId(MAX_BLOCKS + self.generation, first.fingerprint, 0).encode()
@@ -106,9 +106,9 @@ class BlockLayout:
 
     def _pulled(self, staged: Iterable[StagedBlock]) -> dict[int, list[KnownBlock]]:
         found: dict[int, list[KnownBlock]] = {}
-        for name, size, crc64 in pulled_blocks(staged, self.fingerprint):
+        for name, size, crc64 in server_side_blocks(staged, self.fingerprint):
             if self._has_size(name.index, size):
-                known = KnownBlock(name.encode(), BlockChecksums(size, crc64), is_pulled=True)
+                known = KnownBlock(name.encode(), BlockChecksums(size, crc64), is_server_side=True)
                 found.setdefault(name.index, []).append(known)
         return found
 

@@ -58,7 +58,7 @@ class S3ToAzurePlanOperator(CopyingOperator):
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Make the plan and write it down; return the references of its batches, none if it is a dry run."""
-        from airflow_s3_azure.engine.s3.names import is_directory_bucket
+        from airflow_s3_azure.engine.s3.bucket_names import is_directory_bucket
         from airflow_s3_azure.metrics import send_counts
         from airflow_s3_azure.sync.ledger import ROOT, PlanFolder, folder_name
         from airflow_s3_azure.sync.listing import list_blobs, list_objects

@@ -167,7 +167,7 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
         return row
 
     def _checked_name(self) -> str:
-        from airflow_s3_azure.engine.azure.names import why_refused
+        from airflow_s3_azure.engine.azure.blob_names import why_refused
         from airflow_s3_azure.sync.naming import Naming
 
         if not self.s3_key:

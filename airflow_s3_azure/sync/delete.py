@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 
-from airflow_s3_azure.engine.azure.names import why_refused
+from airflow_s3_azure.engine.azure.blob_names import why_refused
 from airflow_s3_azure.engine.azure.sdk_errors import describe_response
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.model import CopyResult

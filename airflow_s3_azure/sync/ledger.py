@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 from azure.core.exceptions import AzureError
 from azure.storage.blob import ContentSettings
 
-from airflow_s3_azure.engine.azure.names import RESERVED, why_invalid
+from airflow_s3_azure.engine.azure.blob_names import RESERVED, why_invalid
 from airflow_s3_azure.engine.azure.sdk_errors import describe_response
 from airflow_s3_azure.engine.errors import DestinationWriteError, PlanError
 from airflow_s3_azure.engine.model import BlobState, CopyRequest, Precondition

@@ -21,9 +21,9 @@ from airflow_s3_azure.engine.http.failures import describe
 from airflow_s3_azure.engine.model import BlobState
 from airflow_s3_azure.engine.properties import SourceRecord
 from airflow_s3_azure.engine.quoting import quote_text
-from airflow_s3_azure.engine.s3.failures import THE_CONNECTION, Refusal, unreachable
-from airflow_s3_azure.engine.s3.failures import translate as translate_refusal
 from airflow_s3_azure.engine.s3.headers import read_etag
+from airflow_s3_azure.engine.s3.refusals import THE_CONNECTION, Refusal, unreachable
+from airflow_s3_azure.engine.s3.refusals import translate as translate_refusal
 from airflow_s3_azure.sync.objects import ListedObject
 
 if TYPE_CHECKING:

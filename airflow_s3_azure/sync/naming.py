@@ -1,4 +1,4 @@
-"""From an S3 key to a blob name. Pure. Which names are refused: :mod:`airflow_s3_azure.engine.azure.names`."""
+"""From an S3 key to a blob name. Pure. Which names are refused: :mod:`airflow_s3_azure.engine.azure.blob_names`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from string import Formatter
 from urllib.parse import quote, unquote
 
-from airflow_s3_azure.engine.azure.names import MAX_NAME, RESERVED, is_reserved
+from airflow_s3_azure.engine.azure.blob_names import MAX_NAME, RESERVED, is_reserved
 from airflow_s3_azure.engine.errors import ConfigurationError
 
 _ESCAPED = re.compile(r"[%\\\x00-\x1f\x7f-\x9f\ufffe\uffff]")

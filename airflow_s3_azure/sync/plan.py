@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Generic, TypeVar
 
-from airflow_s3_azure.engine.azure.names import is_reserved, why_refused
+from airflow_s3_azure.engine.azure.blob_names import is_reserved, why_refused
 from airflow_s3_azure.engine.blocks import DEFAULT_BLOCK_SIZE
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.errors import PlanError

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import NoneType
 from typing import Any, get_args
 
-from airflow_s3_azure.engine.azure.names import why_refused
+from airflow_s3_azure.engine.azure.blob_names import why_refused
 from airflow_s3_azure.engine.model import CopyRequest, CopyResult, Precondition, Status
 
 JsonObject = Mapping[str, Any]

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 from airflow_s3_azure.engine.azure.container import BlobContainer
 from airflow_s3_azure.engine.azure.service_errors import PreconditionFailed
+from airflow_s3_azure.engine.block_mover import Buffer
 from airflow_s3_azure.engine.blocks import Block, BlockId, fingerprint
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.checksums import (
@@ -53,11 +54,10 @@ from airflow_s3_azure.engine.model import (
     SourceObject,
     StagedBlock,
 )
-from airflow_s3_azure.engine.mover import Buffer
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.pool import copy_objects
 from airflow_s3_azure.engine.progress import Progress
-from airflow_s3_azure.engine.properties import CopyIdentity, KeptProperties, SourceRecord
+from airflow_s3_azure.engine.properties import CopyIdentity, PreservedProperties, SourceRecord
 from airflow_s3_azure.engine.retry import RetryPolicy
 from airflow_s3_azure.engine.s3.source import S3Source
 
@@ -96,12 +96,12 @@ class StoredObject:
     etag: str = ""
     version_id: str | None = None
     checksum: StoredChecksum | None = None
-    kept: KeptProperties = field(default_factory=KeptProperties)
+    kept: PreservedProperties = field(default_factory=PreservedProperties)
 
     def describe(self, key: str) -> SourceObject:
         """Return what a HEAD says."""
         return SourceObject(
-            key, len(self.data), self.etag, self.version_id, UPLOADED, checksum=self.checksum, kept=self.kept
+            key, len(self.data), self.etag, self.version_id, UPLOADED, checksum=self.checksum, preserved=self.kept
         )
 
 
@@ -1042,7 +1042,7 @@ def test_another_blob_is_left_alone_without_overwrite() -> None:
 
 def test_a_blob_carries_headers_metadata_and_record() -> None:
     """What S3 keeps beside the bytes arrives with them."""
-    kept = KeptProperties({"content-type": "text/csv"}, {"team": "etl"})
+    kept = PreservedProperties({"content-type": "text/csv"}, {"team": "etl"})
     container = FakeAzure()
 
     copy_one(FakeS3({"key": stored(DATA, kept=kept, version_id="v1")}), container)

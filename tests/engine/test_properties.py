@@ -14,7 +14,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_s3_azure.engine.checksums import StoredChecksum
-from airflow_s3_azure.engine.properties import CopyIdentity, KeptProperties, SourceRecord, azure_metadata, s3_metadata
+from airflow_s3_azure.engine.properties import (
+    CopyIdentity,
+    PreservedProperties,
+    SourceRecord,
+    azure_metadata,
+    s3_metadata,
+)
 
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -158,7 +164,7 @@ def test_a_foreign_value_stays_in_one_line(value: str) -> None:
 @pytest.mark.parametrize("separator", ["\x85", "\u2028", "\u2029"])
 def test_a_value_is_one_line_whatever_unicode_calls_a_line(separator: str) -> None:
     """Python's ``email.header`` folds a value there; a line break would make the request invalid."""
-    kept = KeptProperties.from_s3({"x-amz-meta-a": f"b{separator}c"})
+    kept = PreservedProperties.from_s3({"x-amz-meta-a": f"b{separator}c"})
 
     (value,) = kept.metadata.values()
     assert "\n" not in value
@@ -281,7 +287,7 @@ def test_metadata_that_came_over_from_s3_is_no_record(user: dict[str, str]) -> N
     """Metadata that someone put on the S3 object, or that went there with a copy of our blob, is renamed."""
     headers = {f"x-amz-meta-{name.lower()}": value for name, value in user.items()}
 
-    assert SourceRecord.from_metadata(KeptProperties.from_s3(headers).metadata) is None
+    assert SourceRecord.from_metadata(PreservedProperties.from_s3(headers).metadata) is None
 
 
 def test_content_headers_are_kept() -> None:
@@ -294,21 +300,21 @@ def test_content_headers_are_kept() -> None:
         "cache-control": "no-cache",
     }
 
-    kept = KeptProperties.from_s3({**content, "content-length": "5", "expires": "0", "etag": '"abc"'})
+    kept = PreservedProperties.from_s3({**content, "content-length": "5", "expires": "0", "etag": '"abc"'})
 
-    assert kept == KeptProperties(headers=content)
+    assert kept == PreservedProperties(headers=content)
 
 
 def test_user_metadata_is_kept_without_its_prefix() -> None:
     """Only ``x-amz-meta-`` headers are user metadata."""
-    kept = KeptProperties.from_s3({"x-amz-meta-team": "etl", "x-amz-version-id": "v", "x-amz-missing-meta": "1"})
+    kept = PreservedProperties.from_s3({"x-amz-meta-team": "etl", "x-amz-version-id": "v", "x-amz-missing-meta": "1"})
 
-    assert kept == KeptProperties(metadata={"team": "etl"})
+    assert kept == PreservedProperties(metadata={"team": "etl"})
 
 
 def test_an_empty_content_header_is_not_kept() -> None:
     """Azure would take it for a wish to set nothing."""
-    assert KeptProperties.from_s3({"content-type": "", "cache-control": ""}) == KeptProperties()
+    assert PreservedProperties.from_s3({"content-type": "", "cache-control": ""}) == PreservedProperties()
 
 
 @pytest.mark.parametrize(
@@ -325,4 +331,4 @@ def test_an_empty_content_header_is_not_kept() -> None:
 )
 def test_aws_chunked_is_dropped_from_the_content_encoding(encoding: str, kept: dict[str, str]) -> None:
     """It describes the upload; what remains describes the object."""
-    assert KeptProperties.from_s3({"content-encoding": encoding}).headers == kept
+    assert PreservedProperties.from_s3({"content-encoding": encoding}).headers == kept

@@ -12,7 +12,7 @@ from airflow_s3_azure.engine.blocks import BlockId
 from airflow_s3_azure.engine.checksums import BlockChecksums, StoredChecksum
 from airflow_s3_azure.engine.model import SourceObject, StagedBlock
 from airflow_s3_azure.engine.resume import BlockLayout, count_conflicting_blocks
-from airflow_s3_azure.engine.server_side.block_ids import PulledId
+from airflow_s3_azure.engine.server_side.block_ids import ServerSideBlockId
 
 SOURCE = SourceObject("k", size=25, etag="e", version_id="v")
 LAYOUT = BlockLayout(SOURCE, 10)
@@ -77,12 +77,12 @@ def test_a_block_that_is_staged_with_two_contents_is_copied_again() -> None:
 
 def test_a_marker_opens_a_new_generation() -> None:
     """Blocks of an earlier generation were found to be wrong."""
-    marker = StagedBlock(LAYOUT.marker().encode(), 1)
+    marker = StagedBlock(LAYOUT.generation_marker().encode(), 1)
 
     second = LAYOUT.in_generation_of([*_staged(), marker])
 
     assert (second.generation, second.reused(_staged())) == (1, {})
-    assert second.in_generation_of([marker, StagedBlock(second.marker().encode(), 1)]).generation == 2
+    assert second.in_generation_of([marker, StagedBlock(second.generation_marker().encode(), 1)]).generation == 2
 
 
 @pytest.mark.parametrize(("stored", "is_reused"), [(None, True), ("CRC64NVME", True), ("CRC32", False)])
@@ -90,12 +90,14 @@ def test_a_block_that_azure_read_is_reused_where_its_crc64_suffices(stored: str 
     """S3's CRC-32 needs a CRC that Azure does not return."""
     checksum = None if stored is None else StoredChecksum(stored, 1)  # type: ignore[arg-type]
     layout = BlockLayout(replace(SOURCE, checksum=checksum), 10)
-    name = PulledId(0, layout.fingerprint, 5)
-    staged = [StagedBlock(name.encode().encode(), 10), StagedBlock(name.note(7).encode(), 1)]
+    name = ServerSideBlockId(0, layout.fingerprint, 5)
+    staged = [StagedBlock(name.encode().encode(), 10), StagedBlock(name.crc_marker(7).encode(), 1)]
 
     found = layout.reused(staged)
 
-    assert [(known.is_pulled, known.checksums.crc64) for known in found.values()] == ([(True, 7)] if is_reused else [])
+    assert [(known.is_server_side, known.checksums.crc64) for known in found.values()] == (
+        [(True, 7)] if is_reused else []
+    )
 
 
 @given(st.lists(st.binary(max_size=64)))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_s3_azure.engine.azure.names import why_refused
+from airflow_s3_azure.engine.azure.blob_names import why_refused
 from airflow_s3_azure.engine.errors import ConfigurationError
 from airflow_s3_azure.sync.naming import Naming
 

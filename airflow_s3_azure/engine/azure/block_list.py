@@ -19,14 +19,14 @@ MAX_BLOCK_LIST = MAX_STAGED * 160
 _SIZE = re.compile("[0-9]{1,10}")
 
 
-def encode_id(block_id: str) -> str:
+def base64_id(block_id: str) -> str:
     """Return a block ID as it travels: base64."""
     return base64.b64encode(block_id.encode("ascii")).decode("ascii")
 
 
 def write_block_list(block_ids: Iterable[str]) -> bytes:
     """Return the document that commits these blocks, in this order."""
-    names = "".join(f"<Latest>{encode_id(block_id)}</Latest>" for block_id in block_ids)
+    names = "".join(f"<Latest>{base64_id(block_id)}</Latest>" for block_id in block_ids)
     return f'<?xml version="1.0" encoding="utf-8"?><BlockList>{names}</BlockList>'.encode()
 
 

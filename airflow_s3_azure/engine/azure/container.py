@@ -18,8 +18,8 @@ from azure.core.pipeline import Pipeline
 from azure.core.rest import HttpRequest
 
 from airflow_s3_azure.engine.azure import responses
-from airflow_s3_azure.engine.azure.block_list import MAX_BLOCK_LIST, encode_id, read_staged_blocks, write_block_list
-from airflow_s3_azure.engine.azure.names import why_refused
+from airflow_s3_azure.engine.azure.blob_names import why_refused
+from airflow_s3_azure.engine.azure.block_list import MAX_BLOCK_LIST, base64_id, read_staged_blocks, write_block_list
 from airflow_s3_azure.engine.azure.service_errors import BlockIdsConflict
 from airflow_s3_azure.engine.blocks import MIB
 from airflow_s3_azure.engine.cancellation import Cancellation
@@ -36,7 +36,7 @@ from airflow_s3_azure.engine.http.message import Headers
 from airflow_s3_azure.engine.model import BlobContent, BlobState, Precondition, StagedBlock
 from airflow_s3_azure.engine.properties import SourceRecord, http_date
 from airflow_s3_azure.engine.quoting import request_id
-from airflow_s3_azure.engine.server_side.request import Pull
+from airflow_s3_azure.engine.server_side.request import SourceRange
 from airflow_s3_azure.engine.xml import InvalidXML
 
 API_VERSION = "2023-11-03"
@@ -141,7 +141,7 @@ class BlobContainer:
         :param block_id: ASCII, of one length for all blocks of the blob
         :param crc64: Azure rejects the block if its bytes have another one
         """
-        query = {"comp": "block", "blockid": encode_id(block_id)}
+        query = {"comp": "block", "blockid": base64_id(block_id)}
         headers = {"x-ms-content-crc64": azure_text(crc64)}
         try:
             response = self._send("PUT", blob, expected=201, query=query, headers=headers, data=data)
@@ -161,14 +161,14 @@ class BlobContainer:
                 response, self.blob_url(blob), "its CRC-64 of the block is not the one that was sent"
             )
 
-    def stage_from(self, blob: str, block_id: str, pull: Pull) -> int | None:
+    def stage_from_url(self, blob: str, block_id: str, pull: SourceRange) -> int | None:
         """Have Azure read one block from a URL and stage it. Returns when it has.
 
         :param block_id: ASCII, of one length for all blocks of the blob
         :return: the CRC-64/NVME of what it read; None if it did not return one, as where it was given an MD5 to check
         :raises TransferError: see :mod:`airflow_s3_azure.engine.server_side.request`
         """
-        query = {"comp": "block", "blockid": encode_id(block_id)}
+        query = {"comp": "block", "blockid": base64_id(block_id)}
         response = self._send(
             "PUT",
             blob,

@@ -6,8 +6,8 @@ import time
 from typing import ClassVar, Protocol
 
 from airflow_s3_azure.engine.http.chunks import ChunkedFraming, ChunkState
-from airflow_s3_azure.engine.http.message import ProtocolError, ResponseHead
-from airflow_s3_azure.engine.http.stream import Stream
+from airflow_s3_azure.engine.http.message import ParsedResponse, ProtocolError
+from airflow_s3_azure.engine.http.receive_buffer import ReceiveBuffer
 
 _MAX_LINE = 8 * 1024
 _ENDED_EARLY = "the server closed the connection before the end of the body"
@@ -38,7 +38,7 @@ class LengthBody:
     __slots__ = ("_remaining", "_stream", "is_complete")
     ends_connection: ClassVar[bool] = False
 
-    def __init__(self, stream: Stream, length: int) -> None:
+    def __init__(self, stream: ReceiveBuffer, length: int) -> None:
         self._stream = stream
         self._remaining = length
         self.is_complete = length == 0
@@ -62,7 +62,7 @@ class ChunkedBody:
     __slots__ = ("_framing", "_stream", "is_complete")
     ends_connection: ClassVar[bool] = False
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: ReceiveBuffer) -> None:
         self._stream = stream
         self._framing = ChunkedFraming()
         self.is_complete = False
@@ -96,7 +96,7 @@ class UntilCloseBody:
     __slots__ = ("_stream", "is_complete")
     ends_connection: ClassVar[bool] = True
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: ReceiveBuffer) -> None:
         self._stream = stream
         self.is_complete = False
 
@@ -109,7 +109,7 @@ class UntilCloseBody:
         return received
 
 
-def body_of(method: str, head: ResponseHead, stream: Stream) -> Body:
+def body_of(method: str, head: ParsedResponse, stream: ReceiveBuffer) -> Body:
     """Return the reader for a response's body (RFC 9112, 6.3)."""
     if method == "HEAD" or head.status in (204, 304):
         return LengthBody(stream, 0)

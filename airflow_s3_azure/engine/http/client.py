@@ -15,7 +15,7 @@ import requests
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.http.body import Body, body_of
 from airflow_s3_azure.engine.http.connection import Connection
-from airflow_s3_azure.engine.http.message import ResponseHead, encode_request
+from airflow_s3_azure.engine.http.message import ParsedResponse, encode_request
 from airflow_s3_azure.engine.http.redaction import redact
 from airflow_s3_azure.engine.http.routes import Route, RouteFinder
 from airflow_s3_azure.engine.quoting import get_logger
@@ -127,7 +127,7 @@ class Response:
     __slots__ = ("_body", "_connection", "_route", "content_length", "headers", "method", "reason", "status_code")
 
     def __init__(
-        self, method: str, head: ResponseHead, body: Body, connection: Connection, route: Route | None
+        self, method: str, head: ParsedResponse, body: Body, connection: Connection, route: Route | None
     ) -> None:
         self.method = method
         self.status_code = head.status
@@ -200,7 +200,7 @@ def _split(url: str) -> tuple[str, str]:
     return f"{scheme}://{rest[:place]}", target if target.startswith("/") else "/" + target
 
 
-def _is_ambiguous(head: ResponseHead) -> bool:
+def _is_ambiguous(head: ParsedResponse) -> bool:
     """Tell whether a response that has no body declares one, which its server may send all the same."""
     return head.status == 204 and (head.is_chunked or bool(head.content_length))
 

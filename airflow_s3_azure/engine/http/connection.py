@@ -16,8 +16,8 @@ import socket
 import ssl
 import time
 
-from airflow_s3_azure.engine.http.message import ProtocolError, ResponseHead, parse_response
-from airflow_s3_azure.engine.http.stream import Stream
+from airflow_s3_azure.engine.http.message import ParsedResponse, ProtocolError, parse_response
+from airflow_s3_azure.engine.http.receive_buffer import ReceiveBuffer
 from airflow_s3_azure.engine.quoting import get_logger
 
 log = get_logger(__name__)
@@ -44,7 +44,7 @@ class Connection:
 
     def __init__(self, sock: socket.socket, timeout: float) -> None:
         self._socket = sock
-        self.stream = Stream(sock, timeout)
+        self.stream = ReceiveBuffer(sock, timeout)
         self._poll = select.poll()
         self._poll.register(sock, select.POLLIN)
 
@@ -57,7 +57,7 @@ class Connection:
             return False
         return not (isinstance(self._socket, ssl.SSLSocket) and self._socket.pending())
 
-    def exchange(self, head: bytes, body: memoryview | None, *, is_expecting: bool) -> tuple[ResponseHead, bool]:
+    def exchange(self, head: bytes, body: memoryview | None, *, is_expecting: bool) -> tuple[ParsedResponse, bool]:
         """Send a request and receive the head of its final response.
 
         :param is_expecting: whether the request says ``Expect: 100-continue``
@@ -97,7 +97,7 @@ class Connection:
         except _CLOSED_BY_PEER:
             log.debug("the server closed the connection before it had the whole body")
 
-    def _await_continue(self) -> ResponseHead | None:
+    def _await_continue(self) -> ParsedResponse | None:
         """Return the final response, or None once the body is due: the server says 100, or nothing in time."""
         deadline = time.monotonic() + CONTINUE_TIMEOUT
         try:
@@ -111,7 +111,7 @@ class Connection:
             return None
         raise ProtocolError(f"more than {MAX_INTERIM} interim responses")
 
-    def _receive_response(self) -> ResponseHead:
+    def _receive_response(self) -> ParsedResponse:
         """Skip interim responses and return the final one. All of it is due within one timeout."""
         deadline = time.monotonic() + self.stream.timeout
         for _ in range(MAX_INTERIM + 1):

@@ -75,7 +75,7 @@ class Headers(MutableMapping[str, str]):
         return self._fields.items()
 
 
-class ResponseHead(NamedTuple):
+class ParsedResponse(NamedTuple):
     """A response without its body.
 
     :param content_length: what Content-Length declares, also where no body follows; None: it declares none
@@ -91,7 +91,7 @@ class ResponseHead(NamedTuple):
     keeps_alive: bool
 
 
-def parse_response(data: bytes) -> ResponseHead:
+def parse_response(data: bytes) -> ParsedResponse:
     """Parse a status line and header fields, without the empty line that ends them.
 
     :raises ProtocolError: if it is malformed, or its body could be framed in two ways
@@ -110,7 +110,7 @@ def parse_response(data: bytes) -> ResponseHead:
         options = {option.strip() for option in fields["connection"].lower().split(",")}
         keeps_alive = "close" not in options if is_http11 else "keep-alive" in options
     reason = found[3].decode("latin-1") if found[3] else ""
-    return ResponseHead(status, reason, Headers.from_lower_case(fields), content_length, is_chunked, keeps_alive)
+    return ParsedResponse(status, reason, Headers.from_lower_case(fields), content_length, is_chunked, keeps_alive)
 
 
 def encode_request(request_line: str, *fields: Mapping[str, str]) -> bytes:

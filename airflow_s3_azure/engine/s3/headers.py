@@ -13,7 +13,7 @@ from airflow_s3_azure.engine.blocks import MAX_BLOB_SIZE
 from airflow_s3_azure.engine.checksums import stored_checksum
 from airflow_s3_azure.engine.errors import SourceChanged, SourceReadError
 from airflow_s3_azure.engine.model import SourceObject
-from airflow_s3_azure.engine.properties import KeptProperties, http_date
+from airflow_s3_azure.engine.properties import PreservedProperties, http_date
 from airflow_s3_azure.engine.quoting import quote_text
 
 MAX_PARTS = 10_000
@@ -143,7 +143,7 @@ def describe_object(
         checksum=stored_checksum(headers),
         md5=found if may_be_md5 and _is_md5(found, headers) else None,
         is_archived=_is_archived(headers),
-        kept=KeptProperties.from_s3(headers),
+        preserved=PreservedProperties.from_s3(headers),
     )
 
 

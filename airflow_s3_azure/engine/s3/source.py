@@ -23,11 +23,11 @@ from airflow_s3_azure.engine.http.client import Connections, Response
 from airflow_s3_azure.engine.http.failures import describe
 from airflow_s3_azure.engine.model import SourceObject
 from airflow_s3_azure.engine.quoting import quote_text, request_id
+from airflow_s3_azure.engine.s3.bucket_names import is_directory_bucket
 from airflow_s3_azure.engine.s3.documents import MAX_DOCUMENT, parse_document
 from airflow_s3_azure.engine.s3.ending import Ending
-from airflow_s3_azure.engine.s3.failures import THE_CONNECTION, Refusal, translate, unreachable
 from airflow_s3_azure.engine.s3.headers import MAX_PARTS, check_version, content_length, describe_object, parts_count
-from airflow_s3_azure.engine.s3.names import is_directory_bucket
+from airflow_s3_azure.engine.s3.refusals import THE_CONNECTION, Refusal, translate, unreachable
 from airflow_s3_azure.engine.xml import InvalidXML
 
 READ_SIZE = 256 * 1024

@@ -23,7 +23,7 @@ _NOTE_FORMAT = "n1"
 
 
 @dataclass(frozen=True, slots=True)
-class PulledId:
+class ServerSideBlockId:
     """The ID of a block that Azure reads by itself.
 
     :param index: the block's place, from 0
@@ -44,25 +44,25 @@ class PulledId:
         """Return the ID; it has the length of every other ID of this package."""
         return encode_id(_BLOCK_FORMAT, self.index, self.fingerprint, bytes(8) + self.number.to_bytes(4, "big"))
 
-    def note(self, crc64: int) -> str:
+    def crc_marker(self, crc64: int) -> str:
         """Return the ID of the note that says the block's CRC-64/NVME."""
         said = crc64.to_bytes(8, "big") + self.number.to_bytes(4, "big")
         return encode_id(_NOTE_FORMAT, self.index, self.fingerprint, said)
 
 
-def pulled_blocks(staged: Iterable[StagedBlock], fingerprint: str) -> Iterator[tuple[PulledId, int, int]]:
+def server_side_blocks(staged: Iterable[StagedBlock], fingerprint: str) -> Iterator[tuple[ServerSideBlockId, int, int]]:
     """Yield ID, size in bytes and CRC-64/NVME of the pulled blocks of a cut that have a note.
 
     A block with several notes is yielded with each: whoever asks sees whether they agree.
     """
-    blocks: list[tuple[PulledId, int]] = []
+    blocks: list[tuple[ServerSideBlockId, int]] = []
     notes: dict[tuple[int, int], list[int]] = {}
     for one in staged:
         match decode_id(one.name):
             case (format_, index, marks, said) if marks == fingerprint:
                 number = int.from_bytes(said[8:], "big")
                 if format_ == _BLOCK_FORMAT:
-                    blocks.append((PulledId(index, marks, number), one.size))
+                    blocks.append((ServerSideBlockId(index, marks, number), one.size))
                 elif format_ == _NOTE_FORMAT:
                     notes.setdefault((index, number), []).append(int.from_bytes(said[:8], "big"))
     for block, size in blocks:

@@ -10,26 +10,25 @@ import base64
 from collections.abc import Callable
 from dataclasses import replace
 
+from airflow_s3_azure.engine.azure.block_list import MAX_STAGED
 from airflow_s3_azure.engine.azure.container import BlobContainer
+from airflow_s3_azure.engine.block_mover import BlockMover, Buffer, CopyContext
 from airflow_s3_azure.engine.blocks import DEFAULT_BLOCK_SIZE, Block
 from airflow_s3_azure.engine.checksums import BlockChecksums, Verified, compute
 from airflow_s3_azure.engine.errors import DestinationWriteError, IntegrityError, SourceChanged, SourceNotFound
 from airflow_s3_azure.engine.model import SourceObject
-from airflow_s3_azure.engine.mover import BlockMover, Buffer, CopyContext
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.engine.resume import BlockLayout, KnownBlock
 from airflow_s3_azure.engine.s3.source import S3Source
-from airflow_s3_azure.engine.server_side.block_ids import PulledId
-from airflow_s3_azure.engine.server_side.request import INSTEAD, Pull, SourceConditionUnsupported
-from airflow_s3_azure.engine.stream import StreamMover
+from airflow_s3_azure.engine.server_side.block_ids import ServerSideBlockId
+from airflow_s3_azure.engine.server_side.request import STREAM_INSTEAD, SourceConditionUnsupported, SourceRange
+from airflow_s3_azure.engine.stream_mover import StreamMover
 
 log = get_logger(__name__)
 
-MAX_STAGED = 100_000
-"""Uncommitted blocks that Azure keeps for one blob."""
 _RESERVED = 2_000
-"""Of these, for generation markers and for blocks whose response was lost."""
+"""Of the blocks that Azure keeps staged for one blob: for generation markers and for blocks whose response was lost."""
 _MARKER_BYTE = memoryview(b"\0")
 
 
@@ -84,10 +83,10 @@ class ServerSideMover:
         del buffer, on_ending  # Azure does not report when it has nearly read the block
         name, checksums = context.call(lambda: self._stage_from_url(context, layout, block))
         if _has_marker(layout, block):
-            marker = name.note(checksums.crc64)
+            marker = name.crc_marker(checksums.crc64)
             crc64 = compute("CRC64NVME", _MARKER_BYTE)
             context.call(lambda: self._to.stage(context.blob, marker, _MARKER_BYTE, crc64))
-        return KnownBlock(name.encode(), checksums, is_pulled=True)
+        return KnownBlock(name.encode(), checksums, is_server_side=True)
 
     def verified_without_checksum(self, context: CopyContext, source: SourceObject) -> Verified:
         """Return what verified an object without a stored CRC-64, after a check that the source did not change."""
@@ -100,20 +99,21 @@ class ServerSideMover:
 
     def _stage_from_url(
         self, context: CopyContext, layout: BlockLayout, block: Block
-    ) -> tuple[PulledId, BlockChecksums]:
+    ) -> tuple[ServerSideBlockId, BlockChecksums]:
         """Have Azure read a block, once, under an ID of this attempt."""
-        name = PulledId.new(block.index, layout.fingerprint)
+        name = ServerSideBlockId.new(block.index, layout.fingerprint)
         md5 = self._md5_to_check(layout.source)
         self._from.spend_bandwidth(block.size)  # before the URL is signed: the wait may be long
         url, etag = self._from.readable_url(layout.source), layout.source.etag if self._pins_etag else None
         try:
-            crc64 = self._to.stage_from(context.blob, name.encode(), Pull(url, etag, block, md5))
+            crc64 = self._to.stage_from_url(context.blob, name.encode(), SourceRange(url, etag, block, md5))
         except SourceConditionUnsupported as error:
             self._stop_pinning(error)
-            crc64 = self._to.stage_from(context.blob, name.encode(), Pull(url, None, block, md5))
+            crc64 = self._to.stage_from_url(context.blob, name.encode(), SourceRange(url, None, block, md5))
         if crc64 is None and md5 is None:
             raise DestinationWriteError(
-                f"mode='server_side': Azure returned no CRC-64 of a block that it read; {INSTEAD}", retryable=False
+                f"mode='server_side': Azure returned no CRC-64 of a block that it read; {STREAM_INSTEAD}",
+                retryable=False,
             )
         return name, BlockChecksums(block.size, crc64 or 0)
 
@@ -137,7 +137,7 @@ class ServerSideMover:
         if self._options.verify == "require":
             raise IntegrityError(
                 "verify='require', but mode='server_side' verifies only against a CRC64NVME of the whole object (or, "
-                f"for one block, an MD5), and S3 stores none for it; {INSTEAD}, or rewrite the object with one",
+                f"for one block, an MD5), and S3 stores none for it; {STREAM_INSTEAD}, or rewrite the object with one",
                 retryable=False,
             )
 

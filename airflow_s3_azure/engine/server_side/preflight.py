@@ -7,7 +7,7 @@ import socket
 from urllib.parse import urlsplit
 
 from airflow_s3_azure.engine.errors import ConfigurationError
-from airflow_s3_azure.engine.server_side.request import INSTEAD
+from airflow_s3_azure.engine.server_side.request import STREAM_INSTEAD
 
 _AWS = (".amazonaws.com", ".amazonaws.com.cn")
 _OWN_NETWORK_ONLY = (".vpce.amazonaws.com", ".vpce.amazonaws.com.cn")
@@ -34,7 +34,7 @@ def check_reachable(source: str, destination: str) -> None:
     found = host if host == address else f"{host} ({address})"
     raise ConfigurationError(
         f"mode='server_side': Azure ({account}) is to read from S3 by itself, but S3 is at {found}, an address that "
-        f"only this network knows; {INSTEAD}, or give the AWS connection an endpoint_url that is public"
+        f"only this network knows; {STREAM_INSTEAD}, or give the AWS connection an endpoint_url that is public"
     )
 
 

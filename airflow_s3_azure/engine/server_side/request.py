@@ -26,7 +26,7 @@ from airflow_s3_azure.engine.quoting import request_id
 
 MAX_URL = 2048
 """Characters of a source URL that Azure documents to accept."""
-INSTEAD = "use mode='stream'"
+STREAM_INSTEAD = "use mode='stream'"
 
 _CONDITION = "x-ms-source-if-match"
 _UNSUPPORTED = ("UnsupportedHeader", "InvalidHeaderValue")
@@ -41,7 +41,7 @@ class SourceConditionUnsupported(DestinationWriteError):
 
 
 @dataclass(frozen=True, slots=True)
-class Pull:
+class SourceRange:
     """A range of an object for Azure to read.
 
     :param url: anyone who has it can read the object; secret
@@ -59,7 +59,7 @@ class Pull:
         if len(self.url) > MAX_URL:
             raise SourceUnreachable(
                 f"mode='server_side': the presigned URL has {len(self.url):,} characters, and Azure accepts {MAX_URL:,}; "
-                f"sign with a shorter session token or with keys that need none, or {INSTEAD}"
+                f"sign with a shorter session token or with keys that need none, or {STREAM_INSTEAD}"
             )
 
     def headers(self) -> dict[str, str]:
@@ -104,14 +104,14 @@ class Pull:
         if status in TRANSIENT_STATUSES:
             return SourceReadError(
                 f"{what}: S3 could not be reached from Azure, or was busy; if it persists, S3 or the bucket's policy "
-                f"lets only your own network in, so {INSTEAD}",
+                f"lets only your own network in, so {STREAM_INSTEAD}",
                 transient=True,
                 retry_after=seconds,
                 throttled=status in THROTTLED_STATUSES,
             )
         return SourceUnreachable(
             f"{what}: the worker may read it, and Azure may not; a bucket policy, a VPC endpoint or a firewall lets "
-            f"only your own network in, so {INSTEAD}, or let presigned URLs in from everywhere (or this machine's clock "
+            f"only your own network in, so {STREAM_INSTEAD}, or let presigned URLs in from everywhere (or this machine's clock "
             "is off by minutes: the URL expires after five)",
             transient=status in (401, 403),
             attempts=_REFUSED_ATTEMPTS,

@@ -21,7 +21,7 @@ from airflow_s3_azure.engine.errors import (
     TransferError,
 )
 from airflow_s3_azure.engine.model import BlobContent, Precondition, StagedBlock
-from airflow_s3_azure.engine.server_side.request import Pull
+from airflow_s3_azure.engine.server_side.request import SourceRange
 from tests.engine.azure.scripted import AZURE, azure_response, response, scripted
 
 DATA = memoryview(b"hello")
@@ -30,13 +30,13 @@ ID = "x" * 46
 OTHER = azure_text(CRC ^ 1)
 CONTENT = BlobContent({}, {})
 ETAG = {"etag": '"0x1"'}
-PULL = Pull("https://b.s3.amazonaws.com/k?X-Amz-Signature=secret", "e", Block(0, 0, 5))
+PULL = SourceRange("https://b.s3.amazonaws.com/k?X-Amz-Signature=secret", "e", Block(0, 0, 5))
 
 Call = Callable[[BlobContainer], Any]
 WRITES: dict[str, Call] = {
     "put": lambda blobs: blobs.put("b", DATA, CRC, CONTENT, Precondition(None)),
     "stage": lambda blobs: blobs.stage("b", ID, DATA, CRC),
-    "stage_from": lambda blobs: blobs.stage_from("b", ID, PULL),
+    "stage_from_url": lambda blobs: blobs.stage_from_url("b", ID, PULL),
     "commit": lambda blobs: blobs.commit("b", [ID], CONTENT, Precondition(None)),
 }
 CALLS: dict[str, Call] = {
@@ -299,7 +299,7 @@ def test_any_response_is_a_result_or_a_transfer_error_of_the_blob(call: str, scr
     [
         lambda blobs, name: blobs.put(name, DATA, CRC, CONTENT, Precondition(None)),
         lambda blobs, name: blobs.stage(name, ID, DATA, CRC),
-        lambda blobs, name: blobs.stage_from(name, ID, PULL),
+        lambda blobs, name: blobs.stage_from_url(name, ID, PULL),
         lambda blobs, name: blobs.commit(name, [ID], CONTENT, Precondition(None)),
         lambda blobs, name: blobs.head(name),
         lambda blobs, name: blobs.staged(name),

@@ -6,7 +6,7 @@ from airflow_s3_azure.engine.blocks import BlockId
 from airflow_s3_azure.engine.checksums import BlockChecksums, StoredChecksum
 from airflow_s3_azure.engine.model import SourceObject, StagedBlock
 from airflow_s3_azure.engine.resume import BlockLayout, KnownBlock, count_conflicting_blocks
-from airflow_s3_azure.engine.server_side.block_ids import PulledId
+from airflow_s3_azure.engine.server_side.block_ids import ServerSideBlockId
 
 CUT = BlockLayout(SourceObject("key", size=25, etag="etag"), block_size=10)
 
@@ -15,29 +15,31 @@ def _staged(*blocks: tuple[str, int]) -> list[StagedBlock]:
     return [StagedBlock(name.encode(), size) for name, size in blocks]
 
 
-def _id(index: int, number: int = 7, layout: BlockLayout = CUT) -> PulledId:
-    return PulledId(index, layout.fingerprint, number)
+def _id(index: int, number: int = 7, layout: BlockLayout = CUT) -> ServerSideBlockId:
+    return ServerSideBlockId(index, layout.fingerprint, number)
 
 
 def test_the_format_is_a_promise() -> None:
     """Another release resumes what this one staged."""
-    name = PulledId(7, "nZU9SmWWxeS82Ur2iX44", 0xCBF43926)
+    name = ServerSideBlockId(7, "nZU9SmWWxeS82Ur2iX44", 0xCBF43926)
 
     assert name.encode() == "u1.00007.nZU9SmWWxeS82Ur2iX44.AAAAAAAAAADL9Dkm"
-    assert name.note(0xAE8B14860A799888) == "n1.00007.nZU9SmWWxeS82Ur2iX44.rosUhgp5mIjL9Dkm"
-    assert BlockId.decode(name.encode().encode()) is BlockId.decode(name.note(1).encode()) is None
-    assert count_conflicting_blocks(_staged((name.encode(), 10), (name.note(1), 1))) == 0
+    assert name.crc_marker(0xAE8B14860A799888) == "n1.00007.nZU9SmWWxeS82Ur2iX44.rosUhgp5mIjL9Dkm"
+    assert BlockId.decode(name.encode().encode()) is BlockId.decode(name.crc_marker(1).encode()) is None
+    assert count_conflicting_blocks(_staged((name.encode(), 10), (name.crc_marker(1), 1))) == 0
 
 
 def test_a_block_with_its_note_is_taken_over() -> None:
     """The note says its CRC; the last block is shorter."""
     one, last = _id(0), _id(2, 8)
 
-    found = CUT.reused(_staged((one.encode(), 10), (last.note(44), 1), (one.note(33), 1), (last.encode(), 5)))
+    found = CUT.reused(
+        _staged((one.encode(), 10), (last.crc_marker(44), 1), (one.crc_marker(33), 1), (last.encode(), 5))
+    )
 
     assert found == {
-        0: KnownBlock(one.encode(), BlockChecksums(10, 33), is_pulled=True),
-        2: KnownBlock(last.encode(), BlockChecksums(5, 44), is_pulled=True),
+        0: KnownBlock(one.encode(), BlockChecksums(10, 33), is_server_side=True),
+        2: KnownBlock(last.encode(), BlockChecksums(5, 44), is_server_side=True),
     }
 
 
@@ -47,16 +49,16 @@ def test_what_does_not_fit_is_not_taken_over() -> None:
     twice, late, beyond, foreign = _id(1), _id(2), _id(3), _id(0, 9, other)
     staged = _staged(
         (_id(0, 1).encode(), 10),
-        (_id(0, 2).note(5), 1),
+        (_id(0, 2).crc_marker(5), 1),
         (twice.encode(), 10),
-        (twice.note(5), 1),
-        (twice.note(6), 1),
+        (twice.crc_marker(5), 1),
+        (twice.crc_marker(6), 1),
         (late.encode(), 6),
-        (late.note(5), 1),
+        (late.crc_marker(5), 1),
         (beyond.encode(), 10),
-        (beyond.note(5), 1),
+        (beyond.crc_marker(5), 1),
         (foreign.encode(), 10),
-        (foreign.note(5), 1),
+        (foreign.crc_marker(5), 1),
     )
 
     assert CUT.reused(staged) == {}
@@ -66,17 +68,17 @@ def test_two_attempts_that_agree_are_as_good_as_one() -> None:
     """And a block that a worker read comes before one that Azure did, for it says more."""
     read = CUT.name(CUT.blocks[0], BlockChecksums(10, 33))
     twins = [_id(0, 1), _id(0, 2)]
-    staged = _staged(*((twin.encode(), 10) for twin in twins), *((twin.note(33), 1) for twin in twins))
+    staged = _staged(*((twin.encode(), 10) for twin in twins), *((twin.crc_marker(33), 1) for twin in twins))
 
     assert CUT.reused(staged)[0].name == twins[0].encode()
     assert CUT.reused([*staged, *_staged((read, 10))])[0] == KnownBlock(read, BlockChecksums(10, 33))
-    assert CUT.reused([*staged, *_staged((_id(0, 3).encode(), 10), (_id(0, 3).note(34), 1))]) == {}
+    assert CUT.reused([*staged, *_staged((_id(0, 3).encode(), 10), (_id(0, 3).crc_marker(34), 1))]) == {}
 
 
 def test_where_s3_stored_another_crc_only_what_was_read_is_taken_over() -> None:
     """A CRC-32 of the whole needs a CRC-32 of each block, which Azure does not tell."""
     source = SourceObject("key", size=25, etag="etag", checksum=StoredChecksum("CRC32", 1))
-    staged = _staged((_id(0).encode(), 10), (_id(0).note(5), 1))
+    staged = _staged((_id(0).encode(), 10), (_id(0).crc_marker(5), 1))
 
     assert BlockLayout(source, 10).reused(staged) == {}
     assert list(CUT.reused(staged)) == [0]

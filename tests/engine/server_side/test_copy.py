@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_s3_azure.engine.block_mover import CopyContext
 from airflow_s3_azure.engine.blocks import DEFAULT_BLOCK_SIZE, MIB, Block, BlockId
 from airflow_s3_azure.engine.errors import (
     Cancelled,
@@ -24,11 +25,10 @@ from airflow_s3_azure.engine.errors import (
 )
 from airflow_s3_azure.engine.http.redaction import redact_http_logs
 from airflow_s3_azure.engine.model import CopyRequest, CopyResult
-from airflow_s3_azure.engine.mover import CopyContext
-from airflow_s3_azure.engine.movers import block_mover
+from airflow_s3_azure.engine.modes import block_mover
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.server_side.mover import ServerSideMover
-from airflow_s3_azure.engine.server_side.request import Pull
+from airflow_s3_azure.engine.server_side.request import SourceRange
 from tests.engine.server_side.route import BLOCK, SERVER_SIDE, STREAM, Way
 
 if TYPE_CHECKING:
@@ -209,10 +209,10 @@ def test_a_url_that_azure_does_not_accept_is_not_sent() -> None:
     with pytest.raises(
         SourceUnreachable, match="the presigned URL has 2,049 characters, and Azure accepts 2,048"
     ) as caught:
-        Pull("https://b/" + "x" * 2039, "etag", Block(0, 0, 1))
+        SourceRange("https://b/" + "x" * 2039, "etag", Block(0, 0, 1))
 
     assert "xxx" not in str(caught.value)
-    assert Pull("https://b/" + "x" * 2038, "etag", Block(0, 0, 1)).headers()["x-ms-source-if-match"] == '"etag"'
+    assert SourceRange("https://b/" + "x" * 2038, "etag", Block(0, 0, 1)).headers()["x-ms-source-if-match"] == '"etag"'
 
 
 def test_a_mixture_would_be_seen_if_azure_did_not_heed_the_condition(way: Way) -> None:
@@ -547,7 +547,7 @@ def test_no_url_is_ever_told(way: Way, caplog: pytest.LogCaptureFixture) -> None
 
 def test_a_pull_does_not_show_its_url() -> None:
     """As whoever logs it would find out."""
-    assert "secret" not in repr(Pull("https://bucket/key?X-Amz-Signature=secret", "etag", Block(0, 0, 1)))
+    assert "secret" not in repr(SourceRange("https://bucket/key?X-Amz-Signature=secret", "etag", Block(0, 0, 1)))
 
 
 def test_an_unknown_mode_is_refused() -> None:

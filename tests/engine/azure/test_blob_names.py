@@ -9,7 +9,7 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_s3_azure.engine.azure.names import (
+from airflow_s3_azure.engine.azure.blob_names import (
     RESERVED,
     is_reserved,
     why_invalid,

@@ -15,7 +15,7 @@ _SLACK = 0.1
 """Seconds by which a deadline may be missed, so that the usual response needs no system call to set a timeout."""
 
 
-class Stream:
+class ReceiveBuffer:
     """Received bytes.
 
     :param sock: its timeout is ``timeout``

@@ -37,8 +37,8 @@ from airflow_s3_azure.engine.http.redaction import redact
 from airflow_s3_azure.engine.http.status import THROTTLED_STATUSES, TRANSIENT_STATUSES, retry_after
 from airflow_s3_azure.engine.properties import http_date
 from airflow_s3_azure.engine.quoting import quote_text, request_id
+from airflow_s3_azure.engine.s3.bucket_names import is_directory_bucket
 from airflow_s3_azure.engine.s3.documents import parse_document
-from airflow_s3_azure.engine.s3.names import is_directory_bucket
 from airflow_s3_azure.engine.xml import InvalidXML
 
 THE_CONNECTION = "the AWS connection"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from airflow_s3_azure.engine.azure.container import BlobContainer
-from airflow_s3_azure.engine.mover import BlockMover
+from airflow_s3_azure.engine.block_mover import BlockMover
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.s3.source import S3Source
 from airflow_s3_azure.engine.server_side.mover import ServerSideMover
-from airflow_s3_azure.engine.stream import StreamMover
+from airflow_s3_azure.engine.stream_mover import StreamMover
 
 
 def block_mover(source: S3Source, container: BlobContainer, options: CopyOptions) -> BlockMover:

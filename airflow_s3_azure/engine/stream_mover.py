@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from airflow_s3_azure.engine.azure.container import BlobContainer
+from airflow_s3_azure.engine.block_mover import BlockMover, Buffer, CopyContext
 from airflow_s3_azure.engine.blocks import MIB, Block
 from airflow_s3_azure.engine.checksums import Verified
 from airflow_s3_azure.engine.errors import IntegrityError
 from airflow_s3_azure.engine.model import SourceObject
-from airflow_s3_azure.engine.mover import BlockMover, Buffer, CopyContext
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.resume import BlockLayout, KnownBlock
 from airflow_s3_azure.engine.s3.source import S3Source

@@ -19,7 +19,7 @@ from airflow_s3_azure.engine.errors import (
     SourceReadError,
     TransferError,
 )
-from airflow_s3_azure.engine.s3.failures import Refusal, translate
+from airflow_s3_azure.engine.s3.refusals import Refusal, translate
 from tests.engine.s3.canned import CannedServer, canned_server, error_document, source_at
 
 CONNECTION = "AWS connection 'night'"
