@@ -13,8 +13,8 @@ from fnmatch import fnmatchcase
 from typing import Self
 
 from airflow_s3_azure.engine.errors import ConfigurationError
-from airflow_s3_azure.engine.progress import size_text
 from airflow_s3_azure.provider_info import SECTION
+from airflow_s3_azure.sync.budget import describe_excess
 from airflow_s3_azure.values import flag, size, whole
 
 _ANY_SUFFIX = "\0\0\0"
@@ -125,15 +125,10 @@ class Guardrails:
         :param total: bytes
         :raises ConfigurationError: if not
         """
-        if self.max_objects_per_run is not None and objects > self.max_objects_per_run:
+        names = (_key("max_objects_per_run"), _key("max_bytes_per_run"))
+        if excess := describe_excess(objects, total, self.max_objects_per_run, self.max_bytes_per_run, names):
             raise ConfigurationError(
-                f"there are {objects:,} objects to copy, but {_key('max_objects_per_run')} is "
-                f"{self.max_objects_per_run:,}; nothing was copied: select less, or ask an administrator of this Airflow"
-            )
-        if self.max_bytes_per_run is not None and total > self.max_bytes_per_run:
-            raise ConfigurationError(
-                f"there are {total:,} bytes ({size_text(total)}) to copy, but {_key('max_bytes_per_run')} is "
-                f"{self.max_bytes_per_run:,}; nothing was copied: select less, or ask an administrator of this Airflow"
+                f"{excess}; nothing was copied: select less, or ask an administrator of this Airflow"
             )
 
     @property

@@ -119,7 +119,7 @@ class S3ToAzureDeleteOperator(ConnectedOperator):
         from airflow_s3_azure.engine.errors import DestinationWriteError
         from airflow_s3_azure.metrics import send_counts
         from airflow_s3_azure.sync.delete import delete_blobs
-        from airflow_s3_azure.sync.jsonlines import Fingerprint
+        from airflow_s3_azure.sync.fingerprint import Fingerprint
         from airflow_s3_azure.sync.ledger import PlanFolder
 
         ti = context["ti"]

@@ -217,8 +217,9 @@ class S3ToAzureBatchesOperator(BaseOperator):
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Return the references; neighbours of a plan are joined where they are more than Airflow maps over."""
         from airflow_s3_azure.engine.progress import count_text
+        from airflow_s3_azure.sync.budget import Budget
         from airflow_s3_azure.sync.naming import Naming
-        from airflow_s3_azure.sync.plan import Budget, check_destinations, check_prefixes
+        from airflow_s3_azure.sync.overlaps import check_destinations, check_prefixes
         from airflow_s3_azure.sync.references import BatchReference, joined_batches
 
         ti = context["ti"]

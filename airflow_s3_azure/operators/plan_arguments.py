@@ -54,8 +54,9 @@ class PlanArguments:
         :param copy: how its objects will be copied
         :raises ConfigurationError: if arguments contradict each other
         """
+        from airflow_s3_azure.sync.budget import Budget
         from airflow_s3_azure.sync.naming import Naming
-        from airflow_s3_azure.sync.plan import Budget, PlanOptions
+        from airflow_s3_azure.sync.plan import PlanOptions
         from airflow_s3_azure.sync.select import Selection
 
         if not self.s3_prefix.startswith(self.strip_prefix):

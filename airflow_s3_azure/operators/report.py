@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from airflow_s3_azure.connections import AzureContainer
     from airflow_s3_azure.lineage import Moved
-    from airflow_s3_azure.sync.jsonlines import Fingerprint
+    from airflow_s3_azure.sync.fingerprint import Fingerprint
     from airflow_s3_azure.sync.ledger import PlanFolder
     from airflow_s3_azure.sync.references import BatchReference
     from airflow_s3_azure.sync.report import Report
@@ -63,36 +63,19 @@ class S3ToAzureReportOperator(ConnectedOperator):
         self.delete_task_id = delete_task_id
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Report; the run's colour is this task's."""
-        from airflow_s3_azure.sync.cost import cost_text
+        """Report. The state of this task is the state of the run."""
         from airflow_s3_azure.sync.ledger import PlanFolder
-        from airflow_s3_azure.sync.report import Report
 
         ti = context["ti"]
-        if task_states(ti, self.plan_task_id).get(self.plan_task_id) == "skipped":
-            raise AirflowSkipException(
-                f"task {self.plan_task_id} was skipped: there was no prefix, or a task before it was skipped"
-            )
-        plans = plans_of(ti, self.plan_task_id)
-        if not plans:
-            raise AirflowFailException(f"task {self.plan_task_id} made no plan, so nothing was copied; see its log")
+        plans = self._plans(ti)
         dry_run = any(plan["dry_run"] for plan in plans)
         with airflow_failures():
             container, _ = self._open_destination()
-            report = Report(planned=sum(_expected(plan) for plan in plans))
-            folders = [PlanFolder(container.client, plan["folder"]) for plan in plans]
             self.ledger_url = _where(plans)["ledger"]
-            moved = []
-            batches, written = self._batches(ti), self._written(ti)
-            for plan, folder in zip(plans, folders, strict=True):
-                files, size = report.counts["copied"], report.copied_size
-                _add(report, folder, plan, [one for one in batches if one.folder == folder.path], written)
-                files, size = report.counts["copied"] - files, report.copied_size - size
-                moved.append(self._moved(plan, container, files, size))
-            self.moved = [] if dry_run else moved
-            seconds = (
-                datetime.now(UTC) - min(datetime.fromisoformat(one["started_at"]) for one in plans)
-            ).total_seconds()
+            report = self._added_up(ti, plans, container)
+            if dry_run:
+                self.moved = []
+            seconds = _seconds_since_start(plans)
             summary = {
                 **_where(plans),
                 **report.as_json(),
@@ -103,27 +86,55 @@ class S3ToAzureReportOperator(ConnectedOperator):
                 "cost": _cost(plans),
                 **_interval(context),
             }
-            url = folders[0].write_summary(summary)
-        log.info("%s -> %s", summary["source"], summary["destination"])
-        for line in report.table(seconds).split("\n"):
-            log.info("%s", line)
-        if dry_run:
-            log.info("this was a dry run: would copy %s", cost_text(summary["cost"]))
-        log.info("ledger: %s", summary["ledger"])
-        log.info("summary: %s", url)
+            url = PlanFolder(container.client, plans[0]["folder"]).write_summary(summary)
+        _log(report, summary, seconds, url)
         problems = [report.verdict()] if not report.is_good else []
         problems += self._why_not_deleted(ti, plans)
         if problems:
             ti.xcom_push(key="return_value", value=summary)  # a task that fails returns nothing
             raise AirflowFailException("\n".join([*problems, f"ledger: {summary['ledger']}"]))
-        if dry_run:
-            ti.xcom_push(key=DRY_RUN_KEY, value=True)
+        self._announce(context, summary)
+        return summary
+
+    def _plans(self, ti: Any) -> list[dict[str, Any]]:
+        """Return the totals of the plans.
+
+        :raises AirflowSkipException: if planning was skipped
+        :raises AirflowFailException: if it made none
+        """
+        if task_states(ti, self.plan_task_id).get(self.plan_task_id) == "skipped":
+            raise AirflowSkipException(
+                f"task {self.plan_task_id} was skipped: there was no prefix, or a task before it was skipped"
+            )
+        plans = plans_of(ti, self.plan_task_id)
+        if not plans:
+            raise AirflowFailException(f"task {self.plan_task_id} made no plan, so nothing was copied; see its log")
+        return plans
+
+    def _added_up(self, ti: Any, plans: Sequence[Mapping[str, Any]], container: AzureContainer) -> Report:
+        """Return the report on all plans, and keep what each of them moved for OpenLineage."""
+        from airflow_s3_azure.sync.ledger import PlanFolder
+        from airflow_s3_azure.sync.report import Report
+
+        report = Report(planned=sum(_expected(plan) for plan in plans))
+        batches, written = self._batches(ti), self._written(ti)
+        for plan in plans:
+            folder = PlanFolder(container.client, plan["folder"])
+            files, size = report.counts["copied"], report.copied_size
+            _add(report, folder, plan, [one for one in batches if one.folder == folder.path], written)
+            files, size = report.counts["copied"] - files, report.copied_size - size
+            self.moved.append(self._moved(plan, container, files, size))
+        return report
+
+    def _announce(self, context: Context, summary: Mapping[str, Any]) -> None:
+        """Put the totals into the asset events of a good run; a dry run makes none and is marked in XCom."""
+        if summary["dry_run"]:
+            context["ti"].xcom_push(key=DRY_RUN_KEY, value=True)
             self.outlets = []  # Airflow makes an event for each that is there when the task ends
         for outlet in self.outlets:
             context["outlet_events"][outlet].extra.update(
                 {name: value for name, value in summary.items() if isinstance(value, int | float | str)}
             )
-        return summary
 
     def _batches(self, ti: Any) -> list[BatchReference]:
         """Return the references of all batches, by map index."""
@@ -137,7 +148,7 @@ class S3ToAzureReportOperator(ConnectedOperator):
 
     def _written(self, ti: Any) -> dict[str, Fingerprint]:
         """Return what tasks wrote to parts of the ledger, by the part's blob name. A task that was killed says nothing."""
-        from airflow_s3_azure.sync.jsonlines import Fingerprint
+        from airflow_s3_azure.sync.fingerprint import Fingerprint
 
         found = [one["ledger"] for one in self._summaries(ti) if "ledger" in one]
         if self.delete_task_id is not None:
@@ -189,6 +200,19 @@ class S3ToAzureReportOperator(ConnectedOperator):
         return refusals or [f"{extra}, and task {self.delete_task_id} did not end well; see its log"]
 
 
+def _log(report: Report, summary: Mapping[str, Any], seconds: float, url: str) -> None:
+    """Log the totals, and where the ledger and the summary are."""
+    from airflow_s3_azure.sync.cost import cost_text
+
+    log.info("%s -> %s", summary["source"], summary["destination"])
+    for line in report.table(seconds).split("\n"):
+        log.info("%s", line)
+    if summary["dry_run"]:
+        log.info("this was a dry run: would copy %s", cost_text(summary["cost"]))
+    log.info("ledger: %s", summary["ledger"])
+    log.info("summary: %s", url)
+
+
 def _add(
     report: Report,
     folder: PlanFolder,
@@ -197,7 +221,7 @@ def _add(
     written: Mapping[str, Fingerprint],
 ) -> None:
     """Add the ledger of a plan: the parts of the plan, of its batches and of the deletion, and no other file."""
-    from airflow_s3_azure.sync.jsonlines import Fingerprint
+    from airflow_s3_azure.sync.fingerprint import Fingerprint
 
     report.add(folder.read_ledger("plan", Fingerprint.from_json(plan["settled"])))
     for batch in batches:
@@ -223,6 +247,11 @@ def _where(plans: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         shared = reduce(shared_start, [str(plan[name]) for plan in plans])
         found[name] = shared if len(plans) == 1 else shared[: shared.rfind("/") + 1]
     return found
+
+
+def _seconds_since_start(plans: Sequence[Mapping[str, Any]]) -> float:
+    """Return the seconds since the first plan began."""
+    return (datetime.now(UTC) - min(datetime.fromisoformat(one["started_at"]) for one in plans)).total_seconds()
 
 
 def _cost(plans: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ No two plans share a folder: not those of one run, not those of two Airflow depl
 the same second. ``_`` in front makes Spark and Hive skip the folder.
 
 The container is untrusted (docs/decisions/0009-the-container-is-untrusted.md). Each reader is given what a writer put
-into XCom, the :class:`~airflow_s3_azure.sync.jsonlines.Fingerprint` of the file, and reads that and nothing else.
+into XCom, the :class:`~airflow_s3_azure.sync.fingerprint.Fingerprint` of the file, and reads that and nothing else.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ from airflow_s3_azure.engine.errors import DestinationWriteError, PlanError
 from airflow_s3_azure.engine.model import BlobState, CopyRequest, Precondition
 from airflow_s3_azure.engine.properties import SourceRecord
 from airflow_s3_azure.engine.quoting import get_logger
-from airflow_s3_azure.sync.jsonlines import Fingerprint, LinesWriter, etag_of, read_lines
+from airflow_s3_azure.sync.fingerprint import Fingerprint
+from airflow_s3_azure.sync.lines_reader import etag_of, read_lines
+from airflow_s3_azure.sync.lines_writer import LinesWriter
 from airflow_s3_azure.sync.objects import ListedObject
 from airflow_s3_azure.sync.references import BatchReference
 from airflow_s3_azure.sync.rows import JsonObject, deletion_from_json, ledger_row_from_json, request_from_json

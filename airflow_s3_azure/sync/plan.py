@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any, Generic, TypeVar
 
 from airflow_s3_azure.engine.azure.blob_names import is_reserved, why_refused
@@ -24,10 +23,11 @@ from airflow_s3_azure.sync.batch import (
     Batcher,
     Run,
 )
+from airflow_s3_azure.sync.budget import Budget
 from airflow_s3_azure.sync.compare import Compare, decide
 from airflow_s3_azure.sync.cost import Cost
+from airflow_s3_azure.sync.fingerprint import Fingerprint
 from airflow_s3_azure.sync.join import OutOfOrder, join
-from airflow_s3_azure.sync.jsonlines import Fingerprint
 from airflow_s3_azure.sync.ledger import PlanFolder
 from airflow_s3_azure.sync.naming import Naming
 from airflow_s3_azure.sync.objects import ListedObject
@@ -57,38 +57,6 @@ class Listing(Generic[Entry]):
 
     open: Callable[[], Iterator[Entry]]
     is_sorted: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """What a plan may be, so that a mistake is not carried out.
-
-    :param max_objects: objects to copy
-    :param max_bytes: bytes to copy
-    :param max_delete: blobs to delete: a number, or a share of the blobs under the plan's prefix, below 1
-    """
-
-    max_objects: int | None = None
-    max_bytes: int | None = None
-    max_delete: float = 0.1
-
-    def check(self, objects: int, size: int, manifest: str) -> None:
-        """Make sure that there is no more to copy than this.
-
-        :param size: bytes
-        :param manifest: where the list of what would be copied is
-        :raises PlanError: if there is
-        """
-        if self.max_objects is not None and objects > self.max_objects:
-            raise PlanError(
-                f"there are {objects:,} objects to copy, but max_objects is {self.max_objects:,}; nothing was copied: "
-                f"raise it, or select less. The list is in {manifest}"
-            )
-        if self.max_bytes is not None and size > self.max_bytes:
-            raise PlanError(
-                f"there are {size:,} bytes ({size_text(size)}) to copy, but max_bytes is {self.max_bytes:,}; nothing was "
-                f"copied: raise it, or select less. The list is in {manifest}"
-            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,7 +257,7 @@ class _Planner:
             cost=self._cost,
             extra=self._extra,
             extra_sample=self._extra_sample,
-            delete_refused=self._why_not_delete(),
+            delete_refused=self._options.budget.why_not_delete(self._extra, self._blobs, keys=self._listed),
             batches=[
                 BatchReference.of(path, index, run, prefix=prefix, etag=etag, digest=digest)
                 for index, (run, digest) in enumerate(zip(runs, digests, strict=True))
@@ -364,21 +332,6 @@ class _Planner:
             {"blob": name, "size": blob.size, "blob_etag": blob.etag, "last_modified": modified},
         )
 
-    def _why_not_delete(self) -> str | None:
-        """Return why the blobs whose key is gone must stay, or None if they may be deleted, or there are none."""
-        limit = self._options.budget.max_delete
-        allowed = limit * self._blobs if limit < 1 else limit
-        if not self._extra:
-            return None
-        if not self._listed:
-            return f"the source listing is empty, and {count_text(self._extra, 'blob')} would be deleted: check s3_bucket and s3_prefix"
-        if self._extra > allowed:
-            return (
-                f"{self._extra:,} of {self._blobs:,} blobs would be deleted, but max_delete is {limit:,}: look at "
-                "delete.jsonl in the plan's folder, then raise it"
-            )
-        return None
-
     def _look_up(self) -> None:
         self._cancellation.check()
         if (now := time.monotonic()) - self._told >= PROGRESS_SECONDS:
@@ -390,35 +343,4 @@ class _Planner:
                 size_text(self._cost.size),
                 f"{self._counts['unchanged']:,}",
                 f"{self._counts['skipped']:,}",
-            )
-
-
-def check_prefixes(prefixes: Sequence[str]) -> None:
-    """Make sure that no key is under two of the prefixes.
-
-    :raises PlanError: if one is
-    """
-    ordered = sorted(prefixes)
-    for one, following in pairwise(ordered):
-        if following.startswith(one):
-            raise PlanError(
-                f"prefixes {one!r} and {following!r} overlap, so keys would be copied twice; nothing was copied: leave "
-                "one of them out"
-            )
-
-
-def check_destinations(destinations: Sequence[str], naming: Naming) -> None:
-    """Make sure that keys of different prefixes, whose plans know nothing of each other, do not become one blob.
-
-    :param destinations: what the blob names of each plan begin with
-    :param naming: of all of them
-    :raises PlanError: if some may
-    """
-    if naming.keeps_keys_apart:
-        return
-    for one, following in pairwise(sorted(destinations)):
-        if following.startswith(one):
-            raise PlanError(
-                f"keys of different prefixes may become one blob under {one!r}; nothing was copied: let blob_template "
-                "have {key}, or {folder} and {name}"
             )

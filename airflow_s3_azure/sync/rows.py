@@ -1,7 +1,7 @@
 """The rows of manifests, deletion lists and ledgers. What is read back is untrusted: each row is checked. Pure.
 
 The checks are for what a digest does not cover: a file of an earlier try, and a plan that is itself wrong. They raise
-ValueError; :func:`~airflow_s3_azure.sync.jsonlines.read_lines` adds the file and the line.
+ValueError; :func:`~airflow_s3_azure.sync.lines_reader.read_lines` adds the file and the line.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -95,6 +95,7 @@ class BatchRun:
         self._claims = Claims()
         self._has_twin = False
         self._seconds = 0.0
+        self._begun_last: str | None = None
         # Before anything else: if another execution begins later, this one can write no more.
         earlier = folder.continue_ledger(reference.part)
         self._has_claims = earlier is not None
@@ -123,46 +124,20 @@ class BatchRun:
         """
         if not self._is_first:
             self._take_over(source, container, options, cancellation, max_concurrency)
-        done = self._totals.size
-
-        current: str | None = None
-        logged = 0.0
-
-        def begun() -> Iterator[CopyRequest]:
-            nonlocal current
-            for request in self._requests():
-                current = request.key
-                yield request
-
-        def on_progress(progress: Progress) -> None:
-            nonlocal logged
-            tell(self._totals.objects, done + progress.size, current)
-            if progress.seconds < logged + LOG_SECONDS:
-                return
-            logged = progress.seconds
-            left = progress.describe(self._reference.size - done)
-            log.info("%d of %d objects, %s", self._totals.objects, self._reference.objects, left)
-
         results = copy_objects(
-            begun(),
+            self._requests(),
             source,
             container,
             options,
             cancellation,
             max_concurrency=max_concurrency,
             slice_seconds=slice_seconds,
-            on_progress=on_progress,
+            on_progress=self._progress_reporter(tell),
             progress_interval=PROGRESS_SECONDS,
         )
-        started = written = time.monotonic()
+        started = time.monotonic()
         try:
-            with closing(results):
-                for result in results:
-                    self._note(result)
-                    on_result(result)
-                    if time.monotonic() - written > LEDGER_SECONDS:
-                        self._ledger.commit()
-                        written = time.monotonic()
+            self._record(results, on_result)
         except SliceEnded:
             self._keep_changed()
             self._ledger.commit()
@@ -175,6 +150,32 @@ class BatchRun:
             raise
         self._ledger.commit()
         self._seconds = time.monotonic() - started
+
+    def _record(self, results: Generator[CopyResult, None, None], on_result: Callable[[CopyResult], None]) -> None:
+        """Write each result to the ledger, and commit the ledger every 15 seconds."""
+        written = time.monotonic()
+        with closing(results):
+            for result in results:
+                self._note(result)
+                on_result(result)
+                if time.monotonic() - written > LEDGER_SECONDS:
+                    self._ledger.commit()
+                    written = time.monotonic()
+
+    def _progress_reporter(self, tell: Callable[[int, int, str | None], None]) -> Callable[[Progress], None]:
+        """Return a function that passes on what the pool reports: always to ``tell``, every 10 seconds to the log."""
+        done = self._totals.size
+        logged = 0.0
+
+        def report(progress: Progress) -> None:
+            nonlocal logged
+            tell(self._totals.objects, done + progress.size, self._begun_last)
+            if progress.seconds >= logged + LOG_SECONDS:
+                logged = progress.seconds
+                left = progress.describe(self._reference.size - done)
+                log.info("%d of %d objects, %s", self._totals.objects, self._reference.objects, left)
+
+        return report
 
     def summary(self) -> dict[str, Any]:
         """Return the batch's counts by status, its bytes, its first failures and its part of the ledger, for XCom."""
@@ -239,6 +240,12 @@ class BatchRun:
 
     def _requests(self) -> Iterator[CopyRequest]:
         """Yield what is still to do; called by the workers, one at a time."""
+        for request in self._ordered():
+            self._begun_last = request.key
+            yield request
+
+    def _ordered(self) -> Iterator[CopyRequest]:
+        """Yield what is still to do: as planned, or, beside a concurrent writer, shuffled."""
         planned = self._folder.read_manifest(self._reference)
         requests = (self._prepared(request) for request in planned if request.key not in self._claims.settled)
         for request in requests:

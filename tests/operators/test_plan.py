@@ -13,8 +13,8 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow_s3_azure.engine.properties import CopyIdentity, SourceRecord
 from airflow_s3_azure.operators import S3ToAzurePlanOperator
 from airflow_s3_azure.operators import plan as plan_module
-from airflow_s3_azure.sync.jsonlines import read_lines
 from airflow_s3_azure.sync.ledger import PlanFolder
+from airflow_s3_azure.sync.lines_reader import read_lines
 from tests.airflow_runs import run_dag
 
 if TYPE_CHECKING:

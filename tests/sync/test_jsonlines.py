@@ -27,8 +27,10 @@ from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.errors import Cancelled, DestinationWriteError, TransferError, UntrustedFile
 from airflow_s3_azure.engine.model import Precondition
 from airflow_s3_azure.engine.retry import RetryPolicy
-from airflow_s3_azure.sync import jsonlines
-from airflow_s3_azure.sync.jsonlines import Fingerprint, LinesWriter, digest_text, etag_of, read_lines
+from airflow_s3_azure.sync import lines_reader, lines_writer
+from airflow_s3_azure.sync.fingerprint import Fingerprint, digest_text
+from airflow_s3_azure.sync.lines_reader import etag_of, read_lines
+from airflow_s3_azure.sync.lines_writer import LinesWriter
 from tests.sync.containers import MemoryContainer
 
 if TYPE_CHECKING:
@@ -105,7 +107,7 @@ def test_odd_texts_keep_to_their_line(client: ContainerClient) -> None:
 @pytest.mark.parametrize("size", [1, 2, 7, 64])
 def test_lines_may_end_anywhere_in_a_piece(client: ContainerClient, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the middle of a character, at its end, and where the blob ends."""
-    monkeypatch.setattr(jsonlines, "PIECE_SIZE", size)
+    monkeypatch.setattr(lines_reader, "PIECE_SIZE", size)
     lines = ["é😀", "", "x" * 9, "y"]
     positions = write(client, lines)
 
@@ -118,7 +120,7 @@ def test_a_blob_that_ends_where_a_piece_ends_is_read_to_its_end(
 ) -> None:
     """The next piece is not there, and that is no error."""
     stop = write(client, ["a", "b"])[-1]
-    monkeypatch.setattr(jsonlines, "PIECE_SIZE", stop)
+    monkeypatch.setattr(lines_reader, "PIECE_SIZE", stop)
 
     assert list(read_lines(client, NAME)) == ["a", "b"]
 
@@ -156,7 +158,7 @@ def test_nothing_is_visible_before_the_commit(client: ContainerClient) -> None:
     """What was there before stays, also when blocks are staged already."""
     write(client, ["old"])
     writer = LinesWriter(client, NAME)
-    writer.write("x" * jsonlines.BLOCK_SIZE)
+    writer.write("x" * lines_writer.BLOCK_SIZE)
 
     assert list(read_lines(client, NAME)) == ["old"]
 
@@ -410,7 +412,7 @@ def test_the_digests_of_ranges_are_those_of_their_lines(lines: list[str], data: 
     writer.commit()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jsonlines, "READ_BACK_SIZE", data.draw(st.integers(1, 20)))
+        patch.setattr(lines_writer, "READ_BACK_SIZE", data.draw(st.integers(1, 20)))
         digests = writer.read_back(stops)
 
     content = b"".join(json.dumps(line, ensure_ascii=False).encode() + b"\n" for line in lines)
@@ -422,7 +424,7 @@ def test_the_digests_of_ranges_are_those_of_their_lines(lines: list[str], data: 
 def test_a_block_that_someone_else_staged_again_is_found(container: ContainerClient) -> None:
     """Who may write to the container sees the IDs of staged blocks, and may replace them before the commit."""
     writer = LinesWriter(container, NAME, Precondition(None))
-    writer.write("x" * jsonlines.BLOCK_SIZE)
+    writer.write("x" * lines_writer.BLOCK_SIZE)
     blob = container.get_blob_client(NAME)
     (block,) = blob.get_block_list("uncommitted")[1]
     blob.stage_block(block.id, b'"forged"\n')

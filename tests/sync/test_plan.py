@@ -20,12 +20,14 @@ from airflow_s3_azure.engine.errors import Cancelled, ConfigurationError, PlanEr
 from airflow_s3_azure.engine.model import BlobState, CopyRequest, Precondition
 from airflow_s3_azure.engine.properties import CopyIdentity, SourceRecord
 from airflow_s3_azure.sync import sort
-from airflow_s3_azure.sync.jsonlines import digest_text
+from airflow_s3_azure.sync.budget import Budget
+from airflow_s3_azure.sync.fingerprint import digest_text
 from airflow_s3_azure.sync.ledger import PlanFolder
 from airflow_s3_azure.sync.listing import list_blobs
 from airflow_s3_azure.sync.naming import Naming
 from airflow_s3_azure.sync.objects import ListedObject
-from airflow_s3_azure.sync.plan import Budget, Listing, Plan, PlanOptions, check_prefixes, make_plan
+from airflow_s3_azure.sync.overlaps import check_prefixes
+from airflow_s3_azure.sync.plan import Listing, Plan, PlanOptions, make_plan
 from airflow_s3_azure.sync.references import BatchReference, joined_batches
 from airflow_s3_azure.sync.select import Selection
 from tests.sync.containers import MemoryContainer
@@ -544,7 +546,7 @@ def test_a_refused_deletion_says_by_how_much() -> None:
     made = plan([listed("0000")], blobs, delete=True, budget=Budget(max_delete=1500))
 
     assert made.plan.delete_refused == (
-        "4,999 of 5,000 blobs would be deleted, but max_delete is 1,500: look at delete.jsonl in the plan's folder, "
+        "4,999 of 5,000 blobs would be deleted, but max_delete is 1,500: check delete.jsonl in the plan's folder, "
         "then raise it"
     )
 

@@ -26,8 +26,9 @@ from airflow_s3_azure.engine.model import CopyRequest, CopyResult, Precondition,
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.properties import SourceRecord
 from airflow_s3_azure.engine.s3.source import S3Source
-from airflow_s3_azure.sync.jsonlines import Fingerprint, read_lines
+from airflow_s3_azure.sync.fingerprint import Fingerprint
 from airflow_s3_azure.sync.ledger import PlanFolder
+from airflow_s3_azure.sync.lines_reader import read_lines
 from airflow_s3_azure.sync.references import BatchReference
 from airflow_s3_azure.sync.rows import ledger_row, request_as_json
 from airflow_s3_azure.sync.run import BatchRun

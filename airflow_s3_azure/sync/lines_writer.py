@@ -1,81 +1,47 @@
-"""JSON lines in a container, written and read as streams: a few MiB are held, however many lines there are.
+"""Writes JSON lines to the container as a stream: 4 MiB are held, however many lines there are.
 
-The container is untrusted. A writer returns the :class:`Fingerprint` of what it wrote; a reader that is given one reads
-that and nothing else. Without one it still limits what a line, and thus a worker's memory, can be.
+Three rules keep two writers of one blob apart, and a block list consistent with the lines:
+
+* Block IDs begin with the writer's random token, so no writer can replace another's block by accident.
+* The first commit is conditional on what was there when the writer began, each further one on the ETag of the last.
+  A writer that lost the blob to another therefore fails at its next commit and never writes over it.
+* A commit whose response was lost looks like a conflict. The token in the blob's metadata tells the two cases apart.
 """
 
 from __future__ import annotations
 
-import base64
 import json
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
-from azure.core import MatchConditions
-from azure.core.exceptions import AzureError, ResourceNotFoundError
+from azure.core.exceptions import AzureError
 from azure.storage.blob import BlobBlock, ContentSettings
 
-from airflow_s3_azure.engine.azure.sdk_errors import describe_response, translate
+from airflow_s3_azure.engine.azure.sdk_errors import translate
 from airflow_s3_azure.engine.azure.service_errors import BlockListRejected, PreconditionFailed
 from airflow_s3_azure.engine.blocks import MIB
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.errors import DestinationWriteError, UntrustedFile
 from airflow_s3_azure.engine.model import Precondition
 from airflow_s3_azure.engine.retry import RetryPolicy
+from airflow_s3_azure.sync.fingerprint import Fingerprint, digest_text
+from airflow_s3_azure.sync.lines_reader import condition_options, read_pieces
 
 if TYPE_CHECKING:
-    from hashlib import _Hash
-
     from azure.storage.blob import ContainerClient
 
 BLOCK_SIZE = 4 * MIB
 """Bytes that a writer holds before it stages them; 50,000 such blocks are 195 GiB of lines."""
-PIECE_SIZE = 256 * 1024
-"""Bytes that a reader holds; a sort reads dozens of files side by side."""
-
 READ_BACK_SIZE = 4 * MIB
-"""Bytes that are read at a time to verify what was written."""
-MAX_LINE = 1 * MIB
-"""Bytes in a line: hundreds of times the longest that is written."""
+"""Bytes of a range request while a file is verified after its commit."""
 
 Row = Mapping[str, Any] | Sequence[Any]
 
 _WRITER = "writer"
 """Metadata by which a writer recognizes its own commit whose response was lost."""
 _ONCE = RetryPolicy(attempts=1, throttled_attempts=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Fingerprint:
-    """What a writer wrote. It travels where no writer of the container can change it: in XCom, or in this process.
-
-    :param etag: Azure's, of the committed blob
-    :param digest: of the lines; see :func:`digest_text`
-    :param rows: how many lines there are
-    """
-
-    etag: str
-    digest: str
-    rows: int
-
-    @classmethod
-    def from_json(cls, found: Mapping[str, Any]) -> Self:
-        """Return the fingerprint that was :meth:`as_json`."""
-        return cls(found["etag"], found["digest"], found["rows"])
-
-    def as_json(self) -> dict[str, str | int]:
-        """Return the fingerprint as XCom holds it."""
-        return asdict(self)
-
-
-def digest_text(digest: _Hash) -> str:
-    """Return the first 24 bytes of a SHA-256 in base64: 32 characters, which XCom holds a thousand times."""
-    return base64.b64encode(digest.digest()[:24]).decode("ascii")
-
-
 _as_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
@@ -164,7 +130,7 @@ class LinesWriter:
         digests: list[str] = []
         position = 0
         if expected.rows:
-            for piece in _pieces(self._client, self._name, 0, None, etag=expected.etag, size=READ_BACK_SIZE):
+            for piece in read_pieces(self._client, self._name, 0, None, etag=expected.etag, size=READ_BACK_SIZE):
                 whole.update(piece)
                 rest = memoryview(piece)
                 while len(digests) < len(stops) and stops[len(digests)] <= position + len(rest):
@@ -189,7 +155,7 @@ class LinesWriter:
             self._blocks,
             content_settings=ContentSettings(content_type="application/x-ndjson"),
             metadata={_WRITER: self._own},
-            **_as_options(self._precondition),
+            **condition_options(self._precondition),
         )
         self._etag = str(response["etag"])
         if self._precondition is not None:
@@ -227,123 +193,3 @@ class LinesWriter:
             raise failure
 
         return (self._retry if seconds is None else _ONCE).call(attempt, self._cancellation)
-
-
-def _as_options(precondition: Precondition | None) -> dict[str, Any]:
-    if precondition is None:
-        return {}
-    if precondition.etag is None:
-        return {"match_condition": MatchConditions.IfMissing}
-    return {"etag": precondition.etag, "match_condition": MatchConditions.IfNotModified}
-
-
-def etag_of(client: ContainerClient, name: str) -> str | None:
-    """Return the ETag of a blob, or None if there is none.
-
-    :raises DestinationWriteError: if Azure does not tell
-    """
-    try:
-        return str(client.get_blob_client(name).get_blob_properties().etag)
-    except ResourceNotFoundError:
-        return None
-    except AzureError as error:
-        raise DestinationWriteError(f"it could not be read: {describe_response(error)}", blob=name) from None
-
-
-def read_lines(
-    client: ContainerClient,
-    name: str,
-    start: int = 0,
-    stop: int | None = None,
-    *,
-    expected: Fingerprint | None = None,
-    most_rows: int | None = None,
-    missing_ok: bool = False,
-    parse: Callable[[Any], Any] = lambda row: row,
-) -> Iterator[Any]:
-    """Yield the rows of a blob, or of a range of it that begins and ends at ends of lines.
-
-    :param start: byte at which the first line begins
-    :param stop: byte after the last line; None: to the blob's end
-    :param expected: of these lines: only this version of the blob is read; the digest is verified after the last row
-    :param most_rows: how many there can be; None: as many as expected, or any number
-    :param missing_ok: yield nothing if there is no such blob
-    :param parse: checks a row and returns what it is; raises ValueError
-    :raises UntrustedFile: naming the line, if it is not what was written, or cannot be
-    :raises DestinationWriteError: if it is gone or cannot be read
-    """
-    most = expected.rows if expected is not None and most_rows is None else most_rows
-    digest, rows, rest = sha256(), 0, b""
-    for piece in _pieces(client, name, start, stop, etag=expected.etag if expected else None, missing_ok=missing_ok):
-        digest.update(piece)
-        *whole, rest = (rest + piece).split(b"\n")
-        for line in whole:
-            rows += 1
-            if most is not None and rows > most:
-                raise UntrustedFile(f"it has more than the {most:,} lines that were written", blob=name)
-            yield _parsed(line, parse, name, rows)
-        if len(rest) > MAX_LINE:
-            raise _bad_line(name, rows + 1, f"it is longer than {MAX_LINE:,} bytes")
-    if rest:
-        raise _bad_line(name, rows + 1, "it has no end")
-    if expected is not None and (rows, digest_text(digest)) != (expected.rows, expected.digest):
-        raise UntrustedFile(
-            f"it does not hold the {expected.rows:,} lines that were written; clear the task that wrote it", blob=name
-        )
-
-
-def _parsed(line: bytes, parse: Callable[[Any], Any], name: str, number: int) -> Any:
-    if len(line) > MAX_LINE:
-        raise _bad_line(name, number, f"it is longer than {MAX_LINE:,} bytes")
-    try:
-        return parse(json.loads(line))
-    except RecursionError:
-        problem = "it is nested too deeply"
-    except ValueError as error:
-        problem = str(error)
-    raise _bad_line(name, number, problem)
-
-
-def _bad_line(name: str, number: int, problem: str) -> UntrustedFile:
-    return UntrustedFile(f"line {number:,} cannot be one that was written: {problem}", blob=name)
-
-
-def _pieces(
-    client: ContainerClient,
-    name: str,
-    start: int,
-    stop: int | None,
-    *,
-    etag: str | None = None,
-    missing_ok: bool = False,
-    size: int | None = None,
-) -> Iterator[bytes]:
-    size = size or PIECE_SIZE
-    pinned: dict[str, Any] = {} if etag is None else _as_options(Precondition(etag))
-    while stop is None or start < stop:
-        length = size if stop is None else min(size, stop - start)
-        try:
-            # Not decompressed: 200 kB that name a Content-Encoding can become 500 MiB.
-            download = client.download_blob(name, offset=start, length=length, decompress=False, **pinned)
-            piece = bytes(download.readall())
-        except ResourceNotFoundError:
-            if missing_ok:
-                return
-            raise DestinationWriteError("it is gone; clear the plan task to make a new one", blob=name) from None
-        except AzureError as error:
-            if getattr(error, "error_code", None) == "ConditionNotMet":
-                raise UntrustedFile(
-                    "someone else wrote to it since it was written; clear the task that wrote it", blob=name
-                ) from None
-            if getattr(error, "status_code", None) == 416 and stop is None:
-                return  # nothing begins here: the blob ends where a piece ended, or is empty
-            raise DestinationWriteError(f"it could not be read: {describe_response(error)}", blob=name) from None
-        yield piece
-        start += len(piece)
-        if len(piece) == length:
-            continue
-        if stop is not None:
-            raise DestinationWriteError(
-                f"it ends at byte {start:,}, before byte {stop:,}; clear the plan task to make a new one", blob=name
-            )
-        return

@@ -1,0 +1,39 @@
+"""What stands for the content of a file in the untrusted container. Pure."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What a writer wrote. It travels where no writer of the container can change it: in XCom, or in this process.
+
+    :param etag: Azure's, of the committed blob
+    :param digest: of the lines; see :func:`digest_text`
+    :param rows: how many lines there are
+    """
+
+    etag: str
+    digest: str
+    rows: int
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Self:
+        """Return the fingerprint that was :meth:`as_json`."""
+        return cls(found["etag"], found["digest"], found["rows"])
+
+    def as_json(self) -> dict[str, str | int]:
+        """Return the fingerprint as XCom holds it."""
+        return asdict(self)
+
+
+def digest_text(digest: _Hash) -> str:
+    """Return the first 24 bytes of a SHA-256 in base64: 32 characters, which XCom holds a thousand times."""
+    return base64.b64encode(digest.digest()[:24]).decode("ascii")
