@@ -20,6 +20,7 @@ from packaging.version import Version
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
 
+    from tests.fakes.reading_azurite import ReadingAzurite
     from tests.faults.recorded import Recorded
     from tests.servers import AzureServer, CertificateAuthority, S3Server
 
@@ -120,6 +121,15 @@ def bucket(s3_server: S3Server) -> Bucket:
 def container(azure_server: AzureServer) -> ContainerClient:
     """An empty container."""
     return azure_server.container_client(f"destination-{secrets.token_hex(6)}")
+
+
+@pytest.fixture
+def reading_azurite(azure_server: AzureServer) -> Iterator[ReadingAzurite]:
+    """The running Azurite, behind a proxy of this test's own that lets it read blocks from S3."""
+    from tests.fakes.reading_azurite import reading_azurite
+
+    with reading_azurite(azure_server) as proxy:
+        yield proxy
 
 
 @pytest.fixture

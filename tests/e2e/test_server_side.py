@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.engine.server_side.azure import pulling
+from tests.fakes.reading_azurite import reading_azurite
 from tests.servers import AirflowServer
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def test_a_deferred_copy_holds_no_worker_and_resumes_when_it_is_cleared(
     (folder / "server_side.py").write_text(DAG.format(bucket=bucket.name, container=container.container_name))
     hanging, going_on = threading.Event(), threading.Event()
 
-    with pulling(azure_server) as azure:
+    with reading_azurite(azure_server) as azure:
 
         def hang(number: int) -> None:
             if number == HANGING:

@@ -31,7 +31,7 @@ from airflow_s3_azure.sync import lines_reader, lines_writer
 from airflow_s3_azure.sync.fingerprint import Fingerprint, digest_text
 from airflow_s3_azure.sync.lines_reader import etag_of, read_lines
 from airflow_s3_azure.sync.lines_writer import LinesWriter
-from tests.sync.containers import MemoryContainer
+from tests.fakes.memory_container import MemoryContainer
 
 if TYPE_CHECKING:
     from tests.servers import AzureServer
@@ -517,7 +517,7 @@ def test_a_cancelled_task_does_not_wait_for_the_next_attempt() -> None:
         raise ServiceRequestError("lost")
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("tests.sync.containers.MemoryBlob.stage_block", fail)
+        patched.setattr("tests.fakes.memory_container.MemoryBlob.stage_block", fail)
         with pytest.raises(Cancelled):
             writer.commit()
 

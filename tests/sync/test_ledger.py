@@ -13,7 +13,7 @@ from airflow_s3_azure.engine.model import BlobState
 from airflow_s3_azure.engine.properties import SourceRecord
 from airflow_s3_azure.sync.ledger import PlanFolder, folder_name
 from airflow_s3_azure.sync.objects import ListedObject
-from tests.sync.containers import MemoryContainer
+from tests.fakes.memory_container import MemoryContainer
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient

@@ -30,7 +30,7 @@ from airflow_s3_azure.sync.overlaps import check_prefixes
 from airflow_s3_azure.sync.plan import Listing, Plan, PlanOptions, make_plan
 from airflow_s3_azure.sync.references import BatchReference, joined_batches
 from airflow_s3_azure.sync.select import Selection
-from tests.sync.containers import MemoryContainer
+from tests.fakes.memory_container import MemoryContainer
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient

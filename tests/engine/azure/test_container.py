@@ -22,7 +22,7 @@ from airflow_s3_azure.engine.errors import (
 )
 from airflow_s3_azure.engine.model import BlobContent, Precondition, StagedBlock
 from airflow_s3_azure.engine.server_side.request import SourceRange
-from tests.engine.azure.scripted import AZURE, azure_response, response, scripted
+from tests.fakes.scripted_container import AZURE, azure_response, response, scripted
 
 DATA = memoryview(b"hello")
 CRC = compute("CRC64NVME", DATA)

@@ -17,7 +17,7 @@ from azure.core.rest import HttpRequest
 from airflow_s3_azure.engine.azure.transport import ConnectionsTransport
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.http.client import Connections
-from tests.engine.http.scripted import EMPTY, ScriptedServer
+from tests.fakes.scripted_server import EMPTY, ScriptedServer
 from tests.servers.tls import CertificateAuthority
 
 KIB = 1024

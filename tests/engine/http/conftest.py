@@ -13,7 +13,7 @@ import requests
 
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.http.client import Connections
-from tests.engine.http.scripted import ScriptedServer
+from tests.fakes.scripted_server import ScriptedServer
 from tests.servers.tls import CertificateAuthority
 
 

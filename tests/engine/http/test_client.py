@@ -17,7 +17,7 @@ from airflow_s3_azure.engine.errors import Cancelled
 from airflow_s3_azure.engine.http.client import Connections
 from airflow_s3_azure.engine.http.failures import describe
 from airflow_s3_azure.engine.http.message import ProtocolError
-from tests.engine.http.scripted import EMPTY, HELLO, ScriptedServer, ask
+from tests.fakes.scripted_server import EMPTY, HELLO, ScriptedServer, ask
 from tests.servers.tls import CertificateAuthority
 
 

@@ -11,7 +11,7 @@ import requests
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.http import connection as connection_module
 from airflow_s3_azure.engine.http.client import LARGE_BODY, Connections
-from tests.engine.http.scripted import EMPTY, ScriptedServer
+from tests.fakes.scripted_server import EMPTY, ScriptedServer
 from tests.servers.tls import CertificateAuthority
 
 BODY = memoryview(bytes(range(256)) * (LARGE_BODY // 256))

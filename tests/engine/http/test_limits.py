@@ -12,7 +12,7 @@ import requests
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.http.client import Connections
 from airflow_s3_azure.engine.http.message import ProtocolError
-from tests.engine.http.scripted import EMPTY, ScriptedServer, ask
+from tests.fakes.scripted_server import EMPTY, ScriptedServer, ask
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 

@@ -12,7 +12,7 @@ import requests
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.http.client import Connections
 from airflow_s3_azure.engine.http.failures import describe
-from tests.engine.http.scripted import EMPTY, HELLO, ScriptedServer, ask
+from tests.fakes.scripted_server import EMPTY, HELLO, ScriptedServer, ask
 from tests.servers.tls import CertificateAuthority
 
 

@@ -19,7 +19,7 @@ from airflow_s3_azure.engine.errors import TransferError
 from airflow_s3_azure.engine.model import BlobContent, SourceObject
 from airflow_s3_azure.engine.properties import CopyIdentity
 from airflow_s3_azure.engine.s3.source import S3Source
-from tests.engine.s3.canned import CannedServer, canned_server, error_document
+from tests.fakes.canned_server import CannedServer, canned_server, error_document
 
 EXAMPLES = int(os.environ.get("S3_MUTATIONS", "1000"))
 BODY = b"0123456789"

@@ -20,7 +20,7 @@ from airflow_s3_azure.engine.errors import (
     TransferError,
 )
 from airflow_s3_azure.engine.s3.refusals import Refusal, translate
-from tests.engine.s3.canned import CannedServer, canned_server, error_document, source_at
+from tests.fakes.canned_server import CannedServer, canned_server, error_document, source_at
 
 CONNECTION = "AWS connection 'night'"
 

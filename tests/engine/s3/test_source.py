@@ -22,7 +22,7 @@ from airflow_s3_azure.engine.errors import (
 from airflow_s3_azure.engine.model import SourceObject
 from airflow_s3_azure.engine.s3.ending import Ending
 from airflow_s3_azure.engine.s3.source import S3Source
-from tests.engine.s3.canned import CannedServer, canned_server, error_document, source_at
+from tests.fakes.canned_server import CannedServer, canned_server, error_document, source_at
 
 OBJECT = SourceObject("key", 100, "etag", version_id="v1")
 PINNED: dict[str, str | None] = {"ETag": '"etag"', "x-amz-version-id": "v1"}

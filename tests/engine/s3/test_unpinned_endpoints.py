@@ -19,8 +19,8 @@ from airflow_s3_azure.engine.model import CopyRequest, CopyResult, Precondition
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.pool import copy_objects
 from airflow_s3_azure.engine.retry import RetryPolicy
-from tests.engine.s3.canned import source_at
-from tests.engine.s3.unpinned import UnpinnedServer, etag_of, rclone_server, unpinned_server
+from tests.fakes.canned_server import source_at
+from tests.fakes.unpinned_server import UnpinnedServer, etag_of, rclone_server, unpinned_server
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient

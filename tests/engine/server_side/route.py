@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from azure.storage.blob import BlobBlock, ContainerClient
 
     from tests.conftest import Bucket
-    from tests.engine.server_side.azure import PullingAzure
+    from tests.fakes.reading_azurite import ReadingAzurite
 
 BLOCK = 64 * 1024
 QUICK = RetryPolicy(attempts=3, first_wait=0.01, max_wait=0.01, throttled_attempts=3)
@@ -36,7 +36,7 @@ class Way:
     :param seconds: for which a presigned URL is good
     """
 
-    def __init__(self, bucket: Bucket, azure: PullingAzure, container: ContainerClient) -> None:
+    def __init__(self, bucket: Bucket, azure: ReadingAzurite, container: ContainerClient) -> None:
         self.bucket = bucket
         self.azure = azure
         self.container = container

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
 
     from tests.conftest import Bucket
-    from tests.engine.server_side.azure import PullingAzure
+    from tests.fakes.reading_azurite import ReadingAzurite
     from tests.servers import S3Server
 
-pytestmark = [pytest.mark.servers, pytest.mark.airflow, pytest.mark.usefixtures("pulling_connections")]
+pytestmark = [pytest.mark.servers, pytest.mark.airflow, pytest.mark.usefixtures("reading_connections")]
 
 BLOCK = 64 * 1024
 
@@ -55,7 +55,7 @@ def _dag(bucket: Bucket, container: ContainerClient, **arguments: Any) -> DAG:
 
 @pytest.mark.parametrize("deferrable", [False, True])
 def test_azure_copies_an_object(
-    bucket: Bucket, container: ContainerClient, azure: PullingAzure, deferrable: bool
+    bucket: Bucket, container: ContainerClient, reading_azurite: ReadingAzurite, deferrable: bool
 ) -> None:
     """The XCom is that of a streamed copy, but that no byte was read."""
     body = _bytes(3 * BLOCK + 5)
@@ -76,8 +76,8 @@ def test_azure_copies_an_object(
     }
     assert (row["bytes_read"], row["source"]) == (0, f"s3://{bucket.name}/a")
     assert container.download_blob("a").readall() == body
-    assert len(azure.pulls) == 4
-    assert run.xcom("copy", "_link_AzurePortalLink") == azure.container_client(container.container_name).url
+    assert len(reading_azurite.pulls) == 4
+    assert run.xcom("copy", "_link_AzurePortalLink") == reading_azurite.container_client(container.container_name).url
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
@@ -181,7 +181,7 @@ def _trigger(bucket: Bucket, container: ContainerClient) -> ServerSideObjectTrig
 
 
 def test_a_trigger_is_made_anew_from_what_it_says_of_itself(
-    bucket: Bucket, container: ContainerClient, azure: PullingAzure, s3_server: S3Server
+    bucket: Bucket, container: ContainerClient, reading_azurite: ReadingAzurite, s3_server: S3Server
 ) -> None:
     """That is the operator's arguments, as JSON, and no credential."""
     path, arguments = _trigger(bucket, container).serialize()
@@ -191,11 +191,13 @@ def test_a_trigger_is_made_anew_from_what_it_says_of_itself(
 
     assert isinstance(made, ServerSideObjectTrigger)
     assert made.serialize() == (path, arguments)
-    assert [one for one in (s3_server.secret_key, s3_server.access_key, azure.server.key) if one in text] == []
+    assert [
+        one for one in (s3_server.secret_key, s3_server.access_key, reading_azurite.server.key) if one in text
+    ] == []
 
 
 def test_a_trigger_that_is_stopped_ends_its_threads_and_leaves_its_blocks(
-    bucket: Bucket, container: ContainerClient, azure: PullingAzure
+    bucket: Bucket, container: ContainerClient, reading_azurite: ReadingAzurite
 ) -> None:
     """As Airflow does when the task is cleared, or the triggerer ends; the next one resumes."""
     body = _bytes(6 * BLOCK)
@@ -217,13 +219,13 @@ def test_a_trigger_that_is_stopped_ends_its_threads_and_leaves_its_blocks(
             await running
         return loop.time() - started
 
-    azure.before = hang
+    reading_azurite.before = hang
     seconds = asyncio.run(stop())
     deadline = time.monotonic() + 3
     while (left := _threads()) and time.monotonic() < deadline:
         time.sleep(0.05)
     going_on.set()
-    azure.before = lambda number: None
+    reading_azurite.before = lambda number: None
     event = asyncio.run(_first(_trigger(bucket, container)))
 
     assert seconds < 5

@@ -21,7 +21,7 @@ from tests.servers.process import free_port
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
 
-    from tests.engine.server_side.azure import PullingAzure
+    from tests.fakes.reading_azurite import ReadingAzurite
 
 pytestmark = pytest.mark.servers
 
@@ -29,16 +29,16 @@ BODY = bytes(range(256)) * 40
 TOLD = ("x-ms-error-code", "x-ms-content-crc64", "content-md5", "x-ms-request-server-encrypted")
 
 
-def _source(azure: PullingAzure, container: ContainerClient, blob: str = "source", **sas: Any) -> str:
+def _source(reading_azurite: ReadingAzurite, container: ContainerClient, blob: str = "source", **sas: Any) -> str:
     token = generate_blob_sas(
-        azure.server.account,
+        reading_azurite.server.account,
         container.container_name,
         blob,
-        account_key=azure.server.key,
+        account_key=reading_azurite.server.key,
         permission=BlobSasPermissions(read=True),
         expiry=datetime.now(UTC) + sas.get("life", timedelta(hours=1)),
     )
-    return f"{azure.server.endpoint}/{container.container_name}/{blob}?{token}"
+    return f"{reading_azurite.server.endpoint}/{container.container_name}/{blob}?{token}"
 
 
 def _put_block(
@@ -70,14 +70,16 @@ CASES: dict[str, tuple[int, dict[str, str]]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_proxy_answers_as_azurite_does(azure: PullingAzure, container: ContainerClient, case: str) -> None:
+def test_the_proxy_answers_as_azurite_does(
+    reading_azurite: ReadingAzurite, container: ContainerClient, case: str
+) -> None:
     """The same request, with a source in the same Azurite, straight to it and through the proxy."""
     container.upload_blob("source", BODY)
     status, asked = CASES[case]
-    headers = {"x-ms-copy-source": _source(azure, container), **asked}
+    headers = {"x-ms-copy-source": _source(reading_azurite, container), **asked}
 
-    straight = _put_block(azure.server.endpoint, azure.server.key, container, headers, "b001")
-    proxied = _put_block(azure.endpoint, azure.server.key, container, headers, "b002")
+    straight = _put_block(reading_azurite.server.endpoint, reading_azurite.server.key, container, headers, "b001")
+    proxied = _put_block(reading_azurite.endpoint, reading_azurite.server.key, container, headers, "b002")
 
     assert straight.status_code == status
     assert _told(proxied) == _told(straight)
@@ -88,37 +90,41 @@ def test_the_proxy_answers_as_azurite_does(azure: PullingAzure, container: Conta
 
 
 def test_a_source_that_is_missing_or_forbidden_is_answered_as_azurite_does(
-    azure: PullingAzure, container: ContainerClient
+    reading_azurite: ReadingAzurite, container: ContainerClient
 ) -> None:
     """A missing blob and a SAS that has run out."""
     container.upload_blob("source", BODY)
     for source in (
-        _source(azure, container, "missing"),
-        _source(azure, container, life=timedelta(hours=-1)),
-        _source(azure, container) + "x",
+        _source(reading_azurite, container, "missing"),
+        _source(reading_azurite, container, life=timedelta(hours=-1)),
+        _source(reading_azurite, container) + "x",
     ):
         headers = {"x-ms-copy-source": source, "x-ms-source-range": "bytes=0-9"}
-        straight = _put_block(azure.server.endpoint, azure.server.key, container, headers)
-        proxied = _put_block(azure.endpoint, azure.server.key, container, headers)
+        straight = _put_block(reading_azurite.server.endpoint, reading_azurite.server.key, container, headers)
+        proxied = _put_block(reading_azurite.endpoint, reading_azurite.server.key, container, headers)
         assert _told(proxied) == _told(straight)
         assert straight.headers["x-ms-error-code"] == "CannotVerifyCopySource"
 
 
-def test_the_signature_of_the_request_is_checked(azure: PullingAzure, container: ContainerClient) -> None:
+def test_the_signature_of_the_request_is_checked(reading_azurite: ReadingAzurite, container: ContainerClient) -> None:
     """A request that another key signed stages nothing."""
     container.upload_blob("source", BODY)
     wrong = base64.b64encode(b"x" * 64).decode()
 
-    answer = _put_block(azure.endpoint, wrong, container, {"x-ms-copy-source": _source(azure, container)})
+    answer = _put_block(
+        reading_azurite.endpoint, wrong, container, {"x-ms-copy-source": _source(reading_azurite, container)}
+    )
 
     assert (answer.status_code, answer.headers["x-ms-error-code"]) == (403, "AuthorizationFailure")
     assert not container.get_blob_client("target").exists()
 
 
-def test_a_source_that_nobody_serves_cannot_be_verified(azure: PullingAzure, container: ContainerClient) -> None:
+def test_a_source_that_nobody_serves_cannot_be_verified(
+    reading_azurite: ReadingAzurite, container: ContainerClient
+) -> None:
     """As Azure says it where a connection fails."""
     headers = {"x-ms-copy-source": f"http://127.0.0.1:{free_port()}/nothing"}
 
-    answer = _put_block(azure.endpoint, azure.server.key, container, headers)
+    answer = _put_block(reading_azurite.endpoint, reading_azurite.server.key, container, headers)
 
     assert _told(answer) == (500, {"x-ms-error-code": "CannotVerifyCopySource"})

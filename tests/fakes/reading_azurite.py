@@ -3,8 +3,8 @@
 Azurite's own Put Block From URL reads from the same Azurite only. Here every request goes to Azurite, this one too, so
 that Azurite checks its signature, its container and its headers. Only where Azurite then says that the source is not
 its own (404 ``CannotVerifyCopySource``), the proxy reads the source, with the range and the conditions that were
-given, and stages what it read by an ordinary Put Block, which answers with the CRC-64. ``test_azure.py`` holds it
-against Azurite's own.
+given, and stages what it read by an ordinary Put Block, which returns the CRC-64.
+``test_reading_azurite.py`` compares it with Azurite's own.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Answer:
 
 
 @dataclass
-class PullingAzure:
+class ReadingAzurite:
     """An Azurite behind the proxy.
 
     :param pulls: the headers of each Put Block From URL that came
@@ -152,9 +152,9 @@ def _refusal(like: Answer, status: int, code: str, detail: str = "") -> Answer:
 
 
 @contextmanager
-def pulling(server: AzureServer) -> Iterator[PullingAzure]:
+def reading_azurite(server: AzureServer) -> Iterator[ReadingAzurite]:
     """Run the proxy before a running Azurite."""
-    azure = PullingAzure(server)
+    azure = ReadingAzurite(server)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
