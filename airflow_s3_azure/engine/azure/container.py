@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -91,7 +92,7 @@ class BlobContainer:
 
     def blob_url(self, blob: str) -> str:
         """Return a blob's URL, without any credential."""
-        return f"{self._address.url}/{quote(blob, safe='/~')}"
+        return f"{self._address.url}/{_quoted(blob)}"
 
     def head(self, blob: str) -> BlobState | None:
         """Return the committed blob, or None if there is none (blocks that are only staged do not count).
@@ -308,6 +309,12 @@ class BlobContainer:
         return etag
 
 
+@lru_cache(maxsize=256)
+def _quoted(blob: str) -> str:
+    # Cached, because each request for a blob, and each message about it, needs it.
+    return quote(blob, safe="/~")
+
+
 def _body(data: memoryview | None) -> Any:
     # Sent from where it is; `requests` would send an empty memoryview in chunks, which Azure refuses.
     return data or b""
@@ -318,7 +325,7 @@ def _common_headers(headers: Mapping[str, str], data: memoryview | None) -> Head
     if data is not None:
         common["content-length"] = str(len(data))
         common["content-type"] = "application/octet-stream"
-    return Headers({**common, **headers})
+    return Headers.from_lower_case({**common, **headers})
 
 
 def _content_headers(content: BlobContent) -> dict[str, str]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import ItemsView, Iterable, Iterator, Mapping, MutableMapping
-from itertools import islice
 from typing import Any, NamedTuple, Self
 
 MAX_FIELDS = 4_000
@@ -18,6 +17,8 @@ FIELD_LINE = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++:[\t -~\x80-\xff]*+"
 """Possessive, so that no input makes the matcher backtrack. A field's name is a token without whitespace before the colon; no field has a NUL, a bare CR or a bare LF."""
 _STATUS_LINE = rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: ([\t -~\x80-\xff]*))?"
 _RESPONSE = re.compile(_STATUS_LINE + rb"(?:\r\n" + FIELD_LINE + rb")*+")
+_FIELDS = re.compile(r"\r\n([^:]++):[ \t]*+([^\r]*+)")
+"""The fields of a head that ``_RESPONSE`` matches; a value may end in whitespace."""
 _OBSOLETE_FOLD = re.compile(rb"[ \t]*\r\n[ \t]+")
 _CONTENT_LENGTH = re.compile("[0-9]{1,18}")
 """Up to an exabyte. Repeated fields are joined by a comma, which is no digit."""
@@ -102,7 +103,7 @@ def parse_response(data: bytes) -> ParsedResponse:
     is_http11, status = found[1] == b"1", int(found[2])
     if status == 101:
         raise ProtocolError("the server switches protocols, which no request asks for")
-    fields = _parse_fields(found[0].decode("latin-1").split("\r\n"))
+    fields = _parse_fields(found[0].decode("latin-1"))
     content_length = _content_length(fields)
     is_chunked = "transfer-encoding" in fields and _is_chunked(fields, is_http11=is_http11)
     keeps_alive = is_http11
@@ -137,15 +138,17 @@ def _unfold(data: bytes) -> bytes:
     return status_line + line_break + _OBSOLETE_FOLD.sub(b" ", fields)
 
 
-def _parse_fields(lines: list[str]) -> dict[str, str]:
-    """Return the fields after a valid status line, by their names in lower case. Repeated ones are joined."""
-    if len(lines) > MAX_FIELDS:
+def _parse_fields(head: str) -> dict[str, str]:
+    """Return the fields of a valid response head, by their names in lower case. Repeated ones are joined."""
+    found = _FIELDS.findall(head)
+    if len(found) > MAX_FIELDS:
         raise ProtocolError(f"the response has more than {MAX_FIELDS:,} header fields")
-    fields: dict[str, str] = {}
-    for line in islice(lines, 1, None):
-        name, _, value = line.partition(":")
-        name, value = name.lower(), value.strip(" \t")
-        fields[name] = f"{fields[name]}, {value}" if name in fields else value
+    fields = {name.lower(): value.rstrip(" \t") for name, value in found}
+    if len(fields) < len(found):
+        values: dict[str, list[str]] = {}
+        for name, value in found:
+            values.setdefault(name.lower(), []).append(value.rstrip(" \t"))
+        fields = {name: ", ".join(repeated) for name, repeated in values.items()}
     return fields
 
 

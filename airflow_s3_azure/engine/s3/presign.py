@@ -15,6 +15,7 @@ import hmac
 import threading
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
@@ -27,6 +28,7 @@ log = get_logger(__name__)
 _KNOWN_VERSION = "s3v4-query"
 _METHODS = {"get_object": "GET", "head_object": "HEAD"}
 _QUERY = {"VersionId": "versionId", "PartNumber": "partNumber"}
+_UNRESERVED = "-_.~"
 _PROBE_KEY = "/~a b//../%2F+\u00fc?#&=;@!$'()*,.\U0001f600/"
 _TRIES = 3
 
@@ -70,16 +72,16 @@ class _Form:
         """
         values = {
             "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
-            "X-Amz-Credential": quote("/".join((credentials.access_key, stamp[:8], *self.scope)), safe="-_.~"),
+            "X-Amz-Credential": _quoted("/".join((credentials.access_key, stamp[:8], *self.scope))),
             "X-Amz-Date": stamp,
             "X-Amz-Expires": self.expires,
             "X-Amz-SignedHeaders": "%3B".join(("host", *(header for header, _ in self.headers))),
         }
         if credentials.token is not None:
-            values["X-Amz-Security-Token"] = quote(credentials.token, safe="-_.~")
+            values["X-Amz-Security-Token"] = _quoted(credentials.token)
         for name, field in _QUERY.items():
             if name in params:
-                values[field] = quote(str(params[name]), safe="-_.~")
+                values[field] = quote(str(params[name]), safe=_UNRESERVED)
         query = [f"{field}={values[field]}" for field in self.fields if field in values]
         object_path = quote(str(params["Key"]), safe="/~")
         canonical = [self.method, self.path + object_path, "&".join(sorted(query)), f"host:{self.host}"]
@@ -200,6 +202,12 @@ def _form_of(operation: Operation, params: Params, url: str) -> _Form | None:
         fields=tuple(names),
         headers=tuple(sorted((SIGNED_HEADERS[name].lower(), name) for name in params if name in SIGNED_HEADERS)),
     )
+
+
+@lru_cache(maxsize=8)
+def _quoted(credential: str) -> str:
+    # Cached, because it is the same in each URL of a day.
+    return quote(credential, safe=_UNRESERVED)
 
 
 def _stamp_of(url: str) -> str:
