@@ -19,10 +19,10 @@ from airflow_s3_azure.operators import (
 )
 from airflow_s3_azure.operators.arguments import check_arguments, check_deferral
 from airflow_s3_azure.operators.connected import MAP_INDEX_TEMPLATE
-from airflow_s3_azure.operators.options import picked
+from airflow_s3_azure.operators.option_groups import picked
 from airflow_s3_azure.operators.plan_arguments import PlanArguments
-from airflow_s3_azure.retrying import retry_arguments
 from airflow_s3_azure.sync.batch import DEFAULT_BATCH_OBJECTS, DEFAULT_BATCH_SIZE
+from airflow_s3_azure.task_retries import retry_arguments
 from airflow_s3_azure.values import is_template
 
 if TYPE_CHECKING:

@@ -27,9 +27,9 @@ from airflow_s3_azure.engine.pool import copy_objects
 from airflow_s3_azure.engine.progress import Progress
 from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.metrics import counts_of
+from airflow_s3_azure.sync.execution import BatchExecution
 from airflow_s3_azure.sync.ledger import PlanFolder
 from airflow_s3_azure.sync.references import BatchReference
-from airflow_s3_azure.sync.run import BatchRun
 
 log = get_logger(__name__)
 
@@ -151,7 +151,7 @@ class ServerSideBatchTrigger(ServerSideTrigger):
     """Copies one batch of a plan; the outcome is its ledger, its summary and what failed.
 
     :param batch: the plan's reference of the batch
-    :param try_number: see :class:`~airflow_s3_azure.sync.run.BatchRun`
+    :param try_number: see :class:`~airflow_s3_azure.sync.execution.BatchExecution`
     :param cleared_at: likewise
     :param map_index: likewise
     """
@@ -166,7 +166,7 @@ class ServerSideBatchTrigger(ServerSideTrigger):
     ) -> dict[str, Any]:
         reference = BatchReference.from_json(self.work["batch"])
         folder = PlanFolder(container.client, reference.folder)
-        run = BatchRun(
+        run = BatchExecution(
             reference,
             folder,
             try_number=self.work["try_number"],

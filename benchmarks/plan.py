@@ -30,9 +30,9 @@ from airflow_s3_azure.engine.blocks import MIB
 from airflow_s3_azure.engine.model import BlobState
 from airflow_s3_azure.engine.properties import SourceRecord
 from airflow_s3_azure.sync.ledger import PlanFolder
+from airflow_s3_azure.sync.listed_object import ListedObject
 from airflow_s3_azure.sync.naming import Naming
-from airflow_s3_azure.sync.objects import ListedObject
-from airflow_s3_azure.sync.plan import Listing, Plan, PlanOptions, make_plan
+from airflow_s3_azure.sync.planner import Listing, Plan, PlanOptions, make_plan
 from airflow_s3_azure.sync.select import Selection
 from benchmarks.measure import measure
 

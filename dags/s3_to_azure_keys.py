@@ -13,7 +13,7 @@ from airflow_s3_azure.forms import keys_form
 from airflow_s3_azure.operators import S3ToAzureBlobStreamOperator
 from airflow_s3_azure.operators.connected import airflow_failures
 from airflow_s3_azure.operators.run_conf import check_run_conf
-from airflow_s3_azure.retrying import retry_arguments
+from airflow_s3_azure.task_retries import retry_arguments
 
 DOC = """
 ### S3 → Azure, key by key

@@ -16,7 +16,7 @@ from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.links import AzurePortalLink, LedgerLink, S3ConsoleLink
 from airflow_s3_azure.operators.arguments import check_arguments, check_deferral
-from airflow_s3_azure.operators.options import accepts, read_options
+from airflow_s3_azure.operators.option_groups import accepts, read_options
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage

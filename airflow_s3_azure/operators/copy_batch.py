@@ -10,7 +10,7 @@ from airflow_s3_azure.endpoints import Endpoints
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.operators.connected import CopyingOperator, airflow_failures
-from airflow_s3_azure.operators.options import templated
+from airflow_s3_azure.operators.option_groups import templated
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -44,9 +44,9 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
         from airflow_s3_azure.engine.errors import S3ToAzureError
         from airflow_s3_azure.live_progress import LiveProgress
         from airflow_s3_azure.metrics import CopyMetrics
+        from airflow_s3_azure.sync.execution import BatchExecution
         from airflow_s3_azure.sync.ledger import PlanFolder
         from airflow_s3_azure.sync.references import BatchReference
-        from airflow_s3_azure.sync.run import BatchRun
 
         with airflow_failures():
             ti = context["ti"]
@@ -65,7 +65,7 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
             bucket, container, cancellation = self._open(options)
             folder = PlanFolder(container.client, reference.folder)
             self.ledger_url = f"{folder.ledger_url}{reference.part}.jsonl"
-            run = BatchRun(reference, folder, **execution)
+            run = BatchExecution(reference, folder, **execution)
             log.info("batch %d: %s", reference.index, reference.label)
             with (
                 CopyMetrics(ti) as metrics,

@@ -16,7 +16,7 @@ from airflow_s3_azure.engine.options import DEFAULT_CONCURRENCY
 from airflow_s3_azure.engine.quoting import get_logger, printable
 from airflow_s3_azure.guardrails import Guardrails
 from airflow_s3_azure.operators.connected import ConnectedOperator, airflow_failures
-from airflow_s3_azure.operators.options import templated
+from airflow_s3_azure.operators.option_groups import templated
 from airflow_s3_azure.operators.plan import DELETE_PART, LEDGER_KEY, plans_of
 
 if TYPE_CHECKING:
@@ -118,9 +118,9 @@ class S3ToAzureDeleteOperator(ConnectedOperator):
         """
         from airflow_s3_azure.engine.errors import DestinationWriteError
         from airflow_s3_azure.metrics import send_counts
-        from airflow_s3_azure.sync.delete import delete_blobs
         from airflow_s3_azure.sync.fingerprint import Fingerprint
         from airflow_s3_azure.sync.ledger import PlanFolder
+        from airflow_s3_azure.sync.orphans import delete_blobs
 
         ti = context["ti"]
         counts = Counter({"deleted": 0, "kept": 0, "failed": 0})

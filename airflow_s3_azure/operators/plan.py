@@ -17,7 +17,7 @@ from airflow_s3_azure.engine.quoting import get_logger, printable
 from airflow_s3_azure.guardrails import Guardrails
 from airflow_s3_azure.operators.arguments import read_argument
 from airflow_s3_azure.operators.connected import MAX_MAP_LABEL, CopyingOperator, airflow_failures
-from airflow_s3_azure.operators.options import accepts, read_options, templated
+from airflow_s3_azure.operators.option_groups import accepts, read_options, templated
 from airflow_s3_azure.operators.plan_arguments import PlanArguments, max_batches
 from airflow_s3_azure.operators.run_conf import check_run_conf
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_s3_azure.connections import S3Bucket
-    from airflow_s3_azure.sync.plan import Plan
+    from airflow_s3_azure.sync.planner import Plan
 
 log = get_logger(__name__)
 
@@ -62,7 +62,7 @@ class S3ToAzurePlanOperator(CopyingOperator):
         from airflow_s3_azure.metrics import send_counts
         from airflow_s3_azure.sync.ledger import ROOT, PlanFolder, folder_name
         from airflow_s3_azure.sync.listing import list_blobs, list_objects
-        from airflow_s3_azure.sync.plan import Listing, make_plan
+        from airflow_s3_azure.sync.planner import Listing, make_plan
 
         with airflow_failures():
             started = datetime.now(UTC)

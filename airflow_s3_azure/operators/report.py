@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow_s3_azure.endpoints import Endpoints
 from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.operators.connected import ConnectedOperator, airflow_failures
-from airflow_s3_azure.operators.options import templated
+from airflow_s3_azure.operators.option_groups import templated
 from airflow_s3_azure.operators.plan import DELETE_PART, LEDGER_KEY, plans_of, task_states
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from airflow_s3_azure.sync.fingerprint import Fingerprint
     from airflow_s3_azure.sync.ledger import PlanFolder
     from airflow_s3_azure.sync.references import BatchReference
-    from airflow_s3_azure.sync.report import Report
+    from airflow_s3_azure.sync.run_report import Report
 
 log = get_logger(__name__)
 
@@ -114,7 +114,7 @@ class S3ToAzureReportOperator(ConnectedOperator):
     def _added_up(self, ti: Any, plans: Sequence[Mapping[str, Any]], container: AzureContainer) -> Report:
         """Return the report on all plans, and keep what each of them moved for OpenLineage."""
         from airflow_s3_azure.sync.ledger import PlanFolder
-        from airflow_s3_azure.sync.report import Report
+        from airflow_s3_azure.sync.run_report import Report
 
         report = Report(planned=sum(_expected(plan) for plan in plans))
         batches, written = self._batches(ti), self._written(ti)

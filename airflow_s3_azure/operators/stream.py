@@ -11,7 +11,7 @@ from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.quoting import get_logger, printable
 from airflow_s3_azure.links import AzurePortalLink, S3ConsoleLink
 from airflow_s3_azure.operators.connected import MAP_INDEX_TEMPLATE, MAX_MAP_LABEL, CopyingOperator, airflow_failures
-from airflow_s3_azure.operators.options import read_options, templated
+from airflow_s3_azure.operators.option_groups import read_options, templated
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

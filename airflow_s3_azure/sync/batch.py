@@ -1,4 +1,19 @@
-"""Cutting what is to be copied into batches for mapped tasks, as it comes, in bounded memory. Pure."""
+"""Partitions the objects to copy into batches for mapped tasks, as they are listed, in bounded memory. Pure.
+
+A batch is a range of consecutive lines of the manifest. Its *work* is the share of the byte limit plus the share of the
+object limit that it uses, so a batch with a work of at most 1 keeps both limits. The partition balances the work:
+
+1. A range whose work is 1 or more is a batch of its own.
+2. The work of all others, in manifest order, is a line that is divided into the least number of equal shares. A range
+   belongs to the share in which its work begins; each share between two large ranges is a batch.
+3. A range may reach over the end of its share. If a share then has a work above 1, the number of shares is raised by 5 %
+   and the partition is tried again. With enough shares each range is alone, so this ends.
+4. If there are more batches than Airflow maps over, both limits are doubled and the partition begins again.
+
+Memory: at most 65,536 ranges. When there are more, neighbours are joined and the granularity doubles: a range then holds up
+to twice as many objects. It never holds more than the same proportion of a batch's bytes, so a large object stays
+separable.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +30,13 @@ DEFAULT_BATCH_OBJECTS = 1_000
 """Objects in a batch: at a few milliseconds each, many times the half second that a task costs Airflow."""
 DEFAULT_BATCH_SIZE = 32 * 1024 * MIB
 """Bytes in a batch: minutes of work, so that a retry or a lost worker costs minutes."""
-MAX_RUNS = 65_536
-"""Runs to cut between; beyond it neighbours are joined, so that more objects take no more memory."""
+MAX_RANGES = 65_536
+"""Ranges that a batcher holds; beyond it neighbours are joined, so that more objects take no more memory."""
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """Neighbouring lines of the manifest.
+class ManifestRange:
+    """Consecutive lines of the manifest.
 
     :param start: byte of the manifest at which they begin
     :param stop: byte after them
@@ -41,12 +56,12 @@ class Run:
 
     @classmethod
     def of(cls, key: str, size: int, start: int, stop: int) -> Self:
-        """Return the run of one object."""
+        """Return the range of one object."""
         return cls(start, stop, 1, size, key, key, key)
 
-    def joined(self, other: Run) -> Run:
-        """Return this run and the one that follows it as one."""
-        return Run(
+    def joined(self, other: ManifestRange) -> ManifestRange:
+        """Return this range and the one that follows it as one."""
+        return ManifestRange(
             self.start,
             other.stop,
             self.objects + other.objects,
@@ -62,7 +77,7 @@ def shared_start(one: str, other: str) -> str:
     if other.startswith(one):
         return one
     same, most = 0, min(len(one), len(other))
-    while same < most:  # halving: keys share much
+    while same < most:  # binary search: keys share much
         middle = (same + most + 1) // 2
         if one[same:middle] == other[same:middle]:
             same = middle
@@ -72,11 +87,10 @@ def shared_start(one: str, other: str) -> str:
 
 
 class Batcher:
-    """Takes objects one by one, and cuts them into batches of about equal work once it has seen them all.
+    """Takes objects one by one, and partitions them into batches of about equal work once it has seen them all.
 
-    A batch is a run of objects, in their order, and depends on nothing but the arguments. It holds at most
-    ``max_objects`` objects and ``max_size`` bytes; a larger object is a batch of its own. Where that would need more
-    than ``max_batches``, both limits are doubled until it does not.
+    The result depends on nothing but the arguments. A batch holds at most ``max_objects`` objects and ``max_size`` bytes; a
+    larger object is a batch of its own. Where that needs more than ``max_batches``, both limits are doubled.
     """
 
     def __init__(
@@ -85,83 +99,85 @@ class Batcher:
         max_objects: int = DEFAULT_BATCH_OBJECTS,
         max_size: int = DEFAULT_BATCH_SIZE,
         max_batches: int = MAX_BATCHES,
-        max_runs: int = MAX_RUNS,
+        max_ranges: int = MAX_RANGES,
     ) -> None:
         self._max_objects = max_objects
         self._max_size = max_size
         self._max_batches = max_batches
-        self._max_runs = max_runs
-        self._runs: list[Run] = []
-        self._grain = 1
-        """Objects in the largest run that neighbours are joined to."""
+        self._max_ranges = max_ranges
+        self._ranges: list[ManifestRange] = []
+        self._granularity = 1
+        """Objects in the largest range that neighbours are joined to."""
 
-    def add(self, run: Run) -> None:
-        """Take what follows what it has."""
-        self._join(self._runs, run)
-        while len(self._runs) > self._max_runs:
-            self._grain *= 2
-            longer, self._runs = self._runs, []
-            for one in longer:
-                self._join(self._runs, one)
+    def add(self, one: ManifestRange) -> None:
+        """Take the range that follows those taken so far."""
+        self._append(self._ranges, one)
+        while len(self._ranges) > self._max_ranges:
+            self._granularity *= 2
+            finer, self._ranges = self._ranges, []
+            for each in finer:
+                self._append(self._ranges, each)
 
-    def _join(self, runs: list[Run], run: Run) -> None:
-        """Put a run behind others, as a part of the last one where that stays small enough to cut between."""
-        last = runs[-1] if runs else None
-        most = self._max_size * self._grain // self._max_objects
-        if last and last.objects + run.objects <= self._grain and last.size + run.size <= most:
-            runs[-1] = last.joined(run)
+    def _append(self, ranges: list[ManifestRange], one: ManifestRange) -> None:
+        """Append a range, joined to the last one where the result is still small enough to partition between."""
+        last = ranges[-1] if ranges else None
+        most = self._max_size * self._granularity // self._max_objects
+        if last and last.objects + one.objects <= self._granularity and last.size + one.size <= most:
+            ranges[-1] = last.joined(one)
         else:
-            runs.append(run)
+            ranges.append(one)
 
-    def batches(self) -> list[Run]:
+    def batches(self) -> list[ManifestRange]:
         """Return the batches of all that was taken."""
         max_objects, max_size = self._max_objects, self._max_size
         while True:
-            found = _cut(self._runs, max_objects, max_size)
+            found = _partition(self._ranges, max_objects, max_size)
             if len(found) <= self._max_batches:
                 return found
             max_objects, max_size = max_objects * 2, max_size * 2
 
 
-def _cut(runs: Sequence[Run], max_objects: int, max_size: int) -> list[Run]:
-    # The work of a run, in units of which one batch holds `full`: its share of the bytes and of the objects.
+def _partition(ranges: Sequence[ManifestRange], max_objects: int, max_size: int) -> list[ManifestRange]:
+    # Integers, with `full` as the work of one batch: fractions would round differently on other machines.
     full = max_objects * max_size
-    work = [min(run.size * max_objects + run.objects * max_size, full) for run in runs]
-    shares = -(-sum(one for one in work if one < full) // full)
-    while (found := _dealt(runs, work, full, shares)) is None:
+    work = [min(one.size * max_objects + one.objects * max_size, full) for one in ranges]
+    shares = -(-sum(each for each in work if each < full) // full)
+    while (found := _partition_into(shares, ranges, work, full)) is None:
         shares += max(1, shares // 20)
-    return [_joined(one) for one in found]
+    return [_joined(batch) for batch in found]
 
 
-def _dealt(runs: Sequence[Run], work: Sequence[int], full: int, shares: int) -> list[list[Run]] | None:
-    """Deal the runs out to equal shares, large ones aside; None if a share comes to more than a batch holds."""
-    total = sum(one for one in work if one < full)
-    found: list[list[Run]] = []
-    before = filled = 0
-    share = None
-    for run, one in zip(runs, work, strict=True):
-        alone = one == full
-        own = None if alone else before * shares // total
-        if alone or own != share:
-            found.append([])
-            filled = 0
-        share = own
-        found[-1].append(run)
-        filled += one
-        if filled > full:
+def _partition_into(
+    shares: int, ranges: Sequence[ManifestRange], work: Sequence[int], full: int
+) -> list[list[ManifestRange]] | None:
+    """Return the batches for a number of equal shares; None if one of them has more work than a batch may have."""
+    total = sum(each for each in work if each < full)
+    batches: list[list[ManifestRange]] = []
+    begins = in_batch = 0  # where this range's work begins, and the work in the last batch
+    last_share = None
+    for one, its_work in zip(ranges, work, strict=True):
+        is_large = its_work == full
+        share = None if is_large else begins * shares // total
+        if is_large or share != last_share:
+            batches.append([])
+            in_batch = 0
+        last_share = share
+        batches[-1].append(one)
+        in_batch += its_work
+        if in_batch > full:
             return None
-        before += 0 if alone else one
-    return found
+        begins += 0 if is_large else its_work
+    return batches
 
 
-def _joined(runs: Sequence[Run]) -> Run:
-    first, last = runs[0], runs[-1]
-    return Run(
+def _joined(ranges: Sequence[ManifestRange]) -> ManifestRange:
+    first, last = ranges[0], ranges[-1]
+    return ManifestRange(
         first.start,
         last.stop,
-        sum(run.objects for run in runs),
-        sum(run.size for run in runs),
+        sum(one.objects for one in ranges),
+        sum(one.size for one in ranges),
         first.first,
         last.last,
-        reduce(shared_start, (run.shared for run in runs)),
+        reduce(shared_start, (one.shared for one in ranges)),
     )

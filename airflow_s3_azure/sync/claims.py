@@ -44,7 +44,7 @@ Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Execution:
+class Attempt:
     """Which execution of a batch goes by the claims.
 
     :param try_number: Airflow's, from 1
@@ -75,12 +75,12 @@ class Confirmation:
 
     def __init__(
         self,
-        execution: Execution,
+        attempt: Attempt,
         source: S3Source,
         container: BlobContainer,
         retrying: Callable[[Callable[[], Any]], Any],
     ) -> None:
-        self._execution = execution
+        self._attempt = attempt
         self._source = source
         self._container = container
         self._retrying = retrying
@@ -91,9 +91,9 @@ class Confirmation:
             return "done" if self._is_there(row, planned) else "open"
         if row["status"] == "skipped":
             return "open"
-        if row["attempts"] == self._execution.try_number:
+        if row["attempts"] == self._attempt.try_number:
             return "failed"
-        if not row["retryable"] and row["attempts"] >= self._execution.cleared_at:
+        if not row["retryable"] and row["attempts"] >= self._attempt.cleared_at:
             return "failed"
         return "changed" if has_changed(row) else "open"
 

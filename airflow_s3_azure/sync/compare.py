@@ -7,7 +7,7 @@ from typing import Literal
 
 from airflow_s3_azure.engine.model import BlobState, Precondition
 from airflow_s3_azure.engine.properties import CopyIdentity
-from airflow_s3_azure.sync.objects import ListedObject
+from airflow_s3_azure.sync.listed_object import ListedObject
 
 Compare = Literal["etag", "size", "always"]
 """By what a blob is held to be a copy: the source's ETag and size recorded on it, its size alone, or never."""

@@ -11,7 +11,7 @@ from typing import Any
 from airflow_s3_azure.engine.errors import UntrustedFile
 from airflow_s3_azure.sync.ledger import PlanFolder
 from airflow_s3_azure.sync.references import BatchReference
-from airflow_s3_azure.sync.report import MAX_FAILURES
+from airflow_s3_azure.sync.run_report import MAX_FAILURES
 
 
 def incomplete_batches(references: Sequence[BatchReference], done: Mapping[int, int]) -> list[int]:

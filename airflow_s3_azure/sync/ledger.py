@@ -22,8 +22,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -34,15 +33,14 @@ from azure.storage.blob import ContentSettings
 from airflow_s3_azure.engine.azure.blob_names import RESERVED, why_invalid
 from airflow_s3_azure.engine.azure.sdk_errors import describe_response
 from airflow_s3_azure.engine.errors import DestinationWriteError, PlanError
-from airflow_s3_azure.engine.model import BlobState, CopyRequest, Precondition
-from airflow_s3_azure.engine.properties import SourceRecord
+from airflow_s3_azure.engine.model import CopyRequest, Precondition
 from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.sync.fingerprint import Fingerprint
 from airflow_s3_azure.sync.lines_reader import etag_of, read_lines
 from airflow_s3_azure.sync.lines_writer import LinesWriter
-from airflow_s3_azure.sync.objects import ListedObject
 from airflow_s3_azure.sync.references import BatchReference
 from airflow_s3_azure.sync.rows import JsonObject, deletion_from_json, ledger_row_from_json, request_from_json
+from airflow_s3_azure.sync.spool import BlobSpool, ObjectSpool
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
@@ -50,8 +48,6 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 
 ROOT = RESERVED
-
-
 NEW = Precondition(None)
 """A plan creates its files; it never replaces one."""
 
@@ -184,88 +180,9 @@ class PlanFolder:
         return f"{self._client.url.partition('?')[0]}/{name}"
 
     def source_spool(self) -> ObjectSpool:
-        """Return where runs of a sorted source listing wait to be merged."""
+        """Return where segments of a sorted source listing wait to be merged."""
         return ObjectSpool(self._client, f"{self.path}/sort/source-{secrets.token_hex(4)}")
 
     def destination_spool(self) -> BlobSpool:
-        """Return where runs of a sorted destination listing wait to be merged."""
+        """Return where segments of a sorted destination listing wait to be merged."""
         return BlobSpool(self._client, f"{self.path}/sort/destination-{secrets.token_hex(4)}")
-
-
-class _Runs:
-    """Files of a plan's folder that hold sorted runs, for as long as it takes to merge them."""
-
-    def __init__(self, client: ContainerClient, path: str) -> None:
-        self._client = client
-        self._path = path
-        self._written: dict[int, Fingerprint] = {}
-
-    def drop(self, run: int) -> None:
-        """Delete a run, or leave it where the connection may not delete."""
-        with suppress(AzureError):
-            self._client.delete_blob(self._name(run))
-
-    def _name(self, run: int) -> str:
-        return f"{self._path}-{run:05d}.jsonl"
-
-    def _write(self, run: int, rows: Iterable[list[Any]]) -> None:
-        writer = LinesWriter(self._client, self._name(run), NEW)
-        for row in rows:
-            writer.write(row)
-        writer.commit()
-        self._written[run] = writer.fingerprint()
-
-    def _read(self, run: int) -> Iterator[Any]:
-        return read_lines(self._client, self._name(run), expected=self._written[run])
-
-
-class ObjectSpool(_Runs):
-    """Sorted runs of names with their objects."""
-
-    def write(self, run: int, entries: Iterable[tuple[str, ListedObject]]) -> None:
-        """Keep a run."""
-        self._write(
-            run,
-            (
-                [name, one.key, one.size, one.etag, one.last_modified.isoformat(), one.storage_class]
-                for name, one in entries
-            ),
-        )
-
-    def read(self, run: int) -> Iterator[tuple[str, ListedObject]]:
-        """Yield the entries of a run."""
-        for name, key, size, etag, modified, storage_class in self._read(run):
-            yield name, ListedObject(key, size, etag, datetime.fromisoformat(modified), storage_class)
-
-
-class BlobSpool(_Runs):
-    """Sorted runs of blob names with what a plan needs to know of the blobs."""
-
-    def write(self, run: int, entries: Iterable[tuple[str, BlobState]]) -> None:
-        """Keep a run."""
-        self._write(
-            run,
-            (
-                [
-                    name,
-                    blob.etag,
-                    blob.size,
-                    blob.last_modified.isoformat() if blob.last_modified else None,
-                    [blob.record.etag, blob.record.size, blob.record.identity] if blob.record else None,
-                ]
-                for name, blob in entries
-            ),
-        )
-
-    def read(self, run: int) -> Iterator[tuple[str, BlobState]]:
-        """Yield the entries of a run."""
-        for name, etag, size, modified, record in self._read(run):
-            yield (
-                name,
-                BlobState(
-                    etag,
-                    size,
-                    datetime.fromisoformat(modified) if modified else None,
-                    SourceRecord(record[0], record[1], identity=record[2]) if record else None,
-                ),
-            )

@@ -24,7 +24,7 @@ from airflow_s3_azure.engine.quoting import quote_text
 from airflow_s3_azure.engine.s3.headers import read_etag
 from airflow_s3_azure.engine.s3.refusals import THE_CONNECTION, Refusal, unreachable
 from airflow_s3_azure.engine.s3.refusals import translate as translate_refusal
-from airflow_s3_azure.sync.objects import ListedObject
+from airflow_s3_azure.sync.listed_object import ListedObject
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient

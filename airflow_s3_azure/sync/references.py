@@ -9,7 +9,7 @@ from typing import Any
 from airflow_s3_azure.engine.errors import PlanError
 from airflow_s3_azure.engine.progress import count_text, size_text
 from airflow_s3_azure.engine.quoting import printable, shorten
-from airflow_s3_azure.sync.batch import MAX_BATCHES, Run, shared_start
+from airflow_s3_azure.sync.batch import MAX_BATCHES, ManifestRange, shared_start
 
 MAX_LABEL = 200
 """Characters of keys in a batch's label: Airflow's database takes 250 for the whole."""
@@ -48,7 +48,7 @@ class BatchReference:
     ranges: tuple[tuple[int, int, str], ...]
 
     @classmethod
-    def of(cls, folder: str, index: int, run: Run, *, prefix: str, etag: str, digest: str) -> BatchReference:
+    def of(cls, folder: str, index: int, run: ManifestRange, *, prefix: str, etag: str, digest: str) -> BatchReference:
         """Return the reference to a run of the manifest's lines."""
         ranges = ((run.stop, run.objects, digest),)
         return cls(folder, index, _what(run), run.objects, run.size, run.start, run.stop, prefix, etag, ranges)
@@ -127,7 +127,7 @@ def _joined_pairs(references: Sequence[BatchReference], most: int) -> list[Batch
     return found
 
 
-def _what(run: Run) -> str:
+def _what(run: ManifestRange) -> str:
     """Return what a batch is about: its key, the folder that its keys share, or the first and the last of them."""
     if run.objects == 1:
         return printable(run.first, MAX_LABEL)

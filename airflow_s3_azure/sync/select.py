@@ -9,7 +9,7 @@ from datetime import datetime
 
 from airflow_s3_azure.engine.errors import ConfigurationError
 from airflow_s3_azure.sync.days import DayRange
-from airflow_s3_azure.sync.objects import ListedObject
+from airflow_s3_azure.sync.listed_object import ListedObject
 
 _SECTIONS = re.compile(r"((?:^|(?<=/))\*\*/|\*\*)")
 _ANY_LEVELS = "(?:[^/]*+/)*?"

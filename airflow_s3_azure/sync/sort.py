@@ -1,8 +1,12 @@
-"""Sorting listings that are larger than memory: sorted runs go to the destination container, and are merged.
+"""Sorts listings that are larger than memory: an external merge sort over the destination container.
 
-S3 and Azure list in the order of the names' UTF-8 bytes, which is Python's order of text, and then two listings can
-be held against each other as they come. Directory buckets, accounts with a hierarchical namespace and names made
-from a template have other orders.
+S3 and Azure list in the order of the names' UTF-8 bytes, which is Python's order of text, so two listings can be
+joined as they come. Directory buckets, accounts with a hierarchical namespace and names made from a template have other
+orders.
+
+The sort is stable: entries of one name stay in the order in which they came. Two facts make it so. Each segment is a
+consecutive range of the input, sorted by a stable sort. The list of segments is kept in input order, and
+:func:`heapq.merge` prefers the earlier of two equal entries.
 """
 
 from __future__ import annotations
@@ -13,64 +17,70 @@ from itertools import count
 from operator import itemgetter
 from typing import Any, Protocol, TypeVar
 
-RUN_LENGTH = 50_000
+SEGMENT_LENGTH = 50_000
 """Entries sorted in memory at a time, some 40 MB."""
-MAX_RUNS = 64
-"""Runs merged at a time, each of which holds a piece of its file."""
+MAX_SEGMENTS = 64
+"""Segments merged at a time, each of which holds a piece of its file."""
 
 Entry = TypeVar("Entry", bound=tuple[Any, ...])
 """What is sorted by its first item, a name."""
 
 
 class Spool(Protocol[Entry]):
-    """Where sorted runs wait to be merged."""
+    """Where sorted segments wait to be merged."""
 
-    def write(self, run: int, entries: Iterable[Entry]) -> None:
-        """Keep a run."""
+    def write(self, segment: int, entries: Iterable[Entry]) -> None:
+        """Write a segment."""
 
-    def read(self, run: int) -> Iterator[Entry]:
-        """Yield the entries of a run."""
+    def read(self, segment: int) -> Iterator[Entry]:
+        """Yield the entries of a segment."""
 
-    def drop(self, run: int) -> None:
-        """Forget a run."""
+    def drop(self, segment: int) -> None:
+        """Delete a segment."""
 
 
 def in_order(
-    entries: Iterable[Entry], spool: Spool[Entry], *, run_length: int = RUN_LENGTH, max_runs: int = MAX_RUNS
+    entries: Iterable[Entry],
+    spool: Spool[Entry],
+    *,
+    segment_length: int = SEGMENT_LENGTH,
+    max_segments: int = MAX_SEGMENTS,
 ) -> Generator[Entry, None, None]:
     """Yield the entries by name; those of one name in the order in which they came.
 
-    Up to ``run_length`` are sorted in memory; of more, no more than that and ``max_runs`` pieces are held. However it
-    ends, no run is left in the spool.
+    Memory: ``segment_length`` entries, and a piece of each of ``max_segments`` files. However the generator ends, it
+    leaves no segment in the spool.
     """
     by_name = itemgetter(0)
-    held: list[Entry] = []
-    runs: list[int] = []
+    pending: list[Entry] = []
+    segments: list[int] = []
     numbers = count()
 
-    def keep(ordered: Iterable[Entry]) -> None:
-        runs.append(next(numbers))
-        spool.write(runs[-1], ordered)
+    def append(ordered: Iterable[Entry]) -> None:
+        segments.append(next(numbers))
+        spool.write(segments[-1], ordered)
 
     try:
         for entry in entries:
-            held.append(entry)
-            if len(held) == run_length:
-                held.sort(key=by_name)
-                keep(held)
-                held = []
-        held.sort(key=by_name)
-        while len(runs) > max_runs:
-            # Neighbours into one, and that where they were, so that entries of one name stay in their order.
-            unmerged = len(runs)
+            pending.append(entry)
+            if len(pending) == segment_length:
+                pending.sort(key=by_name)
+                append(pending)
+                pending = []
+        pending.sort(key=by_name)
+        while len(segments) > max_segments:
+            # One pass over all segments. Each merges the first ones and appends the result, so after the pass the
+            # list is in input order again.
+            unmerged = len(segments)
             while unmerged:
-                some = runs[: min(max_runs, unmerged)]
-                keep(heapq.merge(*map(spool.read, some), key=by_name))
-                for run in some:
-                    spool.drop(run)
-                del runs[: len(some)]
-                unmerged -= len(some)
-        yield from heapq.merge(*map(spool.read, runs), held, key=by_name)
+                first = segments[: min(max_segments, unmerged)]
+                append(heapq.merge(*map(spool.read, first), key=by_name))
+                for segment in first:
+                    spool.drop(segment)
+                del segments[: len(first)]
+                unmerged -= len(first)
+        # What is pending came last, so it is last here too.
+        yield from heapq.merge(*map(spool.read, segments), pending, key=by_name)
     finally:
-        for run in runs:
-            spool.drop(run)
+        for segment in segments:
+            spool.drop(segment)

@@ -13,12 +13,12 @@ def prepare(job: Job) -> Copy:
     """Open both sides, and make the plan of each job: planning is another task's work."""
     from airflow_s3_azure.engine.cancellation import Cancellation
     from airflow_s3_azure.engine.options import CopyOptions
+    from airflow_s3_azure.sync.execution import BatchExecution
     from airflow_s3_azure.sync.ledger import ROOT, PlanFolder, folder_name
     from airflow_s3_azure.sync.listing import list_objects
     from airflow_s3_azure.sync.naming import Naming
-    from airflow_s3_azure.sync.plan import Listing, PlanOptions, make_plan
+    from airflow_s3_azure.sync.planner import Listing, PlanOptions, make_plan
     from airflow_s3_azure.sync.references import BatchReference
-    from airflow_s3_azure.sync.run import BatchRun
     from airflow_s3_azure.sync.select import Selection
 
     cancellation = Cancellation()
@@ -37,7 +37,7 @@ def prepare(job: Job) -> Copy:
 
     def copy(one: Job) -> None:
         bucket, container = opened[one.container]
-        run = BatchRun(*planned[one.container], try_number=1)
+        run = BatchExecution(*planned[one.container], try_number=1)
         options = CopyOptions(block_size=one.block_size)
         run.copy(bucket.source, container.blobs, options, cancellation, max_concurrency=one.connections)
         run.raise_failures()

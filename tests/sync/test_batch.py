@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_s3_azure.sync.batch import MAX_BATCHES, Batcher, Run, shared_start
+from airflow_s3_azure.sync.batch import MAX_BATCHES, Batcher, ManifestRange, shared_start
 
 UNBOUNDED = 10**9
 """More batches than any of these tests needs, so that no limit has to give way."""
@@ -22,27 +22,27 @@ max_objects_in_batch = st.integers(1, 20)
 max_sizes = st.integers(1, 3000)
 
 
-def cut(sizes: list[int], **limits: Any) -> list[Run]:
+def cut(sizes: list[int], **limits: Any) -> list[ManifestRange]:
     """Return the batches of objects of these sizes."""
     batcher = Batcher(**limits)
     for number, size in enumerate(sizes):
-        batcher.add(Run.of(f"{number:06}", size, number * LINE, (number + 1) * LINE))
+        batcher.add(ManifestRange.of(f"{number:06}", size, number * LINE, (number + 1) * LINE))
     return batcher.batches()
 
 
-def sizes_in(sizes: list[int], batches: list[Run]) -> list[list[int]]:
+def sizes_in(sizes: list[int], batches: list[ManifestRange]) -> list[list[int]]:
     """Return the sizes in each batch."""
     return [sizes[one.start // LINE : one.stop // LINE] for one in batches]
 
 
-def assert_whole(sizes: list[int], batches: list[Run]) -> None:
+def assert_whole(sizes: list[int], batches: list[ManifestRange]) -> None:
     """Assert that the batches are the objects, in their order, each once, and say rightly what they hold."""
     assert [0, *(one.stop for one in batches)] == [*(one.start for one in batches), len(sizes) * LINE]
     for one, found in zip(batches, sizes_in(sizes, batches), strict=True):
         first, last = one.start // LINE, one.stop // LINE - 1
         shared = shared_start(f"{first:06}", f"{last:06}")
         assert found
-        assert one == Run(one.start, one.stop, len(found), sum(found), f"{first:06}", f"{last:06}", shared)
+        assert one == ManifestRange(one.start, one.stop, len(found), sum(found), f"{first:06}", f"{last:06}", shared)
 
 
 @given(sizes=sizes_to_copy, max_objects=max_objects_in_batch, max_size=max_sizes, max_batches=st.integers(1, 70))
@@ -85,7 +85,7 @@ def test_the_same_objects_are_always_cut_alike(
     """A plan that is made again has the same batches; to look at them changes nothing."""
     batcher = Batcher(max_objects=max_objects, max_size=max_size, max_batches=max_batches)
     for number, size in enumerate(sizes):
-        batcher.add(Run.of(f"{number:06}", size, number * LINE, (number + 1) * LINE))
+        batcher.add(ManifestRange.of(f"{number:06}", size, number * LINE, (number + 1) * LINE))
     first = batcher.batches()
 
     again = cut(sizes, max_objects=max_objects, max_size=max_size, max_batches=max_batches)
@@ -98,23 +98,23 @@ def test_the_same_objects_are_always_cut_alike(
     max_objects=max_objects_in_batch,
     max_size=max_sizes,
     max_batches=st.integers(1, 20),
-    max_runs=st.integers(4, 16),
+    max_ranges=st.integers(4, 16),
 )
 def test_runs_that_were_joined_early_lose_nothing(
-    sizes: list[int], max_objects: int, max_size: int, max_batches: int, max_runs: int
+    sizes: list[int], max_objects: int, max_size: int, max_batches: int, max_ranges: int
 ) -> None:
     """Of more objects than there are runs the batches are coarser, but still all objects, and no more than allowed."""
-    found = cut(sizes, max_objects=max_objects, max_size=max_size, max_batches=max_batches, max_runs=max_runs)
+    found = cut(sizes, max_objects=max_objects, max_size=max_size, max_batches=max_batches, max_ranges=max_ranges)
 
     assert_whole(sizes, found)
-    assert len(found) <= min(max_batches, max_runs)
+    assert len(found) <= min(max_batches, max_ranges)
 
 
 @pytest.mark.parametrize("objects", [17, 1000, 4321])
 @pytest.mark.parametrize("size", [0, 7, 10**7])
 def test_batches_of_joined_runs_are_balanced(objects: int, size: int) -> None:
     """Equal objects in sixteen runs make batches of which none has more than four times its share."""
-    found = cut([size] * objects, max_objects=10, max_size=1000, max_batches=8, max_runs=16)
+    found = cut([size] * objects, max_objects=10, max_size=1000, max_batches=8, max_ranges=16)
 
     assert_whole([size] * objects, found)
     assert max(one.objects for one in found) <= max(10, 4 * objects / 8)
@@ -124,7 +124,7 @@ def test_batches_of_joined_runs_are_balanced(objects: int, size: int) -> None:
 def test_a_huge_object_stays_alone_among_joined_runs() -> None:
     """As long as a batch has room for the others."""
     sizes = [1] * 500 + [10**6] + [1] * 500
-    found = sizes_in(sizes, cut(sizes, max_objects=1000, max_size=1000, max_batches=8, max_runs=16))
+    found = sizes_in(sizes, cut(sizes, max_objects=1000, max_size=1000, max_batches=8, max_ranges=16))
 
     assert [10**6] in found
 
@@ -206,9 +206,9 @@ def test_what_two_texts_share_is_the_longest_that_both_begin_with(one: str, othe
 @given(keys=st.lists(texts, min_size=1, max_size=20))
 def test_what_a_batch_shares_is_what_all_its_keys_begin_with(keys: list[str]) -> None:
     """It is the batch's name in the UI."""
-    batcher = Batcher(max_runs=4, max_batches=1)
+    batcher = Batcher(max_ranges=4, max_batches=1)
     for number, key in enumerate(keys):
-        batcher.add(Run.of(key, 0, number, number + 1))
+        batcher.add(ManifestRange.of(key, 0, number, number + 1))
 
     (found,) = batcher.batches()
 

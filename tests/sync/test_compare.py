@@ -11,7 +11,7 @@ from airflow_s3_azure.engine.model import BlobState, Precondition
 from airflow_s3_azure.engine.properties import CopyIdentity, SourceRecord
 from airflow_s3_azure.sync import compare as comparing
 from airflow_s3_azure.sync.compare import Compare, Decision
-from airflow_s3_azure.sync.objects import ListedObject
+from airflow_s3_azure.sync.listed_object import ListedObject
 
 UPLOADED = datetime(2026, 11, 1, 12, tzinfo=UTC)
 BEFORE, AFTER = UPLOADED - timedelta(seconds=1), UPLOADED + timedelta(seconds=1)

@@ -14,11 +14,11 @@ from airflow_s3_azure.connections import open_bucket, open_container
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.sync.cost import GIB, Cost
+from airflow_s3_azure.sync.execution import BatchExecution
 from airflow_s3_azure.sync.ledger import PlanFolder
 from airflow_s3_azure.sync.listing import list_blobs, list_objects
 from airflow_s3_azure.sync.naming import Naming
-from airflow_s3_azure.sync.plan import Listing, PlanOptions, make_plan
-from airflow_s3_azure.sync.run import BatchRun
+from airflow_s3_azure.sync.planner import Listing, PlanOptions, make_plan
 from airflow_s3_azure.sync.select import Selection
 from tests.faults.proxy import Delay, FaultProxy
 from tests.faults.route import azure_through, through
@@ -126,7 +126,7 @@ def test_the_cost_is_what_the_servers_see(
         source = open_bucket("aws_default", bucket.name, stop, max_concurrency=4).source
         blobs = open_container("wasb_default", container.container_name, stop).blobs
         seen_s3, seen_azure = Counted(s3), Counted(azure)
-        run = BatchRun(reference, folder, try_number=1)
+        run = BatchExecution(reference, folder, try_number=1)
 
         run.copy(source, blobs, CopyOptions(block_size=BLOCK), stop, max_concurrency=4)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from airflow_s3_azure.engine.errors import ConfigurationError
 from airflow_s3_azure.sync.days import DayRange
-from airflow_s3_azure.sync.objects import ListedObject
+from airflow_s3_azure.sync.listed_object import ListedObject
 from airflow_s3_azure.sync.select import Selection
 
 days = st.dates(date(1990, 1, 1), date(2039, 12, 31))

@@ -12,7 +12,7 @@ from airflow_s3_azure.engine.errors import DestinationWriteError, PlanError, Unt
 from airflow_s3_azure.engine.model import BlobState
 from airflow_s3_azure.engine.properties import SourceRecord
 from airflow_s3_azure.sync.ledger import PlanFolder, folder_name
-from airflow_s3_azure.sync.objects import ListedObject
+from airflow_s3_azure.sync.listed_object import ListedObject
 from tests.fakes.memory_container import MemoryContainer
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_s3_azure.engine.errors import SourceAccessDenied, SourceNotFound, SourceReadError, TransferError
+from airflow_s3_azure.sync.listed_object import ListedObject
 from airflow_s3_azure.sync.listing import list_objects
-from airflow_s3_azure.sync.objects import ListedObject
 from tests.fakes.canned_server import CannedServer, canned_server, error_document
 
 GOOD = {"Key": "a", "LastModified": "2026-11-27T15:24:52.000Z", "ETag": "&quot;e&quot;", "Size": "5"}

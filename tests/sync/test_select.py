@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_s3_azure.engine.errors import ConfigurationError
-from airflow_s3_azure.sync.objects import ListedObject
+from airflow_s3_azure.sync.listed_object import ListedObject
 from airflow_s3_azure.sync.select import Selection, glob_pattern, is_folder_marker
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)

@@ -15,39 +15,39 @@ from airflow_s3_azure.sync.sort import in_order
 Entry = tuple[str, int]
 
 names = st.text("ab/", max_size=3)
-run_lengths = st.integers(1, 5)
+segment_lengths = st.integers(1, 5)
 merges = st.integers(2, 4)
 
 
 class MemorySpool:
-    """Runs in memory."""
+    """Segments in memory."""
 
     def __init__(self) -> None:
-        self.runs: dict[int, list[Entry]] = {}
+        self.segments: dict[int, list[Entry]] = {}
         self.written = 0
         self.most = 0
         self.reading = 0
         self.most_read = 0
 
-    def write(self, run: int, entries: Iterable[Entry]) -> None:
-        """Keep a run."""
-        assert run not in self.runs
-        self.runs[run] = []
+    def write(self, segment: int, entries: Iterable[Entry]) -> None:
+        """Write a segment."""
+        assert segment not in self.segments
+        self.segments[segment] = []
         for entry in entries:
-            self.runs[run].append(entry)
+            self.segments[segment].append(entry)
             self.written += 1
-        self.most = max(self.most, len(self.runs))
+        self.most = max(self.most, len(self.segments))
 
-    def read(self, run: int) -> Iterator[Entry]:
-        """Yield a run."""
+    def read(self, segment: int) -> Iterator[Entry]:
+        """Yield a segment."""
         self.reading += 1
         self.most_read = max(self.most_read, self.reading)
-        yield from self.runs[run]
+        yield from self.segments[segment]
         self.reading -= 1
 
-    def drop(self, run: int) -> None:
-        """Forget a run."""
-        del self.runs[run]
+    def drop(self, segment: int) -> None:
+        """Delete a segment."""
+        del self.segments[segment]
 
 
 def numbered(some: list[str]) -> list[Entry]:
@@ -55,35 +55,42 @@ def numbered(some: list[str]) -> list[Entry]:
     return [(name, number) for number, name in enumerate(some)]
 
 
-@given(some=st.lists(names, max_size=60), run_length=run_lengths, max_runs=merges)
+@given(some=st.lists(names, max_size=60), segment_length=segment_lengths, max_segments=merges)
 def test_entries_come_by_name_and_those_of_one_name_as_they_came(
-    some: list[str], run_length: int, max_runs: int
+    some: list[str], segment_length: int, max_segments: int
 ) -> None:
     """As Python sorts, whatever the sizes of the runs and the merges."""
     spool = MemorySpool()
 
-    found = list(in_order(numbered(some), spool, run_length=run_length, max_runs=max_runs))
+    found = list(in_order(numbered(some), spool, segment_length=segment_length, max_segments=max_segments))
 
     assert found == sorted(numbered(some), key=lambda entry: entry[0])
-    assert spool.runs == {}
-    assert spool.most_read <= max_runs
+    assert spool.segments == {}
+    assert spool.most_read <= max_segments
 
 
-@given(some=st.lists(names, min_size=1, max_size=40), run_length=run_lengths, max_runs=merges, taken=st.integers(1, 40))
-def test_no_run_is_left_when_it_is_closed_early(some: list[str], run_length: int, max_runs: int, taken: int) -> None:
+@given(
+    some=st.lists(names, min_size=1, max_size=40),
+    segment_length=segment_lengths,
+    max_segments=merges,
+    taken=st.integers(1, 40),
+)
+def test_no_run_is_left_when_it_is_closed_early(
+    some: list[str], segment_length: int, max_segments: int, taken: int
+) -> None:
     """A plan may end before its listings do."""
     spool = MemorySpool()
-    ordered = in_order(numbered(some), spool, run_length=run_length, max_runs=max_runs)
+    ordered = in_order(numbered(some), spool, segment_length=segment_length, max_segments=max_segments)
     for _ in range(min(taken, len(some))):
         next(ordered)
 
     ordered.close()
 
-    assert spool.runs == {}
+    assert spool.segments == {}
 
 
-@given(some=st.lists(names, max_size=40), run_length=run_lengths, max_runs=merges)
-def test_no_run_is_left_when_the_listing_fails(some: list[str], run_length: int, max_runs: int) -> None:
+@given(some=st.lists(names, max_size=40), segment_length=segment_lengths, max_segments=merges)
+def test_no_run_is_left_when_the_listing_fails(some: list[str], segment_length: int, max_segments: int) -> None:
     """The listing may end in an error after much of it was written down."""
     spool = MemorySpool()
 
@@ -92,38 +99,38 @@ def test_no_run_is_left_when_the_listing_fails(some: list[str], run_length: int,
         raise ConnectionError
 
     with pytest.raises(ConnectionError):
-        list(in_order(failing(), spool, run_length=run_length, max_runs=max_runs))
+        list(in_order(failing(), spool, segment_length=segment_length, max_segments=max_segments))
 
-    assert spool.runs == {}
+    assert spool.segments == {}
 
 
-@given(fails_at=st.integers(1, 60), run_length=run_lengths, max_runs=merges)
-def test_no_run_is_left_when_one_cannot_be_written(fails_at: int, run_length: int, max_runs: int) -> None:
+@given(fails_at=st.integers(1, 60), segment_length=segment_lengths, max_segments=merges)
+def test_no_run_is_left_when_one_cannot_be_written(fails_at: int, segment_length: int, max_segments: int) -> None:
     """Neither of those that were to be merged, nor what there is of the new one."""
 
     class Full(MemorySpool):
-        def write(self, run: int, entries: Iterable[Entry]) -> None:
+        def write(self, segment: int, entries: Iterable[Entry]) -> None:
             def until() -> Iterator[Entry]:
                 for entry in entries:
                     if self.written == fails_at:
                         raise OSError
                     yield entry
 
-            super().write(run, until())
+            super().write(segment, until())
 
     spool = Full()
     some = numbered([str(number) for number in range(60)])
     with suppress(OSError):
-        assert len(list(in_order(some, spool, run_length=run_length, max_runs=max_runs))) == 60
+        assert len(list(in_order(some, spool, segment_length=segment_length, max_segments=max_segments))) == 60
 
-    assert spool.runs == {}
+    assert spool.segments == {}
 
 
 def test_few_entries_are_sorted_in_memory() -> None:
     """A small listing writes nothing."""
     spool = MemorySpool()
 
-    assert [name for name, _ in in_order(numbered(["b", "c", "a"]), spool, run_length=4)] == ["a", "b", "c"]
+    assert [name for name, _ in in_order(numbered(["b", "c", "a"]), spool, segment_length=4)] == ["a", "b", "c"]
     assert spool.written == 0
 
 
@@ -132,7 +139,7 @@ def test_many_runs_are_merged_in_few_passes(entries: int, written: int) -> None:
     """What is written grows with the logarithm of the runs, and not with the runs."""
     spool = MemorySpool()
 
-    list(in_order(numbered([str(number) for number in range(entries)]), spool, run_length=8, max_runs=8))
+    list(in_order(numbered([str(number) for number in range(entries)]), spool, segment_length=8, max_segments=8))
 
     assert spool.written == written
 

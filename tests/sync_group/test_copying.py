@@ -222,7 +222,7 @@ def test_a_source_that_changes_after_the_plan_is_copied_by_the_next_try(
     sync: Sync, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The batch fails rather than mix two versions, and its retry copies the version that there is by then."""
-    monkeypatch.setattr("airflow_s3_azure.retrying.SOON", timedelta(0))
+    monkeypatch.setattr("airflow_s3_azure.task_retries.SOON", timedelta(0))
     sync.put("a", "b")
     dag = sync.dag(retries=1, retry_delay=timedelta(hours=1))
     with dag:

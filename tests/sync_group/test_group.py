@@ -23,8 +23,8 @@ from airflow_s3_azure.engine.errors import (
     SourceReadError,
 )
 from airflow_s3_azure.operators import S3ToAzureBlobStreamOperator
-from airflow_s3_azure.retrying import SOON, retry_arguments
 from airflow_s3_azure.sync_group import s3_to_azure_sync
+from airflow_s3_azure.task_retries import SOON, retry_arguments
 from tests.airflow_runs import run_dag
 from tests.sync_group.nights import Sync
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_s3_azure.sync.batch import Run as Lines
+from airflow_s3_azure.sync.batch import ManifestRange
 from airflow_s3_azure.sync.references import BatchReference, joined_batches
 from tests.sync_group.nights import MIB, Sync
 
@@ -211,7 +211,7 @@ def test_more_batches_than_airflow_maps_over_are_joined() -> None:
         BatchReference.of(
             folder,
             index,
-            Lines(index * 10, index * 10 + 10, 1, 7, key, key, key),
+            ManifestRange(index * 10, index * 10 + 10, 1, 7, key, key, key),
             prefix="",
             etag='"1"',
             digest=key,

@@ -9,8 +9,8 @@ import pytest
 
 from airflow_s3_azure.engine.errors import SourceNotFound
 from airflow_s3_azure.engine.model import CopyResult, Status
-from airflow_s3_azure.sync.report import Report
 from airflow_s3_azure.sync.rows import ledger_row
+from airflow_s3_azure.sync.run_report import Report
 
 MIB = 1024**2
 

@@ -19,11 +19,11 @@ from airflow_s3_azure.engine.pool import copy_objects
 from airflow_s3_azure.engine.progress import Progress
 from airflow_s3_azure.engine.quoting import MAX_TEXT, get_logger, printable
 from airflow_s3_azure.engine.s3.source import S3Source
-from airflow_s3_azure.sync.claims import Claims, Confirmation, Execution, confirmed, has_changed
+from airflow_s3_azure.sync.claims import Attempt, Claims, Confirmation, confirmed, has_changed
 from airflow_s3_azure.sync.ledger import PlanFolder
 from airflow_s3_azure.sync.references import BatchReference
-from airflow_s3_azure.sync.report import MAX_FAILURES
 from airflow_s3_azure.sync.rows import ledger_row
+from airflow_s3_azure.sync.run_report import MAX_FAILURES
 
 log = get_logger(__name__)
 
@@ -67,7 +67,7 @@ class _Totals:
         return sum(self.counts.values())
 
 
-class BatchRun:
+class BatchExecution:
     """One execution of a batch. It copies what no earlier execution has done; see :mod:`airflow_s3_azure.sync.claims`.
 
     Its memory does not grow with the batch, but for the keys of a batch that an earlier execution began.
@@ -89,7 +89,7 @@ class BatchRun:
     ) -> None:
         self._reference = reference
         self._folder = folder
-        self._execution = Execution(try_number, cleared_at)
+        self._attempt = Attempt(try_number, cleared_at)
         self._map_index = map_index
         self._totals = _Totals()
         self._claims = Claims()
@@ -229,7 +229,7 @@ class BatchRun:
                 self._folder.read_unconfirmed_ledger(reference.part, reference.objects),
                 self._folder.read_manifest(reference),
                 Confirmation(
-                    self._execution, source, container, lambda request: options.retry.call(request, cancellation)
+                    self._attempt, source, container, lambda request: options.retry.call(request, cancellation)
                 ),
                 self._keep,
                 max_concurrency=max_concurrency,
@@ -274,7 +274,7 @@ class BatchRun:
 
     def _note(self, result: CopyResult) -> None:
         self._claims.changed.pop(result.key, None)
-        self._keep(ledger_row(result, batch=self._map_index, attempts=self._execution.try_number))
+        self._keep(ledger_row(result, batch=self._map_index, attempts=self._attempt.try_number))
         if result.status == "unchanged" and self._is_first and not self._has_twin:
             log.info(
                 "%r was copied by another run meanwhile; checking each blob before copying from now on", result.key

@@ -10,7 +10,7 @@ import pytest
 
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.errors import Cancelled
-from airflow_s3_azure.sync.delete import WINDOW, delete_blobs
+from airflow_s3_azure.sync.orphans import WINDOW, delete_blobs
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient

@@ -22,7 +22,7 @@ from airflow_s3_azure.operators import (
     S3ToAzureReportOperator,
 )
 from airflow_s3_azure.operators.arguments import ARGUMENTS
-from airflow_s3_azure.operators.options import option_names, read_options
+from airflow_s3_azure.operators.option_groups import option_names, read_options
 from airflow_s3_azure.operators.plan_arguments import PlanArguments
 from airflow_s3_azure.sync_group import s3_to_azure_sync
 

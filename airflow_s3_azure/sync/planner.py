@@ -21,7 +21,7 @@ from airflow_s3_azure.sync.batch import (
     DEFAULT_BATCH_SIZE,
     MAX_BATCHES,
     Batcher,
-    Run,
+    ManifestRange,
 )
 from airflow_s3_azure.sync.budget import Budget
 from airflow_s3_azure.sync.compare import Compare, decide
@@ -29,8 +29,8 @@ from airflow_s3_azure.sync.cost import Cost
 from airflow_s3_azure.sync.fingerprint import Fingerprint
 from airflow_s3_azure.sync.join import OutOfOrder, join
 from airflow_s3_azure.sync.ledger import PlanFolder
+from airflow_s3_azure.sync.listed_object import ListedObject
 from airflow_s3_azure.sync.naming import Naming
-from airflow_s3_azure.sync.objects import ListedObject
 from airflow_s3_azure.sync.references import BatchReference
 from airflow_s3_azure.sync.rows import ledger_row, request_as_json
 from airflow_s3_azure.sync.select import Selection, is_folder_marker
@@ -303,7 +303,7 @@ class _Planner:
         )
         start = self._manifest.position
         self._manifest.write(request_as_json(request))
-        self._batcher.add(Run.of(item.key, item.size, start, self._manifest.position))
+        self._batcher.add(ManifestRange.of(item.key, item.size, start, self._manifest.position))
         self._cost.add(item.size)
         self._counts["copy"] += 1
         log.debug("%r: copy: %s", item.key, decision.reason)

@@ -26,12 +26,12 @@ from airflow_s3_azure.engine.model import CopyRequest, CopyResult, Precondition,
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.properties import SourceRecord
 from airflow_s3_azure.engine.s3.source import S3Source
+from airflow_s3_azure.sync.execution import BatchExecution
 from airflow_s3_azure.sync.fingerprint import Fingerprint
 from airflow_s3_azure.sync.ledger import PlanFolder
 from airflow_s3_azure.sync.lines_reader import read_lines
 from airflow_s3_azure.sync.references import BatchReference
 from airflow_s3_azure.sync.rows import ledger_row, request_as_json
-from airflow_s3_azure.sync.run import BatchRun
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
@@ -84,15 +84,15 @@ class Tries:
         slice_seconds: float | None = None,
         max_concurrency: int = 1,
         **options: Any,
-    ) -> BatchRun:
+    ) -> BatchExecution:
         """Try the batch."""
-        run = BatchRun(self.reference, self.folder, try_number=try_number, **options)
+        run = BatchExecution(self.reference, self.folder, try_number=try_number, **options)
         self.copy(run, cancellation, slice_seconds=slice_seconds, max_concurrency=max_concurrency)
         return run
 
     def copy(
         self,
-        run: BatchRun,
+        run: BatchExecution,
         cancellation: Cancellation | None = None,
         *,
         slice_seconds: float | None = None,
@@ -191,7 +191,7 @@ def test_an_interrupted_try_has_written_its_ledger(
 def test_a_try_that_hung_leaves_the_ledger_of_the_next_one_alone(bucket: Bucket, container: ContainerClient) -> None:
     """Airflow took its worker for dead. It wakes up when all is done, and is told to stop: it writes what it knows."""
     tries = Tries(bucket, container, {"a": b"a" * 10, "c": b"c" * 2500})
-    hung = BatchRun(tries.reference, tries.folder, try_number=1)
+    hung = BatchExecution(tries.reference, tries.folder, try_number=1)
     tries.run(try_number=2)
     stop = Cancellation()
     stop.set("the task was killed")
@@ -205,7 +205,7 @@ def test_a_try_that_hung_leaves_the_ledger_of_the_next_one_alone(bucket: Bucket,
 def test_a_try_that_hung_stops_when_it_sees_that_it_was_replaced(bucket: Bucket, container: ContainerClient) -> None:
     """Even if nobody tells it to; it ends as a failure that Airflow no longer asks for."""
     tries = Tries(bucket, container, {"a": b"a" * 10, "c": b"c" * 2500})
-    hung = BatchRun(tries.reference, tries.folder, try_number=1)
+    hung = BatchExecution(tries.reference, tries.folder, try_number=1)
     tries.run(try_number=2)
 
     with pytest.raises(DestinationWriteError, match="superseded by another attempt of this task"):
@@ -426,7 +426,7 @@ def test_a_batch_takes_no_memory_for_what_it_has_done(bucket: Bucket, container:
     stop = Cancellation()
     source = open_bucket("aws_default", bucket.name, stop, max_concurrency=2).source
     blobs = open_container("wasb_default", container.container_name, stop).blobs
-    run = BatchRun(tries.reference, tries.folder, try_number=1)
+    run = BatchExecution(tries.reference, tries.folder, try_number=1)
     ours = tracemalloc.Filter(inclusive=True, filename_pattern=str(Path(airflow_s3_azure.__file__).parent / "*"))
     tracemalloc.start()
     try:

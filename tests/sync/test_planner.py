@@ -23,11 +23,11 @@ from airflow_s3_azure.sync import sort
 from airflow_s3_azure.sync.budget import Budget
 from airflow_s3_azure.sync.fingerprint import digest_text
 from airflow_s3_azure.sync.ledger import PlanFolder
+from airflow_s3_azure.sync.listed_object import ListedObject
 from airflow_s3_azure.sync.listing import list_blobs
 from airflow_s3_azure.sync.naming import Naming
-from airflow_s3_azure.sync.objects import ListedObject
 from airflow_s3_azure.sync.overlaps import check_prefixes
-from airflow_s3_azure.sync.plan import Listing, Plan, PlanOptions, make_plan
+from airflow_s3_azure.sync.planner import Listing, Plan, PlanOptions, make_plan
 from airflow_s3_azure.sync.references import BatchReference, joined_batches
 from airflow_s3_azure.sync.select import Selection
 from tests.fakes.memory_container import MemoryContainer
@@ -191,7 +191,7 @@ def test_the_plan_is_the_same_in_whatever_order_the_listings_come(
 
     with pytest.MonkeyPatch.context() as patch:
         # pytest's own fixture is made once for all examples.
-        patch.setattr(sort.in_order, "__kwdefaults__", {"run_length": 3, "max_runs": 2})
+        patch.setattr(sort.in_order, "__kwdefaults__", {"segment_length": 3, "max_segments": 2})
         shuffled = Made(
             data.draw(st.permutations(lines)), data.draw(st.permutations(blobs)), options, are_sorted=are_sorted
         )
@@ -382,7 +382,7 @@ def test_two_keys_for_one_blob_refuse_the_plan_also_if_one_is_copied_already() -
 
 def test_a_refused_plan_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     """No manifest that somebody could copy from, and nothing of the sorting."""
-    monkeypatch.setattr(sort.in_order, "__kwdefaults__", {"run_length": 1, "max_runs": 2})
+    monkeypatch.setattr(sort.in_order, "__kwdefaults__", {"segment_length": 1, "max_segments": 2})
     container = MemoryContainer()
     entries = [listed("a/x"), listed("b/x"), listed("c/y"), listed("d/y")]
 

@@ -1,0 +1,104 @@
+"""Files of a plan's folder that hold sorted segments of a listing until they are merged.
+
+The container is untrusted between the write and the read: anyone who may write to it could replace a segment, and so
+hide keys from the plan. A spool therefore keeps the fingerprint of each segment in memory, and reads only the version
+of the blob that it wrote. The names have a random part, so two passes over one listing never share a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from azure.core.exceptions import AzureError
+
+from airflow_s3_azure.engine.model import BlobState, Precondition
+from airflow_s3_azure.engine.properties import SourceRecord
+from airflow_s3_azure.sync.fingerprint import Fingerprint
+from airflow_s3_azure.sync.lines_reader import read_lines
+from airflow_s3_azure.sync.lines_writer import LinesWriter
+from airflow_s3_azure.sync.listed_object import ListedObject
+
+if TYPE_CHECKING:
+    from azure.storage.blob import ContainerClient
+
+
+class _Segments:
+    """Writes segments, reads back what it wrote, and deletes them."""
+
+    def __init__(self, client: ContainerClient, path: str) -> None:
+        self._client = client
+        self._path = path
+        self._written: dict[int, Fingerprint] = {}
+
+    def drop(self, segment: int) -> None:
+        """Delete a segment, or leave it where the connection may not delete."""
+        with suppress(AzureError):
+            self._client.delete_blob(self._name(segment))
+
+    def _name(self, segment: int) -> str:
+        return f"{self._path}-{segment:05d}.jsonl"
+
+    def _write(self, segment: int, rows: Iterable[list[Any]]) -> None:
+        writer = LinesWriter(self._client, self._name(segment), Precondition(None))
+        for row in rows:
+            writer.write(row)
+        writer.commit()
+        self._written[segment] = writer.fingerprint()
+
+    def _read(self, segment: int) -> Iterator[Any]:
+        return read_lines(self._client, self._name(segment), expected=self._written[segment])
+
+
+class ObjectSpool(_Segments):
+    """Sorted segments of names with their objects."""
+
+    def write(self, segment: int, entries: Iterable[tuple[str, ListedObject]]) -> None:
+        """Write a segment."""
+        self._write(
+            segment,
+            (
+                [name, one.key, one.size, one.etag, one.last_modified.isoformat(), one.storage_class]
+                for name, one in entries
+            ),
+        )
+
+    def read(self, segment: int) -> Iterator[tuple[str, ListedObject]]:
+        """Yield the entries of a segment."""
+        for name, key, size, etag, modified, storage_class in self._read(segment):
+            yield name, ListedObject(key, size, etag, datetime.fromisoformat(modified), storage_class)
+
+
+class BlobSpool(_Segments):
+    """Sorted segments of blob names with what a plan needs to know of the blobs."""
+
+    def write(self, segment: int, entries: Iterable[tuple[str, BlobState]]) -> None:
+        """Write a segment."""
+        self._write(
+            segment,
+            (
+                [
+                    name,
+                    blob.etag,
+                    blob.size,
+                    blob.last_modified.isoformat() if blob.last_modified else None,
+                    [blob.record.etag, blob.record.size, blob.record.identity] if blob.record else None,
+                ]
+                for name, blob in entries
+            ),
+        )
+
+    def read(self, segment: int) -> Iterator[tuple[str, BlobState]]:
+        """Yield the entries of a segment."""
+        for name, etag, size, modified, record in self._read(segment):
+            yield (
+                name,
+                BlobState(
+                    etag,
+                    size,
+                    datetime.fromisoformat(modified) if modified else None,
+                    SourceRecord(record[0], record[1], identity=record[2]) if record else None,
+                ),
+            )
