@@ -1,7 +1,15 @@
-"""One object, from what S3 holds to a verified, committed blob.
+"""Copies one object to a verified, committed blob.
 
-:class:`ObjectCopy` is the sequence; it owns no thread. :mod:`airflow_s3_azure.engine.pool` calls its steps from many:
-:meth:`~ObjectCopy.begin` once, :meth:`~ObjectCopy.copy_block` for each block, :meth:`~ObjectCopy.commit` once.
+:class:`ObjectCopy` owns no thread; :mod:`airflow_s3_azure.engine.pool` calls its steps from several::
+
+    begin ──► Finished
+      └─────► Blocks ──► copy_block, for each missing block ──► commit
+
+Invariants:
+
+1. The commit is the last request that changes the destination, and it is conditional. Before it, the blob is unchanged.
+2. Nothing is committed that does not have the checksum that S3 stored, if S3 stored a usable one.
+3. Every request to S3 names one version of the object; all blocks of a commit are of that version.
 """
 
 from __future__ import annotations
@@ -18,27 +26,28 @@ from airflow_s3_azure.engine.blocks import Block, block_size_for
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.checksums import Verified, compute
 from airflow_s3_azure.engine.errors import (
-    DestinationConflict,
     IntegrityError,
     SourceArchived,
     SourceChanged,
     TransferError,
 )
+from airflow_s3_azure.engine.foreign_blocks import discard_foreign_blocks
 from airflow_s3_azure.engine.model import (
     BlobContent,
     BlobState,
+    Blocks,
     CopyRequest,
     CopyResult,
+    Finished,
     Precondition,
     SourceObject,
-    StagedBlock,
     Status,
 )
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.properties import CopyIdentity
 from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.engine.read_back import read_back
-from airflow_s3_azure.engine.resume import BlockLayout, KnownBlock, count_conflicting_blocks
+from airflow_s3_azure.engine.resume import BlockLayout, KnownBlock
 from airflow_s3_azure.engine.s3.source import S3Source
 from airflow_s3_azure.engine.verify import verify_blocks, verify_whole
 
@@ -84,16 +93,16 @@ class ObjectCopy:
 
     @property
     def size(self) -> int:
-        """Bytes of the object, 0 while nobody knows."""
+        """Bytes of the object; 0 until the size is known."""
         return (self._source.size if self._source else self.request.size) or 0
 
-    def begin(self, buffer: Buffer) -> CopyResult | list[Block]:
-        """Find out what is to be done: return the result if that was all, or the blocks to copy.
+    def begin(self, buffer: Buffer) -> Finished | Blocks:
+        """Decide what the copy needs, and finish it if it needs no blocks.
 
-        An object that fits one block is copied here, in one GET and one PUT. A larger one resumes from the blocks
-        that Azure holds of this version, so the list may be short, or empty when only the commit is missing.
+        An object that fits one block is copied here, in one GET and one PUT. A larger one resumes from the blocks of
+        this version that Azure holds; if none is missing, it is committed here.
 
-        :raises TransferError: nothing was changed
+        :raises TransferError: the blob is unchanged
         """
         self._started = time.monotonic()
         return self._step(lambda: self._begin(buffer))
@@ -101,13 +110,13 @@ class ObjectCopy:
     def copy_block(self, block: Block, buffer: Buffer, on_ending: Callable[[], None]) -> None:
         """Read one block from S3 and stage it in Azure.
 
-        :param on_ending: called when it is nearly read: another one may be asked for
+        :param on_ending: called when the block is nearly read, so that another one may be requested
         :raises TransferError: the blocks already staged stay staged
         """
         self._step(lambda: self._copy_block(block, buffer, on_ending))
 
     def commit(self) -> CopyResult:
-        """Hold the blocks' combined checksum against S3's and make the blob visible, in that order.
+        """Verify the blocks' combined checksum against S3's, then make the blob visible.
 
         :raises IntegrityError: if they differ; nothing was committed
         :raises TransferError: nothing was committed
@@ -116,51 +125,64 @@ class ObjectCopy:
 
     def failed(self, error: TransferError) -> CopyResult:
         """Return the result of a copy that ended in ``error``."""
-        # What its traceback holds is no longer needed, and much: the frames of a worker.
+        # Without its traceback, whose frames hold a block's buffer.
         return self._result("failed", error=error.with_traceback(None))
 
-    def _begin(self, buffer: Buffer) -> CopyResult | list[Block]:
-        request, options = self.request, self._options
-        whole = self._mover.max_whole
-        if request.precondition and request.etag and request.size is not None:
-            if request.head_first and (done := self._find_existing_copy(request.etag, request.size)) is not None:
-                return done
-            # The plan knows both sides: one GET and one PUT are all that a small object needs.
-            if request.size <= whole and options.verify != "require":
-                self._read_tags(request.version_id)
-                return self._copy_whole(request.size, request.etag, request.version_id, request.precondition, buffer)
-        source = self._source = self._context.call(lambda: self._from.head(request.key, request.version_id))
+    def _begin(self, buffer: Buffer) -> Finished | Blocks:
+        done = self._copy_as_planned(buffer)
+        if done is not None:
+            return Finished(done)
+        source = self._source = self._context.call(lambda: self._from.head(self.request.key, self.request.version_id))
         self._check_is_planned(source)
-        if self._precondition is None:
-            state = self._context.call(lambda: self._to.head(request.blob))
-            if state is not None and (done := self._needs_no_copy(state, source.etag, source.size)) is not None:
-                return done
-            self._precondition = Precondition(None if state is None else state.etag)
+        precondition = self._precondition or self._read_precondition(source)
+        if isinstance(precondition, CopyResult):
+            return Finished(precondition)
+        self._precondition = precondition
         if source.is_archived:
             raise SourceArchived("it is archived; restore it in S3 first, or leave it out")
         self._read_tags(source.version_id)  # before all else: they need a permission of their own
-        is_whole = source.size <= whole
+        is_whole = source.size <= self._mover.max_whole
         source, part_size = self._mover.usable_checksum(self._context, source, is_whole=is_whole)
         if is_whole:
-            return self._copy_whole(source.size, source.etag, source.version_id, self._precondition, buffer)
-        staged = self._context.call(lambda: self._to.staged(request.blob))
-        if count_conflicting_blocks(staged):
-            self._discard_foreign_blocks(staged, self._precondition)
-            staged = []
+            return Finished(self._copy_whole(source.size, source.etag, source.version_id, precondition, buffer))
+        missing = self._resume(source, part_size, precondition)
+        return Blocks(missing) if missing else Finished(self._commit())
+
+    def _copy_as_planned(self, buffer: Buffer) -> CopyResult | None:
+        """Copy a small object, if the plan knows both endpoints: one GET and one PUT, no HEAD. None: not possible."""
+        request, precondition = self.request, self.request.precondition
+        if precondition is None or not request.etag or request.size is None:
+            return None
+        if request.head_first and (done := self._find_existing_copy(request.etag, request.size)) is not None:
+            return done
+        if request.size > self._mover.max_whole or self._options.verify == "require":
+            return None
+        self._read_tags(request.version_id)
+        return self._copy_whole(request.size, request.etag, request.version_id, precondition, buffer)
+
+    def _read_precondition(self, source: SourceObject) -> Precondition | CopyResult:
+        """Return the precondition that the destination is as it is now, or the result if it needs no copy."""
+        state = self._context.call(lambda: self._to.head(self.request.blob))
+        if state is None:
+            return Precondition(None)
+        return self._needs_no_copy(state, source.etag, source.size) or Precondition(state.etag)
+
+    def _resume(self, source: SourceObject, part_size: int | None, precondition: Precondition) -> list[Block]:
+        """Lay out the blocks and find those that are staged; return the missing ones."""
+        staged = self._context.call(lambda: self._to.staged(self.request.blob))
+        staged = discard_foreign_blocks(
+            self._context, self._to, staged, precondition, is_allowed=self._options.discard_foreign_blocks
+        )
         block_size = block_size_for(source.size, self._mover.block_size, part_size)
-        self._layout = BlockLayout(source, block_size, part_size).in_generation_of(staged)
-        self._context.grow_budget(len(self._layout.blocks))
-        self._staged = self._layout.reused(staged)
-        self._resumed = dict(self._staged)
+        layout = self._layout = BlockLayout(source, block_size, part_size).in_generation_of(staged)
+        self._context.grow_budget(len(layout.blocks))
+        self._resumed = layout.reused(staged)
+        self._staged = dict(self._resumed)
         if self._resumed:
-            log.info(
-                "%r: resuming: %d of %d blocks already staged",
-                request.key,
-                len(self._resumed),
-                len(self._layout.blocks),
-            )
-            self._on_bytes(sum(known.checksums.size for known in self._staged.values()))
-        return [block for block in self._layout.blocks if block.index not in self._staged]
+            count = len(self._resumed)
+            log.info("%r: resuming: %d of %d blocks already staged", self.request.key, count, len(layout.blocks))
+            self._on_bytes(sum(known.checksums.size for known in self._resumed.values()))
+        return [block for block in layout.blocks if block.index not in self._resumed]
 
     def _copy_whole(
         self, size: int, etag: str, version_id: str | None, precondition: Precondition, buffer: Buffer
@@ -171,10 +193,10 @@ class ObjectCopy:
             source, part_size = self._mover.usable_checksum(self._context, found, is_whole=True)
             return source, self._verify(source, part_size, lambda: verify_whole(source, view, part_size))
 
-        # Released when it is left: an error that is kept would keep the whole buffer by its traceback.
+        # Released on exit: an error's traceback would keep the buffer alive.
         with buffer.view(size) as view:
             source, verified = self._context.call(lambda: read(view))
-            # Verified by it is: what was computed is what S3 stored.
+            # A verified CRC-64 is the one that Azure needs; it is not computed again.
             known = source.checksum.value if source.checksum and verified == "crc64nvme" else None
             crc64 = compute("CRC64NVME", view) if known is None else known
             content = self._content(source)
@@ -201,9 +223,9 @@ class ObjectCopy:
                 layout.source, layout.part_size, lambda: verify_blocks(layout.source, checksums, layout.part_size)
             )
         except IntegrityError as error:
-            error.retryable = layout.generation == 0  # once from scratch, then it is S3 that contradicts itself
-            mark, byte = layout.generation_marker(), memoryview(b"\0")
-            self._context.call(lambda: self._to.stage(self.request.blob, mark, byte, compute("CRC64NVME", byte)))
+            error.retryable = layout.generation == 0  # after one copy from scratch, S3's own data is inconsistent
+            marker, byte = layout.generation_marker(), memoryview(b"\0")
+            self._context.call(lambda: self._to.stage(self.request.blob, marker, byte, compute("CRC64NVME", byte)))
             raise
         if verified == "blocks" and any(known.is_server_side for known in staged):
             verified = "transport"
@@ -242,25 +264,9 @@ class ObjectCopy:
             verified = "blocks"
         return self._mover.verified_without_checksum(self._context, source) if verified == "blocks" else verified
 
-    def _discard_foreign_blocks(self, staged: list[StagedBlock], precondition: Precondition) -> None:
-        found = (
-            f"{count_conflicting_blocks(staged):,} blocks of another tool are staged for this blob and keep ours out"
-        )
-        if not self._options.discard_foreign_blocks:
-            raise DestinationConflict(
-                f"{found}; let that tool finish, wait until Azure drops them (7 days), or set discard_foreign_blocks=True"
-            )
-        if precondition.etag is not None:
-            raise DestinationConflict(
-                f"{found}, and the blob exists, so they cannot be dropped without touching it; "
-                "wait until Azure drops them (7 days), or copy to another name"
-            )
-        log.warning("%r: %s; dropping them", self.request.blob, found)
-        self._context.call(lambda: self._to.discard_staged(self.request.blob))
-
     def _find_existing_copy(self, etag: str, size: int) -> CopyResult | None:
         state = self._context.call(lambda: self._to.head(self.request.blob))
-        # The very blob that the plan saw is to be replaced, whatever its record says.
+        # The blob that the plan saw is replaced, whatever its record says.
         if state is not None and Precondition(state.etag) != self._precondition and self._is_copy(state, etag, size):
             return self._result("unchanged", blob_etag=state.etag)
         return None
@@ -289,7 +295,7 @@ class ObjectCopy:
             if state is None:
                 raise
             if self._context.retries > retries and self._is_copy(state, source.etag, source.size):
-                return state.etag  # our own first request, whose response was lost
+                return state.etag  # written by the first request, whose response was lost
             done = self._needs_no_copy(state, source.etag, source.size)
             if done is None:
                 raise
@@ -309,10 +315,6 @@ class ObjectCopy:
             raise RuntimeError("begin() comes first")
         return self._layout
 
-    def _copy_reason(self) -> str | None:
-        reasons = [reason for reason in (self.request.reason, self._mover.reason) if reason]
-        return "; ".join(reasons) or None
-
     def _result(
         self,
         status: Status,
@@ -324,6 +326,8 @@ class ObjectCopy:
         error: TransferError | None = None,
     ) -> CopyResult:
         source = self._source
+        if status == "copied":
+            reason = "; ".join(filter(None, (self.request.reason, self._mover.reason))) or None
         return CopyResult(
             key=self.request.key,
             blob=self.request.blob,
@@ -338,6 +342,6 @@ class ObjectCopy:
             bytes_read=self._context.bytes_read,
             retries=self._context.retries,
             seconds=time.monotonic() - self._started,
-            reason=self._copy_reason() if status == "copied" else reason,
+            reason=reason,
             error=error,
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from airflow_s3_azure.engine.blocks import MIB
+from airflow_s3_azure.engine.blocks import MIB, Block
 from airflow_s3_azure.engine.checksums import StoredChecksum, Verified
 from airflow_s3_azure.engine.errors import S3ToAzureError
 from airflow_s3_azure.engine.properties import CopyIdentity, PreservedProperties, SourceRecord
@@ -163,6 +163,23 @@ class CopyResult:
             "error_class": None if self.error is None else type(self.error).__name__,
             "retryable": None if self.error is None else self.error.retryable,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The copy ended when it began: the object is small, needs no copy, or had all its blocks staged."""
+
+    result: CopyResult
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """The copy needs its missing blocks copied, then a commit.
+
+    :param missing: in order; at least one
+    """
+
+    missing: list[Block]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,11 @@
-"""Trying one request again: what may pass within seconds, with jittered backoff and the server's Retry-After."""
+"""Retries one request while its errors are transient, with jittered backoff and the server's Retry-After."""
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
-
-from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.errors import TransferError
@@ -16,8 +15,11 @@ log = get_logger(__name__)
 
 Result = TypeVar("Result")
 
+_MAX_DOUBLINGS = 64
+"""Beyond these every bound is ``max_wait``; larger powers would overflow a float."""
 
-def _nothing(error: TransferError) -> None:
+
+def _ignore(error: TransferError) -> None:
     del error
 
 
@@ -26,7 +28,7 @@ class RetryPolicy:
     """How often and how soon a request is sent again.
 
     :param attempts: requests in all, the first one included
-    :param throttled_attempts: the same where a server asks to be asked less often, which it may do for minutes
+    :param throttled_attempts: the same while a server throttles, which may last for minutes
     :param first_wait: upper bound of the first wait, in seconds; each further bound is twice the last
     :param max_wait: upper bound of every wait, in seconds; a longer Retry-After is obeyed, up to five minutes
     """
@@ -40,7 +42,7 @@ class RetryPolicy:
         self,
         function: Callable[[], Result],
         cancellation: Cancellation,
-        on_retry: Callable[[TransferError], None] = _nothing,
+        on_retry: Callable[[TransferError], None] = _ignore,
     ) -> Result:
         """Return what ``function`` returns, calling it again while it raises a transient :class:`TransferError`.
 
@@ -48,55 +50,31 @@ class RetryPolicy:
         :raises TransferError: the last one, when all attempts are used up or it is not transient
         :raises Cancelled: while waiting
         """
-        # Nearly every request succeeds, and tenacity's machinery costs as much as a small request.
-        try:
-            return function()
-        except TransferError as error:
-            if not error.transient:
-                raise
-            failed: list[TransferError] = [error]
-
-        def again() -> Result:
-            if failed:
-                raise failed.pop()
-            return function()
-
-        backoff = wait_random_exponential(multiplier=self.first_wait, max=self.max_wait)
-
-        def wait(state: RetryCallState) -> float:
-            error = state.outcome.exception() if state.outcome else None
-            asked = error.retry_after if isinstance(error, TransferError) else None
-            return max(asked or 0.0, backoff(state))
-
-        def before_sleep(state: RetryCallState) -> None:
+        failures = 0
+        while True:
+            try:
+                return function()
+            except TransferError as error:
+                failures += 1
+                attempts = self._attempts_after(error)
+                if not error.transient or failures >= attempts:
+                    raise
+                # Without its traceback, whose frames hold a block's buffer.
+                failure = error.with_traceback(None)
+            # Outside the handler, so that no later error has this one as its context.
             cancellation.check()
-            error = state.outcome.exception() if state.outcome else None
-            log.warning(
-                "attempt %d of %d failed, next in %.1f s: %s",
-                state.attempt_number,
-                self._most(error),
-                state.next_action.sleep if state.next_action else 0.0,
-                error,
-            )
-            if isinstance(error, TransferError):
-                on_retry(error)
+            seconds = self._wait_after(failure, failures)
+            log.warning("attempt %d of %d failed, next in %.1f s: %s", failures, attempts, seconds, failure)
+            on_retry(failure)
+            cancellation.sleep(seconds)
 
-        def stop(state: RetryCallState) -> bool:
-            return state.attempt_number >= self._most(state.outcome.exception() if state.outcome else None)
-
-        return Retrying(
-            stop=stop,
-            wait=wait,
-            retry=retry_if_exception(lambda error: isinstance(error, TransferError) and error.transient),
-            sleep=cancellation.sleep,
-            before_sleep=before_sleep,
-            reraise=True,
-        )(again)
-
-    def _most(self, error: BaseException | None) -> int:
-        """Return how many requests there may be in all, by the error of the last one."""
-        if not isinstance(error, TransferError):
-            return self.attempts
+    def _attempts_after(self, error: TransferError) -> int:
+        """Return how many requests are allowed in all, by the error of the last one."""
         if error.throttled:
             return max(self.attempts, self.throttled_attempts)
         return min(self.attempts, error.attempts or self.attempts)
+
+    def _wait_after(self, error: TransferError, failures: int) -> float:
+        """Return the seconds to wait: random, so that workers that failed together do not retry together."""
+        bound = min(self.max_wait, self.first_wait * 2.0 ** min(failures - 1, _MAX_DOUBLINGS))
+        return max(error.retry_after or 0.0, random.uniform(0.0, bound))  # noqa: S311 - jitter, no secret

@@ -21,7 +21,16 @@ MAX_SEGMENTS = 254
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ufffe\uffff]")
 _SUSPECT = re.compile(r"[\\\x00-\x1f\x7f-\x9f\ufffe\uffff]|\./|[./]\Z")
-"""In every name that breaks a rule which is not one of length."""
+"""Found in a name exactly if one of :data:`_INVALID` is: one search clears nearly all names."""
+_INVALID = (
+    (_CONTROL, "Azure takes no control characters in a blob name"),
+    (re.compile(r"\.\Z"), "a blob name cannot end with '.'"),
+    (re.compile(r"/\Z"), "a blob name cannot end with '/'"),
+    (re.compile(r"\\"), "Azure turns a backslash in a blob name into a slash"),
+    (re.compile(r"(?:\A|/)\.\.?/"), "Azure resolves the path segments '.' and '..' in a blob name"),
+    (re.compile(r"\./"), "Azure drops the dot at the end of a path segment"),
+)
+"""What no name may contain, and why; the first that is found is the reason."""
 _CONTAINER = re.compile(r"\$(?:root|web|logs)|(?=.{3,63}\Z)[a-z0-9](?:-?[a-z0-9])*")
 
 
@@ -36,18 +45,9 @@ def why_invalid(name: str) -> str | None:
         return "a blob name cannot be empty"
     if len(name) > MAX_NAME:
         return f"a blob name has at most {MAX_NAME} characters; this one has {len(name)}"
-    if _CONTROL.search(name):
-        return "Azure takes no control characters in a blob name"
-    if name.endswith((".", "/")):
-        return f"a blob name cannot end with {name[-1]!r}"
-    if "\\" in name:
-        return "Azure turns a backslash in a blob name into a slash"
-    segments = name.split("/")
-    if len(segments) > MAX_SEGMENTS:
-        return f"a blob name has at most {MAX_SEGMENTS} path segments; this one has {len(segments)}"
-    if any(segment in (".", "..") for segment in segments):
-        return "Azure resolves the path segments '.' and '..' in a blob name"
-    return "Azure drops the dot at the end of a path segment"
+    if (segments := name.count("/") + 1) > MAX_SEGMENTS:
+        return f"a blob name has at most {MAX_SEGMENTS} path segments; this one has {segments}"
+    return next(reason for pattern, reason in _INVALID if pattern.search(name))
 
 
 def is_reserved(name: str) -> bool:

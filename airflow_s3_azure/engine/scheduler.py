@@ -1,0 +1,207 @@
+"""Hands out the work of many copies to workers: which block is copied next, which object begins next.
+
+The scheduler owns one condition, which guards all of its state, and does no I/O. Workers claim tasks and report what
+became of them; :mod:`airflow_s3_azure.engine.admission` decides what may start.
+
+An object is *beginning* from its claim until :meth:`Scheduler.end_begin`. If it then has blocks to copy, it is *active*
+until :meth:`Scheduler.remove`. Invariants, whenever the condition is free:
+
+1. Each request is claimed once, and each block of an active object at most once.
+2. An active object has unclaimed blocks, blocks in flight, or one worker that commits it. So exactly one worker is told
+   that it copied the last block.
+3. Active objects come before new ones. So an object finishes before many others begin, and few are half copied.
+4. A worker exits only when nothing can become claimable: the requests are exhausted, and no object begins or is active.
+   Until then it waits, and every change that makes something claimable notifies it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from airflow_s3_azure.engine.admission import Admission, Slot
+from airflow_s3_azure.engine.block_mover import Buffer
+from airflow_s3_azure.engine.blocks import Block
+from airflow_s3_azure.engine.cancellation import Cancellation
+from airflow_s3_azure.engine.copy import ObjectCopy
+from airflow_s3_azure.engine.errors import TransferError
+from airflow_s3_azure.engine.model import Blocks, CopyRequest, Finished
+
+POLL_SECONDS = 0.5
+"""Cancellation poll interval of idle workers."""
+
+
+@dataclass(slots=True)
+class ActiveCopy:
+    """An object that is being copied: its unclaimed blocks, and how many are in flight."""
+
+    copy: ObjectCopy
+    unclaimed: deque[Block] = field(default_factory=deque)
+    in_flight: int = 0
+    error: TransferError | None = None
+
+
+@dataclass(slots=True)
+class Task:
+    """What a worker claimed: a block to copy, or an object to begin (without a block)."""
+
+    active: ActiveCopy
+    block: Block | None
+    slot: Slot
+    buffer: Buffer
+
+
+class Scheduler:
+    """Hands out tasks. Called from all workers and from the caller's thread.
+
+    :param requests: consumed lazily, by the workers
+    :param new_copy: makes the copy of a request; it is given a function that counts bytes
+    :param end_of_slice: by the monotonic clock; after it no task is handed out
+    """
+
+    def __init__(
+        self,
+        requests: Iterable[CopyRequest],
+        new_copy: Callable[[CopyRequest, Callable[[int], None]], ObjectCopy],
+        admission: Admission,
+        cancellation: Cancellation,
+        *,
+        end_of_slice: float | None,
+    ) -> None:
+        self._requests = iter(requests)
+        self._new_copy = new_copy
+        self._admission = admission
+        self._cancellation = cancellation
+        self._end_of_slice = end_of_slice
+        self._changed = threading.Condition()
+        self._active: list[ActiveCopy] = []
+        self._next_request: CopyRequest | None = None
+        self._beginning = 0
+        self._exhausted = False
+        self._closed = False
+        self._steps = 0
+        self._free_buffers: list[Buffer] = []
+        self.slice_ended = False
+        self.size = 0
+        """Bytes staged or put, or found staged."""
+        self.total = 0
+        """Bytes of all objects begun so far that are, or were, copied."""
+
+    def claim(self) -> Task | None:
+        """Return what to do next; wait until there is something. None: exit.
+
+        :raises Cancelled: if the copy was stopped
+        """
+        with self._changed:
+            while not self._closed:
+                self._cancellation.check()
+                task = self._next_block() or self._next_object()
+                if task is not None and self._is_slice_over():
+                    # The claim is dropped. The next slice finds the work again: in the requests, or not staged.
+                    self.slice_ended = self._closed = True
+                elif task is not None:
+                    return task
+                elif self._exhausted and not self._active and not self._beginning:
+                    break
+                else:
+                    # The timeout is for the cancellation, which notifies nobody: signal handlers take no lock.
+                    self._changed.wait(timeout=POLL_SECONDS)
+            self._changed.notify_all()
+            return None
+
+    def end_begin(self, task: Task, begun: Finished | Blocks) -> None:
+        """Report what an object needs. Its result, if it is finished, was handed over before."""
+        active = task.active
+        with self._changed:
+            self._beginning -= 1
+            self._release(task)
+            if isinstance(begun, Blocks):
+                self.total += active.copy.size
+                active.unclaimed.extend(begun.missing)
+                self._active.append(active)
+                self._changed.notify_all()
+            else:
+                # Nobody is notified: the calling worker itself claims what may start now.
+                self._steps += 1
+                if begun.result.status == "copied":
+                    self.total += active.copy.size
+
+    def end_read(self, slot: Slot) -> None:
+        """Report that a block is nearly read, so that another may start. Again: changes nothing."""
+        with self._changed:
+            if self._admission.end_read(slot):
+                self._changed.notify()
+
+    def end_block(self, task: Task, error: TransferError | None) -> bool:
+        """Report that a block was copied, or failed with ``error``, after which no other block of its object starts.
+
+        :return: whether it was the last block, so that the calling worker finishes the object
+        """
+        active = task.active
+        with self._changed:
+            if self._admission.end_read(task.slot):
+                self._changed.notify()
+            active.in_flight -= 1
+            self._steps += 1
+            self._release(task)
+            if error is not None:
+                active.error = active.error or error
+                active.unclaimed.clear()
+            return not active.in_flight and not active.unclaimed
+
+    def remove(self, active: ActiveCopy) -> None:
+        """Report that an object is finished. Its result was handed over before."""
+        with self._changed:
+            self._active.remove(active)
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Hand out no more tasks: idle workers exit."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def sample(self) -> None:
+        """Let admission sample the load, and wake workers if more may start now."""
+        with self._changed:
+            if self._admission.sample():
+                self._changed.notify_all()
+
+    def _next_block(self) -> Task | None:
+        for active in self._active:
+            if active.unclaimed and (slot := self._admission.admit_block(active.unclaimed[0].size)):
+                active.in_flight += 1
+                return Task(active, active.unclaimed.popleft(), slot, self._take_buffer())
+        return None
+
+    def _next_object(self) -> Task | None:
+        if self._next_request is None and not self._exhausted:
+            self._next_request = next(self._requests, None)
+        request = self._next_request
+        if request is None:
+            self._exhausted = True
+            return None
+        slot = self._admission.admit_object(request.size)
+        if slot is None:
+            return None
+        self._next_request = None
+        self._beginning += 1
+        return Task(ActiveCopy(self._new_copy(request, self._count)), None, slot, self._take_buffer())
+
+    def _take_buffer(self) -> Buffer:
+        return self._free_buffers.pop() if self._free_buffers else Buffer()
+
+    def _release(self, task: Task) -> None:
+        self._admission.finish(task.slot)
+        self._free_buffers.append(task.buffer)
+
+    def _is_slice_over(self) -> bool:
+        # At least one step per slice: a slice that is shorter than a block would repeat forever.
+        return self._end_of_slice is not None and self._steps > 0 and time.monotonic() >= self._end_of_slice
+
+    def _count(self, size: int) -> None:
+        with self._changed:
+            self.size += size
