@@ -1,1 +1,1 @@
-"""Moves bytes: one object, or many over one bounded pool, from presigned ranges to verified blobs. No Airflow here."""
+"""Copies objects to verified blobs: one, or many over one bounded pool of workers. No Airflow here."""

@@ -92,7 +92,7 @@ class Admission:
         return self._admit(Slot()) if room else None
 
     def end_read(self, slot: Slot) -> bool:
-        """Take note that ``slot`` is nearly read, so that another may start. Return False if it was known."""
+        """Record that ``slot`` is nearly read, so that another may start. Return False if that was recorded before."""
         if not slot.is_reading:
             return False
         slot.is_reading = False
@@ -100,9 +100,9 @@ class Admission:
         return True
 
     def finish(self, slot: Slot) -> None:
-        """Take note that the work of ``slot`` has ended, and its buffer is free.
+        """Record that the work of ``slot`` has ended, and its buffer is free.
 
-        :raises ValueError: if it had finished before
+        :raises ValueError: if that was recorded before
         """
         if slot.is_finished:
             raise ValueError("this slot has already finished")
@@ -112,7 +112,7 @@ class Admission:
         self._small -= slot.is_small
 
     def sample(self) -> bool:
-        """Let the limiter sample the load; return whether more may start now."""
+        """Have the limiter sample the load; return whether more may start now."""
         grew = self._limiter.sample(blocks_refused=self._blocks_refused)
         if grew is not None:
             self._blocks_refused = False

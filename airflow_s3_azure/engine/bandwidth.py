@@ -10,7 +10,11 @@ from airflow_s3_azure.engine.errors import ConfigurationError
 
 
 class Bandwidth:
-    """Lets bytes pass at a rate, on average; after a pause none are made up for.
+    """Admits bytes at an average rate. A pause earns no credit: there is no burst after it.
+
+    Theory of operation: the link is a queue that drains at ``limit``. ``_free`` is when it will have drained. Bytes are
+    appended at its end, and their reader waits until the bytes before them have drained. So the lock is held for an
+    addition only, and readers wait outside it.
 
     :param limit: bytes per second
     :param cancellation: ends a wait
@@ -26,10 +30,10 @@ class Bandwidth:
         self._cancellation = cancellation
         self._lock = threading.Lock()
         self._free = 0.0
-        """When the bytes that were let pass so far are through, by the monotonic clock."""
+        """When the bytes admitted so far will have drained, by the monotonic clock."""
 
     def spend(self, size: int) -> None:
-        """Let ``size`` bytes pass, after those of all others that came before.
+        """Wait until all bytes admitted before have drained, and admit ``size`` more.
 
         :raises Cancelled: while waiting
         """

@@ -1,4 +1,4 @@
-"""What moves the blocks of an object to Azure: the protocol of streaming and of server-side copy.
+"""The protocol of a block mover: streaming and server-side copy implement it.
 
 :class:`~airflow_s3_azure.engine.copy.ObjectCopy` plans, verifies and commits; a :class:`BlockMover` only gets bytes into
 staged blocks. One mover serves all objects of a copy, from many threads; what belongs to one object is in its
@@ -22,7 +22,7 @@ from airflow_s3_azure.engine.retry import RetryPolicy
 Returned = TypeVar("Returned")
 
 BLOCKS_PER_RETRY = 10
-"""A large object may meet more trouble than a small one: its retry budget grows by one for so many blocks."""
+"""Blocks for which a large object's retry budget grows by one: more requests meet more errors."""
 
 
 class Buffer:
@@ -32,7 +32,7 @@ class Buffer:
         self._data = bytearray()
 
     def view(self, size: int) -> memoryview:
-        """Return ``size`` writable bytes. They are the same bytes at every call."""
+        """Return ``size`` writable bytes. Each call returns the same memory."""
         if len(self._data) < size:
             self._data = bytearray()  # freed first, so that there are never two
             self._data = bytearray(size)
@@ -40,7 +40,7 @@ class Buffer:
 
 
 class CopyContext:
-    """The requests of one object's copy: its blob, its retry budget, what was read and retried. Thread-safe.
+    """Sends the requests of one object's copy, within one retry budget, and counts bytes and retries. Thread-safe.
 
     :param blob: the blob's name
     :param budget: retries of all requests of the object together, before :meth:`grow_budget`
@@ -56,7 +56,7 @@ class CopyContext:
         self._lock = threading.Lock()
 
     def call(self, request: Callable[[], Returned]) -> Returned:
-        """Return what ``request`` returns; send it again as the retry policy says, within the object's budget.
+        """Return what ``request`` returns; retry it by the retry policy, within the object's budget.
 
         :raises TransferError: the last one
         """
@@ -93,7 +93,7 @@ class BlockMover(Protocol):
     """
 
     @property
-    def fills_buffers(self) -> bool: ...  # noqa: D102 - the class says it
+    def fills_buffers(self) -> bool: ...  # noqa: D102 - see the class
     @property
     def max_whole(self) -> int: ...  # noqa: D102
     @property
@@ -124,7 +124,7 @@ class BlockMover(Protocol):
         """
 
     def verified_without_checksum(self, context: CopyContext, source: SourceObject) -> Verified:
-        """Return what verified an object of which S3 stored no usable checksum.
+        """Return what verified an object for which S3 stored no usable checksum.
 
-        :raises TransferError: if the source is not what was copied
+        :raises TransferError: if the source changed during the copy
         """

@@ -1,6 +1,14 @@
-"""How an object is cut into blocks, and what each block is called in Azure.
+"""Block layout and block IDs. Pure arithmetic and text.
 
-Pure arithmetic and text. The limits are Azure's:
+Invariants of a layout: its blocks cover the object in order, without gap or overlap; none is larger than the block size;
+none crosses the end of an upload part, if the parts count; and it depends only on the arguments. So every try, on any
+worker, splits one version of an object at the same offsets.
+
+Invariants of a block ID: it has 46 characters, because Azure requires one length within a blob; and two blocks have the
+same ID only if they have the same index, version, layout and CRCs. So staging a block again is idempotent, and writers of
+different versions never replace each other's blocks.
+
+The limits are Azure's:
 https://learn.microsoft.com/rest/api/storageservices/understanding-block-blobs--append-blobs--and-page-blobs
 """
 
@@ -44,10 +52,10 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class BlockId:
-    """What a block's ID in Azure says about it. The ID is the only checkpoint that a copy leaves.
+    """The fields of a block's ID in Azure. The ID is the only checkpoint of a copy.
 
-    :param index: the block's place, from 0
-    :param fingerprint: of the source and the cut, see :func:`fingerprint`
+    :param index: the block's position, from 0
+    :param fingerprint: of the source and the layout, see :func:`fingerprint`
     :param crc64: CRC-64/NVME of the block's bytes
     :param crc32: CRC-32 or CRC-32C of the block's bytes if the source's stored checksum is one, else 0
     """
@@ -58,13 +66,13 @@ class BlockId:
     crc32: int = 0
 
     def encode(self) -> str:
-        """Return the ID as 46 ASCII characters; all IDs have this length, as Azure demands within a blob."""
+        """Return the ID as 46 ASCII characters."""
         crcs = self.crc64.to_bytes(8, "big") + self.crc32.to_bytes(4, "big")
         return encode_id(_ID_FORMAT, self.index, self.fingerprint, crcs)
 
     @classmethod
     def decode(cls, name: bytes) -> BlockId | None:
-        """Return what the ID says, or None if it is not one of ours."""
+        """Return the fields of an ID, or None if it is not one of ours."""
         match decode_id(name):
             case (format_, index, fingerprint, crcs) if format_ == _ID_FORMAT:
                 crc64, crc32 = int.from_bytes(crcs[:8], "big"), int.from_bytes(crcs[8:], "big")
@@ -72,29 +80,28 @@ class BlockId:
         return None
 
 
-def encode_id(format_: str, index: int, fingerprint: str, said: bytes) -> str:
-    """Return a block ID: its format, which block of which cut it is, and twelve bytes more that it says."""
-    return f"{format_}.{index:05d}.{fingerprint}.{_urlsafe(said)}"
+def encode_id(format_: str, index: int, fingerprint: str, payload: bytes) -> str:
+    """Return a block ID: its format, the block's index, the layout's fingerprint, and a payload of twelve bytes."""
+    return f"{format_}.{index:05d}.{fingerprint}.{_urlsafe(payload)}"
 
 
 def decode_id(name: bytes) -> tuple[str, int, str, bytes] | None:
-    """Return what :func:`encode_id` was given, or None if it did not make this ID."""
+    """Return the arguments of :func:`encode_id`, or None if it did not make this ID."""
     match = _ID_PATTERN.fullmatch(name)
     if match is None:
         return None
-    format_, index, marks, said = match.groups()
-    return format_.decode("ascii"), int(index), marks.decode("ascii"), base64.urlsafe_b64decode(said)
+    format_, index, fingerprint, payload = match.groups()
+    return format_.decode("ascii"), int(index), fingerprint.decode("ascii"), base64.urlsafe_b64decode(payload)
 
 
 def block_size_for(size: int, preferred: int = DEFAULT_BLOCK_SIZE, part_size: int | None = None) -> int:
     """Return the block size in bytes with which 50,000 blocks hold ``size`` bytes.
 
-    It is ``preferred`` unless that is too small; then the smallest sufficient number of whole MiB. It depends on
-    nothing but the arguments, so that a retry cuts the object at the same places.
+    It is ``preferred`` unless that is too small; then the smallest sufficient number of whole MiB.
 
-    :param part_size: bytes in each part but the last, if no block may cross the end of a part: then the block size
-        is that of the equal pieces that a part is cut into, none larger than ``preferred`` if 50,000 suffice
-    :raises ConfigurationError: if Azure has no such block or no such blob
+    :param part_size: bytes in each part but the last, if no block may cross the end of a part: then each part is split
+        into equal blocks, none larger than ``preferred`` if 50,000 suffice
+    :raises ConfigurationError: if Azure accepts no block or no blob of this size
     """
     if not 1 <= preferred <= MAX_BLOCK_SIZE:
         raise ConfigurationError(
@@ -136,12 +143,12 @@ def fingerprint(
     part_size: int | None = None,
     generation: int = 0,
 ) -> str:
-    """Return 20 characters that tell this version of the source, cut at these places, from any other.
+    """Return 20 characters that identify a version of the source and its layout.
 
     :param generation: how often the blocks staged for it were found to be wrong and discarded
     """
-    cut_at = (size, block_size, part_size or 0, generation)
-    text = "\0".join((etag, version_id or "", *map(str, cut_at)))
+    layout = (size, block_size, part_size or 0, generation)
+    text = "\0".join((etag, version_id or "", *map(str, layout)))
     return _urlsafe(hashlib.blake2b(text.encode(), digest_size=15).digest())
 
 

@@ -1,4 +1,4 @@
-"""The one switch that stops a copy, from whichever thread notices first."""
+"""Stops a copy: one flag for all of its threads."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from airflow_s3_azure.engine.errors import Cancelled
 
 
 class Cancellation:
-    """A flag that workers look at between two reads and wake up for while they wait.
+    """A flag that workers check between two reads, and that wakes them while they wait.
 
-    Setting it is all that a signal handler may do; it takes no lock that a worker holds for long.
+    :meth:`set` is safe in a signal handler: it takes no lock that a worker holds for long.
     """
 
     def __init__(self) -> None:
@@ -26,20 +26,20 @@ class Cancellation:
             self._event.set()
 
     def is_set(self) -> bool:
-        """Tell whether the copy was stopped."""
+        """Return whether the copy was stopped."""
         return self._event.is_set()
 
     def check(self) -> None:
-        """Do nothing, or raise :class:`Cancelled` if the copy was stopped."""
+        """Raise :class:`Cancelled` if the copy was stopped."""
         if self._event.is_set():
             raise Cancelled(f"{self._reason}; what is staged in Azure stays there for the next try")
 
     def on_abort(self, close: Callable[[], None]) -> None:
-        """Have ``close`` called by :meth:`cut`: what a worker may be blocked in."""
+        """Register what :meth:`abort` closes: I/O in which a worker may be blocked."""
         self._closers.append(close)
 
     def abort(self) -> None:
-        """End what workers are blocked in. Not for signal handlers: it closes sockets."""
+        """Unblock all pending I/O. Not for signal handlers: it closes sockets."""
         for close in self._closers:
             close()
 

@@ -1,8 +1,12 @@
-"""The checksum bridge: CRCs per block, their combination, and how S3 and Azure write them.
+"""CRCs of blocks, their combination, and their text in S3 and Azure.
 
-Azure's ``x-ms-content-crc64`` and S3's ``x-amz-checksum-crc64nvme`` are the same function (CRC-64/NVME); S3 writes
-the value big-endian, Azure little-endian. So the value that Azure checks for each block on arrival combines,
-without another read, to the value that S3 stored for the whole object when it was uploaded.
+Theory of operation: Azure's ``x-ms-content-crc64`` and S3's ``x-amz-checksum-crc64nvme`` are the same function
+(CRC-64/NVME); S3 writes the value big-endian, Azure little-endian. The CRC of a concatenation follows from the CRCs and
+the lengths of its pieces: crc(A‖B) = combine(crc(A), crc(B), len(B)), and combining is associative. So the CRCs that Azure
+checked for each block combine, in order and without another read, to the CRC that S3 stored for the whole object.
+
+A composite checksum is a CRC of CRCs: of the parts' checksums, concatenated. The same combination gives each part's
+checksum, if no block crosses the end of a part.
 """
 
 from __future__ import annotations
@@ -19,14 +23,14 @@ Algorithm = Literal["CRC64NVME", "CRC32", "CRC32C"]
 """The algorithms whose values for blocks combine to the value for the object."""
 
 Verified = Literal["crc64nvme", "crc32", "crc32c", "composite-crc32", "composite-crc32c", "md5", "blocks", "transport"]
-"""What an object was verified by: a checksum that S3 stored; only each block's CRC on its way to Azure; or, where Azure
-read a block by itself, only what TLS and the length of an answer guarantee."""
+"""What an object was verified by: a checksum that S3 stored; ``blocks``: only each block's CRC, between worker and Azure;
+``transport``: Azure read a block from S3 itself, and only TLS and the response's length protected it."""
 
 _WIDTHS: dict[Algorithm, int] = {"CRC64NVME": 8, "CRC32": 4, "CRC32C": 4}
 _STORED_AS = {algorithm: f"x-amz-checksum-{algorithm.lower()}" for algorithm in _WIDTHS}
-"""The headers in which S3 tells them, the strongest first."""
+"""The headers in which S3 returns them, the strongest first."""
 _PARTS = re.compile("[1-9][0-9]{0,4}")
-"""S3 takes 10,000 parts. Python refuses to read numbers of more than 4,300 digits."""
+"""S3 takes 10,000 parts. Python refuses to parse numbers of more than 4,300 digits."""
 _COMPUTE: dict[Algorithm, Callable[[memoryview, int], int]] = {
     "CRC64NVME": cast("Callable[[memoryview, int], int]", _crt.crc64nvme),
     "CRC32": cast("Callable[[memoryview, int], int]", _crt.crc32),
@@ -58,7 +62,7 @@ class StoredChecksum:
 
     @property
     def verifies(self) -> Verified:
-        """What a result that this checksum verified says."""
+        """The ``verified`` value of a result that this checksum verified."""
         return cast("Verified", ("composite-" if self.parts else "") + self.algorithm.lower())
 
 
@@ -84,7 +88,7 @@ def compute(algorithm: Algorithm, data: memoryview) -> int:
 class RunningChecksums:
     """The CRCs of a block while it arrives: CRC-64/NVME for Azure, and the 32-bit one that ``stored`` needs, if any.
 
-    Taking each piece while the processor still has it in its cache costs a third of taking the whole block later.
+    Adding each piece while it is in the processor's cache costs a third of adding the whole block later.
     """
 
     def __init__(self, stored: StoredChecksum | None) -> None:
@@ -92,7 +96,7 @@ class RunningChecksums:
         self._size = self._crc64 = self._crc32 = 0
 
     def add(self, piece: memoryview) -> None:
-        """Take the next bytes of the block."""
+        """Add the next bytes of the block."""
         self._size += len(piece)
         self._crc64 = _COMPUTE["CRC64NVME"](piece, self._crc64)
         if self._algorithm is not None:
@@ -122,8 +126,7 @@ def combine(algorithm: Algorithm, blocks: Iterable[BlockChecksums]) -> int:
 def combine_parts(algorithm: Algorithm, blocks: Iterable[BlockChecksums], part_size: int) -> int:
     """Return the composite checksum of an object that was uploaded in parts of ``part_size`` bytes.
 
-    That is the checksum of the parts' checksums, written big-endian one after the other. No block may cross the end
-    of a part.
+    That is the checksum of the parts' checksums, concatenated in big-endian order. No block may cross the end of a part.
     """
     parts: list[int] = []
     part: list[BlockChecksums] = []
@@ -139,12 +142,12 @@ def combine_parts(algorithm: Algorithm, blocks: Iterable[BlockChecksums], part_s
 
 
 def azure_text(crc64: int) -> str:
-    """Return a CRC-64/NVME as Azure's ``x-ms-content-crc64`` wants it: base64, little-endian."""
+    """Return a CRC-64/NVME as Azure's ``x-ms-content-crc64`` has it: base64, little-endian."""
     return base64.b64encode(crc64.to_bytes(8, "little")).decode("ascii")
 
 
 def read_azure_text(text: str) -> int | None:
-    """Return the CRC-64/NVME that :func:`azure_text` wrote, or None if it is none."""
+    """Return the CRC-64/NVME of a text as :func:`azure_text` writes it, or None if it is malformed."""
     try:
         raw = base64.b64decode(text, validate=True)
     except ValueError:
@@ -160,12 +163,12 @@ def s3_text(algorithm: Algorithm, value: int) -> str:
 def stored_checksum(headers: Mapping[str, str]) -> StoredChecksum | None:
     """Return the strongest usable checksum among the headers of an S3 response, or None if there is none.
 
-    A checksum of the whole object comes before a composite one (``x-amz-checksum-type: COMPOSITE``, a value that
-    ends in ``-N``). SHA-1 and SHA-256 cannot be combined from blocks and are left out.
+    A checksum is composite if its value ends in ``-N``, the number of parts (``x-amz-checksum-type: COMPOSITE``). SHA-1
+    and SHA-256 cannot be combined from blocks and are left out.
 
     :param headers: by their names in lower case
     """
-    told = headers.get("x-amz-checksum-type")
+    type_ = headers.get("x-amz-checksum-type")
     usable = []
     for algorithm, name in _STORED_AS.items():
         if name not in headers:
@@ -175,8 +178,7 @@ def stored_checksum(headers: Mapping[str, str]) -> StoredChecksum | None:
             raw = base64.b64decode(text, validate=True)
         except ValueError:
             continue
-        # With a number of parts a value is composite, and without one it is not, unless S3 contradicts that.
-        agrees = told is None or (told == "COMPOSITE") == bool(count)
+        agrees = type_ is None or (type_ == "COMPOSITE") == bool(count)
         if len(raw) == _WIDTHS[algorithm] and agrees and (_PARTS.fullmatch(count) or not count):
             usable.append(StoredChecksum(algorithm, int.from_bytes(raw, "big"), parts=int(count or 0)))
     return next(iter(usable), None)

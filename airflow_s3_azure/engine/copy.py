@@ -70,9 +70,9 @@ class ObjectCopy:
         cancellation: Cancellation,
         on_bytes: Callable[[int], None],
     ) -> None:
-        """Take what to copy, from where, to where, and how its blocks are moved.
+        """Bind a request to its endpoints and its block mover.
 
-        :param on_bytes: called with the bytes that arrived in Azure, or were there already
+        :param on_bytes: called with bytes that were staged or put, or found staged
         """
         self.request = request
         self._identity = CopyIdentity(source.bucket, request.key, request.blob)
@@ -255,7 +255,7 @@ class ObjectCopy:
             )
 
     def _verify(self, source: SourceObject, part_size: int | None, verify: Callable[[], Verified]) -> Verified:
-        """Verify; where a composite checksum differs, check first that the parts end where they were assumed to."""
+        """Verify; if a composite checksum differs, check first that the parts have the assumed sizes."""
         try:
             verified = verify()
         except IntegrityError:
@@ -266,7 +266,7 @@ class ObjectCopy:
 
     def _find_existing_copy(self, etag: str, size: int) -> CopyResult | None:
         state = self._context.call(lambda: self._to.head(self.request.blob))
-        # The blob that the plan saw is replaced, whatever its record says.
+        # The blob that the plan saw is to be replaced, whatever its record.
         if state is not None and Precondition(state.etag) != self._precondition and self._is_copy(state, etag, size):
             return self._result("unchanged", blob_etag=state.etag)
         return None

@@ -5,15 +5,15 @@
     S3ToAzureError
     ├─ ConfigurationError          wrong arguments, missing connection, impossible sizes
     ├─ PlanError                   names Azure refuses, two keys for one blob, too many keys
-    ├─ Cancelled                 the copy was told to stop; staged blocks stay for the next try
-    ├─ SliceEnded                  the time of this slice is over; the next one goes on
+    ├─ Cancelled                   the copy was stopped; staged blocks stay for the next try
+    ├─ SliceEnded                  the time of this slice is over; the next slice resumes
     ├─ BatchFailed                 some objects of a batch could not be copied; the others were
     │  └─ BatchChanged             because they changed since the plan: the next try copies what there is then
     └─ TransferError               one key could not be copied to one blob
        ├─ SourceNotFound · SourceArchived · SourceAccessDenied
-       ├─ SourceChanged            ETag or size moved during the copy
+       ├─ SourceChanged            ETag or size changed during the copy
        ├─ SourceReadError          after the range's own retries
-       ├─ SourceUnreachable        Azure cannot read it by itself (mode="server_side")
+       ├─ SourceUnreachable        Azure cannot read it (mode="server_side")
        ├─ DestinationAccessDenied · DestinationConflict
        ├─ DestinationWriteError    after the block's own retries
        ├─ IntegrityError           checksums differ: nothing was committed
@@ -40,7 +40,7 @@ class S3ToAzureError(Exception):
     """Anything this package raises on purpose."""
 
     retryable: bool = False
-    """Whether the same task may succeed when it is tried again later."""
+    """Whether a later try of the same task may succeed."""
 
     def __str__(self) -> str:
         # A message may quote names, keys and servers. Its own lines stay lines.
@@ -52,17 +52,17 @@ class ConfigurationError(S3ToAzureError):
 
 
 class PlanError(S3ToAzureError):
-    """A plan that must not be carried out as it stands."""
+    """A plan that must not be executed as it is."""
 
 
 class Cancelled(S3ToAzureError):
-    """The copy was told to stop before it was done. What is staged stays staged."""
+    """The copy was stopped before it was done. Staged blocks stay staged."""
 
     retryable = True
 
 
 class SliceEnded(S3ToAzureError):
-    """The slice of time was over before everything was copied. What is staged stays staged for the next slice."""
+    """The time of this slice ended before everything was copied. Staged blocks stay staged for the next slice."""
 
     retryable = True
 
@@ -72,7 +72,7 @@ class BatchFailed(S3ToAzureError):
 
     :param objects: how many the batch has
     :param failed: how many of them failed
-    :param errors: what is said of the first of these
+    :param errors: the texts of the first of these
     """
 
     def __init__(self, objects: int, failed: int, errors: Sequence[str], *, retryable: bool) -> None:
@@ -85,21 +85,21 @@ class BatchFailed(S3ToAzureError):
 
 
 class BatchChanged(BatchFailed):
-    """All that a retry can help in a batch are objects that changed since the plan. It copies what there is then."""
+    """The retryable failures of a batch are all objects that changed since the plan. A retry copies the new versions."""
 
 
 class TransferError(S3ToAzureError):
     """One object could not be copied.
 
     :param message: what failed, what was expected and found, and what to do
-    :param key: the object, as ``s3://bucket/key``; the copy fills in what the side that failed does not know
-    :param blob: the blob's URL without credentials, likewise
+    :param key: the object, as ``s3://bucket/key``; None: the copy fills it in
+    :param blob: the blob's URL without credentials; None: the copy fills it in
     :param transient: whether the request that failed may succeed within seconds
-    :param retry_after: seconds the server asked to wait before the next request, if it did
-    :param retryable: where it is not what the class says
-    :param attempts: requests in all after which to give up, where fewer than usual make sense
-    :param throttled: whether the server asked to be asked less often: it may take minutes until it takes more
-    :param request_id: the service's IDs of the request that failed, which its support asks for
+    :param retry_after: seconds to wait before the next request, from the server's Retry-After; None: it sent none
+    :param retryable: overrides the default of the class
+    :param attempts: requests in all after which to give up, if fewer than usual make sense
+    :param throttled: whether the server throttles: it may take minutes until it accepts more
+    :param request_id: the service's IDs of the failed request, which its support needs
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class TransferError(S3ToAzureError):
 
     def __str__(self) -> str:
         # A key is one line, whatever is in it.
-        where = " -> ".join(repr(side) for side in (self.key, self.blob) if side is not None)
+        where = " -> ".join(repr(name) for name in (self.key, self.blob) if name is not None)
         details = "; ".join([*[where] * bool(where), *[f"request {self.request_id}"] * bool(self.request_id)])
         if not details:
             return printable_lines(self.message)
@@ -151,7 +151,7 @@ class SourceAccessDenied(TransferError):
 
 
 class SourceChanged(TransferError):
-    """The object is not, or no longer, the one that was planned. A new try plans it again."""
+    """The object is no longer the version that was planned. A new try plans it again."""
 
     retryable = True
 
@@ -163,7 +163,7 @@ class SourceReadError(TransferError):
 
 
 class SourceUnreachable(TransferError):
-    """Azure cannot read the object by itself, though the worker can."""
+    """Azure cannot read the object from S3, though the worker can."""
 
 
 class DestinationAccessDenied(TransferError):
@@ -181,7 +181,7 @@ class DestinationWriteError(TransferError):
 
 
 class IntegrityError(TransferError):
-    """What arrived is not what S3 holds. Nothing was committed."""
+    """The checksums of what was read and of what S3 stored differ. Nothing was committed."""
 
     retryable = True
 
@@ -193,7 +193,7 @@ class UntrustedFile(TransferError):
 def short_first_line(text: str) -> str:
     """Return an error's text with a first line of at most :data:`MAX_FIRST_LINE` characters, and the rest below it.
 
-    It is broken where a clause ends, if one does.
+    It is broken at the end of a clause, if there is one.
     """
     first, newline, rest = text.partition("\n")
     if len(first) <= MAX_FIRST_LINE:
@@ -205,27 +205,27 @@ def short_first_line(text: str) -> str:
 
 
 def error_as_json(error: S3ToAzureError) -> dict[str, Any]:
-    """Return an error as something that can travel to another process."""
+    """Return an error as JSON values, for another process."""
     kind = next(one for one in type(error).__mro__ if one.__module__ == __name__)
-    said = {"type": kind.__name__, "message": str(error), "retryable": error.retryable}
+    fields = {"type": kind.__name__, "message": str(error), "retryable": error.retryable}
     if isinstance(error, TransferError):
-        said |= {"message": error.message, "key": error.key, "blob": error.blob, "request_id": error.request_id}
-    return said
+        fields |= {"message": error.message, "key": error.key, "blob": error.blob, "request_id": error.request_id}
+    return fields
 
 
-def error_from_json(said: Mapping[str, Any]) -> S3ToAzureError:
-    """Return the error that :func:`error_as_json` was given; of a kind of its own, the nearest that is known here."""
-    kind = _KINDS[said["type"]]
+def error_from_json(fields: Mapping[str, Any]) -> S3ToAzureError:
+    """Return the error of :func:`error_as_json`. A class of another module becomes its nearest base in this one."""
+    kind = _KINDS[fields["type"]]
     if issubclass(kind, TransferError):
         return kind(
-            said["message"],
-            key=said["key"],
-            blob=said["blob"],
-            retryable=said["retryable"],
-            request_id=said.get("request_id"),  # an error of an earlier version has none
+            fields["message"],
+            key=fields["key"],
+            blob=fields["blob"],
+            retryable=fields["retryable"],
+            request_id=fields.get("request_id"),  # an error of an earlier version has none
         )
-    error = kind.__new__(kind, said["message"])  # some are made of more than they say
-    error.retryable = said["retryable"]
+    error = kind.__new__(kind, fields["message"])  # without __init__, which may take other arguments
+    error.retryable = fields["retryable"]
     return error
 
 

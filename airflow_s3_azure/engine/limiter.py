@@ -2,7 +2,11 @@
 
 Behind long round trips, many threads hide the latency, and blocks can be read while others are written to Azure. Where
 round trips are as short as the work between them, more threads only contend for the GIL, and more buffers evict each
-other from the processor's caches. The share of CPU time that the process uses tells both cases apart.
+other from the processor's caches. The share of CPU time that the process uses distinguishes the two.
+
+Theory of operation: both limits are controlled by the CPU load of one sampling interval. Between the two thresholds they
+stay. Below the lower one they are multiplied by target ÷ load, because the load grows about in proportion to what is in
+flight; so the first step comes near the target, and a limit grows by at least 1.
 """
 
 from __future__ import annotations
@@ -13,14 +17,14 @@ from collections.abc import Callable
 _CPU_BOUND = 0.85
 _NETWORK_BOUND = 0.5
 _TARGET = 0.7
-"""Shares of one core: fewer small objects above the first, more below the second, as many as lead to the third."""
+"""Shares of one core: the limit shrinks above the first, and grows below the second towards the third."""
 _MIN_SHARE = 0.02
 """The smallest share that an estimate divides by."""
 _INITIAL_BLOCKS = 2
 """One block is read while another is written."""
 _BLOCK_WAITS = 0.25
 _BLOCK_TARGET = 0.35
-"""Shares of one core for each block in flight: more blocks below the first, as many as lead to the second."""
+"""Shares of one core for each block in flight: the limit grows below the first, towards the second."""
 _SAMPLE_SECONDS = 0.05
 """The shortest sampling interval. Over less than that, a single slow response decides."""
 
@@ -32,7 +36,7 @@ class Limiter:
     at a time, so the limit shrinks while a core is busy.
 
     ``blocks`` limits the blocks in flight. They are mostly kernel work on any core, so the limit grows as long as each
-    block waits. It never shrinks: a thread that waits for a core looks like one that waits for the network.
+    block waits. It never shrinks: a thread that waits for a core cannot be distinguished from one that waits for the network.
 
     Both limits are at least 1, so work never stalls on them.
 
@@ -61,8 +65,8 @@ class Limiter:
     def sample(self, *, blocks_refused: bool) -> bool | None:
         """Sample the CPU load if the sampling interval has elapsed.
 
-        :param blocks_refused: whether the limit of blocks refused one since the last sample. Only then does the load
-            say that more blocks would help
+        :param blocks_refused: whether the limit of blocks refused one since the last sample. Otherwise more blocks would
+            not help, whatever the load
         :return: whether a limit grew; None if nothing was sampled
         """
         now, cpu = self._clock(), self._cpu()

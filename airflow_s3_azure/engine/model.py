@@ -1,4 +1,4 @@
-"""The frozen data that flows through a copy, from what is asked for to what became of it."""
+"""The frozen data that flows through a copy, from the request to the result."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from airflow_s3_azure.engine.properties import CopyIdentity, PreservedProperties
 from airflow_s3_azure.engine.quoting import MAX_TEXT, printable, shorten
 
 Status = Literal["copied", "unchanged", "skipped", "failed"]
-"""How a key ended."""
+"""The outcome for a key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +24,10 @@ class SourceObject:
     :param size: bytes
     :param etag: without quotes
     :param version_id: None in a bucket without versioning
-    :param checksum: that S3 stored, None if it has none that can be used
-    :param md5: of the content, in hexadecimal, where the ETag is known to be it
+    :param checksum: that S3 stored; None: no usable one
+    :param md5: of the content, in hexadecimal, if the ETag is known to be it
     :param is_archived: whether it must be restored before it can be read
-    :param preserved: the headers and metadata that its blob keeps
+    :param preserved: the headers and metadata that are copied to its blob
     """
 
     key: str
@@ -41,7 +41,7 @@ class SourceObject:
     preserved: PreservedProperties = field(default_factory=PreservedProperties)
 
     def record(self, identity: CopyIdentity) -> SourceRecord:
-        """Return the record of this object that its blob carries."""
+        """Return the record of this object for its blob's metadata."""
         return SourceRecord(
             self.etag, self.size, self.version_id, self.last_modified, self.checksum, identity=str(identity)
         )
@@ -51,9 +51,9 @@ class SourceObject:
 class BlobState:
     """A committed blob, as Azure describes it.
 
-    :param etag: Azure's, as it wrote it
+    :param etag: Azure's, with its quotes
     :param size: bytes
-    :param record: of the source it was copied from, None if another tool wrote it
+    :param record: of the source it was copied from; None: another tool wrote it
     """
 
     etag: str
@@ -62,7 +62,7 @@ class BlobState:
     record: SourceRecord | None = None
 
     def is_copy_of(self, etag: str, size: int, identity: CopyIdentity) -> bool:
-        """Return whether the record says that the blob is this copy of the object with this ETag (unquoted) and size."""
+        """Return whether, by its record, the blob is this copy of the object with this ETag (unquoted) and size."""
         record = self.record
         return (
             record is not None and self.size == size and record.is_same_content(etag, size) and record.is_of(identity)
@@ -71,7 +71,7 @@ class BlobState:
 
 @dataclass(frozen=True, slots=True)
 class Precondition:
-    """What must still hold of the destination when a copy is committed.
+    """The state in which the destination must still be when a copy is committed.
 
     :param etag: the blob must still have this ETag; None: there must be no such blob
     """
@@ -89,12 +89,12 @@ class CopyRequest:
 
     :param key: S3 key
     :param blob: blob name, already checked against Azure's rules
-    :param size: bytes, from a listing; None: ask S3
-    :param etag: without quotes, from a listing; None: ask S3. An object that has another one is not copied
+    :param size: bytes, from a listing; None: HEAD first
+    :param etag: without quotes, from a listing; None: HEAD first. An object that has another one is not copied
     :param version_id: a version to copy instead of the current one
-    :param precondition: from a listing of the destination; None: look at the blob first
-    :param head_first: look whether the blob is a copy already, which an earlier try may have made since the listing
-    :param reason: why it is to be copied, for the result
+    :param precondition: from a listing of the destination; None: HEAD the blob first
+    :param head_first: HEAD the blob first: an earlier try may have copied it since the listing
+    :param reason: why it is copied, for the result
     """
 
     key: str
@@ -109,15 +109,15 @@ class CopyRequest:
 
 @dataclass(frozen=True, slots=True)
 class CopyResult:
-    """What became of one :class:`CopyRequest`.
+    """The result of one :class:`CopyRequest`.
 
     :param size: bytes of the object; None if the copy failed before it was known
-    :param blocks: blocks the blob consists of; 0 if it was put whole or not at all
+    :param blocks: blocks of the blob; 0 if it was put whole or not at all
     :param resumed_blocks: how many of them were already staged when the copy began
     :param etag: the source's, without quotes
     :param blob_etag: Azure's, of the committed blob
-    :param verified: by what the content was verified; None unless copied
-    :param bytes_read: bytes read from S3 by this execution, the repeated ones included
+    :param verified: what the content was verified by; None unless copied
+    :param bytes_read: bytes read from S3 by this execution, including repeated reads
     :param retries: requests that were sent again
     :param seconds: from the first request to the last
     :param reason: why it was skipped, or, from the request, why it was copied
@@ -217,6 +217,6 @@ class BlobContent:
         tags: Mapping[str, str] | None = None,
         access_tier: str | None = None,
     ) -> BlobContent:
-        """Return what a copy of ``source`` carries: the kept headers, the user metadata, the record."""
+        """Return the properties of a copy of ``source``: preserved headers, user metadata, record."""
         metadata = {**source.preserved.metadata, **source.record(identity).as_metadata()}
         return cls(source.preserved.headers, metadata, tags or {}, access_tier)

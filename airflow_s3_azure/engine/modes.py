@@ -1,4 +1,4 @@
-"""Which block mover a copy's options ask for."""
+"""The block mover of each mode."""
 
 from __future__ import annotations
 

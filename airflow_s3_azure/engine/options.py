@@ -1,4 +1,4 @@
-"""How objects are copied: one value that passes whole from the operators to the engine."""
+"""The options of a copy: one value that passes whole from the operators to the engine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from airflow_s3_azure.engine.retry import RetryPolicy
 
 AccessTier = Literal["Hot", "Cool", "Cold", "Archive"]
 Mode = Literal["stream", "server_side"]
-"""Whether the blocks go through this process, or Azure reads them from S3 (server-side copy)."""
+"""``stream``: blocks pass through this process; ``server_side``: Azure reads them from S3."""
 Verify = Literal["auto", "require", "read_back"]
 
 DEFAULT_CONCURRENCY = 8
@@ -25,20 +25,20 @@ _INTERNAL = {"internal": True}
 class CopyOptions:
     """How objects are copied.
 
-    :param mode: ``"stream"``: the blocks go through this process; ``"server_side"``: Azure reads them from S3
-    :param block_size: bytes; grows where Azure's 50,000 blocks would not suffice
-    :param max_concurrency: blocks that are read at the same time at most
-    :param max_bandwidth: bytes per second to read from S3 at most; None: no limit
+    :param mode: ``"stream"``: blocks pass through this process; ``"server_side"``: Azure reads them from S3
+    :param block_size: bytes; grows if Azure's 50,000 blocks would not suffice
+    :param max_concurrency: maximum of blocks that are read at the same time
+    :param max_bandwidth: maximum of bytes per second that are read from S3; None: no limit
     :param overwrite: replace a blob that is not a copy of this version of the object; False: skip it
-    :param verify: ``"auto"`` verifies against whatever S3 stored; ``"require"`` fails where it stored nothing usable;
+    :param verify: ``"auto"`` verifies against what S3 stored, if it is usable; ``"require"`` fails if it is not;
         ``"read_back"`` is ``"auto"`` and reads resumed blocks back after the commit
     :param copy_tags: copy the object's tags as blob index tags; costs a request per object
     :param access_tier: of the new blob; None: the account's default
-    :param discard_foreign_blocks: drop blocks that another tool left staged for a blob that does not exist yet, where
-        they conflict with ours; for a moment an empty blob is visible, and if it may not be deleted then, it stays
+    :param discard_foreign_blocks: discard conflicting blocks that another tool staged for a blob that does not exist yet;
+        for a moment an empty blob is visible, and if it may not be deleted then, it stays
     :param retry: for each request
     :param retry_budget: retries of all requests of one object together; one more for every ten blocks
-    :raises ConfigurationError: if a value is none of those it takes
+    :raises ConfigurationError: if a value is not valid
     """
 
     mode: Mode = "stream"
@@ -71,9 +71,9 @@ class CopyOptions:
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> Self:
-        """Return the options that were :meth:`as_json`."""
+        """Return the options that :meth:`as_json` returned as JSON."""
         return cls(**found)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the options as a trigger is serialized, without what no operator sets."""
+        """Return the options as JSON values, for a trigger, without internal ones."""
         return {one.name: getattr(self, one.name) for one in fields(self) if not one.metadata.get("internal")}

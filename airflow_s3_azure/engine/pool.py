@@ -5,8 +5,8 @@ the next object. The worker that copies an object's last block commits it. So on
 so do a million small ones.
 
 What may be claimed is decided by :mod:`airflow_s3_azure.engine.scheduler`. Results reach the caller's thread through one
-queue. Invariant: a result is in the queue before the scheduler hears of it, and a worker's exit is the last that it puts
-there. So once every worker has exited, every result is in the queue.
+queue. Invariant: a worker puts a result into the queue before it reports the object to the scheduler, and its exit after
+all of its results. So once every worker has exited, every result is in the queue.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ log = get_logger(__name__)
 STOP_SECONDS = 2.0
 """Grace period for workers after their connections are aborted. Airflow kills a task 5 s after SIGTERM."""
 HANDOVER_SECONDS = 0.02
-"""How often the caller collects results. To wake it for each small object would cost as much as a request."""
+"""How often the caller collects results. Waking it for each small object would cost as much as a request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +70,12 @@ def copy_objects(
     ``cancellation`` stops all workers. Staged blocks stay for the next try.
 
     :param requests: consumed lazily, by the workers, under a lock
-    :param max_concurrency: objects and blocks that are read at once at most; a few more may be written to Azure
+    :param max_concurrency: maximum of objects and blocks that are read at once; a few more may be written to Azure
     :param slice_seconds: after this time no more blocks start; those in flight are staged
     :param on_progress: called from the caller's thread, about every ``progress_interval`` seconds
     :raises SliceEnded: if ``slice_seconds`` were over before all were copied
     :raises Cancelled: if ``cancellation`` was set before all were copied
-    :raises Exception: whatever a worker met that is not a :class:`TransferError`: a defect, or a broken request iterator
+    :raises Exception: any error of a worker that is not a :class:`TransferError`: a defect, or a broken request iterator
     """
     end = None if slice_seconds is None else time.monotonic() + slice_seconds
     mover = block_mover(source, container, options)

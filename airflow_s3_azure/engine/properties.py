@@ -1,10 +1,9 @@
-"""What of an S3 object's headers its blob keeps, and the record of the source that the blob carries.
+"""Headers and metadata that are preserved from object to blob, and the blob's record of its source.
 
-Azure takes metadata names that are C# identifiers, S3 takes nearly any header name. A name that Azure refuses has
-each offending character replaced by ``_`` (and gets a ``_`` in front if it begins with a digit, a number at its end
-if the name is taken); the original names are kept as one JSON object in the metadata ``s3_source_metadata_names``,
-so that the rule can be reversed: ``x-amz-meta-team-name: etl`` becomes ``team_name: etl`` with
-``s3_source_metadata_names: {"team_name": "team-name"}``.
+Azure's metadata names are C# identifiers, S3's are nearly any header name. In a name that Azure rejects, each invalid
+character becomes ``_``; a ``_`` is put before a leading digit, and a number after a name that is taken. The original names
+are stored as one JSON object in the metadata ``s3_source_metadata_names``, so that the mapping can be reversed:
+``x-amz-meta-team-name: etl`` becomes ``team_name: etl`` with ``s3_source_metadata_names: {"team_name": "team-name"}``.
 """
 
 from __future__ import annotations
@@ -32,10 +31,10 @@ _UTF_8 = Charset("utf-8")
 
 @dataclass(frozen=True, slots=True)
 class CopyIdentity:
-    """What a blob is a copy of, and under which name: an object of a bucket, copied to one blob.
+    """The source and the destination of a copy: an object of a bucket, copied to one blob.
 
-    A blob's record holds it as text. A blob that was copied by hand together with its metadata has another name, and so
-    does not pass for a copy that this package made. Keys and names are hashed: metadata is ASCII, 8 KiB in total.
+    A blob's record holds it as text. A blob that was copied by hand, together with its metadata, has another name; so it
+    is not mistaken for a copy of this package. Keys and names are hashed: metadata is ASCII, 8 KiB in total.
     """
 
     bucket: str
@@ -48,13 +47,13 @@ class CopyIdentity:
 
 @dataclass(frozen=True, slots=True)
 class SourceRecord:
-    """Which version of which object a blob is a copy of, as the blob's metadata says it.
+    """The version of the object that a blob is a copy of, from the blob's metadata.
 
     :param etag: without quotes
     :param size: bytes
     :param version_id: None in a bucket without versioning
-    :param last_modified: as S3 gave it; for a multipart upload that is the time it began
-    :param checksum: that S3 stored, None if it had none that could be used
+    :param last_modified: from S3; for a multipart upload, the time at which it began
+    :param checksum: that S3 stored; None: no usable one
     :param identity: a :class:`CopyIdentity` as text; None on blobs that an earlier version copied
     """
 
@@ -66,7 +65,7 @@ class SourceRecord:
     identity: str | None = None
 
     def as_metadata(self) -> dict[str, str]:
-        """Return the record as metadata of a blob."""
+        """Return the record as metadata for a blob."""
         found = {
             "etag": self.etag,
             "size": str(self.size),
@@ -79,9 +78,9 @@ class SourceRecord:
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str]) -> SourceRecord | None:
-        """Return the record that a blob carries, or None if another tool wrote the blob.
+        """Return the record in a blob's metadata, or None if another tool wrote the blob.
 
-        The checksum is not read back: a record is compared by ETag and size.
+        The checksum is not parsed: records are compared by ETag and size.
         """
         found = {name.lower(): value for name, value in metadata.items()}
         etag, size = found.get(f"{RECORD_PREFIX}etag"), found.get(f"{RECORD_PREFIX}size", "")
@@ -96,7 +95,7 @@ class SourceRecord:
         )
 
     def is_of(self, identity: CopyIdentity) -> bool:
-        """Return whether this may be the record of that copy. A record without an identity may be of any."""
+        """Return whether this can be the record of that copy. A record without an identity can be of any."""
         return self.identity is None or self.identity == str(identity)
 
     def is_owned(self, bucket: str, blob: str) -> bool:
@@ -105,7 +104,7 @@ class SourceRecord:
         return len(digests) == 2 and (named_bucket, digests[1]) == (bucket, _digest(blob))
 
     def is_same_content(self, etag: str, size: int) -> bool:
-        """Tell whether the recorded object is the one with this ETag (without quotes) and size."""
+        """Return whether the recorded object has this ETag (without quotes) and size."""
         return (self.etag, self.size) == (etag, size)
 
 
@@ -122,12 +121,14 @@ class PreservedProperties:
 
     @classmethod
     def from_s3(cls, headers: Mapping[str, str]) -> PreservedProperties:
-        """Return what a response of S3, given by its lower-case header names, says about the object.
+        """Return the properties in the headers of an S3 response.
 
-        Control characters become spaces: sent on, a line break would forge a header.
+        Control characters become spaces, because a line break would forge a header in the request to Azure.
+
+        :param headers: by names in lower case
         """
         content = {name: _clean(headers[name]) for name in _CONTENT_HEADERS if headers.get(name)}
-        # S3 keeps "aws-chunked" of a streaming upload; it describes that transfer, not the object.
+        # S3 stores "aws-chunked" of a streaming upload; it describes that transfer, not the object.
         encodings = [part.strip() for part in content.pop("content-encoding", "").split(",")]
         if encoding := ",".join(part for part in encodings if part and part.lower() != "aws-chunked"):
             content["content-encoding"] = encoding
@@ -140,7 +141,7 @@ class PreservedProperties:
 
 
 def _digest(name: str) -> str:
-    """Return 128 bits of a name's SHA-256: nobody finds another name that has them."""
+    """Return 128 bits of a name's SHA-256, in hexadecimal."""
     return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
@@ -154,10 +155,10 @@ def http_date(text: str | None) -> datetime | None:
 
 
 def azure_metadata(user: Mapping[str, str]) -> dict[str, str]:
-    """Return S3 user metadata under names that Azure takes, and the original names beside them where they differ."""
+    """Return S3 user metadata under names that Azure accepts, and the original names of those that differ."""
     metadata: dict[str, str] = {}
     renamed: dict[str, str] = {}
-    # Names that need no change come first, so that none of them is pushed aside by one that does.
+    # Names that need no change come first, so that they stay as they are.
     for name in sorted(user, key=lambda name: (_identifier(name) != name, name)):
         wanted = _identifier(name)
         azure_name, number = wanted, 2
@@ -172,7 +173,7 @@ def azure_metadata(user: Mapping[str, str]) -> dict[str, str]:
 
 
 def s3_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
-    """Return the S3 user metadata, by its original names, that :func:`azure_metadata` or a whole blob holds."""
+    """Return the S3 user metadata, by its original names, from a blob's metadata or :func:`azure_metadata`."""
     renamed = json.loads(metadata.get(_NAMES, "{}"))
     return {renamed.get(name, name): value for name, value in metadata.items() if not name.startswith(RECORD_PREFIX)}
 
@@ -185,7 +186,7 @@ def _identifier(name: str) -> str:
     identifier = re.sub(r"[^A-Za-z0-9_]", "_", name).lower()
     if identifier[:1].isdigit() or not identifier:
         identifier = "_" + identifier
-    # With the underscore, because a number may follow it.
+    # With the underscore, because _2 may be appended.
     return "_" + identifier if f"{identifier}_".startswith(RECORD_PREFIX) else identifier
 
 

@@ -1,8 +1,8 @@
-"""Makes untrusted text safe to show: keys, names, labels, and what a server sent.
+"""Escapes untrusted text for logs and errors: keys, names, labels, and texts of a server.
 
-Such text may hold newlines that forge lines of a log, ANSI sequences, characters that turn the direction of writing, and
-the commands that fold or hide lines in Airflow's log viewer (``::group::``). Everything that is logged passes
-:func:`get_logger`; errors, labels and ledger rows use :func:`printable`.
+Such text may hold newlines that forge log lines, ANSI sequences, characters that change the writing direction, and the
+commands that fold or hide lines in Airflow's log viewer (``::group::``). Loggers come from :func:`get_logger`; errors,
+labels and ledger rows use :func:`printable`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 _REQUEST_IDS = {"x-amz-request-id": "", "x-amz-id-2": "id2 ", "x-ms-request-id": ""}
-"""The headers that hold a service's IDs of a request, and what stands before each in an error."""
+"""The headers with a service's IDs of a request, and the label of each in an error."""
 _NOT_IN_AN_ID = re.compile(r"[^A-Za-z0-9+/=_.:-]+")
 _ID_LIMIT = 120
 """Characters. S3's ``x-amz-id-2`` has 76."""
@@ -40,15 +40,15 @@ def printable_lines(text: str) -> str:
 
 
 def shorten(text: str, limit: int) -> str:
-    """Return text of at most ``limit`` characters: its beginning and its end, which tell keys apart, with ``…`` between."""
+    """Return text of at most ``limit`` characters: its beginning and its end, which distinguish keys, joined by ``…``."""
     if len(text) <= limit:
         return text
-    head = (limit - 1) // 2
-    return f"{text[:head]}…{text[len(text) - (limit - 1 - head) :]}"
+    first = (limit - 1) // 2
+    return f"{text[:first]}…{text[len(text) - (limit - 1 - first) :]}"
 
 
 class _Printable(str):
-    """Text that is printable however a log line formats it."""
+    """Text that is printable in any format of a log line."""
 
     __slots__ = ()
 
@@ -62,7 +62,7 @@ class _Printable(str):
 def get_logger(name: str) -> logging.Logger:
     """Return a logger whose lines show untrusted arguments in printable characters only.
 
-    The text of a line is the package's own. Its arguments are escaped, except an error's, which escapes itself.
+    A line's format is the package's own. Its arguments are escaped, except errors, which escape themselves.
     """
     logger = logging.getLogger(name)
     if _escape_arguments not in logger.filters:
@@ -85,9 +85,9 @@ def quote_text(text: str, limit: int = 200) -> str:
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:
-    """Return the IDs that S3 or Azure gave a request, for the ``request_id`` of an error; None if it gave none.
+    """Return the IDs of a request at S3 or Azure, for the ``request_id`` of an error; None if the response has none.
 
-    :param headers: of the response, by names in lower case or of any case
+    :param headers: of the response; a dict has its names in lower case
     """
     found = (
         (label, _NOT_IN_AN_ID.sub("", headers.get(name) or "")[:_ID_LIMIT]) for name, label in _REQUEST_IDS.items()

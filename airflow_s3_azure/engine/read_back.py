@@ -1,7 +1,7 @@
-"""Reads resumed blocks back after the commit: block IDs record a CRC, but do not prove that the bytes are still those.
+"""Reads resumed blocks back after the commit: a block ID records a CRC, but does not prove that the bytes have it.
 
-Anyone who may stage blocks in the container may stage other bytes under the ID of a block that an earlier try staged.
-Azure lets no one read uncommitted blocks, so they are read from the committed blob.
+Anyone who can stage blocks in the container can stage other bytes under the ID of a block that an earlier try staged.
+Uncommitted blocks cannot be read, so they are read from the committed blob.
 """
 
 from __future__ import annotations
@@ -37,6 +37,6 @@ def read_back(
         context.call(lambda: container.delete(context.blob, etag))
         raise IntegrityError(
             f"block {block.index} (bytes {block.start:,} to {block.stop:,}), which an earlier try staged, holds other bytes "
-            "than it did: someone who may write to the container staged it again; the blob was deleted, and the next try "
+            "than it did: another writer of the container staged it again; the blob was deleted, and the next try "
             "copies it from scratch"
         )

@@ -1,12 +1,16 @@
-"""One version of an object, cut into blocks, and which of the blocks that Azure holds are its own.
+"""Resumes a copy: the block layout of one version of an object, and which staged blocks belong to it.
 
-The staged blocks are the only checkpoint. A block's ID says which version of the source it is of, where that was
-cut, and what its CRCs are; so a later try, on whatever worker, takes over what is there and still proves the whole
-object. Blocks that turned out to be wrong cannot be removed one by one in Azure: a marker block is staged instead,
-and every marker opens a new generation of IDs.
-
-A block that Azure read by itself has an ID that cannot say its CRC; a note beside it does
+Theory of operation: the staged blocks are the only checkpoint. A block's ID records the fingerprint of the source version
+and the layout, the index, and the CRCs; so a later try, on any worker, reuses the staged blocks and still verifies the
+whole object. The ID of a server-side block cannot record its CRC; a CRC marker block does
 (:mod:`airflow_s3_azure.engine.server_side.block_ids`).
+
+Azure cannot drop single staged blocks. If a verification fails, a generation marker is staged: a block of one byte with an
+index beyond all blocks. The number of markers is the generation, and it is part of the fingerprint; so the blocks of
+earlier generations no longer match, and the object is copied from scratch.
+
+Invariants of :meth:`BlockLayout.reused`: a reused block has this layout's fingerprint and the size of its index; and no
+block is reused whose index is staged with two different CRCs, because one of them is wrong.
 """
 
 from __future__ import annotations
@@ -22,10 +26,10 @@ from airflow_s3_azure.engine.server_side.block_ids import server_side_blocks
 
 @dataclass(frozen=True, slots=True)
 class KnownBlock:
-    """A block that is staged, and what is known of it.
+    """A staged block.
 
-    :param name: the ID under which it is to be committed
-    :param is_server_side: whether Azure read it by itself, so that no CRC was checked on its way
+    :param name: the ID under which it is committed
+    :param is_server_side: whether Azure read it from S3, so that no CRC was checked in transit
     """
 
     name: str
@@ -35,11 +39,11 @@ class KnownBlock:
 
 @dataclass(frozen=True, slots=True)
 class BlockLayout:
-    """An object and the places where it is cut.
+    """The blocks into which one version of an object is split.
 
-    :param block_size: bytes in a block, at most
+    :param block_size: maximum of bytes in a block
     :param part_size: bytes in a part of its upload, if no block may cross the end of one
-    :param generation: how often the blocks staged for it were discarded before
+    :param generation: how often the blocks staged for it were discarded
     """
 
     source: SourceObject
@@ -51,7 +55,7 @@ class BlockLayout:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "blocks", split(self.source.size, self.block_size, self.part_size))
-        marks = fingerprint(
+        identity = fingerprint(
             etag=self.source.etag,
             version_id=self.source.version_id,
             size=self.source.size,
@@ -59,43 +63,41 @@ class BlockLayout:
             part_size=self.part_size,
             generation=self.generation,
         )
-        object.__setattr__(self, "fingerprint", marks)
+        object.__setattr__(self, "fingerprint", identity)
 
     def name(self, block: Block, checksums: BlockChecksums) -> str:
         """Return the ID under which a block is staged and committed."""
         return BlockId(block.index, self.fingerprint, checksums.crc64, checksums.crc32).encode()
 
     def in_generation_of(self, staged: Iterable[StagedBlock]) -> BlockLayout:
-        """Return the same cut in the generation that the markers among the staged blocks opened."""
+        """Return this layout in the generation of the markers among the staged blocks."""
         first = replace(self, generation=0)
-        names = (BlockId.decode(one.name) for one in staged)
-        marks = sum(1 for name in names if name and name.fingerprint == first.fingerprint and name.index >= MAX_BLOCKS)
-        return replace(self, generation=marks)
+        ids = (BlockId.decode(one.name) for one in staged)
+        markers = sum(1 for id_ in ids if id_ and id_.fingerprint == first.fingerprint and id_.index >= MAX_BLOCKS)
+        return replace(self, generation=markers)
 
     def generation_marker(self) -> str:
-        """Return the ID of the marker that opens the next generation."""
+        """Return the ID of the marker that starts the next generation."""
         first = replace(self, generation=0)
         return BlockId(MAX_BLOCKS + self.generation, first.fingerprint, 0).encode()
 
     def reused(self, staged: Iterable[StagedBlock]) -> dict[int, KnownBlock]:
-        """Return the staged blocks that are this cut's, by index.
+        """Return the staged blocks of this layout, by index.
 
-        Blocks of another version, another cut or another tool are never used, nor is a block that is there with two
-        different contents: one of them is wrong. A block that Azure pulled is used unless the checksum that S3 stored
-        needs a CRC of it that only reading it tells.
+        A server-side block is reused only if its CRC-64 suffices: a stored CRC-32 would need its CRC-32, which is unknown.
         """
         listed = list(staged)
-        found = self._read(listed)
-        doubtful = {index for index, blocks in found.items() if len(blocks) > 1}
+        found = self._streamed(listed)
+        contradictory = {index for index, blocks in found.items() if len(blocks) > 1}
         if self.source.checksum is None or self.source.checksum.algorithm == "CRC64NVME":
-            for index, blocks in self._pulled(listed).items():
+            for index, blocks in self._server_side(listed).items():
                 found.setdefault(index, []).extend(blocks)
         for index, blocks in found.items():
             if len({block.checksums.crc64 for block in blocks}) > 1:
-                doubtful.add(index)
-        return {index: blocks[0] for index, blocks in found.items() if index not in doubtful}
+                contradictory.add(index)
+        return {index: blocks[0] for index, blocks in found.items() if index not in contradictory}
 
-    def _read(self, staged: Iterable[StagedBlock]) -> dict[int, list[KnownBlock]]:
+    def _streamed(self, staged: Iterable[StagedBlock]) -> dict[int, list[KnownBlock]]:
         found: dict[int, list[KnownBlock]] = {}
         for one in staged:
             name = BlockId.decode(one.name)
@@ -104,7 +106,7 @@ class BlockLayout:
                 found.setdefault(name.index, []).append(KnownBlock(name.encode(), checksums))
         return found
 
-    def _pulled(self, staged: Iterable[StagedBlock]) -> dict[int, list[KnownBlock]]:
+    def _server_side(self, staged: Iterable[StagedBlock]) -> dict[int, list[KnownBlock]]:
         found: dict[int, list[KnownBlock]] = {}
         for name, size, crc64 in server_side_blocks(staged, self.fingerprint):
             if self._has_size(name.index, size):
@@ -117,6 +119,6 @@ class BlockLayout:
 
 
 def count_conflicting_blocks(staged: Iterable[StagedBlock]) -> int:
-    """Return how many staged blocks have IDs of another length than ours, which Azure takes no others beside."""
+    """Return how many staged blocks have IDs of another length than ours. Azure requires one length within a blob."""
     ours = len(BlockId(0, "x" * 20, 0).encode())
     return sum(1 for one in staged if len(one.name) != ours)

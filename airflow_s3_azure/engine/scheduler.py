@@ -7,8 +7,8 @@ An object is *beginning* from its claim until :meth:`Scheduler.end_begin`. If it
 until :meth:`Scheduler.remove`. Invariants, whenever the condition is free:
 
 1. Each request is claimed once, and each block of an active object at most once.
-2. An active object has unclaimed blocks, blocks in flight, or one worker that commits it. So exactly one worker is told
-   that it copied the last block.
+2. An active object has unclaimed blocks, blocks in flight, or one worker that commits it: the one for which
+   :meth:`Scheduler.end_block` returned True.
 3. Active objects come before new ones. So an object finishes before many others begin, and few are half copied.
 4. A worker exits only when nothing can become claimable: the requests are exhausted, and no object begins or is active.
    Until then it waits, and every change that makes something claimable notifies it.
@@ -107,13 +107,13 @@ class Scheduler:
                 elif self._exhausted and not self._active and not self._beginning:
                     break
                 else:
-                    # The timeout is for the cancellation, which notifies nobody: signal handlers take no lock.
+                    # The timeout is for the cancellation, which cannot notify: a signal handler takes no lock.
                     self._changed.wait(timeout=POLL_SECONDS)
             self._changed.notify_all()
             return None
 
     def end_begin(self, task: Task, begun: Finished | Blocks) -> None:
-        """Report what an object needs. Its result, if it is finished, was handed over before."""
+        """Report what an object needs. The result of a finished one is in the queue already."""
         active = task.active
         with self._changed:
             self._beginning -= 1
@@ -124,7 +124,7 @@ class Scheduler:
                 self._active.append(active)
                 self._changed.notify_all()
             else:
-                # Nobody is notified: the calling worker itself claims what may start now.
+                # No notification: the calling worker claims what may start now.
                 self._steps += 1
                 if begun.result.status == "copied":
                     self.total += active.copy.size
@@ -153,7 +153,7 @@ class Scheduler:
             return not active.in_flight and not active.unclaimed
 
     def remove(self, active: ActiveCopy) -> None:
-        """Report that an object is finished. Its result was handed over before."""
+        """Report that an object is finished. Its result is in the queue already."""
         with self._changed:
             self._active.remove(active)
             self._changed.notify_all()

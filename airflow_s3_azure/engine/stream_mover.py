@@ -1,4 +1,4 @@
-"""Streaming: the block mover that reads each block from S3 into a buffer and puts it into Azure."""
+"""Streaming: the block mover that reads each block from S3 into a buffer and stages it in Azure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_PUT_SIZE = 5000 * MIB
 class StreamMover:
     """Moves blocks through this process: one GET and one PUT each.
 
-    :param reason: why these objects are streamed, where server-side copy was configured
+    :param reason: why objects are streamed although server-side copy was configured; None: it was not
     """
 
     fills_buffers = True
@@ -57,7 +57,7 @@ class StreamMover:
         part_size = None
         if source.checksum is not None and source.checksum.parts:
             part_size = context.call(lambda: self._from.part_size(source))
-            if part_size is None:  # parts of several sizes: their ends are unknown
+            if part_size is None:  # parts of unequal sizes, whose ends are unknown
                 source = replace(source, checksum=None)
         if source.checksum is None and not (is_whole and source.md5):
             self._check_not_required()

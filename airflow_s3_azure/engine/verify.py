@@ -1,4 +1,4 @@
-"""Holding what was read against what S3 stored when the object was uploaded."""
+"""Verifies what was read against the checksum that S3 stored at upload."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _READ_ONCE_MORE: dict[str, Any] = {"transient": True, "attempts": 2, "retryable"
 
 
 def verify_blocks(source: SourceObject, blocks: Sequence[BlockChecksums], part_size: int | None = None) -> Verified:
-    """Return what an object was verified by, given the checksums of its blocks in order.
+    """Verify an object by the checksums of its blocks, in order; return what verified it.
 
     :param part_size: bytes in a part of its upload, where the stored checksum is composite
-    :raises IntegrityError: if S3 stored something else
+    :raises IntegrityError: if the checksums differ
     """
     stored = source.checksum
     if stored is None:
@@ -43,10 +43,10 @@ def verify_blocks(source: SourceObject, blocks: Sequence[BlockChecksums], part_s
 
 
 def verify_whole(source: SourceObject, data: memoryview, part_size: int | None = None) -> Verified:
-    """Return what an object was verified by, given all of its bytes. A mismatch is worth one more read.
+    """Verify an object by all of its bytes; return what verified it. After a mismatch, it is read once more.
 
     :param part_size: bytes in a part of its upload, where the stored checksum is composite
-    :raises IntegrityError: if S3 stored something else
+    :raises IntegrityError: if the checksums differ
     """
     if source.checksum is None and source.md5 is not None:
         found = hashlib.md5(data, usedforsecurity=False).hexdigest()

@@ -1,4 +1,4 @@
-"""Parses XML of a server. It is untrusted: its depth is limited, and it has no document type and no entities."""
+"""Parses untrusted XML of a server: limited depth, no document type, no entities."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class _LimitedBuilder(ET.TreeBuilder):
 def parse_xml(data: bytes) -> ET.Element:
     """Return the root of a document. The caller limits its size.
 
-    :raises InvalidXML: whatever is wrong with it
+    :raises InvalidXML: if it is not valid XML within these limits
     """
     parser = ET.XMLParser(target=_LimitedBuilder())
     try:
