@@ -35,11 +35,11 @@ class Body(Protocol):
 class LengthBody:
     """A body of a known length."""
 
-    __slots__ = ("_remaining", "_stream", "is_complete")
+    __slots__ = ("_buffer", "_remaining", "is_complete")
     ends_connection: ClassVar[bool] = False
 
-    def __init__(self, stream: ReceiveBuffer, length: int) -> None:
-        self._stream = stream
+    def __init__(self, buffer: ReceiveBuffer, length: int) -> None:
+        self._buffer = buffer
         self._remaining = length
         self.is_complete = length == 0
 
@@ -48,7 +48,7 @@ class LengthBody:
         wanted = min(len(into), self._remaining)
         if wanted == 0:
             return 0
-        received = self._stream.readinto(into, wanted)
+        received = self._buffer.readinto(into, wanted)
         if received == 0:
             raise ProtocolError(_ENDED_EARLY)
         self._remaining -= received
@@ -57,13 +57,13 @@ class LengthBody:
 
 
 class ChunkedBody:
-    """A body in chunks. It is complete once its trailers were read, for which one more read is needed, that returns 0."""
+    """A body in chunks. It is complete once its trailers were read: by one more read after the data, which returns 0."""
 
-    __slots__ = ("_framing", "_stream", "is_complete")
+    __slots__ = ("_buffer", "_framing", "is_complete")
     ends_connection: ClassVar[bool] = False
 
-    def __init__(self, stream: ReceiveBuffer) -> None:
-        self._stream = stream
+    def __init__(self, buffer: ReceiveBuffer) -> None:
+        self._buffer = buffer
         self._framing = ChunkedFraming()
         self.is_complete = False
 
@@ -75,7 +75,7 @@ class ChunkedBody:
         wanted = min(len(into), framing.remaining)
         if wanted == 0:
             return 0
-        received = self._stream.readinto(into, wanted)
+        received = self._buffer.readinto(into, wanted)
         if received == 0:
             raise ProtocolError(_ENDED_EARLY)
         framing.receive_data(received)
@@ -84,37 +84,37 @@ class ChunkedBody:
     def _read_lines(self) -> None:
         """Read what is between two chunks' data, or after the last one, within one read timeout."""
         framing = self._framing
-        deadline = time.monotonic() + self._stream.timeout
+        deadline = time.monotonic() + self._buffer.timeout
         while framing.state not in (ChunkState.DATA, ChunkState.DONE):
-            framing.receive_line(self._stream.read_until(b"\r\n", _MAX_LINE, "chunk size or trailer", deadline))
+            framing.receive_line(self._buffer.read_until(b"\r\n", _MAX_LINE, "chunk size or trailer", deadline))
         self.is_complete = framing.state is ChunkState.DONE
 
 
 class UntilCloseBody:
-    """A body that ends where the connection ends: nobody can tell whether it was cut short."""
+    """A body that ends with the connection. Whether it is truncated cannot be detected."""
 
-    __slots__ = ("_stream", "is_complete")
+    __slots__ = ("_buffer", "is_complete")
     ends_connection: ClassVar[bool] = True
 
-    def __init__(self, stream: ReceiveBuffer) -> None:
-        self._stream = stream
+    def __init__(self, buffer: ReceiveBuffer) -> None:
+        self._buffer = buffer
         self.is_complete = False
 
     def readinto(self, into: memoryview) -> int:
         """Read what is available. See :class:`Body`."""
         if self.is_complete or not into:
             return 0
-        received = self._stream.readinto(into, len(into))
+        received = self._buffer.readinto(into, len(into))
         self.is_complete = received == 0
         return received
 
 
-def body_of(method: str, head: ParsedResponse, stream: ReceiveBuffer) -> Body:
+def body_of(method: str, parsed: ParsedResponse, buffer: ReceiveBuffer) -> Body:
     """Return the reader for a response's body (RFC 9112, 6.3)."""
-    if method == "HEAD" or head.status in (204, 304):
-        return LengthBody(stream, 0)
-    if head.is_chunked:
-        return ChunkedBody(stream)
-    if head.content_length is None:
-        return UntilCloseBody(stream)
-    return LengthBody(stream, head.content_length)
+    if method == "HEAD" or parsed.status in (204, 304):
+        return LengthBody(buffer, 0)
+    if parsed.is_chunked:
+        return ChunkedBody(buffer)
+    if parsed.content_length is None:
+        return UntilCloseBody(buffer)
+    return LengthBody(buffer, parsed.content_length)

@@ -1,4 +1,4 @@
-"""Chunked framing (RFC 9112, 7.1) as a state machine. No I/O: it is given lines, and told how many bytes of data passed.
+"""Chunked framing (RFC 9112, 7.1) as a state machine. No I/O: its input is lines, and counts of data bytes.
 
 ::
 
@@ -6,7 +6,7 @@
     SIZE ── size = 0 ──► TRAILER ── field ──► TRAILER ── empty line ──► DONE
 
 Invariants: ``remaining`` is positive in DATA and 0 in every other state. Only DATA takes data, only SIZE, DATA_END and
-TRAILER take lines, and DONE takes nothing: what follows it is not part of this body. Anything else is a ProtocolError.
+TRAILER take lines, and DONE takes nothing: what follows is not part of this body. All other input is a ProtocolError.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class ChunkState(Enum):
 
 
 class ChunkedFraming:
-    """Where a reader is in a chunked body.
+    """The state of a reader of a chunked body.
 
-    ``remaining`` is how many bytes of the current chunk's data are still to come.
+    ``remaining``: bytes of the current chunk's data that were not read yet.
     """
 
     __slots__ = ("_overhead", "remaining", "state")
@@ -47,7 +47,7 @@ class ChunkedFraming:
         self._overhead = 0
 
     def receive_data(self, size: int) -> None:
-        """Take note of ``size`` bytes of data, at most ``remaining``."""
+        """Count ``size`` bytes of data, at most ``remaining``."""
         self.remaining -= size
         if self.remaining == 0:
             self.state = ChunkState.DATA_END
@@ -55,7 +55,7 @@ class ChunkedFraming:
     def receive_line(self, line: bytes) -> None:
         """Take the next line, without its CRLF.
 
-        :raises ProtocolError: if it may not be there
+        :raises ProtocolError: if it is not valid in this state
         """
         self._overhead += len(line) + 2
         if self._overhead > MAX_OVERHEAD:
@@ -77,5 +77,5 @@ class ChunkedFraming:
             raise ProtocolError("malformed or too large chunk size")
         self.remaining = int(size[1], 16)
         self.state = ChunkState.DATA if self.remaining else ChunkState.TRAILER
-        # A chunk may bring a line for its size and a little more than its own weight.
+        # The allowance grows with the data, so that a long body of small but useful chunks stays within it.
         self._overhead = max(0, self._overhead - 16 - 2 * self.remaining)

@@ -23,20 +23,20 @@ from airflow_s3_azure.engine.quoting import get_logger
 log = get_logger(__name__)
 
 LARGE_BODY = 1024 * 1024
-"""Bytes from which a request's body is worth a round trip to ask whether it is welcome."""
+"""Bytes from which a request's body is worth the round trip of ``Expect: 100-continue``."""
 
 _EXPECT = {"Expect": "100-continue"}
 _END_OF_HOST = re.compile("[/?]")
 
 
 class Connections:
-    """Sends requests over a session's routes and keeps the connections open. Any number of threads may send at once.
+    """Sends requests over pooled connections, one pool per origin. Thread-safe.
 
-    :param session: its proxies, CA bundle, certificate and User-Agent hold as they are at the first request to an origin
-    :param cancellation: its ``abort`` ends what threads wait for here
+    :param session: its proxies, CA bundle, certificate and User-Agent are read at the first request to an origin
+    :param cancellation: its ``abort`` unblocks threads that wait here
     :param connect_timeout: seconds
-    :param read_timeout: seconds without a byte, in either direction; also the longest that a response's head, and the
-        lines between two chunks or after the last one, may take
+    :param read_timeout: seconds without a byte, in either direction; also the limit for a response's headers, and for the
+        lines between two chunks or after the last one
     """
 
     def __init__(
@@ -54,44 +54,46 @@ class Connections:
         cancellation.on_abort(self.abort)
 
     def send(self, method: str, url: str, headers: Mapping[str, str], body: memoryview | None = None) -> Response:
-        """Send one request and return its response, of which only the head is read.
+        """Send one request and return its response. The headers are read, the body is not.
 
-        :param url: goes on the request line as it is
-        :param headers: sent as they are, beside Host and User-Agent; with a body, Content-Length is among them
-        :raises OSError: if no connection could be opened, or no valid response came
+        :param url: sent verbatim on the request line
+        :param headers: sent verbatim, with Host and User-Agent; with a body, Content-Length is among them
+        :raises OSError: if no connection could be opened, or no valid response was received
         :raises ValueError: if a header or the URL would change the meaning of the request
         """
         origin, target = _split(url)
         route = self._routes.get(origin) or self._find_route(origin)
         request_line = f"{method} {url if route.is_forwarded else target} HTTP/1.1"
-        is_expecting = body is not None and len(body) >= LARGE_BODY and route.asks_first
+        is_expecting = body is not None and len(body) >= LARGE_BODY and route.expects_continue
         fields = (route.fields, headers, _EXPECT) if is_expecting else (route.fields, headers)
         connection = route.take() or self._open(route)
         try:
             request = encode_request(request_line, *fields)
-            head, is_sent = connection.exchange(request, body, is_expecting=is_expecting)
-            body_reader = body_of(method, head, connection.stream)
-            is_kept = is_sent and head.keeps_alive and not body_reader.ends_connection and not _is_ambiguous(head)
-            response = Response(method, head, body_reader, connection, route if is_kept else None)
+            parsed, is_sent = connection.exchange(request, body, is_expecting=is_expecting)
+            body_reader = body_of(method, parsed, connection.receive_buffer)
+            is_reusable = (
+                is_sent and parsed.keeps_alive and not body_reader.ends_connection and not _is_ambiguous(parsed)
+            )
+            response = Response(method, parsed, body_reader, connection, route if is_reusable else None)
             response.finish_if_complete()
         except BaseException:
             connection.close()
             raise
         if log.isEnabledFor(logging.DEBUG):
-            log.debug('%s "%s %s" %d', origin, method, redact(target), head.status)
-        if head.status >= 400 or is_expecting:
-            route.note_status(head.status, is_expecting=is_expecting)
-        if is_expecting and head.status == 417:
+            log.debug('%s "%s %s" %d', origin, method, redact(target), parsed.status)
+        if parsed.status >= 400 or is_expecting:
+            route.record_status(parsed.status, is_expecting=is_expecting)
+        if is_expecting and parsed.status == 417:
             response.close()
             return self.send(method, url, headers, body)
         return response
 
     def abort(self) -> None:
-        """Shut all open connections down: threads that wait in one get an error at once."""
+        """Shut all open connections down: this unblocks all pending I/O."""
         with self._changing:
             connections = list(self._opened)
         for connection in connections:
-            with suppress(OSError):  # its thread may close it meanwhile
+            with suppress(OSError):  # its owner may close it at the same time
                 connection.abort()
 
     def close(self) -> None:
@@ -108,7 +110,7 @@ class Connections:
         with self._changing:
             self._opened.add(connection)
         try:
-            self._cancellation.check()  # abort() may have passed just before
+            self._cancellation.check()  # abort() may have run before the connection was added
         except BaseException:
             connection.close()
             raise
@@ -116,24 +118,24 @@ class Connections:
 
 
 class Response:
-    """A response whose body is still to be read. Its connection serves the next request once all of it was read.
+    """A response with an unread body. Once the body is read to its end, the connection serves the next request.
 
     ``content_length`` is what its Content-Length declares, also for HEAD; None if it declares none.
     As a context manager it closes itself.
 
-    :param route: takes the connection back after the body; None: the connection can carry no other request
+    :param route: takes the connection back after the body; None: the connection is not reusable
     """
 
     __slots__ = ("_body", "_connection", "_route", "content_length", "headers", "method", "reason", "status_code")
 
     def __init__(
-        self, method: str, head: ParsedResponse, body: Body, connection: Connection, route: Route | None
+        self, method: str, parsed: ParsedResponse, body: Body, connection: Connection, route: Route | None
     ) -> None:
         self.method = method
-        self.status_code = head.status
-        self.reason = head.reason
-        self.headers = head.headers
-        self.content_length = head.content_length
+        self.status_code = parsed.status
+        self.reason = parsed.reason
+        self.headers = parsed.headers
+        self.content_length = parsed.content_length
         self._body = body
         self._connection: Connection | None = connection
         self._route = route
@@ -145,11 +147,11 @@ class Response:
         self.close()
 
     def readinto(self, into: memoryview) -> int:
-        """Read what is available of the body, as it was sent, but no more than ``into`` holds; return how many bytes.
+        """Read the available bytes of the body, at most the size of ``into``; return how many.
 
         :return: 0 only at the end of the body, or after ``close``
         :raises OSError: if the connection broke
-        :raises ProtocolError: if the connection ended before the body, or the body is malformed
+        :raises ProtocolError: if the connection ended before the body did, or the body is malformed
         """
         if self._connection is None:
             return 0
@@ -165,7 +167,7 @@ class Response:
     def read(self, limit: int) -> bytes:
         """Return the rest of the body.
 
-        :param limit: bytes; of a longer body only the beginning is returned
+        :param limit: bytes; a longer body is truncated
         :raises OSError: as ``readinto``
         """
         data = bytearray()
@@ -175,10 +177,10 @@ class Response:
         return bytes(data)
 
     def finish_if_complete(self) -> None:
-        """Give the connection back once the body is complete. Bytes beyond the body close it: no request asked for them."""
+        """Give the connection back once the body is complete. Bytes beyond the body close it: they belong to no request."""
         if not self._body.is_complete or self._connection is None:
             return
-        if self._route is not None and not self._connection.stream.has_unread:
+        if self._route is not None and not self._connection.receive_buffer.has_unread:
             self._route.give_back(self._connection)
             self._connection = None
         else:
@@ -192,7 +194,7 @@ class Response:
 
 
 def _split(url: str) -> tuple[str, str]:
-    """Return a URL's origin, and what follows it, as it is."""
+    """Return a URL's origin and its verbatim target."""
     scheme, _, rest = url.partition("://")
     end = _END_OF_HOST.search(rest)
     place = end.start() if end else len(rest)
@@ -200,9 +202,9 @@ def _split(url: str) -> tuple[str, str]:
     return f"{scheme}://{rest[:place]}", target if target.startswith("/") else "/" + target
 
 
-def _is_ambiguous(head: ParsedResponse) -> bool:
-    """Tell whether a response that has no body declares one, which its server may send all the same."""
-    return head.status == 204 and (head.is_chunked or bool(head.content_length))
+def _is_ambiguous(parsed: ParsedResponse) -> bool:
+    """Return whether a response without a body declares one. Its server may send it nevertheless."""
+    return parsed.status == 204 and (parsed.is_chunked or bool(parsed.content_length))
 
 
 def _close_routes(routes: Mapping[str, Route]) -> None:

@@ -1,11 +1,15 @@
-"""One exchange over one open connection: a request is sent, the head of its response is received.
+"""One exchange over one open connection: sends a request, and receives the headers of its response.
 
-The client's states of RFC 9112 and 9110::
+Theory of operation (RFC 9110, RFC 9112)::
 
-    idle ──► request head ──► [wait for 100] ──► request body ──► interim responses ──► final response head ──► body ──► idle
+    send headers ──► [await 100] ──► send body ──► skip interim responses ──► final response
+                          └──────────── final response ────────────────────────────┘
 
-A final response may come at any time after the request's head: a server rejects a body that it has not read, and
-closes the connection. So a failed send is no error yet; the response, if there is one, names the reason.
+A final response may arrive at any time after the request's headers: a server may reject a body before it has read it, and
+close the connection. So a failed send is not yet an error; the response, if there is one, has the reason.
+
+Invariants: a request whose body was not sent whole leaves a connection that is not reusable, because the server may still
+wait for the body. Headers have one deadline, however slowly their bytes arrive; a body has a timeout for each read or send.
 """
 
 from __future__ import annotations
@@ -22,53 +26,52 @@ from airflow_s3_azure.engine.quoting import get_logger
 
 log = get_logger(__name__)
 
-MAX_HEAD = 64 * 1024
+MAX_HEADERS = 64 * 1024
 """Bytes of a status line and its header fields."""
 MAX_INTERIM = 16
 """Interim (1xx) responses before the final one."""
 CONTINUE_TIMEOUT = 1.0
-"""Seconds to wait for 100 or a final response before the body is sent all the same (RFC 9110, 10.1.1)."""
+"""Seconds to wait for 100 or a final response; after them the body is sent (RFC 9110, 10.1.1)."""
 
 _CLOSED_BY_PEER = (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
 """Python 3.11 and 3.12 raise SSLEOFError over TLS where a plain socket raises BrokenPipeError."""
 
 
 class Connection:
-    """An open connection.
+    """An open connection. One thread uses it at a time; only :meth:`abort` may be called by another.
 
     :param sock: its timeout is ``timeout``
-    :param timeout: seconds without a byte, in either direction; also the longest that a response's head may take
+    :param timeout: seconds without a byte, in either direction; also the limit for a response's headers
     """
 
-    __slots__ = ("__weakref__", "_poll", "_socket", "stream")
+    __slots__ = ("__weakref__", "_poll", "_socket", "receive_buffer")
 
     def __init__(self, sock: socket.socket, timeout: float) -> None:
         self._socket = sock
-        self.stream = ReceiveBuffer(sock, timeout)
+        self.receive_buffer = ReceiveBuffer(sock, timeout)
         self._poll = select.poll()
         self._poll.register(sock, select.POLLIN)
 
     def is_reusable(self) -> bool:
-        """Tell whether the server keeps the idle connection open and has sent nothing: no request asked for it.
+        """Return whether the server keeps the idle connection open and has sent nothing: it would belong to no request.
 
-        Bytes of a TLS record that was decrypted already do not show in ``poll``.
+        ``poll`` does not report bytes of a TLS record that is already decrypted.
         """
         if self._poll.poll(0):
             return False
         return not (isinstance(self._socket, ssl.SSLSocket) and self._socket.pending())
 
-    def exchange(self, head: bytes, body: memoryview | None, *, is_expecting: bool) -> tuple[ParsedResponse, bool]:
-        """Send a request and receive the head of its final response.
+    def exchange(self, request: bytes, body: memoryview | None, *, is_expecting: bool) -> tuple[ParsedResponse, bool]:
+        """Send a request and receive the headers of its final response.
 
-        :param is_expecting: whether the request says ``Expect: 100-continue``
-        :return: the response, and whether the request was sent whole; if not, the server may still wait for its body,
-            so the connection can carry no other request
-        :raises OSError: if no valid response came
+        :param is_expecting: whether the request has ``Expect: 100-continue``
+        :return: the response, and whether the request was sent whole
+        :raises OSError: if no valid response was received
         """
         try:
-            self._socket.sendall(head)
+            self._socket.sendall(request)
         except _CLOSED_BY_PEER:
-            log.debug("the server closed the connection before it had the request")
+            log.debug("the server closed the connection before it received the request")
         if is_expecting and (early := self._await_continue()) is not None:
             return early, False
         if body:
@@ -76,9 +79,9 @@ class Connection:
         return self._receive_response(), True
 
     def abort(self) -> None:
-        """Shut the socket down, which ends what another thread waits for in it.
+        """Shut the socket down, which unblocks its owner.
 
-        By a descriptor of its own: ``SSLSocket.shutdown`` takes the TLS layer off first, and that thread would go on in
+        Through a duplicate descriptor: ``SSLSocket.shutdown`` first removes the TLS layer, and the owner would continue in
         plain text.
         """
         with socket.socket(fileno=os.dup(self._socket.fileno())) as same:
@@ -91,34 +94,34 @@ class Connection:
     def _send_body(self, body: memoryview) -> None:
         send = self._socket.send
         try:
-            # Not sendall(), whose timeout is for the whole of a body, however large.
+            # sendall() would apply the timeout to the whole body.
             while body:
                 body = body[send(body) :]
         except _CLOSED_BY_PEER:
-            log.debug("the server closed the connection before it had the whole body")
+            log.debug("the server closed the connection before it received the whole body")
 
     def _await_continue(self) -> ParsedResponse | None:
-        """Return the final response, or None once the body is due: the server says 100, or nothing in time."""
+        """Return the final response, or None if the body is to be sent: after 100, or after the timeout."""
         deadline = time.monotonic() + CONTINUE_TIMEOUT
         try:
             for _ in range(MAX_INTERIM):
-                head = parse_response(self._read_head(deadline))
-                if head.status == 100:
+                parsed = parse_response(self._read_headers(deadline))
+                if parsed.status == 100:
                     return None
-                if head.status >= 200:
-                    return head
+                if parsed.status >= 200:
+                    return parsed
         except TimeoutError:
             return None
         raise ProtocolError(f"more than {MAX_INTERIM} interim responses")
 
     def _receive_response(self) -> ParsedResponse:
-        """Skip interim responses and return the final one. All of it is due within one timeout."""
-        deadline = time.monotonic() + self.stream.timeout
+        """Skip interim responses and return the final one, within one deadline."""
+        deadline = time.monotonic() + self.receive_buffer.timeout
         for _ in range(MAX_INTERIM + 1):
-            head = parse_response(self._read_head(deadline))
-            if head.status >= 200:
-                return head
+            parsed = parse_response(self._read_headers(deadline))
+            if parsed.status >= 200:
+                return parsed
         raise ProtocolError(f"more than {MAX_INTERIM} interim responses")
 
-    def _read_head(self, deadline: float) -> bytes:
-        return self.stream.read_until(b"\r\n\r\n", MAX_HEAD, "response head", deadline, b"HTTP/1.")
+    def _read_headers(self, deadline: float) -> bytes:
+        return self.receive_buffer.read_until(b"\r\n\r\n", MAX_HEADERS, "response headers", deadline, b"HTTP/1.")

@@ -1,7 +1,7 @@
-"""URL-free descriptions of why a request failed.
+"""URL-free descriptions of failed requests.
 
-A presigned URL and a SAS are credentials, and the HTTP libraries quote the URL they failed on in their exceptions. So
-the errors of this package never contain such an exception's text.
+A presigned URL and a SAS are credentials, and the exceptions of the HTTP libraries quote the URL of the request. So the
+errors of this package never contain such an exception's text.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from urllib3.exceptions import NewConnectionError
 from airflow_s3_azure.engine.http.message import ProtocolError
 
 _REFUSED_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
-"""What http.client raises where a proxy refuses CONNECT."""
+"""The error of http.client if a proxy refuses CONNECT."""
 
 
 def describe(error: BaseException) -> str:
@@ -37,7 +37,7 @@ def describe(error: BaseException) -> str:
 
 
 def unresolved_host(error: BaseException) -> str | None:
-    """Return the host that a request failed on because DNS says that no host has this name; None: another failure."""
+    """Return the host of a request that failed because the name is not in DNS; None: another failure."""
     causes = list(_chain(error))
     if not any(isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_NONAME for cause in causes):
         return None

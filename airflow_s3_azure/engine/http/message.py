@@ -1,7 +1,7 @@
 """The grammar of HTTP/1.1 requests and responses without their bodies (RFC 9110, RFC 9112). No I/O.
 
-It is at least as strict as h11: where a lenient reader could take a message for more than one thing, it is rejected.
-Error messages never quote what was received, because a proxy may send a request's URL back, which is a credential.
+It is at least as strict as h11. Invariant: a message that two readers could frame differently is rejected. Errors never
+quote what was received, because a proxy may send the request's URL back, which is a credential.
 """
 
 from __future__ import annotations
@@ -11,17 +11,18 @@ from collections.abc import ItemsView, Iterable, Iterator, Mapping, MutableMappi
 from typing import Any, NamedTuple, Self
 
 MAX_FIELDS = 4_000
-"""Header fields of one message. 8 KiB of metadata, the most that Azure stores, have fewer."""
+"""Header fields of one message. Azure stores 8 KiB of metadata, which are fewer fields."""
 
 FIELD_LINE = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++:[\t -~\x80-\xff]*+"
-"""Possessive, so that no input makes the matcher backtrack. A field's name is a token without whitespace before the colon; no field has a NUL, a bare CR or a bare LF."""
+"""A token, a colon without whitespace before it, and a value without NUL, bare CR or bare LF. Possessive quantifiers keep
+the matcher from backtracking on any input."""
 _STATUS_LINE = rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: ([\t -~\x80-\xff]*))?"
 _RESPONSE = re.compile(_STATUS_LINE + rb"(?:\r\n" + FIELD_LINE + rb")*+")
 _FIELDS = re.compile(r"\r\n([^:]++):[ \t]*+([^\r]*+)")
-"""The fields of a head that ``_RESPONSE`` matches; a value may end in whitespace."""
+"""The fields of headers that ``_RESPONSE`` matches; a value may end in whitespace."""
 _OBSOLETE_FOLD = re.compile(rb"[ \t]*\r\n[ \t]+")
 _CONTENT_LENGTH = re.compile("[0-9]{1,18}")
-"""Up to an exabyte. Repeated fields are joined by a comma, which is no digit."""
+"""Less than an exabyte. Repeated fields are joined by a comma, so they do not match."""
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
@@ -30,7 +31,7 @@ class ProtocolError(ConnectionError):
 
 
 class Headers(MutableMapping[str, str]):
-    """Header fields. Names are case-insensitive and kept in lower case.
+    """Header fields. Names are case-insensitive and stored in lower case.
 
     :param fields: names in any case
     """
@@ -77,10 +78,10 @@ class Headers(MutableMapping[str, str]):
 
 
 class ParsedResponse(NamedTuple):
-    """A response without its body.
+    """A parsed status line and header fields.
 
-    :param content_length: what Content-Length declares, also where no body follows; None: it declares none
-    :param is_chunked: whether a body, if there is one, is chunked
+    :param content_length: the declared Content-Length, even if no body follows; None: not declared
+    :param is_chunked: whether the body, if there is one, is chunked
     :param keeps_alive: whether the server keeps the connection open after this response
     """
 
@@ -102,7 +103,7 @@ def parse_response(data: bytes) -> ParsedResponse:
         raise ProtocolError("malformed status line or header field")
     is_http11, status = found[1] == b"1", int(found[2])
     if status == 101:
-        raise ProtocolError("the server switches protocols, which no request asks for")
+        raise ProtocolError("the server switches protocols, which no request asked for")
     fields = _parse_fields(found[0].decode("latin-1"))
     content_length = _content_length(fields)
     is_chunked = "transfer-encoding" in fields and _is_chunked(fields, is_http11=is_http11)
@@ -117,30 +118,30 @@ def parse_response(data: bytes) -> ParsedResponse:
 def encode_request(request_line: str, *fields: Mapping[str, str]) -> bytes:
     """Return a request's line and header fields, with the empty line that ends them.
 
-    :raises ValueError: if a line break, a space or a control character would change its meaning: keys and metadata
-        come from others
+    :raises ValueError: if a line break, a space or a control character would change its meaning: keys and metadata are
+        untrusted
     """
     lines = [request_line]
     for group in fields:
         lines += map(": ".join, group.items())
     text = "".join(lines)
-    # isprintable() is many times as fast, and false wherever there is a control character.
+    # isprintable() is many times faster, and False for every text with a control character.
     if (not text.isprintable() and _CONTROL.search(text)) or request_line.count(" ") != 2:
         raise ValueError("a header field or the URL has a line break, a space or a control character where none may be")
     return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
 def _unfold(data: bytes) -> bytes:
-    """Replace line folding by a space, as RFC 9112, 5.2 asks of a user agent. The first field must not be folded."""
+    """Replace line folding by a space, as RFC 9112, 5.2 requires of a user agent. The first field must not be folded."""
     status_line, line_break, fields = data.partition(b"\r\n")
     if fields.startswith((b" ", b"\t")):
         return b""
     return status_line + line_break + _OBSOLETE_FOLD.sub(b" ", fields)
 
 
-def _parse_fields(head: str) -> dict[str, str]:
-    """Return the fields of a valid response head, by their names in lower case. Repeated ones are joined."""
-    found = _FIELDS.findall(head)
+def _parse_fields(headers: str) -> dict[str, str]:
+    """Return the fields of valid response headers, by their names in lower case. Repeated ones are joined."""
+    found = _FIELDS.findall(headers)
     if len(found) > MAX_FIELDS:
         raise ProtocolError(f"the response has more than {MAX_FIELDS:,} header fields")
     fields = {name.lower(): value.rstrip(" \t") for name, value in found}
@@ -162,7 +163,7 @@ def _content_length(fields: Mapping[str, str]) -> int | None:
 
 
 def _is_chunked(fields: Mapping[str, str], *, is_http11: bool) -> bool:
-    # RFC 9112, 6.1 and 6.3: with Content-Length or from HTTP/1.0 the framing is in doubt.
+    # RFC 9112, 6.1 and 6.3: with Content-Length, or from HTTP/1.0, the framing is ambiguous.
     if fields["transfer-encoding"].lower() != "chunked" or "content-length" in fields or not is_http11:
         raise ProtocolError("unsupported Transfer-Encoding, or one beside a Content-Length or from HTTP/1.0")
     return True

@@ -1,4 +1,4 @@
-"""What a connection receives: a socket, the bytes that were read beyond the last message part, and deadlines."""
+"""The receiving side of a connection: a socket, the bytes that were read ahead, and deadlines."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ import time
 from airflow_s3_azure.engine.http.message import ProtocolError
 
 _READ = 4096
-"""Bytes asked for at first: a response's headers, and little of the body, which would be copied once more."""
+"""Bytes of one read of headers: enough for most, and few of the body, because these are copied again."""
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 _SLACK = 0.1
 """Seconds by which a deadline may be missed, so that the usual response needs no system call to set a timeout."""
 
 
 class ReceiveBuffer:
-    """Received bytes.
+    """Reads a socket, through the bytes that were read ahead.
+
+    Invariant: bytes are returned once, in the order in which they arrived. Bytes beyond a delimiter stay in the buffer.
 
     :param sock: its timeout is ``timeout``
     :param timeout: seconds that one read may take
@@ -31,11 +33,11 @@ class ReceiveBuffer:
 
     @property
     def has_unread(self) -> bool:
-        """Whether bytes were received that nobody has read."""
+        """Whether received bytes were not read yet."""
         return bool(self._buffer)
 
     def readinto(self, into: memoryview, size: int) -> int:
-        """Read what is available, at most ``size`` bytes; return how many. 0 means that the connection ended."""
+        """Read the available bytes, at most ``size``; return how many. 0: the connection ended."""
         if not self._buffer:
             return self._socket.recv_into(into, size)
         data = self._buffer[:size]
@@ -44,12 +46,12 @@ class ReceiveBuffer:
         return len(data)
 
     def read_until(self, end: bytes, limit: int, what: str, deadline: float, start: bytes = b"") -> bytes:
-        """Read up to ``end`` and return what is before it. After a timeout another call goes on where this one stopped.
+        """Read up to ``end`` and return the bytes before it. After a timeout another call resumes.
 
         :param limit: bytes
         :param what: for messages
-        :param deadline: by the monotonic clock; however slowly bytes arrive, it is not extended
-        :param start: what it begins with, so that nobody waits for the end of something else
+        :param deadline: by the monotonic clock; arriving bytes do not extend it
+        :param start: the expected first bytes; others are rejected at once, without a wait for ``end``
         :raises ProtocolError: if the limit is exceeded, a line ends in a bare LF, or the connection ends first
         :raises TimeoutError: at the deadline
         """
@@ -64,7 +66,7 @@ class ReceiveBuffer:
                 break
             self._receive(what, deadline)
         if not 0 <= place <= limit:
-            raise ProtocolError(f"the {what} is longer than {limit:,} bytes")
+            raise ProtocolError(f"more than {limit:,} bytes of {what}")
         data = self._buffer[:place]
         self._buffer = self._buffer[place + len(end) :]
         return data

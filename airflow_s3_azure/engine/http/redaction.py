@@ -1,4 +1,4 @@
-"""Takes credentials out of what the HTTP libraries log.
+"""Redacts credentials in the logs of the HTTP libraries.
 
 A presigned URL and a SAS are credentials, and the libraries log the URL of each request at DEBUG.
 """
@@ -17,14 +17,14 @@ _REDACTED_LOGGERS = ("urllib3.connectionpool", "urllib3.util.retry", "botocore.a
 
 
 def redact(text: str) -> str:
-    """Return a text without the values of signatures, keys and tokens that URLs in it carry."""
+    """Return a text without the values of signatures, keys and tokens in its URLs."""
     return _SECRET.sub(r"\1=***", text)
 
 
 def redact_http_logs() -> None:
-    """Take signatures and tokens out of what urllib3 and botocore log at DEBUG. Doing it again changes nothing.
+    """Redact signatures and tokens in the DEBUG logs of urllib3 and botocore. Idempotent.
 
-    What botocore's signer, endpoints and parsers log at DEBUG is dropped.
+    The DEBUG logs of botocore's signer, endpoints and parsers are dropped.
     """
     for name in (*_SILENT_LOGGERS, *_REDACTED_LOGGERS):
         logger = logging.getLogger(name)

@@ -1,7 +1,7 @@
-"""How the requests for one origin travel: directly, through a tunnel, or forwarded by a proxy.
+"""Routes to origins: direct, through a tunnel, or forwarded by a proxy.
 
-`requests` decides (proxies, ``NO_PROXY``, CA bundles, client certificates), once per origin; `urllib3` opens each
-connection (proxy, tunnel, TLS, timeouts).
+`requests` resolves the settings once per origin (proxies, ``NO_PROXY``, CA bundles, client certificates); `urllib3` opens
+each connection (proxy, tunnel, TLS, timeouts).
 """
 
 from __future__ import annotations
@@ -21,41 +21,41 @@ from airflow_s3_azure.engine.http.connection import Connection
 from airflow_s3_azure.engine.http.status import THROTTLED_STATUSES
 
 _THROTTLING = THROTTLED_STATUSES | {500}
-"""Responses after which the next large body waits for an invitation, as in Azure's .NET, Java and Go SDKs."""
+"""Responses after which the next large body waits for 100 Continue, as in Azure's .NET, Java and Go SDKs."""
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
 @dataclass(slots=True)
 class Route:
-    """How one origin is reached, and its idle connections.
+    """The route to one origin, and its idle connections.
 
     :param fields: header fields of every request
     :param is_forwarded: whether a proxy expects the whole URL on the request line
-    :param asks_first: whether a large body is to wait until the origin invites it: from a throttling response until the
-        origin accepts such a request
+    :param expects_continue: whether a large body waits for 100 Continue: from a throttling response until the origin
+        accepts such a request
     """
 
     fields: dict[str, str]
     is_forwarded: bool
     _pool: HTTPConnectionPool
-    asks_first: bool = False
-    _knows_expect: bool = True
+    expects_continue: bool = False
+    _supports_expect: bool = True
     _idle: list[Connection] = field(default_factory=list)
 
-    def note_status(self, status: int, *, is_expecting: bool) -> None:
-        """Learn from a response whether the next large body should wait for an invitation.
+    def record_status(self, status: int, *, is_expecting: bool) -> None:
+        """Record from a response whether the next large body waits for 100 Continue.
 
-        A 417 comes from a server or proxy that does not know ``Expect``; it is not asked again (RFC 9110, 15.5.18).
+        A 417 comes from a server or proxy that does not support ``Expect``; no later request has it (RFC 9110, 15.5.18).
         """
         if status == 417 and is_expecting:
-            self._knows_expect = False
+            self._supports_expect = False
         if status in _THROTTLING:
-            self.asks_first = self._knows_expect
+            self.expects_continue = self._supports_expect
         elif is_expecting:
-            self.asks_first = False
+            self.expects_continue = False
 
     def take(self) -> Connection | None:
-        """Return an idle connection that the server keeps open, if there is one. The caller owns it."""
+        """Return a reusable idle connection, if there is one. The caller owns it."""
         while True:
             try:
                 connection = self._idle.pop()
@@ -66,7 +66,7 @@ class Route:
             connection.close()
 
     def give_back(self, connection: Connection) -> None:
-        """Keep a connection for the next request."""
+        """Return a connection to the pool. The caller no longer owns it."""
         self._idle.append(connection)
 
     def open(self, connect_timeout: float, read_timeout: float) -> Connection:
@@ -95,17 +95,17 @@ class Route:
     def close(self) -> None:
         """Close the idle connections."""
         while self._idle:
-            with suppress(IndexError):  # another thread took it
+            with suppress(IndexError):  # another thread took the last one
                 self._idle.pop().close()
 
 
 class RouteFinder(HTTPAdapter):
-    """Finds routes by a session's settings."""
+    """Resolves routes from a session's settings."""
 
     def find(self, session: requests.Session, origin: str) -> Route:
-        """Return the route to an origin, as ``https://host:port``. Opens nothing.
+        """Return the route to an origin, such as ``https://host:port``. No connection is opened.
 
-        :raises OSError: if the URL, or the CA bundle, cannot be used
+        :raises OSError: if the URL or the CA bundle is not usable
         """
         request = requests.Request("GET", origin + "/").prepare()
         url = str(request.url)

@@ -1,4 +1,4 @@
-"""Which responses are worth another try, and when."""
+"""Statuses of responses that are retried, and Retry-After."""
 
 from __future__ import annotations
 
@@ -10,16 +10,14 @@ TRANSIENT_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 """Responses after which the same request may succeed within seconds."""
 
 THROTTLED_STATUSES = frozenset({429, 503})
-"""Those of them that ask for fewer requests: S3's ``SlowDown``, Azure's ``ServerBusy``."""
+"""Transient statuses of throttling: S3's ``SlowDown``, Azure's ``ServerBusy``."""
 
 MAX_RETRY_AFTER = 300.0
-"""Seconds. A server that asks for more gets the next request after these."""
+"""Seconds. A longer Retry-After is reduced to these."""
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds that a ``Retry-After`` header asks to wait, given as a number or as a date; five minutes
-    at most.
-    """
+    """Return the seconds of a ``Retry-After`` header, a number or a date; at most five minutes."""
     text = headers.get("Retry-After", "").strip()
     if text.isdecimal():
         return min(float(text), MAX_RETRY_AFTER)

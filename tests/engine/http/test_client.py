@@ -176,7 +176,7 @@ def test_a_connection_that_ends_without_a_response_is_described_as_that(
     with pytest.raises(ProtocolError) as caught:
         ask(connections, server.url)
 
-    assert describe(caught.value) == "the server closed the connection before the response head"
+    assert describe(caught.value) == "the server closed the connection before the response headers"
 
 
 def test_headers_have_no_case_and_repeated_ones_are_joined(

@@ -113,6 +113,6 @@ def test_a_server_that_does_not_speak_http_is_noticed_at_once(
 
     server.before_body = greet
 
-    with pytest.raises(ProtocolError, match="malformed response head"):
+    with pytest.raises(ProtocolError, match="malformed response headers"):
         ask(connections, server.url)
     hold.set()
