@@ -11,7 +11,7 @@ unexport VIRTUAL_ENV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install servers demo test test-cluster test-lowest test-newest versions audit torture fuzz screenshots bench bench-quick bench-cluster bench-memory bench-plan check lint types unit format build clean
+.PHONY: help install servers demo docs release-check test test-cluster test-lowest test-newest versions audit torture fuzz screenshots bench bench-quick bench-cluster bench-memory bench-plan check lint types unit format build clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,6 +80,10 @@ format: .venv/installed  ## format the code
 	@$(RUN)/ruff format .
 	@$(RUN)/ruff check --fix .
 
+docs: .tools/docs/installed  ## build the documentation site into dist/docs; warnings are errors
+	@NO_MKDOCS_2_WARNING=1 .tools/docs/bin/mkdocs build --quiet
+	@echo "open dist/docs/index.html"
+
 build: .venv/installed  ## build the wheel and the source distribution into dist/
 	@$(UV) build --quiet --out-dir dist
 
@@ -108,6 +112,12 @@ $(UV):
 	@echo "installing Airflow with Celery into .tools/cluster"
 	@UV_PROJECT_ENVIRONMENT=.tools/cluster $(UV) sync --quiet --locked --compile-bytecode --no-default-groups --group cluster \
 		--python $(PYTHON)
+	@touch $@
+
+# An environment of its own: the site is made without the package, whose sources are parsed.
+.tools/docs/installed: $(UV) uv.lock pyproject.toml
+	@echo "installing mkdocs into .tools/docs"
+	@UV_PROJECT_ENVIRONMENT=.tools/docs $(UV) sync --quiet --locked --only-group docs --python $(PYTHON)
 	@touch $@
 
 # An environment of its own: what is compared needs other versions than what is developed.

@@ -6,13 +6,16 @@ import json
 import re
 from pathlib import Path
 from textwrap import indent
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import pytest
 import yaml
 
 from airflow_s3_azure.engine.blocks import DEFAULT_BLOCK_SIZE, MIB
+from airflow_s3_azure.engine.model import CopyResult, Status
 from airflow_s3_azure.engine.options import DEFAULT_CONCURRENCY
+from airflow_s3_azure.metrics import PREFIX, counts_of
+from airflow_s3_azure.sync.rows import ledger_row
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
     from tests.servers import AzureServer
 
 DOCS = Path(__file__).parent.parent / "docs"
-GUIDES = sorted((DOCS / "how-to").glob("*.md"))
+GUIDES = sorted([*(DOCS / "how-to").glob("*.md"), *(DOCS / "tutorial").glob("*.md")])
 WRAPPED = """
 from datetime import datetime, timedelta
 from airflow.sdk import DAG
@@ -146,6 +149,30 @@ def test_every_link_between_pages_leads_somewhere() -> None:
                 broken.append(f"{page.relative_to(root)}: {link}")
 
     assert broken == []
+
+
+def _first_cells(page: str) -> list[list[str]]:
+    """Return the names in the first cell of each row of the table that the reference takes over from a page."""
+    text = (DOCS / page).read_text()
+    table = text[text.index("[start:") : text.index("[end:")]
+    return [re.findall("`([^`]+)`", row.split("|")[1]) for row in table.splitlines() if row.startswith("| `")]
+
+
+def test_the_reference_lists_every_column_of_the_ledger() -> None:
+    """And no other."""
+    named = [name for cell in _first_cells("how-to/ledger.md") for name in cell]
+
+    assert sorted(named) == sorted(ledger_row(CopyResult("key", "blob", "copied")))
+
+
+def test_the_reference_lists_every_metric() -> None:
+    """And no other; a name that begins with a dot goes on from the one before it."""
+    named = set()
+    for first, *more in _first_cells("monitoring.md"):
+        named |= {first, *(first.rpartition(".")[0] + name for name in more)}
+
+    counts = {name for status in get_args(Status) for name in counts_of(CopyResult("key", "blob", status))}
+    assert named == {f"{PREFIX}.{name}" for name in counts | {"objects.deleted", "copy.duration"}}
 
 
 def test_every_policy_is_named_in_the_guide() -> None:

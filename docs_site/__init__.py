@@ -1,0 +1,1 @@
+"""The documentation site's own parts; mkdocs.yml names them."""
