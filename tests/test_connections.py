@@ -112,7 +112,7 @@ def test_a_wrong_secret_is_refused_and_named(
 
     with pytest.raises(
         SourceAccessDenied,
-        match="S3 answered 403 SignatureDoesNotMatch: the secret access key of AWS connection 'aws_test' is wrong",
+        match="S3 returned 403 SignatureDoesNotMatch: the secret access key of AWS connection 'aws_test' is wrong",
     ) as caught:
         _open_bucket("aws_test", bucket.name).source.head("a")
 
@@ -170,13 +170,13 @@ def test_a_wasb_connection_for_s3_is_named_as_swapped(monkeypatch: pytest.Monkey
             ClientError({"Error": {"Code": "AccessDenied"}, "ResponseMetadata": {"HTTPStatusCode": 403}}, "AssumeRole"),
             SourceAccessDenied,
             False,
-            "STS answered 403 AccessDenied: AWS connection 'aws_test' needs sts:AssumeRole here",
+            "STS returned 403 AccessDenied: AWS connection 'aws_test' needs sts:AssumeRole here",
         ),
         (
             ParamValidationError(report='Invalid bucket name "s3://b"'),
             SourceReadError,
             False,
-            'not a request that S3 takes: .*Invalid bucket name "s3://b"',
+            'not a request that S3 accepts: .*Invalid bucket name "s3://b"',
         ),
     ],
 )

@@ -140,7 +140,7 @@ def test_mapped_tasks_are_labeled_by_their_key(bucket: Bucket, container: Contai
     [
         (
             {"s3_key": "missing"},
-            "SourceNotFound: S3 answered 404",
+            "SourceNotFound: S3 returned 404",
         ),
         ({"s3_key": "a", "blob_name": "b", "blob_prefix": "c"}, "blob_name and blob_prefix are both given"),
         (

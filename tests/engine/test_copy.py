@@ -731,7 +731,7 @@ def test_s3_refuses_a_url_that_was_not_signed_for_this_range(route: Route) -> No
         Cancellation(),
     )
 
-    with pytest.raises(SourceAccessDenied, match="S3 answered 403"):
+    with pytest.raises(SourceAccessDenied, match="S3 returned 403"):
         stolen.read_whole("a", source.etag, None, memoryview(bytearray(10)), lambda count: None)
 
 

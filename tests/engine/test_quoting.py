@@ -133,7 +133,7 @@ def test_no_module_logs_past_the_escaping() -> None:
 def test_an_error_shows_what_is_untrusted_in_printable_characters(text: str) -> None:
     """It goes to the log of Airflow itself, to XCom and to the ledger. Its own lines stay lines."""
     errors = (
-        SourceReadError(f"S3 answered {text}", key=text, blob=text, request_id=text),
+        SourceReadError(f"S3 returned {text}", key=text, blob=text, request_id=text),
         ConfigurationError(f"connection {text}"),
         BatchFailed(3, 3, [text, text], retryable=True),
     )

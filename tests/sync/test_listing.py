@@ -109,7 +109,7 @@ def test_a_refused_listing_has_the_remedies_of_a_refused_read(
     """And the request ID of S3."""
     server.status, server.body, server.headers = status, error_document(code), {"x-amz-request-id": "R1"}
 
-    with pytest.raises(error, match=rf"S3 answered {status} {code}: {message}[^\n]*\s+\('s3://bucket/'; request R1\)$"):
+    with pytest.raises(error, match=rf"S3 returned {status} {code}: {message}[^\n]*\s+\('s3://bucket/'; request R1\)$"):
         list(list_objects(client, "bucket", connection="AWS connection 'night'"))
 
 

@@ -198,7 +198,7 @@ def test_batches_are_labelled_by_what_they_copy(sync: Sync) -> None:
         (BatchChanged(5, 1, ["SourceChanged: a"], retryable=True), SOON),
         (Cancelled("the task was killed"), SOON),
         (BatchFailed(5, 1, ["SourceReadError: a"], retryable=True), None),
-        (SourceReadError("S3 answered 503"), None),
+        (SourceReadError("S3 returned 503"), None),
         (OSError("the disk is full"), None),
     ],
 )

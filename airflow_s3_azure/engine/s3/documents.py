@@ -1,4 +1,4 @@
-"""Reads the XML documents of S3, within limits."""
+"""Parses the XML documents of S3, within limits."""
 
 from __future__ import annotations
 

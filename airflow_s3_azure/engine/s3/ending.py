@@ -1,4 +1,4 @@
-"""Finds the moment at which the next block should be requested, so that its response begins when this one ends."""
+"""Read-ahead: when to request the next block, so that its response begins when this one ends."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ from collections.abc import Callable
 
 
 class Ending:
-    """Calls a function once, while a body is read, when the rest takes no longer than the response took to begin.
+    """Calls a function once, when the remaining transfer time of a body drops below the time to first byte.
 
-    :param asked: when the request was sent, by the monotonic clock
+    Theory of operation: the time to first byte is measured from the request to its response, and predicts that of the next
+    request. The remaining transfer time is estimated from the throughput so far; so the prediction is used only after half
+    of the body.
+
+    :param requested: when the request was sent, by the monotonic clock
     """
 
-    def __init__(self, asked: float, size: int, on_ending: Callable[[], None]) -> None:
+    def __init__(self, requested: float, size: int, on_ending: Callable[[], None]) -> None:
         self._began = time.monotonic()
-        self._wait = self._began - asked
+        self._first_byte = self._began - requested
         self._size = size
         self._read = 0
         self._on_ending: Callable[[], None] | None = on_ending
@@ -28,5 +32,4 @@ class Ending:
 
     def _is_ending(self) -> bool:
         left = self._size - self._read
-        # Before the half the throughput is not known, and a long latency predicts nothing.
-        return left * 2 <= self._size and left * (time.monotonic() - self._began) <= self._wait * self._read
+        return left * 2 <= self._size and left * (time.monotonic() - self._began) <= self._first_byte * self._read

@@ -1,7 +1,7 @@
-"""Reads what the headers of an S3 response say about an object, and checks which version of it they belong to.
+"""Parses the headers of an S3 response, and verifies the object's version in them.
 
-Headers are untrusted: a proxy may have sent them, or an endpoint that only resembles S3. What is missing or malformed
-becomes an error of this package that names the header.
+Headers are untrusted: a proxy may have sent them, or an endpoint that only resembles S3. A missing or malformed header is
+an error of this package that names the header.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ hexadecimal digits need not be an MD5."""
 
 
 def read_etag(text: str | None) -> str | None:
-    """Return an ETag without its quotes; None if it is missing, weak or malformed, so that it can pin no version."""
+    """Return an ETag without its quotes; None if it is missing, weak or malformed, so that it cannot pin a version."""
     etag = text or ""
     if len(etag) >= 2 and etag[0] == etag[-1] == '"':
         etag = etag[1:-1]
@@ -49,9 +49,9 @@ def read_etag(text: str | None) -> str | None:
 
 
 def content_length(headers: Mapping[str, str]) -> int:
-    """Return the bytes that a response says its object, or part of it, has.
+    """Return the Content-Length of a response: bytes of the object, or of a part of it.
 
-    :raises SourceReadError: if it does not say
+    :raises SourceReadError: if it is missing or malformed, or larger than a blob
     """
     text = headers.get("content-length")
     if text is None:
@@ -72,9 +72,9 @@ def content_length(headers: Mapping[str, str]) -> int:
 
 
 def parts_count(headers: Mapping[str, str]) -> int:
-    """Return how many parts the object was uploaded in; 0 if the response does not say.
+    """Return the number of parts of the object's upload; 0 if the response has no such header.
 
-    :raises SourceReadError: if it is no number
+    :raises SourceReadError: if it is not a number
     """
     text = headers.get("x-amz-mp-parts-count", "0")
     if _PARTS.fullmatch(text) is None:
@@ -85,14 +85,14 @@ def parts_count(headers: Mapping[str, str]) -> int:
 
 
 def check_version(headers: Mapping[str, str], etag: str | None, version_id: str | None) -> str:
-    """Return the ETag of a response without quotes, after making sure that it belongs to the requested version.
+    """Return the ETag of a response, without quotes, if the response is of the requested version.
 
     Some endpoints ignore ``If-Match``, so the request alone pins nothing.
 
     :param etag: that was requested, without quotes; None: any
     :param version_id: that was requested; None: any
-    :raises SourceChanged: if it belongs to another version
-    :raises SourceReadError: if it does not say to which
+    :raises SourceChanged: if it is of another version
+    :raises SourceReadError: if its headers do not identify a version
     """
     found = read_etag(headers.get("etag"))
     if found is None:
@@ -124,7 +124,7 @@ def _check_version_id(found: str | None, wanted: str) -> None:
 def describe_object(
     key: str, headers: Mapping[str, str], *, etag: str | None, version_id: str | None, may_be_md5: bool
 ) -> SourceObject:
-    """Return what a response to a HEAD or GET of a whole object says about it.
+    """Return the object of a response to a HEAD or to a GET of the whole object.
 
     :param headers: by names in lower case
     :param etag: that was requested, without quotes; None: any
@@ -156,7 +156,7 @@ def _current_version(text: str | None) -> str | None:
 
 
 def _is_md5(etag: str, headers: Mapping[str, str]) -> bool:
-    """Tell whether an ETag is an MD5: of an object uploaded in one request, without KMS or customer keys."""
+    """Return whether an ETag is an MD5: of an object uploaded in one request, without KMS or customer keys."""
     return (
         headers.get("x-amz-server-side-encryption", "AES256") == "AES256"
         and "x-amz-server-side-encryption-customer-algorithm" not in headers

@@ -1,12 +1,13 @@
-"""Presigned URLs as botocore makes them, for a tenth of what it takes botocore to make one.
+"""Presigns URLs exactly as botocore does, at a tenth of the cost.
 
-For each form of request, that is an operation and which parameters it has, botocore signs the first URL, and one for a
-key chosen to be difficult. What is signed here for the same two must be the same, letter by letter; only then this
-module signs the further requests of this form. So whatever decides about a URL (addressing style, endpoint, region,
-dual stack, access points, session tokens, the event handlers of a client) is botocore's decision, and where it comes to
-something that is not known here (SigV2, SigV4A, S3 Express), botocore goes on signing every single URL.
+Theory of operation: a *form* is an operation and the names of its parameters. For each form, botocore signs the first URL,
+and one for a difficult key. This module signs the same two; only if both are equal, character by character, it signs the
+further URLs of the form. So botocore decides everything about a URL (addressing style, endpoint, region, dual stack, access
+points, session tokens, event handlers of the client). A form that this module does not support (SigV2, SigV4A, S3
+Express) is signed by botocore each time.
 
-The credentials are asked of the client's own signer for each URL, so refreshed ones are used at once.
+Invariants: a form is learned once, under a lock, and never changes. The credentials are read from the client's own signer
+for each URL, so refreshed ones are used at once.
 """
 
 from __future__ import annotations
@@ -30,12 +31,12 @@ _METHODS = {"get_object": "GET", "head_object": "HEAD"}
 _QUERY = {"VersionId": "versionId", "PartNumber": "partNumber"}
 _UNRESERVED = "-_.~"
 _PROBE_KEY = "/~a b//../%2F+\u00fc?#&=;@!$'()*,.\U0001f600/"
-_TRIES = 3
+_ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class _Credentials:
-    """What a URL is signed with. Never shown."""
+    """Secrets that sign a URL. Their repr hides them."""
 
     access_key: str
     secret_key: str
@@ -47,7 +48,7 @@ class _Credentials:
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """What the URLs of one form have in common.
+    """The common part of the URLs of one form.
 
     :param prefix: the URL up to the key
     :param scope: region, service and ``aws4_request``
@@ -97,7 +98,7 @@ class Presigner:
     """Presigns requests for the objects of one bucket. Called from several threads.
 
     :param client: a boto3 S3 client
-    :param seconds: how long a URL is good
+    :param seconds: lifetime of a URL
     """
 
     def __init__(self, client: Any, bucket: str, seconds: int) -> None:
@@ -106,7 +107,7 @@ class Presigner:
         self._seconds = seconds
         self._learning = threading.Lock()
         self._forms: dict[tuple[str, ...], _Form | None] = {}
-        self._tries: dict[tuple[str, ...], int] = {}
+        self._attempts: dict[tuple[str, ...], int] = {}
         self._signer: Any = None
         self._region = ""
         self._day: tuple[str, str, tuple[str, str, str], bytes] | None = None
@@ -120,15 +121,15 @@ class Presigner:
         form = self._forms.get(name)
         if form is None:
             if name in self._forms:
-                return self._ask(operation, params)
+                return self._sign_with_botocore(operation, params)
             with self._learning:
                 return self._learn(name, operation, params)
         if any(_is_trimmed(params[parameter]) for _, parameter in form.headers):
-            return self._ask(operation, params)
+            return self._sign_with_botocore(operation, params)
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         return self._sign(form, params, self._credentials(), stamp)
 
-    def _ask(self, operation: Operation, params: Params) -> str:
+    def _sign_with_botocore(self, operation: Operation, params: Params) -> str:
         return str(self._client.generate_presigned_url(operation, {"Bucket": self._bucket, **params}, self._seconds))
 
     def _credentials(self) -> _Credentials:
@@ -136,42 +137,42 @@ class Presigner:
         return _Credentials(found.access_key, found.secret_key, found.token)
 
     def _sign(self, form: _Form, params: Params, credentials: _Credentials, stamp: str) -> str:
-        day = self._day  # one reference, so that no other thread changes it meanwhile
+        day = self._day  # read once: another thread may replace it
         if day is None or day[:3] != (credentials.secret_key, stamp[:8], form.scope):
             key = _day_key(credentials.secret_key, stamp[:8], form.scope)
             day = self._day = (credentials.secret_key, stamp[:8], form.scope, key)
         return form.sign(params, credentials, day[3], stamp)
 
     def _learn(self, name: tuple[str, ...], operation: Operation, params: Params) -> str:
-        """Return botocore's URL, after finding out from it how to sign others of its form."""
+        """Return botocore's URL, and learn the form of it."""
         if operation not in _METHODS or not set(params) <= {"Key", *SIGNED_HEADERS, *_QUERY}:
             self._forms[name] = None
-            return self._ask(operation, params)
-        seen: list[dict[str, Any]] = []
+            return self._sign_with_botocore(operation, params)
+        events_seen: list[dict[str, Any]] = []
 
-        def see(**told: Any) -> None:
-            seen.append(told)
+        def record(**event: Any) -> None:
+            events_seen.append(event)
 
         events = self._client.meta.events
-        events.register_last("before-sign.s3", see)
+        events.register_last("before-sign.s3", record)
         try:
-            url = self._ask(operation, params)
+            url = self._sign_with_botocore(operation, params)
             probe = {**params, "Key": _PROBE_KEY}
-            probe_url = self._ask(operation, probe)
+            probe_url = self._sign_with_botocore(operation, probe)
         finally:
-            events.unregister("before-sign.s3", see)
+            events.unregister("before-sign.s3", record)
         form = None
-        if seen and seen[0].get("signature_version") == _KNOWN_VERSION:
-            self._signer, self._region = seen[0]["request_signer"], str(seen[0]["region_name"])
+        if events_seen and events_seen[0].get("signature_version") == _KNOWN_VERSION:
+            self._signer, self._region = events_seen[0]["request_signer"], str(events_seen[0]["region_name"])
             form = _form_of(operation, params, url)
         if form is not None:
             credentials = self._credentials()
             for known, wanted in ((url, params), (probe_url, probe)):
                 if form is not None and self._sign(form, wanted, credentials, _stamp_of(known)) != known:
                     form = None
-        # Credentials may have been refreshed in between: botocore is asked again before it is left to it for good.
-        self._tries[name] = self._tries.get(name, 0) + 1
-        if form is not None or self._tries[name] >= _TRIES:
+        # Credentials may have been refreshed between the two: a form is given up only after several attempts.
+        self._attempts[name] = self._attempts.get(name, 0) + 1
+        if form is not None or self._attempts[name] >= _ATTEMPTS:
             self._forms[name] = form
             log.debug(
                 "%s with %s: signed %s", operation, ", ".join(params), "here" if form else "by botocore each time"
@@ -180,7 +181,7 @@ class Presigner:
 
 
 def _form_of(operation: Operation, params: Params, url: str) -> _Form | None:
-    """Return the form of a URL that botocore signed, or None if it is none of those that are known."""
+    """Return the form of a URL that botocore signed, or None if it is not supported."""
     parts = urlsplit(url)
     fields = dict(pair.split("=", 1) for pair in parts.query.split("&") if "=" in pair)
     object_path = quote(str(params["Key"]), safe="/~")
@@ -215,7 +216,7 @@ def _stamp_of(url: str) -> str:
 
 
 def _is_trimmed(value: str | int) -> bool:
-    """Tell whether SigV4 signs another header value than is sent: blanks around it go, and those in a row but one."""
+    """Return whether SigV4 normalizes a header value, so that the signed value differs from the sent one (whitespace)."""
     text = str(value)
     return text != " ".join(text.split())
 

@@ -1,7 +1,7 @@
-"""Translates what goes wrong with S3 into this package's errors, each with what to do about it. Nothing else does.
+"""Translates failures of S3 into this package's errors, each with its remedy. No other module does.
 
-https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html lists the codes. The text that S3 sends is
-untrusted: it is quoted as one short line, without anything that looks like a credential.
+https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html lists the codes. The text of S3 is untrusted: it is
+quoted as one short line, and everything that resembles a credential is redacted.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ from airflow_s3_azure.engine.s3.documents import parse_document
 from airflow_s3_azure.engine.xml import InvalidXML
 
 THE_CONNECTION = "the AWS connection"
-"""What errors call a connection whose ID is unknown."""
+"""The name of a connection in errors if its ID is unknown."""
 
 _MAX_ERROR = 64 * 1024
 _CODE = re.compile(r"[A-Za-z0-9.]{1,100}")
 _REGION = re.compile(r"[a-z0-9-]{1,40}")
 _CLOCK_LIMIT = 60.0
-"""Seconds. A difference below them explains nothing: AWS accepts 15 minutes."""
+"""Seconds. A smaller difference is not the cause: AWS accepts 15 minutes."""
 _NONE: Mapping[str, Any] = MappingProxyType({})
 _TWICE: Mapping[str, Any] = MappingProxyType({"transient": True, "attempts": 2})
 """Each attempt is signed again, perhaps with refreshed credentials; a third would only repeat the refusal."""
@@ -58,7 +58,7 @@ _REGION_CODES = frozenset({"PermanentRedirect", "AuthorizationHeaderMalformed", 
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """What a service code means.
+    """The meaning of an error code.
 
     :param remedy: cause and remedy; ``{connection}``, ``{bucket}`` and ``{clock}`` are filled in
     :param options: for the error
@@ -139,7 +139,7 @@ _PERMISSIONS = {
 class Refusal:
     """A response with which S3 refused a request.
 
-    :param operation: that was requested, as boto3 names it
+    :param operation: the request's, as boto3 names it
     :param code: of the service; empty where the response has no body, as after a HEAD
     :param reason: the code, or else the status line's text
     :param message: of the service, as one line
@@ -155,7 +155,7 @@ class Refusal:
 
     @classmethod
     def of_response(cls, operation: str, response: Response) -> Self:
-        """Return what a response says; its body is read for it."""
+        """Return the refusal in a response, whose body is read."""
         code = message = ""
         try:
             document = parse_document(response.read(_MAX_ERROR), "Error")
@@ -169,15 +169,15 @@ class Refusal:
 
     @classmethod
     def of_client_error(cls, error: ClientError) -> Self:
-        """Return what a response said that botocore read."""
-        said, meta = error.response.get("Error", {}), error.response.get("ResponseMetadata", {})
+        """Return the refusal in a response that botocore read."""
+        fields, meta = error.response.get("Error", {}), error.response.get("ResponseMetadata", {})
         headers = {str(name).lower(): str(value) for name, value in meta.get("HTTPHeaders", {}).items()}
-        code, message = _known_code(said.get("Code", "")), quote_text(redact(said.get("Message", "")))
+        code, message = _known_code(fields.get("Code", "")), quote_text(redact(fields.get("Message", "")))
         return cls(error.operation_name, meta.get("HTTPStatusCode", 0), code, code, message, headers)
 
     def __str__(self) -> str:
         service = "STS" if self.operation.startswith("AssumeRole") else "S3"
-        return f"{service} answered {self.status} {self.reason}".rstrip()
+        return f"{service} returned {self.status} {self.reason}".rstrip()
 
 
 def _known_code(text: str) -> str:
@@ -187,11 +187,11 @@ def _known_code(text: str) -> str:
 def translate(
     refusal: Refusal, *, bucket: str, key: str | None, connection: str = THE_CONNECTION, etag: str | None = None
 ) -> TransferError:
-    """Return the error that a refusal is.
+    """Return the error for a refusal.
 
     :param key: as ``s3://bucket/key``; None: the copy fills it in
-    :param connection: what to call the connection
-    :param etag: that the request was pinned to, without quotes
+    :param connection: its name in the error
+    :param etag: to which the request was pinned, without quotes
     """
     error = _translate(refusal, bucket, connection, etag)
     error.key, error.request_id = key, request_id(refusal.headers)
@@ -208,7 +208,7 @@ def unreachable(error: BaseException, url: str, *, key: str, connection: str, is
     host = urlsplit(url).hostname or ""
     message = f"S3 could not be reached at host {host}: {describe(error)}"
     if not is_known and unresolved_host(error) == host:
-        # DNS says that the name does not exist, thrice: no later try finds it either.
+        # After three answers of DNS that the name does not exist, no later try would find it.
         return SourceReadError(
             f"{message}; there is no host of this name: check region_name and endpoint_url of {connection}",
             key=key,
@@ -220,12 +220,12 @@ def unreachable(error: BaseException, url: str, *, key: str, connection: str, is
 
 
 def unsigned(error: BotoCoreError | ClientError, *, bucket: str, connection: str) -> TransferError:
-    """Return the error for a request that could not be signed, because botocore has no credentials or refuses it."""
-    if isinstance(error, ClientError):  # to get credentials, botocore calls STS, or CreateSession of a directory bucket
+    """Return the error for a request that could not be signed: botocore has no credentials, or rejects the request."""
+    if isinstance(error, ClientError):  # botocore calls STS, or CreateSession of a directory bucket
         refusal = Refusal.of_client_error(error)
         return translate(refusal, bucket=bucket, key=None, connection=connection)
     if isinstance(error, ParamValidationError | EndpointProviderError):
-        return SourceReadError(f"not a request that S3 takes: {quote_text(str(error))}", retryable=False)
+        return SourceReadError(f"not a request that S3 accepts: {quote_text(str(error))}", retryable=False)
     if isinstance(error, NoCredentialsError | PartialCredentialsError):
         return SourceAccessDenied(f"{connection} has no credentials to sign with; enter login and password, or a role")
     return SourceReadError(f"{connection} gives no credentials to sign with: {describe(error)}", transient=True)
@@ -258,8 +258,8 @@ def _translate(refusal: Refusal, bucket: str, connection: str, etag: str | None)
 
 
 def _other_region(refusal: Refusal, bucket: str, connection: str) -> TransferError:
-    told = refusal.headers.get("x-amz-bucket-region", "")
-    region = told if _REGION.fullmatch(told) else "another one"
+    found = refusal.headers.get("x-amz-bucket-region", "")
+    region = found if _REGION.fullmatch(found) else "another one"
     return SourceReadError(
         f"{refusal}: bucket {bucket!r} is in region {region}; set region_name in the extra of {connection}",
         retryable=False,
@@ -287,7 +287,7 @@ def _access_denied(refusal: Refusal, bucket: str, connection: str) -> TransferEr
                 "key from a forbidden one. If it has them, the bucket's policy may refuse presigned URLs (s3:authType)"
             )
         remedy += _clock_difference(refusal.headers)
-    # A code that is unknown is final. A HEAD has none, and an expired URL is AccessDenied too.
+    # An unknown code is final. A HEAD has no code, and an expired URL is also AccessDenied.
     options = _TWICE if refusal.code in ("", "AccessDenied") else _NONE
     return SourceAccessDenied(f"{refusal}: {remedy}{_quote(refusal)}", **options)
 
@@ -297,7 +297,7 @@ def _quote(refusal: Refusal) -> str:
 
 
 def _clock_difference(headers: Mapping[str, str]) -> str:
-    """Say by how much the clock here differs from that of S3, if that could matter."""
+    """Return a note on how far this machine's clock is from S3's; empty if it is not far."""
     theirs = http_date(headers.get("date"))
     if theirs is None:
         return ""

@@ -1,7 +1,7 @@
 """Reads S3: HEAD, and ranges of one version of an object, through presigned URLs into a caller's buffer.
 
-Every request is signed when it is sent, so no URL outlives its credentials. It is pinned to the object's ETag and
-version, and the response is checked against both, so bytes of two versions never mix.
+Invariants: each request is signed when it is sent, so no URL outlives its credentials. Each read is pinned to an ETag and a
+version, and the response is verified against both, so bytes of two versions never mix.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from airflow_s3_azure.engine.s3.refusals import THE_CONNECTION, Refusal, transla
 from airflow_s3_azure.engine.xml import InvalidXML
 
 READ_SIZE = 256 * 1024
-"""Bytes asked of the socket at once: few enough to be still in the processor's cache for their checksum."""
+"""Bytes of one read from the socket: few enough to stay in the processor's cache for their checksum."""
 SIGNED_HEADERS = {
     "IfMatch": "If-Match",
     "Range": "Range",
@@ -45,7 +45,7 @@ _PARTIAL = {"Range", "PartNumber"}
 Params = Mapping[str, str | int]
 """Parameters of a boto3 S3 operation, without the bucket."""
 Count = Callable[[int], None]
-"""Called with how many bytes a response brought."""
+"""Called with the number of bytes that were read."""
 Operation = Literal["head_object", "get_object", "get_object_tagging", "head_bucket"]
 
 
@@ -61,13 +61,13 @@ class S3Source:
 
     :param bucket: its name
     :param presign: signs each request
-    :param session: its proxies, CA bundle and client certificate hold for all requests
+    :param session: its proxies, CA bundle and client certificate are used for all requests
     :param cancellation: checked between two reads
     :param connect_timeout: seconds
     :param read_timeout: seconds without a byte
     :param requester_pays: whether the reader agrees to pay for requester-pays buckets
-    :param bandwidth: limits what is read of objects' bodies; None: nothing does
-    :param connection: what errors call the connection whose credentials sign
+    :param bandwidth: limits the reads of bodies; None: no limit
+    :param connection: the name, in errors, of the connection whose credentials sign
     """
 
     def __init__(
@@ -100,14 +100,14 @@ class S3Source:
         return f"s3://{self.bucket}/{key}"
 
     def endpoint(self) -> str:
-        """Return the URL of the host that this bucket's requests go to, without any credential."""
+        """Return the URL of the host of this bucket's requests, without credentials."""
         parts = urlsplit(self._presign("head_bucket", {}))
         return f"{parts.scheme}://{parts.netloc}"
 
     def readable_url(self, source: SourceObject) -> str:
-        """Return a URL with which anyone can read this version of an object, until it runs out: a credential.
+        """Return a presigned URL of this version of an object: a credential, until it expires.
 
-        Only the host is signed with it, so that the reader may add a range and conditions.
+        Of the headers only Host is signed, so that the reader may add a range and conditions.
 
         :raises SourceAccessDenied: if there are no credentials to sign with
         """
@@ -115,12 +115,12 @@ class S3Source:
         return self._presign("get_object", _pinned({"Key": source.key}, version_id=source.version_id))
 
     def spend_bandwidth(self, size: int) -> None:
-        """Wait until those who read ``size`` bytes may go on, where there is a limit."""
+        """Wait until ``size`` bytes are within the bandwidth limit, if there is one."""
         if self._bandwidth is not None:
             self._bandwidth.spend(size)
 
     def head(self, key: str, version_id: str | None = None) -> SourceObject:
-        """Return what S3 holds under a key. One request; one more after a refusal, whose reason a HEAD does not say.
+        """Return the object of a key. One request; one more after a refusal, because a HEAD has no reason in a body.
 
         :raises TransferError: see :mod:`airflow_s3_azure.engine.errors`
         """
@@ -130,7 +130,7 @@ class S3Source:
             return self._describe(key, response, None, version_id)
 
     def part_size(self, source: SourceObject) -> int | None:
-        """Return the size in bytes of an object's first part; None if not all parts but the last can have it.
+        """Return the size in bytes of an object's first part; None if its parts, except the last, cannot have one size.
 
         :raises TransferError: see :mod:`airflow_s3_azure.engine.errors`
         """
@@ -139,7 +139,7 @@ class S3Source:
         return size if is_possible else None
 
     def has_equal_parts(self, source: SourceObject, part_size: int) -> bool:
-        """Check of every part whether it has this size, the last one what is left. Up to 10,000 requests.
+        """Return whether every part has this size, and the last one the rest. Up to 10,000 requests.
 
         :raises TransferError: see :mod:`airflow_s3_azure.engine.errors`
         """
@@ -148,7 +148,7 @@ class S3Source:
         return all(self._part(source, number) == (size, parts) for number, size in expected.items())
 
     def _part(self, source: SourceObject, number: int) -> tuple[int, int]:
-        """Return the size in bytes of one part, and how many parts there are."""
+        """Return the size in bytes of one part, and the number of parts."""
         params = _pinned({"Key": source.key, "PartNumber": number}, source.etag, source.version_id)
         response = self._send("HEAD", "head_object", source.key, params)
         with self._reading(response, source.key):
@@ -165,9 +165,9 @@ class S3Source:
             try:
                 document = parse_document(response.read(MAX_DOCUMENT + 1), "Tagging")
             except InvalidXML as error:
-                raise SourceReadError(f"the tags that S3 sent cannot be read: {error}", transient=True) from None
+                raise SourceReadError(f"the tags from S3 cannot be read: {error}", transient=True) from None
             except OSError as error:
-                message = f"the tags that S3 sent cannot be read: {describe(error)}"
+                message = f"the tags from S3 cannot be read: {describe(error)}"
                 raise SourceReadError(message, transient=True) from None
         return {one.findtext("{*}Key", ""): one.findtext("{*}Value", "") for one in document.iterfind(".//{*}Tag")}
 
@@ -181,28 +181,27 @@ class S3Source:
     ) -> BlockChecksums:
         """Read one block of an object into ``into``, which has the block's size, and return its checksums.
 
-        :param count: called with the bytes that were read, also when they were too few
-        :param on_ending: called when the rest will take about as long as this response took to begin: the response to
-            another request that is sent then begins when this one is over
+        :param count: called with the number of bytes that were read, even if they were too few
+        :param on_ending: called when the next block is to be requested, see :class:`Ending`
         :raises SourceChanged: if the key no longer holds this version
         :raises TransferError: see :mod:`airflow_s3_azure.engine.errors`
         """
         params = _pinned(
             {"Key": source.key, "Range": f"bytes={block.start}-{block.stop - 1}"}, source.etag, source.version_id
         )
-        asked = time.monotonic()
+        requested = time.monotonic()
         try:
             response = self._send("GET", "get_object", source.key, params)
         except SourceNotFound as error:
             raise SourceChanged(
-                f"it was there when the copy began, but now {error.message}; try again to copy what there is",
+                f"it existed when the copy began, but now {error.message}; try again to copy the current version",
                 key=error.key,
                 request_id=error.request_id,
             ) from None
         with self._reading(response, source.key):
             _check_range(response, source, block)
             checksums = RunningChecksums(source.checksum)
-            ending = Ending(asked, block.size, on_ending)
+            ending = Ending(requested, block.size, on_ending)
 
             def on_piece(piece: memoryview) -> None:
                 checksums.add(piece)
@@ -214,8 +213,8 @@ class S3Source:
     def read_whole(self, key: str, etag: str, version_id: str | None, into: memoryview, count: Count) -> SourceObject:
         """Read an object of known size and ETag in one request, into ``into``, which has its size.
 
-        :param count: called with the bytes that were read, also when they were too few
-        :return: what the response's headers say about it
+        :param count: called with the number of bytes that were read, even if they were too few
+        :return: the object, from the response's headers
         :raises SourceChanged: if the key no longer holds this ETag and size
         :raises TransferError: see :mod:`airflow_s3_azure.engine.errors`
         """
@@ -234,7 +233,7 @@ class S3Source:
 
     @contextmanager
     def _reading(self, response: Response, key: str) -> Iterator[None]:
-        """Close the response in the end; add the key and the service's request IDs to an error."""
+        """Close the response at the end; add the key and the service's request IDs to an error."""
         with response:
             try:
                 yield
@@ -264,10 +263,10 @@ class S3Source:
             failure = translate(refusal, bucket=self.bucket, key=self.url(key), connection=self.connection, etag=etag)
             if operation == "head_object" and refusal.status in (400, 401, 403, 404):
                 failure = self._explain_head(key, params) or failure
-        raise failure  # outside the handler, so that no exception that quotes the URL hangs on to it
+        raise failure  # outside the handler: the context would be an exception that quotes the URL
 
     def _explain_head(self, key: str, params: Params) -> TransferError | None:
-        """Return why a HEAD was refused, as a GET of one byte says it: the response to a HEAD has no body."""
+        """Return why a HEAD was refused, from a GET of one byte: the response to a HEAD has no body."""
         params = {name: value for name, value in params.items() if name != "PartNumber"}
         try:
             self._send("GET", "get_object", key, {**params, "Range": "bytes=0-0"}).close()
@@ -280,7 +279,7 @@ class S3Source:
     def _fill(
         self, response: Response, into: memoryview, count: Count, on_piece: Callable[[memoryview], None] | None = None
     ) -> None:
-        """Read the body, which must have the size of ``into``, as it comes: no copy and no decoding."""
+        """Read the body, which must have the size of ``into``, without a copy and without decoding."""
         position = 0
         why: str | None = None
         try:
@@ -308,32 +307,32 @@ class S3Source:
 
 
 def _pinned(params: Params, etag: str | None = None, version_id: str | None = None) -> Params:
-    """Return parameters that ask for one version."""
+    """Return parameters that pin a request to one version."""
     version: dict[str, str] = {} if etag is None else {"IfMatch": f'"{etag}"'}
     return {**params, **version} if version_id is None else {**params, **version, "VersionId": version_id}
 
 
 def _is_longer(response: Response, size: int) -> bool:
-    """Tell whether a body of which ``size`` bytes were read has more. Reads the end of a framing that names no length."""
+    """Return whether a body has more than the ``size`` bytes that were read. Without a length, the body's end is read."""
     if response.content_length is not None:
         return response.content_length > size
     return response.readinto(memoryview(bytearray(1))) > 0
 
 
 def _check_range(response: Response, source: SourceObject, block: Block) -> None:
-    """Make sure that a response brings this block of this version.
+    """Verify that a response has this block of this version.
 
     :raises SourceChanged: if it is another version
     :raises SourceReadError: if it is another range
     """
-    if response.status_code == 206:  # the whole of another version would only be called another range
+    if response.status_code == 206:  # else the range is wrong, of any version
         check_version(response.headers, source.etag, source.version_id)
     expected = f"bytes {block.start}-{block.stop - 1}/{source.size}"
     found = response.headers.get("content-range")
     if response.status_code != 206 or found != expected:
         quoted = None if found is None else quote_text(found, 80)
         raise SourceReadError(
-            f"asked for {expected!r}, but S3 answered {response.status_code} with Content-Range {quoted!r}: "
+            f"requested {expected!r}, but S3 returned {response.status_code} with Content-Range {quoted!r}: "
             "the endpoint, or a proxy before it, does not honor Range requests"
         )
 

@@ -81,7 +81,7 @@ def test_each_code_of_the_service_has_its_remedy(
     found = _refused(status, code)
 
     assert type(found) is error
-    assert found.message.startswith(f"S3 answered {status} {code}")
+    assert found.message.startswith(f"S3 returned {status} {code}")
     with pytest.raises(error, match=remedy):
         raise found
 
@@ -187,7 +187,7 @@ def test_what_the_server_wrote_is_quoted_safely(server: CannedServer) -> None:
         source_at(server.url).tags("key")
 
     text = caught.value.message
-    assert text.startswith('S3 answered 409 Odd (S3: "one two X-Amz-Signature=***&b xxx')
+    assert text.startswith('S3 returned 409 Odd (S3: "one two X-Amz-Signature=***&b xxx')
     assert len(text) < 300
     assert "\n" not in text
 
@@ -197,7 +197,7 @@ def test_a_refusal_without_a_usable_document_has_its_status(server: CannedServer
     """A proxy may have sent it."""
     server.status, server.body = 409, body
 
-    with pytest.raises(SourceReadError, match=r"^S3 answered 409 Conflict \('s3://bucket/key'\)$"):
+    with pytest.raises(SourceReadError, match=r"^S3 returned 409 Conflict \('s3://bucket/key'\)$"):
         source_at(server.url).tags("key")
 
 
@@ -213,7 +213,7 @@ def test_a_refusal_that_botocore_read_is_translated_the_same_way() -> None:
 
     assert type(found) is SourceAccessDenied
     assert str(found).startswith(
-        "S3 answered 403 SignatureDoesNotMatch: the secret access key of AWS connection 'night' is wrong"
+        "S3 returned 403 SignatureDoesNotMatch: the secret access key of AWS connection 'night' is wrong"
     )
     assert str(found).endswith("('s3://bucket/'; request R1, id2 I2)")
 

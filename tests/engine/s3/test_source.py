@@ -331,7 +331,7 @@ def test_every_refusal_of_a_range_is_one_of_ours(
     """Each says what S3 said, and only what may pass is tried again."""
     server.status, server.body = status, error_document(code)
 
-    with pytest.raises(error, match=f"S3 answered {status} {code}") as caught:
+    with pytest.raises(error, match=f"S3 returned {status} {code}") as caught:
         _read(source_at(server.url))
 
     assert type(caught.value) is error
@@ -356,7 +356,7 @@ def test_a_refused_head_is_explained_by_a_get(
     """The response to a HEAD has no body that could say why."""
     server.status, server.get = status, (status, error_document(code))
 
-    with pytest.raises(error, match=f"S3 answered {status} {code}: "):
+    with pytest.raises(error, match=f"S3 returned {status} {code}: "):
         source_at(server.url).head("key", "v1")
 
     assert server.methods == ["HEAD", "GET"]
@@ -368,7 +368,7 @@ def test_a_refused_head_stands_where_a_get_is_not_refused(server: CannedServer, 
     """A GET of the first byte of an empty object is 416, which is no reason."""
     server.status, server.get = 403, (get, b"")
 
-    with pytest.raises(SourceAccessDenied, match="S3 answered 403 Forbidden"):
+    with pytest.raises(SourceAccessDenied, match="S3 returned 403 Forbidden"):
         source_at(server.url).head("key")
 
 
@@ -412,7 +412,7 @@ def test_a_part_in_response_to_a_request_for_the_whole_is_an_error(server: Canne
         "tags": lambda: source.tags("key"),
     }
 
-    with pytest.raises(SourceReadError, match="S3 answered 206 Partial Content"):
+    with pytest.raises(SourceReadError, match="S3 returned 206 Partial Content"):
         send[request_]()
 
 
@@ -446,7 +446,7 @@ def test_tags_that_cannot_be_read_are_an_error(server: CannedServer, document: b
     """They are not left out."""
     server.status, server.body = 200, document
 
-    with pytest.raises(SourceReadError, match=f"the tags that S3 sent cannot be read: {why}"):
+    with pytest.raises(SourceReadError, match=f"the tags from S3 cannot be read: {why}"):
         source_at(server.url).tags("key")
 
 
