@@ -1,1 +1,1 @@
-"""Azure Blob Storage: the REST calls that a copy consists of, and how they are authorized."""
+"""Azure Blob Storage: the REST calls of a copy, and their authorization."""

@@ -1,4 +1,4 @@
-"""The names that Azure can hold, and those that this package may use. Pure.
+"""The blob names that Azure accepts, and those that this package may use. Pure.
 
 Names come from S3 keys, run conf and files in the container, so they are untrusted. A name with dot segments leaves its
 container: HTTP libraries resolve them before they send the request. Names below :data:`RESERVED` hold the records of
@@ -35,9 +35,9 @@ _CONTAINER = re.compile(r"\$(?:root|web|logs)|(?=.{3,63}\Z)[a-z0-9](?:-?[a-z0-9]
 
 
 def why_invalid(name: str) -> str | None:
-    """Return why Azure cannot hold a blob under exactly this name, or None if it can.
+    """Return why Azure cannot store a blob under exactly this name, or None if it can.
 
-    A valid name stays in its container, however its request is sent: it has no dot segment and no backslash.
+    A valid name cannot leave its container, with any HTTP library: it has no dot segment and no backslash.
     """
     if 0 < len(name) <= MAX_NAME and name.count("/") < MAX_SEGMENTS and not _SUSPECT.search(name):
         return None
@@ -51,7 +51,7 @@ def why_invalid(name: str) -> str | None:
 
 
 def is_reserved(name: str) -> bool:
-    """Return whether a name, or what a lenient server may take it for, is :data:`RESERVED` or below it.
+    """Return whether a name is :data:`RESERVED` or below it, also as a lenient server would read it.
 
     Some servers ignore case or empty segments, or decode a name twice.
     """

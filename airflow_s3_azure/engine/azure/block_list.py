@@ -1,4 +1,4 @@
-"""The two XML documents of block lists: the one that commits blocks, and the one that lists staged blocks. Pure."""
+"""The XML documents of block lists: of Put Block List, and of Get Block List. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SIZE = re.compile("[0-9]{1,10}")
 
 
 def base64_id(block_id: str) -> str:
-    """Return a block ID as it travels: base64."""
+    """Return a block ID as requests and documents have it: base64."""
     return base64.b64encode(block_id.encode("ascii")).decode("ascii")
 
 
@@ -31,9 +31,9 @@ def write_block_list(block_ids: Iterable[str]) -> bytes:
 
 
 def read_staged_blocks(document: bytes) -> list[StagedBlock]:
-    """Return the uncommitted blocks of a list, also those of other tools.
+    """Return the uncommitted blocks of a list, including those of other tools.
 
-    :raises InvalidXML: if it is no such list
+    :raises InvalidXML: if it is not such a list
     """
     root = parse_xml(document)
     if root.tag != "BlockList":

@@ -1,8 +1,8 @@
-"""Writing Azure block blobs: stage, list staged, commit, put small, HEAD.
+"""Writes Azure block blobs: stage, list staged, commit, put, HEAD.
 
-The REST calls that a copy consists of, over azure-core's public pipeline, because the SDK's ``BlobClient`` can neither
-send the CRC-64 that was computed here nor put a blob from a reused buffer without copying it. Every response is checked:
-it must come from Azure and be complete, or the call fails with a :class:`TransferError` of that blob.
+These are REST calls over azure-core's public pipeline, because the SDK's ``BlobClient`` cannot send a CRC-64 that was
+computed before, and copies the buffer of a put. Invariant: a call returns only for a complete response of Azure with the
+expected status; otherwise it raises a :class:`TransferError` with the blob's URL.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _BLOB_HEADER = {
 
 @dataclass(frozen=True, slots=True)
 class ContainerAddress:
-    """Where a container is.
+    """The address of a container.
 
     :param url: without query, as ``https://account.blob.core.windows.net/container``
     :param query: a SAS from the account's URL, without ``?``; secret; empty if the pipeline's policies authorize
@@ -73,8 +73,8 @@ class ContainerAddress:
 class BlobContainer:
     """The blobs of one container.
 
-    :param address: where it is
-    :param pipeline: an azure-core pipeline whose policies authorise each request; no retries of its own
+    :param address: of the container
+    :param pipeline: an azure-core pipeline whose policies authorize each request; without retries
     :param cancellation: checked before each request
     """
 
@@ -87,15 +87,15 @@ class BlobContainer:
 
     @property
     def url(self) -> str:
-        """The container's URL, without any credential."""
+        """The container's URL, without credentials."""
         return self._address.url
 
     def blob_url(self, blob: str) -> str:
-        """Return a blob's URL, without any credential."""
+        """Return a blob's URL, without credentials."""
         return f"{self._address.url}/{_quoted(blob)}"
 
     def head(self, blob: str) -> BlobState | None:
-        """Return the committed blob, or None if there is none (blocks that are only staged do not count).
+        """Return the committed blob, or None if there is none (staged blocks are no blob).
 
         :raises DestinationConflict: if there is a directory of this name
         """
@@ -122,10 +122,10 @@ class BlobContainer:
         )
 
     def put(self, blob: str, data: memoryview, crc64: int, content: BlobContent, condition: Precondition) -> str:
-        """Create or replace a blob in one request, atomically. Blocks staged for it are dropped.
+        """Create or replace a blob in one request, atomically. Azure drops the blocks staged for it.
 
         :return: the new blob's ETag
-        :raises PreconditionFailed: if ``condition`` does not hold; the blob is as it was
+        :raises PreconditionFailed: if ``condition`` does not hold; the blob is unchanged
         """
         headers = {
             "x-ms-blob-type": "BlockBlob",
@@ -137,17 +137,17 @@ class BlobContainer:
         return self._checked_etag(response, blob, crc64)
 
     def stage(self, blob: str, block_id: str, data: memoryview, crc64: int) -> None:
-        """Stage one block. It stays invisible until it is committed; Azure drops it after seven days.
+        """Stage one block. It is invisible until it is committed; Azure drops it after seven days.
 
         :param block_id: ASCII, of one length for all blocks of the blob
-        :param crc64: Azure rejects the block if its bytes have another one
+        :param crc64: of ``data``; Azure rejects the block if the received bytes have another one
         """
         query = {"comp": "block", "blockid": base64_id(block_id)}
         headers = {"x-ms-content-crc64": azure_text(crc64)}
         try:
             response = self._send("PUT", blob, expected=201, query=query, headers=headers, data=data)
         except BlockIdsConflict as error:
-            # Azure also reports this under concurrent Put Blocks, as a matter of timing.
+            # Azure sometimes also returns this for concurrent Put Blocks.
             if all(len(one.name) == len(block_id) for one in self.staged(blob)):
                 raise DestinationWriteError(
                     f"{error.message.partition(':')[0]}, although all staged block IDs have the length of ours",
@@ -162,11 +162,11 @@ class BlobContainer:
                 response, self.blob_url(blob), "its CRC-64 of the block is not the one that was sent"
             )
 
-    def stage_from_url(self, blob: str, block_id: str, pull: SourceRange) -> int | None:
-        """Have Azure read one block from a URL and stage it. Returns when it has.
+    def stage_from_url(self, blob: str, block_id: str, source: SourceRange) -> int | None:
+        """Have Azure read one block from a URL and stage it. Returns when it is staged.
 
         :param block_id: ASCII, of one length for all blocks of the blob
-        :return: the CRC-64/NVME of what it read; None if it did not return one, as where it was given an MD5 to check
+        :return: the CRC-64/NVME of the bytes that Azure read; None if it returned none, as for a range with an MD5
         :raises TransferError: see :mod:`airflow_s3_azure.engine.server_side.request`
         """
         query = {"comp": "block", "blockid": base64_id(block_id)}
@@ -175,14 +175,14 @@ class BlobContainer:
             blob,
             expected=201,
             query=query,
-            headers=pull.headers(),
+            headers=source.headers(),
             data=memoryview(b""),
-            translate=pull.translate,
+            translate=source.translate,
         )
         return responses.returned_crc(response, self.blob_url(blob))
 
     def staged(self, blob: str) -> list[StagedBlock]:
-        """Return the uncommitted blocks that Azure holds for a blob, also those of other tools."""
+        """Return the blocks that are staged for a blob, including those of other tools."""
         query = {"comp": "blocklist", "blocklisttype": "uncommitted"}
         response = self._send("GET", blob, expected=200, query=query, missing_ok=True)
         if response.status_code == 404:
@@ -198,10 +198,10 @@ class BlobContainer:
         raise responses.unusable(response, self.blob_url(blob), reason)
 
     def commit(self, blob: str, block_ids: Iterable[str], content: BlobContent, condition: Precondition) -> str:
-        """Make the staged blocks the blob, in this order, atomically. Staged blocks that are not named are dropped.
+        """Commit staged blocks as the blob, in this order, atomically. Azure drops staged blocks that are not in the list.
 
         :return: the new blob's ETag
-        :raises PreconditionFailed: if ``condition`` does not hold; the blob is as it was
+        :raises PreconditionFailed: if ``condition`` does not hold; the blob is unchanged
         :raises BlockListRejected: if one of the blocks is not staged
         """
         body = memoryview(write_block_list(block_ids))
@@ -211,7 +211,7 @@ class BlobContainer:
         return self._checked_etag(response, blob, compute("CRC64NVME", body))
 
     def discard_staged(self, blob: str) -> None:
-        """Drop all blocks staged for a blob that does not exist. For a moment an empty blob is visible.
+        """Discard all blocks staged for a blob that does not exist. For a moment an empty blob is visible.
 
         :raises PreconditionFailed: if the blob exists
         """
@@ -226,7 +226,7 @@ class BlobContainer:
         self._send("DELETE", blob, expected=202, headers={"if-match": etag})
 
     def crc64(self, blob: str, start: int, stop: int, etag: str) -> int:
-        """Return the CRC-64/NVME of the bytes ``[start, stop)`` of a blob that has this ETag, as they are read now.
+        """Read the bytes ``[start, stop)`` of a blob that has this ETag, and return their CRC-64/NVME.
 
         :raises PreconditionFailed: if it has another one
         """
@@ -254,12 +254,12 @@ class BlobContainer:
         missing_ok: bool = False,
         translate: Callable[[Any], TransferError | None] = lambda _: None,
     ) -> Any:
-        """Send one request and return its response: of Azure, and of the expected status.
+        """Send one request and return its response: from Azure, with the expected status.
 
-        :param missing_ok: also return 404, if it says that there is no such blob
-        A name that leads out of the container, or to the records of syncs, is refused here, whoever made it.
+        A blob name that leaves the container, or is one of the records of syncs, is rejected here, for every caller.
 
-        :param translate: returns what an error response means where it is not what the error codes say
+        :param missing_ok: also return a 404 of a missing blob
+        :param translate: returns the error of an error response; None: translate it by its error code
         """
         self._cancellation.check()
         if refused := why_refused(blob):
@@ -270,7 +270,7 @@ class BlobContainer:
         blob_url = self.blob_url(blob)
         url = blob_url + ("?" + "&".join(parts) if parts else "")
         request = HttpRequest(method, url, content=_body(data))
-        # Instead of azure-core's own, which compares each name's letters at every access.
+        # azure-core's own headers compare names character by character at every access.
         request.headers = _common_headers(headers or {}, data)
         failure: TransferError
         try:
@@ -294,10 +294,10 @@ class BlobContainer:
                 failure = responses.unusable(response, blob_url, f"its status is {status}, not {expected}")
             else:
                 failure = translate(response) or responses.error_response(request, response).as_error(blob_url)
-        raise failure  # outside the handler, so that no exception that quotes a SAS is attached to it
+        raise failure  # outside the handler: the context would be an exception that quotes the SAS
 
     def _checked_etag(self, response: Any, blob: str, crc64: int) -> str:
-        """Return the ETag of a blob that was just written; delete the blob if Azure received other bytes."""
+        """Return the ETag of a blob that was written; delete the blob if Azure's CRC-64 differs from the sent one."""
         etag = responses.etag(response, self.blob_url(blob))
         if responses.returned_crc(response, self.blob_url(blob)) not in (None, crc64):
             self.delete(blob, etag)
@@ -316,7 +316,7 @@ def _quoted(blob: str) -> str:
 
 
 def _body(data: memoryview | None) -> Any:
-    # Sent from where it is; `requests` would send an empty memoryview in chunks, which Azure refuses.
+    # Sent without a copy. `requests` would send an empty memoryview in chunks, which Azure rejects.
     return data or b""
 
 

@@ -1,4 +1,4 @@
-"""Checks that a response comes from Azure and is complete, and the errors of those that are not. Pure."""
+"""Validates responses of Azure: their origin and their headers, with an error for each violation. Pure."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ _VERSION = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def is_from_azure(response: Any) -> bool:
-    """Return whether a response has the headers of every response of Azure (and of Azurite)."""
+    """Return whether a response has the headers that all responses of Azure (and of Azurite) have."""
     header = response.headers.get
-    # Repeated fields are joined by a comma, empty ones too.
+    # Repeated fields are joined by a comma, even if they are empty.
     if not (header("x-ms-request-id") or "").strip(", "):
-        # A front end that is too busy to give an ID still names the error.
+        # A busy front end returns an error code, but no request ID.
         return response.status_code >= 400 and bool(header("x-ms-error-code"))
     # Azurite's errors have no version.
     return response.status_code >= 400 or _VERSION.fullmatch(header("x-ms-version") or "") is not None
 
 
 def is_missing_blob(response: Any) -> bool:
-    """Return whether a response of Azure says that there is no such blob, though there is the container."""
+    """Return whether a response is the 404 of a missing blob, in a container that exists."""
     return response.status_code == 404 and not response.headers.get("x-ms-error-code", "").startswith("Container")
 
 
 def error_response(request: HttpRequest, response: Any) -> ErrorResponse:
-    """Return an error response together with what of its request explains it."""
+    """Return an error response with the parts of its request that explain it."""
     return ErrorResponse(
         response.status_code,
         str(response.headers.get("x-ms-error-code") or response.reason or ""),
@@ -49,7 +49,7 @@ def error_response(request: HttpRequest, response: Any) -> ErrorResponse:
 def returned_crc(response: Any, blob_url: str) -> int | None:
     """Return the CRC-64 that Azure returned; None if it returned none.
 
-    :raises DestinationWriteError: if what it returned is no CRC-64, and so confirms nothing
+    :raises DestinationWriteError: if it is malformed
     """
     text = response.headers.get("x-ms-content-crc64")
     if text is None:
@@ -83,7 +83,7 @@ def length(response: Any, blob_url: str) -> int:
 
 
 def unusable(response: Any, blob_url: str, reason: str) -> DestinationWriteError:
-    """Return the error of a response of Azure that lacks something."""
+    """Return the error for an incomplete or malformed response of Azure."""
     return DestinationWriteError(
         f"the response from Azure cannot be used: {reason}; if it persists, a proxy between changes it",
         blob=blob_url,
@@ -93,7 +93,7 @@ def unusable(response: Any, blob_url: str, reason: str) -> DestinationWriteError
 
 
 def foreign(response: Any, blob_url: str) -> DestinationWriteError:
-    """Return the error of a response that does not come from Azure."""
+    """Return the error for a response that does not come from Azure."""
     server = quote_text(str(response.headers.get("Server") or "not named"), 80)
     return DestinationWriteError(
         f"the response ({response.status_code}, server {server}) does not come from Azure: it has no x-ms-request-id or no "

@@ -1,4 +1,4 @@
-"""Errors of the Azure SDK as this package's: with the remedies of the error codes, and without URLs."""
+"""Translates errors of the Azure SDK into this package's: with the remedies of the error codes, and without URLs."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from airflow_s3_azure.engine.http.failures import describe
 
 
 def translate(error: AzureError, what: str, blob: str | None = None) -> TransferError:
-    """Return the error for a request of an SDK client that failed.
+    """Return the error for a failed request of an SDK client.
 
-    :param what: what could not be done, for the beginning of the message
+    :param what: the failed action, with which the message begins
     """
     if isinstance(error, HttpResponseError) and error.status_code:
         found = _error_response(error).as_error(blob)

@@ -1,4 +1,4 @@
-"""What Azure's error codes mean for a copy, and what to do: one table for the engine and for the SDK's clients.
+"""Azure's error codes and their remedies: one table for the engine and for the SDK's clients.
 
 https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes
 https://learn.microsoft.com/rest/api/storageservices/common-rest-api-error-codes
@@ -34,15 +34,15 @@ class BlockListRejected(DestinationWriteError):
 
 
 class BlockIdsConflict(DestinationConflict):
-    """A block ID has another length than those that are staged, or Azure claims so."""
+    """A block ID has another length than the staged ones, according to Azure."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Meaning:
-    """What an error code means.
+    """The meaning of an error code.
 
-    :param remedy: what is wrong and what to do, after the status and the code
-    :param is_transient: whether the same request may succeed within seconds, whatever its status
+    :param remedy: cause and remedy, after the status and the code
+    :param is_transient: whether the same request may succeed within seconds, with any status
     """
 
     kind: type[TransferError]
@@ -68,7 +68,7 @@ _HIERARCHY = _Meaning(
 _METADATA = _Meaning(
     DestinationConflict, "Azure cannot hold the object's metadata (8 KiB in total); shorten it in S3, or leave it out"
 )
-_DAMAGED = _Meaning(DestinationWriteError, "the data was damaged on its way", is_transient=True)
+_DAMAGED = _Meaning(DestinationWriteError, "the data was corrupted in transit", is_transient=True)
 
 _MEANINGS: dict[str, _Meaning] = {
     # A concurrent writer
@@ -86,7 +86,7 @@ _MEANINGS: dict[str, _Meaning] = {
         "too many blocks of earlier versions are staged for this blob; wait until Azure drops them (7 days), or copy to "
         "another name",
     ),
-    # What the blob is
+    # The state of the blob
     "BlobArchived": _Meaning(
         DestinationConflict,
         "the blob is in the archive tier, where it cannot be overwritten; rehydrate or delete it, or copy to another name",
@@ -109,7 +109,7 @@ _MEANINGS: dict[str, _Meaning] = {
     "ResourceTypeMismatch": _HIERARCHY,
     "PathAlreadyExists": _HIERARCHY,
     "PathConflict": _HIERARCHY,
-    # What it cannot hold
+    # Properties that Azure rejects
     "InvalidTag": _TAGS,
     "InvalidTags": _TAGS,
     "TagsTooLarge": _TAGS,
@@ -162,7 +162,7 @@ _MEANINGS: dict[str, _Meaning] = {
     "PublicAccessNotPermitted": _Meaning(
         DestinationAccessDenied, "the account allows no anonymous access; add a credential to the wasb connection"
     ),
-    # What passes
+    # Transient
     "ServerBusy": _Meaning(
         DestinationWriteError,
         "the account limits its requests; if it persists, lower max_concurrency",
@@ -182,7 +182,7 @@ _MEANINGS: dict[str, _Meaning] = {
 
 @dataclass(frozen=True, slots=True)
 class ErrorResponse:
-    """An error response of Azure, from whatever client, and what of the request explains it.
+    """An error response of Azure, from any client, and the parts of its request that explain it.
 
     :param code: ``x-ms-error-code``, or the same from the body; empty if there is none
     :param headers: by names in any case
@@ -200,7 +200,7 @@ class ErrorResponse:
         return f"ErrorResponse({self.status}, {self.code!r})"
 
     def as_error(self, blob: str | None = None) -> TransferError:
-        """Return the error that says what failed and what to do."""
+        """Return the error for the response, with its remedy."""
         meaning = _meaning(self.status, self.code)
         remedy = meaning.remedy
         if issubclass(meaning.kind, DestinationAccessDenied):
@@ -233,7 +233,7 @@ class ErrorResponse:
         return remedy or "the token was rejected; check the tenant and the identity of the wasb connection"
 
     def _clock_difference(self) -> str:
-        """Return what to do about this machine's clock if it differs from Azure's; empty if it does not."""
+        """Return the remedy for a clock that differs from Azure's; empty if it does not differ."""
         theirs, ours = http_date(self.headers.get("date")), datetime.now(UTC)
         if theirs is None or theirs.tzinfo is None or abs(theirs - ours) < _CLOCK_TOLERANCE:
             return ""

@@ -1,8 +1,8 @@
-"""Signing with a storage account's key, for a tenth of what the SDK's own policy takes.
+"""Signs requests with a storage account's key, at a tenth of the cost of the SDK's policy.
 
-That policy compares the headers' names letter by letter, as the service sorts them, anew for every request. Here the
-order of each set of names is found once. What is signed is the same; a header that this module does not know how to
-sort goes to the SDK's policy.
+The SDK's policy sorts the headers' names for every request, character by character, in the service's order. This module
+sorts each set of names once. The signatures are equal; requests with a header name of unknown order are left to the SDK's
+policy.
 https://learn.microsoft.com/rest/api/storageservices/authorize-with-shared-key
 """
 
@@ -39,7 +39,7 @@ _PLAIN = re.compile("[a-z0-9_-]+")
 class SharedKeyPolicy(SansIOHTTPPolicy[HttpRequest, Any]):
     """Signs the requests of a pipeline with an account's key.
 
-    :param sdk: the SDK's policy, as it is in a client that was made with the account's key
+    :param sdk: the SDK's policy, from a client that was created with the account's key
     """
 
     def __init__(self, sdk: Any) -> None:
@@ -49,7 +49,7 @@ class SharedKeyPolicy(SansIOHTTPPolicy[HttpRequest, Any]):
         self._key = base64.b64decode(sdk.account_key)
 
     def on_request(self, request: PipelineRequest[HttpRequest]) -> None:
-        """Sign a request: all of its headers are there."""
+        """Sign a request whose headers are complete."""
         sent = request.http_request
         headers = {name.lower(): value for name, value in sent.headers.items()}
         ordered = _in_order(tuple(name for name in headers if name.startswith("x-ms-")))
@@ -73,10 +73,10 @@ class SharedKeyPolicy(SansIOHTTPPolicy[HttpRequest, Any]):
 
 @lru_cache(maxsize=1024)
 def _in_order(names: tuple[str, ...]) -> tuple[str, ...] | None:
-    """Return names in the order in which the service signs them, or None if one has unknown characters.
+    """Return names in the service's order, or None if one has unknown characters.
 
-    It is that of the alphabet with ``_`` before digits before letters, as if there were no ``-``; only where names are
-    the same otherwise, a ``-`` comes after what is in its place in the other name.
+    Names are compared without ``-``, and ``_`` comes before digits, which come before letters. Of names that are equal so,
+    the one with ``-`` at the first difference comes last.
     """
     if not all(map(_PLAIN.fullmatch, names)):
         return None

@@ -1,7 +1,7 @@
-"""An azure-core transport over our connections: its credential policies stay in charge, `requests` is bypassed.
+"""An azure-core transport over our connections.
 
-A pipeline and its policies cost microseconds; what costs is :class:`~azure.core.pipeline.transport.RequestsTransport`.
-So every credential that azure-core has a policy for works here, refreshed tokens and challenges included.
+A pipeline and its policies cost microseconds; :class:`~azure.core.pipeline.transport.RequestsTransport` is expensive. So
+this replaces the transport only, and every credential policy of azure-core works, including token refresh and challenges.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from airflow_s3_azure.engine.http.client import Connections
 from airflow_s3_azure.engine.http.message import Headers
 
 _MAX_DOCUMENT = MAX_BLOCK_LIST + 1
-"""Bytes of a document that are read: one more than the longest list of staged blocks. A range of a blob is shorter."""
+"""Maximum of bytes that are read of a document: one more than the longest block list. A range of a blob is shorter."""
 _MAX_OTHER = 64 * 1024
-"""Bytes of any other response body that are read: errors, and whatever a proxy sends in place of Azure."""
+"""Maximum of bytes that are read of other bodies: errors, and responses of a proxy."""
 
 
 class ReadResponse:
@@ -37,7 +37,7 @@ class ReadResponse:
 class ConnectionsTransport(HttpTransport[HttpRequest, ReadResponse]):
     """Sends the requests of an azure-core pipeline over our connections.
 
-    A request's body is a :class:`memoryview` or empty bytes, and its headers say its length.
+    A request's body is a :class:`memoryview` or empty bytes, and its headers include Content-Length.
     """
 
     def __init__(self, connections: Connections) -> None:
@@ -62,13 +62,13 @@ class ConnectionsTransport(HttpTransport[HttpRequest, ReadResponse]):
         :raises AzureError: if the host could not be reached, or the response is not complete
         """
         try:
-            reply = self._connections.send(request.method, request.url, request.headers, request.content or None)
+            response = self._connections.send(request.method, request.url, request.headers, request.content or None)
         except OSError as error:
             raise ServiceRequestError(type(error).__name__, error=error) from error
-        with reply:
+        with response:
             try:
-                is_document = request.method == "GET" and reply.status_code in (200, 206)
-                content = reply.read(_MAX_DOCUMENT if is_document else _MAX_OTHER)
+                is_document = request.method == "GET" and response.status_code in (200, 206)
+                content = response.read(_MAX_DOCUMENT if is_document else _MAX_OTHER)
             except OSError as error:
                 raise ServiceResponseError(type(error).__name__, error=error) from error
-            return ReadResponse(reply.status_code, reply.reason, reply.headers, content)
+            return ReadResponse(response.status_code, response.reason, response.headers, content)
