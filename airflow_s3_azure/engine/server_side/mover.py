@@ -45,7 +45,7 @@ class ServerSideMover:
         self._to = container
         self._options = options
         self._pins_etag = True
-        # Few keys are streamed. Server-side blocks may be huge, but these pass through memory.
+        # Server-side blocks may be huge; those of streamed keys are in memory.
         streamed = replace(options, block_size=min(options.block_size, DEFAULT_BLOCK_SIZE))
         self._stream = StreamMover(source, container, streamed, reason="streamed: Azure cannot read this key by URL")
 
@@ -55,7 +55,7 @@ class ServerSideMover:
         return self._options.block_size
 
     def for_key(self, key: str) -> BlockMover:
-        """Return this mover, or a streaming one for a key that Azure does not read as it is written."""
+        """Return this mover, or a streaming one for a key that Azure rewrites in a source URL."""
         if is_readable_by_azure(key):
             return self
         log.info("%r: streamed, because Azure rewrites such a key in a source URL", key)
@@ -68,7 +68,7 @@ class ServerSideMover:
         del is_whole
         stored, part_size = source.checksum, None
         if stored is not None and stored.parts:
-            # Not for verification: both movers must split an object at the same places to resume each other's blocks.
+            # Not for verification: both movers need the same layout, so that each resumes the other's blocks.
             part_size = context.call(lambda: self._from.part_size(source))
         if stored is None or stored.algorithm != "CRC64NVME":
             source = replace(source, checksum=None)
@@ -89,7 +89,7 @@ class ServerSideMover:
         return KnownBlock(name.encode(), checksums, is_server_side=True)
 
     def verified_without_checksum(self, context: CopyContext, source: SourceObject) -> Verified:
-        """Return what verified an object without a stored CRC-64, after a check that the source did not change."""
+        """Return what verified an object without a stored CRC-64; check that the source did not change."""
         if not source.size:
             return "blocks"
         if self._md5_to_check(source) is not None:
@@ -103,7 +103,7 @@ class ServerSideMover:
         """Have Azure read a block, once, under an ID of this attempt."""
         name = ServerSideBlockId.new(block.index, layout.fingerprint)
         md5 = self._md5_to_check(layout.source)
-        self._from.spend_bandwidth(block.size)  # before the URL is signed: the wait may be long
+        self._from.spend_bandwidth(block.size)  # before the URL is signed, because it expires
         url, etag = self._from.readable_url(layout.source), layout.source.etag if self._pins_etag else None
         try:
             crc64 = self._to.stage_from_url(context.blob, name.encode(), SourceRange(url, etag, block, md5))
@@ -128,7 +128,7 @@ class ServerSideMover:
             )
 
     def _md5_to_check(self, source: SourceObject) -> str | None:
-        """Return the MD5 that Azure can verify an object's only block against, where there is nothing better."""
+        """Return the MD5 against which Azure verifies an object's only block, if there is no CRC-64."""
         if source.md5 is None or source.checksum is not None or source.size > self._options.block_size:
             return None
         return base64.b64encode(bytes.fromhex(source.md5)).decode("ascii")
@@ -142,9 +142,9 @@ class ServerSideMover:
             )
 
     def _check_unchanged(self, context: CopyContext, source: SourceObject) -> None:
-        """Check that the object was not overwritten during the copy, where no checksum would show it.
+        """Check that the object was not overwritten during the copy, if no checksum would detect it.
 
-        Azure is asked to read this ETag only; this does not rely on it.
+        The pinned ETag of each request should prevent it; whether Azure honors it for S3 is not known.
         """
         if source.version_id is not None:
             return
@@ -152,13 +152,13 @@ class ServerSideMover:
             found = context.call(lambda: self._from.head(source.key))
         except SourceNotFound:
             found = None
-        # LastModified too: an object that was replaced and restored meanwhile has its old ETag again.
+        # With LastModified: an object that was replaced and restored has its old ETag again.
         if found is None or _version(found) != _version(source):
             raise SourceChanged("it changed while Azure was reading it; try again to copy the current version")
 
 
 def is_readable_by_azure(key: str) -> bool:
-    """Return whether Azure reads a source URL of this key as S3 wrote it.
+    """Return whether Azure reads a source URL of this key unchanged.
 
     Put Block From URL fails with 403 for keys with a backslash or a segment that ends in a dot, and is reported to turn
     ``%2F`` into ``/`` (https://github.com/Azure/azure-storage-azcopy/issues/957, …/1696).
@@ -174,7 +174,7 @@ def _version(source: SourceObject) -> tuple[object, ...]:
 def _has_marker(layout: BlockLayout, block: Block) -> bool:
     """Return whether a CRC marker is staged for a block.
 
-    An only block is committed at once, and Azure's limit leaves no room for a marker of every block.
+    An only block needs none, because it is committed at once. Azure's limit allows none for the last of many blocks.
     """
     blocks = len(layout.blocks)
     return blocks > 1 and block.index < MAX_STAGED - _RESERVED - blocks

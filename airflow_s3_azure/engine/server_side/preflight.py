@@ -1,4 +1,4 @@
-"""Whether Azure can reach an S3 endpoint at all: a look in advance, before it is asked to."""
+"""Preflight check of server-side copy: can Azure reach the S3 endpoint?"""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _AZURE = (".windows.net", ".azure.net", ".chinacloudapi.cn", ".usgovcloudapi.net
 
 
 def check_reachable(source: str, destination: str) -> None:
-    """Do nothing, or say that Azure cannot read from an endpoint: it is on this machine or in a private network.
+    """Raise an error if the S3 endpoint is on this machine or in a private network, which Azure cannot reach.
 
-    A name that cannot be resolved here may still be known to Azure, which has the last word. AWS's public names are
-    not resolved: within a VPC they may lead to private addresses, but Azure is not within it. An account that is no
-    Azure, in a private network itself (an emulator), may reach its neighbours.
+    A name that cannot be resolved here is accepted, because Azure may resolve it. AWS's public names are not resolved:
+    within a VPC they may have private addresses, but Azure is outside of it. A destination with a private address (an
+    emulator) may reach private endpoints.
 
     :param source: URL of the S3 endpoint, without credentials
     :param destination: URL of the container
@@ -33,8 +33,8 @@ def check_reachable(source: str, destination: str) -> None:
         return
     found = host if host == address else f"{host} ({address})"
     raise ConfigurationError(
-        f"mode='server_side': Azure ({account}) is to read from S3 by itself, but S3 is at {found}, an address that "
-        f"only this network knows; {STREAM_INSTEAD}, or give the AWS connection an endpoint_url that is public"
+        f"mode='server_side': Azure ({account}) cannot reach S3 at {found}: the address is private to this network; "
+        f"{STREAM_INSTEAD}, or give the AWS connection an endpoint_url that is public"
     )
 
 

@@ -1,4 +1,4 @@
-"""Put Block From URL: the request with which Azure reads one range from S3, and what its error responses mean.
+"""Put Block From URL: the request with which Azure reads one range from S3, and its error responses.
 
 https://learn.microsoft.com/rest/api/storageservices/put-block-from-url
 
@@ -37,16 +37,16 @@ _REFUSED_ATTEMPTS = 3
 
 
 class SourceConditionUnsupported(DestinationWriteError):
-    """Azure does not take a condition on the ETag of this source."""
+    """Azure does not support a condition on the ETag of this source."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceRange:
     """A range of an object for Azure to read.
 
-    :param url: anyone who has it can read the object; secret
-    :param etag: that the object must have, without quotes; None: not checked
-    :param md5: base64, that the range must have; None: not checked
+    :param url: presigned, so it is a credential
+    :param etag: expected of the object, without quotes; None: not checked
+    :param md5: expected of the range, in base64; None: not checked
     :raises SourceUnreachable: if the URL is longer than Azure accepts
     """
 
@@ -63,7 +63,7 @@ class SourceRange:
             )
 
     def headers(self) -> dict[str, str]:
-        """Return the headers that ask Azure to read it."""
+        """Return the request headers that name the range."""
         headers = {
             "x-ms-copy-source": self.url,
             "x-ms-source-range": f"bytes={self.block.start}-{self.block.stop - 1}",
@@ -75,7 +75,7 @@ class SourceRange:
         return headers
 
     def translate(self, response: Any) -> TransferError | None:
-        """Return the error of a response that is about the source, or None if it is about the destination."""
+        """Return the error of a response that concerns the source, or None if it concerns the destination."""
         code = response.headers.get("x-ms-error-code", "")
         error: TransferError | None = None
         if code == "Md5Mismatch":

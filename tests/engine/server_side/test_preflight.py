@@ -59,9 +59,8 @@ def test_what_only_this_network_knows_is_refused(source: str, found: str) -> Non
         check_reachable(source, AZURE)
 
     assert str(caught.value) == (
-        "mode='server_side': Azure (account.blob.core.windows.net) is to read from S3 by itself, but S3 is at "
-        f"{found}, an address that only this network knows; use mode='stream', or give the AWS connection an "
-        "endpoint_url that is public"
+        f"mode='server_side': Azure (account.blob.core.windows.net) cannot reach S3 at {found}: the address is private "
+        "to this network; use mode='stream', or give the AWS connection an endpoint_url that is public"
     )
 
 
