@@ -69,7 +69,7 @@ def run_dag(
     _migrate()
     with create_session() as session:
         update_dag_parsing_results_in_db(
-            "dags", None, [LazyDeserializedDAG.from_dag(dag)], {}, None, set(), session=session
+            "tests", None, [LazyDeserializedDAG.from_dag(dag)], {}, None, set(), session=session
         )
     date = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=next(_clock)) if logical_date is ... else logical_date
     finished = dag.test(run_after=run_after, logical_date=date, run_conf=conf)

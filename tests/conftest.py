@@ -9,6 +9,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,7 @@ needs_airflow_3_3 = pytest.mark.skipif(
 
 # Airflow reads its configuration when it is imported, so this comes before any test module.
 _HOME = Path(tempfile.mkdtemp(prefix="s3-azure-tests-"))
+(_HOME / "no_dags").mkdir()
 atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
 os.environ.update(
     AIRFLOW_HOME=str(_HOME),
@@ -45,10 +47,12 @@ os.environ.update(
     AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST=json.dumps(
         [
             {
-                "name": "dags",
+                "name": name,
                 "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
-                "kwargs": {"path": str(ROOT / "dags")},
+                "kwargs": {"path": str(path)},
             }
+            # The DAGs of tests belong to a bundle without files: each run parses all files of its DAG's bundle.
+            for name, path in (("dags", ROOT / "dags"), ("tests", _HOME / "no_dags"))
         ]
     ),
 )
@@ -88,9 +92,14 @@ class Bucket:
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """A running S3 server."""
+    from botocore.loaders import JSONFileLoader
+
     from tests.servers import S3Server
 
-    with S3Server(tmp_path_factory.mktemp("s3")) as server:
+    # Each new session parses botocore's description of S3 again, which costs more than most tests.
+    load = cache(JSONFileLoader().load_file)
+    with pytest.MonkeyPatch.context() as patched, S3Server(tmp_path_factory.mktemp("s3")) as server:
+        patched.setattr(JSONFileLoader, "load_file", lambda _, path: load(path))
         yield server
 
 
