@@ -17,7 +17,7 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
-from airflow_s3_azure.connections import AzureContainer, S3Bucket, check_object, open_endpoints
+from airflow_s3_azure.connections import AzureContainer, S3Bucket, check_object, open_endpoints, request_check
 from airflow_s3_azure.endpoints import Endpoints
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.errors import S3ToAzureError, error_as_json
@@ -165,7 +165,7 @@ class ServerSideBatchTrigger(ServerSideTrigger):
         on_result: Callable[[CopyResult], None],
     ) -> dict[str, Any]:
         reference = BatchReference.from_json(self.work["batch"])
-        folder = PlanFolder(container.client, reference.folder)
+        folder = PlanFolder(container.client, reference.folder, cancellation)
         run = BatchExecution(
             reference,
             folder,
@@ -180,6 +180,7 @@ class ServerSideBatchTrigger(ServerSideTrigger):
             options,
             cancellation,
             max_concurrency=options.max_concurrency,
+            check=request_check(Endpoints.from_json(self.endpoints), bucket, container),
             on_result=on_result,
         )
         outcome = {"ledger_url": f"{folder.ledger_url}{reference.part}.jsonl", "summary": run.summary()}

@@ -1,7 +1,15 @@
 """From Airflow's connections to the engine: source and destination, as ``S3Hook`` and ``WasbHook`` authorize them."""
 
 from airflow_s3_azure.connections.aws import S3Bucket, open_bucket
-from airflow_s3_azure.connections.pair import check_object, open_endpoints
+from airflow_s3_azure.connections.pair import check_object, open_endpoints, request_check
 from airflow_s3_azure.connections.wasb import AzureContainer, open_container
 
-__all__ = ["AzureContainer", "S3Bucket", "check_object", "open_bucket", "open_container", "open_endpoints"]
+__all__ = [
+    "AzureContainer",
+    "S3Bucket",
+    "check_object",
+    "open_bucket",
+    "open_container",
+    "open_endpoints",
+    "request_check",
+]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from airflow_s3_azure.connections.aws import URL_SECONDS, S3Bucket, open_bucket
 from airflow_s3_azure.connections.wasb import READ_SECONDS, AzureContainer, open_container
 from airflow_s3_azure.endpoints import Endpoints
@@ -16,7 +18,7 @@ from airflow_s3_azure.engine.server_side.request import STREAM_INSTEAD
 from airflow_s3_azure.guardrails import Guardrails
 
 SERVER_SIDE_URL_SECONDS = 300
-"""Life of a URL that Azure is given. Azure starts to read at once, but the clocks may differ."""
+"""Validity of a URL that is sent to Azure. Azure starts to read at once, but the clocks may differ."""
 SERVER_SIDE_SECONDS = 300.0
 """How long to wait for Azure's response in a server-side copy. It comes when Azure has read a block: 1 GiB at 3.5 MiB/s."""
 
@@ -57,14 +59,27 @@ def open_endpoints(
     return bucket, container
 
 
+def request_check(endpoints: Endpoints, bucket: S3Bucket, container: AzureContainer) -> Callable[[CopyRequest], None]:
+    """Return a function that checks the key and the blob of a request against this Airflow's guardrails.
+
+    The function raises ConfigurationError if the object may not be copied.
+    """
+    guardrails, url = Guardrails.configured(), container.blobs.url
+
+    def check(request: CopyRequest) -> None:
+        guardrails.check_source(bucket.name, request.key, is_prefix=False)
+        guardrails.check_destination(endpoints.wasb_conn_id, url, request.blob, is_prefix=False)
+
+    return check
+
+
 def check_object(endpoints: Endpoints, bucket: S3Bucket, container: AzureContainer, request: CopyRequest) -> None:
     """Check one object against this Airflow's guardrails before it is copied. A limit on bytes costs a HEAD request.
 
     :raises ConfigurationError: if it may not be copied
-    :raises TransferError: if S3 does not say how large it is
+    :raises TransferError: if the HEAD request fails
     """
+    request_check(endpoints, bucket, container)(request)
     guardrails = Guardrails.configured()
-    guardrails.check_source(bucket.name, request.key, is_prefix=False)
-    guardrails.check_destination(endpoints.wasb_conn_id, container.blobs.url, request.blob, is_prefix=False)
     if guardrails.max_bytes_per_run is not None:
         guardrails.check_run(1, bucket.source.head(request.key, request.version_id).size)

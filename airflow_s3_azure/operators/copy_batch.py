@@ -10,7 +10,7 @@ from airflow_s3_azure.endpoints import Endpoints
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.operators.connected import CopyingOperator, airflow_failures
-from airflow_s3_azure.operators.option_groups import templated
+from airflow_s3_azure.operators.option_groups import read_options, templated
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -41,6 +41,7 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Copy what the batch's manifest names and its ledger does not have yet."""
+        from airflow_s3_azure.connections import request_check
         from airflow_s3_azure.engine.errors import S3ToAzureError
         from airflow_s3_azure.live_progress import LiveProgress
         from airflow_s3_azure.metrics import CopyMetrics
@@ -63,7 +64,7 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
                 self._defer(ServerSideBatchTrigger, batch=reference.as_json(), **execution)
             options = self._copy_options()
             bucket, container, cancellation = self._open(options)
-            folder = PlanFolder(container.client, reference.folder)
+            folder = PlanFolder(container.client, reference.folder, cancellation)
             self.ledger_url = f"{folder.ledger_url}{reference.part}.jsonl"
             run = BatchExecution(reference, folder, **execution)
             log.info("batch %d: %s", reference.index, reference.label)
@@ -78,7 +79,8 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
                     cancellation,
                     max_concurrency=options.max_concurrency,
                     slice_seconds=self._slice_seconds(),
-                    tell=live.tell,
+                    check=request_check(read_options(Endpoints, self), bucket, container),
+                    on_progress=live.tell,
                     on_result=metrics.add,
                 )
             failures: S3ToAzureError | None = None

@@ -135,7 +135,7 @@ class S3ToAzureDeleteOperator(ConnectedOperator):
                 self._check_approval(ti, plans)
             written = []
             for plan in plans:
-                folder = PlanFolder(container.client, plan["folder"])
+                folder = PlanFolder(container.client, plan["folder"], cancellation)
                 ledger = folder.new_ledger(DELETE_PART, None)
                 try:
                     for row in delete_blobs(

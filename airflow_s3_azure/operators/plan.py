@@ -76,7 +76,7 @@ class S3ToAzurePlanOperator(CopyingOperator):
             ti = context["ti"]
             group = ti.task_id.rpartition(".")[0] or ti.task_id
             name = folder_name(started, ti.map_index)
-            folder = PlanFolder(container.client, f"{ROOT}/{ti.dag_id}/{ti.run_id}/{group}/{name}")
+            folder = PlanFolder(container.client, f"{ROOT}/{ti.dag_id}/{ti.run_id}/{group}/{name}", cancellation)
             self.ledger_url = folder.ledger_url
             prefix = options.prefix
             source = bucket.source.url(prefix)
@@ -154,8 +154,8 @@ class S3ToAzurePlanOperator(CopyingOperator):
             cost["egress_gib"],
             "" if price is None else f" at {price:g} each: {cost['egress_price']:,.2f}",
         )
-        if plan.extra:
-            log.info("orphaned, with no S3 key: %s", count_text(plan.extra, "blob"))
+        if plan.orphaned:
+            log.info("orphaned, with no S3 key: %s", count_text(plan.orphaned, "blob"))
         if plan.delete_refused:
             log.warning("none of them will be deleted: %s", plan.delete_refused)
         if dry_run:

@@ -1,4 +1,4 @@
-"""Decides what to move: list both sides, select, name, compare, batch, and write down what became of it.
+"""Decides what to move: list source and destination, select, name, compare, batch, and write down what became of it.
 
 No Airflow here.
 """

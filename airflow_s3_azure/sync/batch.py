@@ -31,7 +31,7 @@ DEFAULT_BATCH_OBJECTS = 1_000
 DEFAULT_BATCH_SIZE = 32 * 1024 * MIB
 """Bytes in a batch: minutes of work, so that a retry or a lost worker costs minutes."""
 MAX_RANGES = 65_536
-"""Ranges that a batcher holds; beyond it neighbours are joined, so that more objects take no more memory."""
+"""Ranges that a batcher holds; beyond it neighbours are joined, so memory does not grow with the number of objects."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
-"""What earlier executions of a batch wrote into its part of the ledger, and what of that a further one goes by.
+"""What an execution of a batch takes over from the ledger rows of earlier executions: the retry policy of a batch.
 
-XCom does not survive a retry, so nothing trusted says what an earlier execution wrote: its rows are claims. Each that
+XCom does not survive a retry, so no trusted value says what an earlier execution wrote: its rows are claims. A claim that
 would keep a key from being copied is confirmed by a HEAD of the blob, which costs less than the copy.
 
 ======================  ====================================================  ===================
@@ -8,15 +8,15 @@ status                  and                                                   th
 ======================  ====================================================  ===================
 ``copied, unchanged``   its blob is a copy of the object that the row names,  is done
                         which is the planned one, or the current one
-``copied, unchanged``   its blob is none                                      is copied
+``copied, unchanged``   otherwise                                             is copied
 ``failed``              in this try (an earlier slice)                        stays failed
-``failed``              no retry can help, and nobody cleared the task since  stays failed
-``failed``              as its object changed since the plan                  is copied as it is now
+``failed``              not retryable, and the task was not cleared since     stays failed
+``failed``              because its object changed since the plan             is copied as it is now
 ``failed, skipped``     otherwise                                             is copied
 ======================  ====================================================  ===================
 
-A forged row can make a key fail, or have its object read again. It cannot keep a key from being copied, unless whoever
-wrote it also wrote the blob.
+A forged row can make a key fail, or have its object read again. It cannot keep a key from being copied, unless its
+author also wrote the blob.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """Which execution of a batch goes by the claims.
+    """The try that an execution belongs to.
 
     :param try_number: Airflow's, from 1
     :param cleared_at: the first try since the task was last cleared; 1 if it never was
@@ -57,20 +57,20 @@ class Attempt:
 
 @dataclass(slots=True)
 class Claims:
-    """The outcome.
+    """The confirmed claims.
 
-    :param settled: keys of which nothing is to be done, with their rows
+    :param done: keys that need no copy in this execution: copied, or finally failed
     :param changed: keys whose object changed since the plan, with their rows
     """
 
-    settled: set[str] = field(default_factory=set)
+    done: set[str] = field(default_factory=set)
     changed: dict[str, Row] = field(default_factory=dict)
 
 
 class Confirmation:
     """Compares claims with the blobs, and with the objects where these changed since the plan.
 
-    :param retrying: calls a request again while it fails for a moment
+    :param retrying: sends a request, and repeats it after transient failures
     """
 
     def __init__(
@@ -86,9 +86,9 @@ class Confirmation:
         self._retrying = retrying
 
     def verdict(self, row: Row, planned: CopyRequest) -> Verdict:
-        """Return what a claim about a planned key is worth; see the table above."""
+        """Return what follows from a claim about a planned key: a row of the table above."""
         if row["status"] in ("copied", "unchanged"):
-            return "done" if self._is_there(row, planned) else "open"
+            return "done" if self._is_copied(row, planned) else "open"
         if row["status"] == "skipped":
             return "open"
         if row["attempts"] == self._attempt.try_number:
@@ -97,13 +97,13 @@ class Confirmation:
             return "failed"
         return "changed" if has_changed(row) else "open"
 
-    def _is_there(self, row: Row, planned: CopyRequest) -> bool:
+    def _is_copied(self, row: Row, planned: CopyRequest) -> bool:
         etag, size = row["etag"], row["size"]
         if etag is None or size is None:
             return False
         try:
             blob = self._retrying(lambda: self._container.head(planned.blob))
-            # The blob that the plan saw is to be replaced, whatever its record says.
+            # The plan decided to replace this version of the blob, so its record proves nothing.
             if blob is None or blob.etag == (planned.precondition and planned.precondition.etag):
                 return False
             if not blob.is_copy_of(etag, size, CopyIdentity(self._source.bucket, planned.key, planned.blob)):
@@ -112,13 +112,13 @@ class Confirmation:
                 return True
             current = self._retrying(lambda: self._source.head(planned.key, planned.version_id))
         except TransferError as error:
-            log.debug("%r: what an earlier execution did is not confirmed: %s", planned.key, error)
+            log.debug("%r: the claim of an earlier execution is not confirmed: %s", planned.key, error)
             return False
         return (current.etag, current.size) == (etag, size)
 
 
 def has_changed(row: Row) -> bool:
-    """Tell whether a key failed because its object changed since the plan."""
+    """Return whether a key failed because its object changed since the plan."""
     return row.get("error_class") == SourceChanged.__name__
 
 
@@ -130,25 +130,25 @@ def confirmed(
     *,
     max_concurrency: int,
 ) -> Claims:
-    """Return what of the claims holds.
+    """Return the claims that are confirmed.
 
-    Memory: what the batch's requests take, and a window of rows.
+    Memory: the batch's requests, and a window of rows.
 
     :param requests: of the batch; claims about other keys are ignored
-    :param keep: called with each row that is settled
+    :param keep: called with the row of each key that is done
     """
     planned = {request.key: replace(request, reason=None) for request in requests}
     claims = Claims()
 
-    def judge(row: Row) -> tuple[Row, Verdict]:
+    def with_verdict(row: Row) -> tuple[Row, Verdict]:
         return row, confirmation.verdict(row, planned[row["key"]])
 
     known = _claims_on(rows, planned)
     with ThreadPoolExecutor(max_concurrency, thread_name_prefix="s3-to-azure-confirm") as pool:
         while window := list(islice(known, WINDOW)):
-            for row, verdict in pool.map(judge, window):
+            for row, verdict in pool.map(with_verdict, window):
                 if verdict in ("done", "failed"):
-                    claims.settled.add(row["key"])
+                    claims.done.add(row["key"])
                     keep(row)
                 elif verdict == "changed":
                     claims.changed[row["key"]] = row
@@ -156,7 +156,7 @@ def confirmed(
 
 
 def _claims_on(rows: Iterable[Row], planned: Mapping[str, CopyRequest]) -> Iterator[Row]:
-    """Yield the first row about each planned key; what follows a row that cannot be one is not read."""
+    """Yield the first row of each planned key, up to a row that this package cannot have written."""
     seen: set[str] = set()
     try:
         for row in rows:
@@ -165,4 +165,4 @@ def _claims_on(rows: Iterable[Row], planned: Mapping[str, CopyRequest]) -> Itera
                 seen.add(request.key)
                 yield row
     except UntrustedFile as error:
-        log.warning("%s; the keys that it leaves open are checked again", error)
+        log.warning("%s; keys without a readable row are checked again", error)

@@ -10,7 +10,7 @@ from airflow_s3_azure.engine.properties import CopyIdentity
 from airflow_s3_azure.sync.listed_object import ListedObject
 
 Compare = Literal["etag", "size", "always"]
-"""By what a blob is held to be a copy: the source's ETag and size recorded on it, its size alone, or never."""
+"""What makes a blob count as a copy: the source's ETag and size recorded on it, its size alone, or nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def decide(
     """
     if blob is None:
         return Decision("copy", "there is no blob", Precondition(None))
-    is_unchanged, reason = _judge(item, blob, identity, compare)
+    is_unchanged, reason = _is_unchanged(item, blob, identity, compare)
     if is_unchanged:
         return Decision("unchanged", reason)
     if not overwrite:
@@ -53,7 +53,7 @@ def decide(
     return Decision("copy", reason, Precondition(blob.etag))
 
 
-def _judge(item: ListedObject, blob: BlobState, identity: CopyIdentity, compare: Compare) -> tuple[bool, str]:
+def _is_unchanged(item: ListedObject, blob: BlobState, identity: CopyIdentity, compare: Compare) -> tuple[bool, str]:
     if compare == "always":
         return False, "compare is 'always'"
     if compare == "size":

@@ -1,4 +1,4 @@
-"""What a plan will cost, before a byte is moved. Pure."""
+"""The requests, bytes and price of a plan, computed in advance. Pure."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ GIB = 1024 * MIB
 
 @dataclass(slots=True)
 class Cost:
-    """Requests and bytes of the objects to copy, if each request succeeds at once.
+    """Requests and bytes of the objects to copy, if no request is retried.
 
     An object of at most one block takes a GET and a Put Blob. A larger one takes a HEAD and a GET for each block; Get
     Block List, a Put Block for each block, and Put Block List. Not counted: the listings, the manifest and the
-    ledger; a HEAD more for composite checksums, a request more for ``copy_tags``.
+    ledger; an additional HEAD for composite checksums, an additional request for ``copy_tags``.
 
     :param block_size: bytes
     :param size: bytes to read from S3, each once

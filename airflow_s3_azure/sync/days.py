@@ -1,4 +1,4 @@
-"""Keys by the day that is written in them, in one listing however long the range. Pure."""
+"""Keys by the day that is written in them, with one listing for any range. Pure."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _FIELD = re.compile("%(.?)")
 class DayRange:
     """A choice among keys by the day that follows a prefix.
 
-    :param prefix: what comes before the day, as it is
+    :param prefix: literal text before the day
     :param day_folder: how the day follows, with ``%Y``, ``%m`` and ``%d``, such as ``%Y/%m/%d/`` or ``dt=%Y-%m-%d/``.
         Without ``%d`` a key is chosen if any day of its month is
     :param first: None: the range has no beginning
     :param last: this day too; None: the range has no end
-    :raises ConfigurationError: if the format has other fields, or the days are the wrong way round
+    :raises ConfigurationError: if the format has other fields, or the first day is after the last
     """
 
     prefix: str
@@ -80,7 +80,7 @@ class DayRange:
 
     def _filled(self, values: dict[str, str], escape: Callable[[str], str] = str) -> str:
         pieces = _FIELD.split(self.day_folder)
-        # Literal text and the letters of the fields take turns.
+        # Literal text and the letters of the fields alternate.
         return "".join(
             escape(piece) if number % 2 == 0 else values.get(piece, escape("%")) for number, piece in enumerate(pieces)
         )

@@ -1,4 +1,4 @@
-"""Running one batch: what is still to do goes to the pool, what became of it into the ledger."""
+"""Executes one batch: open requests go to the worker pool, their results to the ledger."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ from airflow_s3_azure.sync.run_report import MAX_FAILURES
 log = get_logger(__name__)
 
 PROGRESS_SECONDS = 2.0
-"""How often a running batch says how far it is."""
+"""Interval of the progress reports of a batch."""
 LOG_SECONDS = 10.0
-"""How often it says so in the log."""
+"""Interval of the progress lines in the log."""
 LEDGER_SECONDS = 15.0
-"""How often a running batch adds to its part of the ledger; what a killed try forgets is found by looking again."""
-SHUFFLED = 10_000
-"""Requests put into another order at a time, where another run copies the same."""
+"""Interval of ledger commits. Results that a killed try did not commit are found again by a HEAD of each blob."""
+SHUFFLE_WINDOW = 10_000
+"""Requests shuffled at a time beside a concurrent writer."""
 
 
 @dataclass(slots=True)
 class _Totals:
-    """What the rows of a batch add up to."""
+    """The totals of a batch's ledger rows."""
 
     counts: dict[str, int] = field(default_factory=lambda: {"copied": 0, "unchanged": 0, "skipped": 0, "failed": 0})
     size: int = 0
     copied_size: int = 0
     bytes_read: int = 0
     failures: list[Mapping[str, Any]] = field(default_factory=list)
-    may_help: bool = False
+    is_retryable: bool = False
     changed_only: bool = True
 
     def add(self, row: Mapping[str, Any]) -> None:
@@ -57,7 +57,7 @@ class _Totals:
             self.copied_size += row["size"]
         elif row["status"] == "failed":
             if row["retryable"]:
-                self.may_help = True
+                self.is_retryable = True
                 self.changed_only = self.changed_only and has_changed(row)
             if len(self.failures) < MAX_FAILURES:
                 self.failures.append(row)
@@ -68,11 +68,11 @@ class _Totals:
 
 
 class BatchExecution:
-    """One execution of a batch. It copies what no earlier execution has done; see :mod:`airflow_s3_azure.sync.claims`.
+    """One execution of a batch. It copies what no earlier execution copied; see :mod:`airflow_s3_azure.sync.claims`.
 
-    Its memory does not grow with the batch, but for the keys of a batch that an earlier execution began.
+    Memory: independent of the batch's size in the first execution; in later ones, the requests of the batch.
 
-    :param folder: of the plan that the batch belongs to
+    :param folder: the folder of the batch's plan
     :param try_number: Airflow's, from 1
     :param cleared_at: the first try since the task was last cleared; 1 if it never was
     :param map_index: Airflow's, of the task that copies the batch, for the ledger
@@ -93,10 +93,10 @@ class BatchExecution:
         self._map_index = map_index
         self._totals = _Totals()
         self._claims = Claims()
-        self._has_twin = False
+        self._has_concurrent_writer = False
         self._seconds = 0.0
-        self._begun_last: str | None = None
-        # Before anything else: if another execution begins later, this one can write no more.
+        self._started_last: str | None = None
+        # The ETag is read first: if another execution begins later, this one's next commit fails.
         earlier = folder.continue_ledger(reference.part)
         self._has_claims = earlier is not None
         self._is_first = earlier is None and try_number == 1
@@ -111,28 +111,30 @@ class BatchExecution:
         *,
         max_concurrency: int,
         slice_seconds: float | None = None,
-        tell: Callable[[int, int, str | None], None] = lambda *_: None,
+        check: Callable[[CopyRequest], None] = lambda _: None,
+        on_progress: Callable[[int, int, str | None], None] = lambda *_: None,
         on_result: Callable[[CopyResult], None] = lambda _: None,
     ) -> None:
         """Copy what is still to do, and write the ledger every 15 seconds and at the end, also when cancelled.
 
-        :param slice_seconds: after this time no more is begun
-        :param tell: called every two seconds with the objects and bytes that are done, and the key begun last
-        :param on_result: called with what became of each object that this execution looked at
-        :raises SliceEnded: if ``slice_seconds`` were over before all were copied
+        :param slice_seconds: after this time no further object is started
+        :param check: called with each open request before its copy starts; what it raises ends the execution
+        :param on_progress: called every two seconds with the objects and bytes done, and the key started last
+        :param on_result: called with the result of each object that this execution processed
+        :raises SliceEnded: if ``slice_seconds`` passed before all objects were copied
         :raises Cancelled: if ``cancellation`` was set
         """
         if not self._is_first:
-            self._take_over(source, container, options, cancellation, max_concurrency)
+            self._resume(source, container, options, cancellation, max_concurrency)
         results = copy_objects(
-            self._requests(),
+            self._requests(check),
             source,
             container,
             options,
             cancellation,
             max_concurrency=max_concurrency,
             slice_seconds=slice_seconds,
-            on_progress=self._progress_reporter(tell),
+            on_progress=self._progress_reporter(on_progress),
             progress_interval=PROGRESS_SECONDS,
         )
         started = time.monotonic()
@@ -144,7 +146,7 @@ class BatchExecution:
             raise
         except BaseException:
             self._keep_changed()
-            # Airflow kills a task five seconds after it asked it to end.
+            # Airflow sends SIGKILL five seconds after SIGTERM.
             with suppress(TransferError):
                 self._ledger.commit(seconds=1)
             raise
@@ -156,20 +158,20 @@ class BatchExecution:
         written = time.monotonic()
         with closing(results):
             for result in results:
-                self._note(result)
+                self._add_result(result)
                 on_result(result)
                 if time.monotonic() - written > LEDGER_SECONDS:
                     self._ledger.commit()
                     written = time.monotonic()
 
-    def _progress_reporter(self, tell: Callable[[int, int, str | None], None]) -> Callable[[Progress], None]:
-        """Return a function that passes on what the pool reports: always to ``tell``, every 10 seconds to the log."""
+    def _progress_reporter(self, on_progress: Callable[[int, int, str | None], None]) -> Callable[[Progress], None]:
+        """Return a function that passes the pool's progress to ``on_progress``, and to the log every 10 seconds."""
         done = self._totals.size
         logged = 0.0
 
         def report(progress: Progress) -> None:
             nonlocal logged
-            tell(self._totals.objects, done + progress.size, self._begun_last)
+            on_progress(self._totals.objects, done + progress.size, self._started_last)
             if progress.seconds >= logged + LOG_SECONDS:
                 logged = progress.seconds
                 left = progress.describe(self._reference.size - done)
@@ -178,7 +180,7 @@ class BatchExecution:
         return report
 
     def summary(self) -> dict[str, Any]:
-        """Return the batch's counts by status, its bytes, its first failures and its part of the ledger, for XCom."""
+        """Return the batch's totals, first failures, and the fingerprint of its part of the ledger, for XCom."""
         return {
             "label": self._reference.label,
             "objects": self._reference.objects,
@@ -200,21 +202,21 @@ class BatchExecution:
         return self._totals.counts["failed"] > 0
 
     def raise_failures(self) -> None:
-        """Do nothing, or raise if any object failed.
+        """Raise if any object failed.
 
         :raises BatchFailed: naming the first of them; retryable if a retry can help any of them. It is a
             :class:`BatchChanged` if those are all objects that changed since the plan
         """
         if self.has_failures:
-            kind = BatchChanged if self._totals.may_help and self._totals.changed_only else BatchFailed
+            kind = BatchChanged if self._totals.is_retryable and self._totals.changed_only else BatchFailed
             raise kind(
                 self._reference.objects,
                 self._totals.counts["failed"],
                 [str(row["error"]) for row in self._totals.failures],
-                retryable=self._totals.may_help,
+                retryable=self._totals.is_retryable,
             )
 
-    def _take_over(
+    def _resume(
         self,
         source: S3Source,
         container: BlobContainer,
@@ -222,7 +224,7 @@ class BatchExecution:
         cancellation: Cancellation,
         max_concurrency: int,
     ) -> None:
-        """Go by what earlier executions did, as far as it is confirmed, and make their ledger this execution's own."""
+        """Take over the confirmed rows of earlier executions, and claim their part of the ledger."""
         reference = self._reference
         if self._has_claims:
             self._claims = confirmed(
@@ -234,52 +236,51 @@ class BatchExecution:
                 self._keep,
                 max_concurrency=max_concurrency,
             )
-        log.info("%d of %d objects already done in an earlier attempt", len(self._claims.settled), reference.objects)
-        # An earlier try may only seem dead, on a worker that hangs. When it wakes up it must not write over this.
+        log.info("%d of %d objects already done in an earlier attempt", len(self._claims.done), reference.objects)
+        # An earlier try may still run on a worker that hangs. This commit changes the ETag that its commits require.
         self._ledger.commit()
 
-    def _requests(self) -> Iterator[CopyRequest]:
-        """Yield what is still to do; called by the workers, one at a time."""
+    def _requests(self, check: Callable[[CopyRequest], None]) -> Iterator[CopyRequest]:
+        """Yield the open requests; called by the workers, one at a time."""
         for request in self._ordered():
-            self._begun_last = request.key
+            check(request)
+            self._started_last = request.key
             yield request
 
     def _ordered(self) -> Iterator[CopyRequest]:
-        """Yield what is still to do: as planned, or, beside a concurrent writer, shuffled."""
+        """Yield the open requests in the plan's order, and beside a concurrent writer shuffled."""
         planned = self._folder.read_manifest(self._reference)
-        requests = (self._prepared(request) for request in planned if request.key not in self._claims.settled)
+        requests = (self._prepared(request) for request in planned if request.key not in self._claims.done)
         for request in requests:
             yield request
-            if self._has_twin:
+            if self._has_concurrent_writer:
                 break
-        # Another run copies the same keys in the same order: each would read what the other reads. In an order of
-        # its own, and looking at each blob first, it reads little twice.
-        while window := list(islice(requests, SHUFFLED)):
+        # A concurrent writer copies the same keys in the same order, so both would read every object. With a random
+        # order and a HEAD of each blob first, few objects are read twice.
+        while window := list(islice(requests, SHUFFLE_WINDOW)):
             random.shuffle(window)
             for request in window:
                 yield replace(request, head_first=True)
 
     def _prepared(self, request: CopyRequest) -> CopyRequest:
         if request.key in self._claims.changed:
-            # The plan's version is gone: copy what there is now, onto the blob that the plan saw.
+            # The planned version is gone: copy the current one. The precondition on the blob still holds.
             return replace(request, etag=None, size=None)
-        # An earlier execution may have copied it and died before it could say so.
+        # An earlier execution may have copied it and been killed before it committed the ledger.
         return replace(request, head_first=True) if not self._is_first else request
 
     def _keep_changed(self) -> None:
-        """Leave it to the next execution that these keys are no longer what was planned: only the ledger knows."""
+        """Keep the rows of changed keys for the next execution, which learns of them only from the ledger."""
         for row in self._claims.changed.values():
             self._ledger.write(row)
         self._claims.changed.clear()
 
-    def _note(self, result: CopyResult) -> None:
+    def _add_result(self, result: CopyResult) -> None:
         self._claims.changed.pop(result.key, None)
         self._keep(ledger_row(result, batch=self._map_index, attempts=self._attempt.try_number))
-        if result.status == "unchanged" and self._is_first and not self._has_twin:
-            log.info(
-                "%r was copied by another run meanwhile; checking each blob before copying from now on", result.key
-            )
-            self._has_twin = True
+        if result.status == "unchanged" and self._is_first and not self._has_concurrent_writer:
+            log.info("%r was copied by a concurrent writer; checking each blob before copying from now on", result.key)
+            self._has_concurrent_writer = True
         if result.error is not None:
             log.error("%s: %s", type(result.error).__name__, result.error)
 

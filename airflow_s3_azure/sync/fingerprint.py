@@ -1,4 +1,4 @@
-"""What stands for the content of a file in the untrusted container. Pure."""
+"""The identity of a file in the untrusted container: its ETag, digest and number of lines. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """What a writer wrote. It travels where no writer of the container can change it: in XCom, or in this process.
+    """The identity of the lines that a writer committed. It is passed in XCom or in memory, never in the container.
 
     :param etag: Azure's, of the committed blob
     :param digest: of the lines; see :func:`digest_text`

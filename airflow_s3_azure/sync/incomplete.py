@@ -1,4 +1,4 @@
-"""Which batches of a sync left keys uncopied, which keys those are, and how long the batches copied. Pure but for reads."""
+"""Finds incomplete batches, the keys missing from the ledger, and the time in which batches copied."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def _missing(
     for index in indexes:
         reference = references[index]
         folder = open_folder(reference.folder)
-        there: set[str] = set()
+        in_ledger: set[str] = set()
         with suppress(UntrustedFile):  # then its keys are missing
-            there.update(row["key"] for row in folder.read_unconfirmed_ledger(reference.part, reference.objects))
+            in_ledger.update(row["key"] for row in folder.read_unconfirmed_ledger(reference.part, reference.objects))
         for request in folder.read_manifest(reference):
-            if request.key not in there:
+            if request.key not in in_ledger:
                 yield {"key": request.key, "blob": request.blob, "batch": index}
 
 

@@ -1,4 +1,8 @@
-"""Holding two listings against each other as they come, without keeping either. Pure."""
+"""Joins two sorted listings as they arrive, in constant memory: a merge join by name. Pure.
+
+Invariant: every name below the smaller of the two current names has been yielded. It holds only while both listings
+ascend, so each is checked, and the first descending name ends the join.
+"""
 
 from __future__ import annotations
 
@@ -7,28 +11,28 @@ from typing import Literal, TypeVar
 
 Left = TypeVar("Left")
 Right = TypeVar("Right")
-Side = Literal["source", "destination"]
+Endpoint = Literal["source", "destination"]
 
 
 class OutOfOrder(Exception):
     """A listing is not in the order of its names' UTF-8 bytes.
 
-    :param side: whose
+    :param endpoint: whose listing it is
     """
 
-    def __init__(self, side: Side) -> None:
-        super().__init__(side)
-        self.side: Side = side
+    def __init__(self, endpoint: Endpoint) -> None:
+        super().__init__(endpoint)
+        self.endpoint: Endpoint = endpoint
 
 
 def join(
     source: Iterable[tuple[str, Left]], destination: Iterable[tuple[str, Right]]
 ) -> Iterator[tuple[str, Left | None, Right | None]]:
-    """Yield each name with what either side has under it. Both sides come by name in ascending order.
+    """Yield each name with its entry in the source and in the destination. Both listings ascend by name.
 
-    Where the source has a name several times, each is yielded with what the destination has.
+    Several entries of one name in the source are yielded one by one, each with the destination's entry.
 
-    :raises OutOfOrder: as soon as a side turns out not to ascend; what was yielded may be wrong
+    :raises OutOfOrder: at the first name that does not ascend; what was yielded before may be wrong
     """
     lefts, rights = _ascending(source, "source"), _ascending(destination, "destination")
     left, right = next(lefts, None), next(rights, None)
@@ -48,10 +52,10 @@ def join(
             right = next(rights, None)
 
 
-def _ascending(entries: Iterable[tuple[str, Right]], side: Side) -> Iterator[tuple[str, Right]]:
+def _ascending(entries: Iterable[tuple[str, Right]], endpoint: Endpoint) -> Iterator[tuple[str, Right]]:
     last = ""
     for entry in entries:
         if entry[0] < last:
-            raise OutOfOrder(side)
+            raise OutOfOrder(endpoint)
         last = entry[0]
         yield entry

@@ -6,16 +6,16 @@ Each plan owns a folder, below that of its run::
         <time of the plan>-<16 random hexadecimal digits>/
             manifest.jsonl          what is to be copied; each batch is a range of its lines
             delete.jsonl            blobs to delete, if the sync deletes
-            ledger/plan.jsonl       keys that the plan settled: unchanged, skipped
-            ledger/00000.jsonl      what became of batch 0's keys
-            ledger/delete.jsonl     what became of the blobs to delete
+            ledger/plan.jsonl       keys that need no copy: unchanged, skipped
+            ledger/00000.jsonl      the results of batch 0's keys
+            ledger/delete.jsonl     the results of the deletions
             summary.json            the run's totals; of several plans, in the folder of the first
 
-No two plans share a folder: not those of one run, not those of two Airflow deployments that run a DAG of one name at
-the same second. ``_`` in front makes Spark and Hive skip the folder.
+No two plans share a folder, not even those of two Airflow deployments that run the same DAG at the same second. Spark and
+Hive skip the folder because its name begins with ``_``.
 
-The container is untrusted (docs/decisions/0009-the-container-is-untrusted.md). Each reader is given what a writer put
-into XCom, the :class:`~airflow_s3_azure.sync.fingerprint.Fingerprint` of the file, and reads that and nothing else.
+The container is untrusted (docs/decisions/0009-the-container-is-untrusted.md). A writer puts the :class:`~airflow_s3_azure.sync.fingerprint.Fingerprint` of its
+file into XCom, and readers accept only the file with that fingerprint.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from azure.storage.blob import ContentSettings
 
 from airflow_s3_azure.engine.azure.blob_names import RESERVED, why_invalid
 from airflow_s3_azure.engine.azure.sdk_errors import describe_response
+from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.errors import DestinationWriteError, PlanError
 from airflow_s3_azure.engine.model import CopyRequest, Precondition
 from airflow_s3_azure.engine.quoting import get_logger
@@ -66,15 +67,17 @@ class PlanFolder:
 
     :param client: of the container
     :param path: the folder's name, without a slash at the end; made of the IDs of the DAG, the run and the group
+    :param cancellation: ends the wait for a retry of every write
     :raises PlanError: if such a name would leave the folder of records, or Azure cannot hold it
     """
 
-    def __init__(self, client: ContainerClient, path: str) -> None:
+    def __init__(self, client: ContainerClient, path: str, cancellation: Cancellation | None = None) -> None:
         refused = why_invalid(path) if path.startswith(f"{RESERVED}/") else f"it is not below {RESERVED}/"
         if refused:
             raise PlanError(f"{path!r} cannot be the folder of a plan: {refused}; trigger the run with another run ID")
         self._client = client
         self.path = path
+        self._cancellation = cancellation
 
     @property
     def url(self) -> str:
@@ -88,7 +91,7 @@ class PlanFolder:
 
     def new_manifest(self) -> LinesWriter:
         """Return a writer that creates the list of what is to be copied."""
-        return LinesWriter(self._client, f"{self.path}/manifest.jsonl", NEW)
+        return self._writer(f"{self.path}/manifest.jsonl", NEW)
 
     def read_manifest(self, reference: BatchReference) -> Iterator[CopyRequest]:
         """Yield what a batch is to copy.
@@ -112,17 +115,17 @@ class PlanFolder:
 
         :param precondition: of its first commit; None: an earlier try's part is replaced
         """
-        return LinesWriter(self._client, self.part_name(part), precondition)
+        return self._writer(self.part_name(part), precondition)
 
     def continue_ledger(self, part: str) -> LinesWriter | None:
-        """Return a writer that takes over one part of the ledger from an earlier execution; None if there is none.
+        """Return a writer that replaces an earlier execution's part of the ledger; None if there is none.
 
-        Its first commit makes it the writer's own: an earlier execution that still runs can write no more. That commit
-        fails if someone else wrote since.
+        Its first commit is conditional on the part as it is now, and changes its ETag: then the earlier execution, if it
+        still runs, can no longer commit.
         """
         name = self.part_name(part)
         etag = etag_of(self._client, name)
-        return None if etag is None else LinesWriter(self._client, name, Precondition(etag))
+        return None if etag is None else self._writer(name, Precondition(etag))
 
     def read_ledger(self, part: str, expected: Fingerprint) -> Iterator[dict[str, Any]]:
         """Yield the rows of one part of the ledger.
@@ -132,9 +135,9 @@ class PlanFolder:
         return read_lines(self._client, self.part_name(part), expected=expected, parse=ledger_row_from_json)
 
     def read_unconfirmed_ledger(self, part: str, most_rows: int) -> Iterator[dict[str, Any]]:
-        """Yield the rows that one part of the ledger seems to have; none if it was never written.
+        """Yield the rows of one part of the ledger without a fingerprint; none if it was never written.
 
-        Anyone who may write to the container may have written them.
+        Anyone with write access to the container may have written them.
 
         :raises UntrustedFile: if this package cannot have written them
         """
@@ -148,7 +151,7 @@ class PlanFolder:
 
     def new_deletions(self) -> LinesWriter:
         """Return a writer that creates the list of the blobs to delete."""
-        return LinesWriter(self._client, f"{self.path}/delete.jsonl", NEW)
+        return self._writer(f"{self.path}/delete.jsonl", NEW)
 
     def read_deletions(self, expected: Fingerprint, prefix: str) -> Iterator[JsonObject]:
         """Yield the blobs to delete: ``blob``, ``size``, ``blob_etag``, ``last_modified``.
@@ -181,8 +184,11 @@ class PlanFolder:
 
     def source_spool(self) -> ObjectSpool:
         """Return where segments of a sorted source listing wait to be merged."""
-        return ObjectSpool(self._client, f"{self.path}/sort/source-{secrets.token_hex(4)}")
+        return ObjectSpool(self._client, f"{self.path}/sort/source-{secrets.token_hex(4)}", self._cancellation)
 
     def destination_spool(self) -> BlobSpool:
         """Return where segments of a sorted destination listing wait to be merged."""
-        return BlobSpool(self._client, f"{self.path}/sort/destination-{secrets.token_hex(4)}")
+        return BlobSpool(self._client, f"{self.path}/sort/destination-{secrets.token_hex(4)}", self._cancellation)
+
+    def _writer(self, name: str, precondition: Precondition | None) -> LinesWriter:
+        return LinesWriter(self._client, name, precondition, cancellation=self._cancellation)

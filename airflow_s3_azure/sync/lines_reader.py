@@ -1,8 +1,8 @@
-"""Reads JSON lines from the untrusted container as a stream: 256 KiB are held, however many lines there are.
+"""Reads JSON lines from the untrusted container as a stream: 256 KiB at a time, for any number of lines.
 
 Every range request is conditional on the ETag of the :class:`~airflow_s3_azure.sync.fingerprint.Fingerprint`, so all
-rows come from one version of the blob, and the digest is compared after the last row. Without a fingerprint nothing
-says what was written; then the length of a line and the number of lines still bound the worker's memory.
+rows come from one version of the blob, and the digest is compared after the last row. Without a fingerprint
+the content is unknown; then the length of a line and the number of lines still bound the worker's memory.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def read_lines(
     :param missing_ok: yield nothing if there is no such blob
     :param parse: checks a row and returns what it is; raises ValueError
     :raises UntrustedFile: naming the line, if it is not what was written, or cannot be
-    :raises DestinationWriteError: if it is gone or cannot be read
+    :raises DestinationWriteError: if the blob is missing or cannot be read
     """
     most = expected.rows if expected is not None and most_rows is None else most_rows
     digest, rows, rest = sha256(), 0, b""
@@ -155,7 +155,7 @@ def _download(
 def etag_of(client: ContainerClient, name: str) -> str | None:
     """Return the ETag of a blob, or None if there is none.
 
-    :raises DestinationWriteError: if Azure does not tell
+    :raises DestinationWriteError: if the request failed
     """
     try:
         return str(client.get_blob_client(name).get_blob_properties().etag)

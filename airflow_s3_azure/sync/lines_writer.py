@@ -1,11 +1,11 @@
-"""Writes JSON lines to the container as a stream: 4 MiB are held, however many lines there are.
+"""Writes JSON lines to the container as a stream: 4 MiB are buffered, for any number of lines.
 
 Three rules keep two writers of one blob apart, and a block list consistent with the lines:
 
 * Block IDs begin with the writer's random token, so no writer can replace another's block by accident.
 * The first commit is conditional on what was there when the writer began, each further one on the ETag of the last.
   A writer that lost the blob to another therefore fails at its next commit and never writes over it.
-* A commit whose response was lost looks like a conflict. The token in the blob's metadata tells the two cases apart.
+* A commit whose response was lost looks like a conflict. The token in the blob's metadata distinguishes the two cases.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
 
 BLOCK_SIZE = 4 * MIB
-"""Bytes that a writer holds before it stages them; 50,000 such blocks are 195 GiB of lines."""
+"""Bytes that a writer buffers before it stages them; 50,000 such blocks are 195 GiB of lines."""
 READ_BACK_SIZE = 4 * MIB
 """Bytes of a range request while a file is verified after its commit."""
 
@@ -46,15 +46,15 @@ _as_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class LinesWriter:
-    """Writes lines to one blob. They become visible with :meth:`commit`, all at once, and then again.
+    """Writes lines to one blob. Each :meth:`commit` makes all lines written so far visible atomically.
 
-    What was in the blob before stays until the first commit. Two writers of one blob never mix: the one whose
-    commit comes in between the other's ends the other with an error.
+    The blob's previous content stays until the first commit. Lines of two writers never mix: when one commits, the
+    other's next commit fails.
 
     :param client: of the container
     :param name: of the blob
-    :param precondition: of the first commit, that nobody wrote since; each further one has it that nobody wrote since
-        the one before. None: whatever is there is replaced
+    :param precondition: of the first commit; each further one requires the ETag of the one before. None: commits are
+        unconditional
     :param retry: of each request; the SDK's own retries are off
     :param cancellation: ends the wait between two requests
     """
@@ -76,7 +76,7 @@ class LinesWriter:
         self._cancellation = cancellation or Cancellation()
         self._own = secrets.token_hex(8)
         self._blocks: list[BlobBlock] = []
-        self._held = bytearray()
+        self._buffer = bytearray()
         self._etag: str | None = None
         self._digest = sha256()
         self.rows = 0
@@ -87,11 +87,11 @@ class LinesWriter:
     def write(self, row: Row) -> None:
         """Add a line."""
         line = _as_json(row).encode() + b"\n"
-        self._held += line
+        self._buffer += line
         self._digest.update(line)
         self.rows += 1
         self.position += len(line)
-        if len(self._held) >= BLOCK_SIZE:
+        if len(self._buffer) >= BLOCK_SIZE:
             self._stage()
 
     def commit(self, *, seconds: int | None = None) -> None:
@@ -100,28 +100,28 @@ class LinesWriter:
         :param seconds: send each request once, and give up after this long without a response
         :raises TransferError: if Azure could not be written to, or another writer committed in between
         """
-        if not self._held and self._etag is not None:
+        if not self._buffer and self._etag is not None:
             return
-        if self._held:
+        if self._buffer:
             self._stage(seconds)
         try:
             self._commit(seconds)
         except (PreconditionFailed, BlockListRejected):
-            # A response was lost, and the conflicting commit is this writer's own: then the blocks are as they were.
+            # If a lost response was this writer's own commit, its block list still describes the blob.
             self._precondition = Precondition(self._own_etag(seconds))
             self._commit(seconds)
 
     def fingerprint(self) -> Fingerprint:
-        """Return what was written up to the last commit. Only when nothing was written since."""
-        if self._etag is None or self._held:
-            raise RuntimeError("commit() comes first")
+        """Return the fingerprint of the last commit. No line may have been written since."""
+        if self._etag is None or self._buffer:
+            raise RuntimeError("lines were written after the last commit")
         return Fingerprint(self._etag, digest_text(self._digest), self.rows)
 
     def read_back(self, stops: Sequence[int] = ()) -> list[str]:
         """Verify what was committed, and return the digests of its ranges.
 
         Between the staging of a block and the commit, anyone who may write to the container can replace the block.
-        From here on the ETag stands for the content.
+        After this check the ETag identifies the verified content.
 
         :param stops: bytes after each range of lines, in order; the first range begins at 0
         :raises UntrustedFile: if it is not what was written
@@ -142,7 +142,7 @@ class LinesWriter:
                 position += len(rest)
         if digest_text(whole) != expected.digest:
             raise UntrustedFile(
-                "it does not hold what was written to it: someone else wrote to the same blob meanwhile",
+                "its content is not what was written: another client wrote to the same blob",
                 blob=self._name,
                 retryable=True,  # a new try writes another file
             )
@@ -162,7 +162,7 @@ class LinesWriter:
             self._precondition = Precondition(self._etag)
 
     def _own_etag(self, seconds: int | None) -> str:
-        """Return the blob's ETag, if this writer wrote what is there now."""
+        """Return the blob's ETag if its current content is this writer's."""
         found = self._send(seconds, self._blob.get_blob_properties)
         if found.metadata.get(_WRITER) != self._own:
             raise DestinationWriteError(
@@ -172,12 +172,12 @@ class LinesWriter:
 
     def _stage(self, seconds: int | None = None) -> None:
         block = BlobBlock(block_id=f"{self._own}-{len(self._blocks):05d}")
-        self._send(seconds, self._blob.stage_block, block.id, bytes(self._held), length=len(self._held))
+        self._send(seconds, self._blob.stage_block, block.id, bytes(self._buffer), length=len(self._buffer))
         self._blocks.append(block)
-        self._held = bytearray()
+        self._buffer = bytearray()
 
     def _send(self, seconds: int | None, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        """Return what an SDK call returns; our retry policy, not the SDK's, which waits 80 s in all.
+        """Return what an SDK call returns; retried by this package's policy, because the SDK's waits 80 s in all.
 
         :raises TransferError: with the remedy of the error code
         """

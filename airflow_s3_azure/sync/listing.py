@@ -1,7 +1,7 @@
-"""Source and destination as streams: the objects under an S3 prefix, the blobs under a name prefix.
+"""Lists source and destination as streams: the objects under an S3 prefix, the blobs under a name prefix.
 
-Both listings are untrusted. A page that cannot be read, or an entry that is not complete, ends the plan: left out, its
-key would be in no ledger.
+Both listings are untrusted. A malformed page or an incomplete entry fails the plan: if it were left out, its key would be
+in no ledger.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
 
 _MALFORMED = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-"""What botocore's parsers raise at a document that is XML, but no listing."""
+"""What botocore's parsers raise for XML that is not a listing."""
 
 
 def list_objects(
@@ -42,9 +42,9 @@ def list_objects(
     requester_pays: bool = False,
     connection: str = THE_CONNECTION,
 ) -> Iterator[ListedObject]:
-    """Yield the objects under a prefix, page by page; 1,000 are held at a time.
+    """Yield the objects under a prefix, page by page, 1,000 in memory at a time.
 
-    :param connection: what errors call the connection that the client is of
+    :param connection: the name of the client's connection in errors
     :raises TransferError: if the bucket cannot be listed
     """
     payer = {"RequestPayer": "requester"} if requester_pays else {}
@@ -75,7 +75,7 @@ def _listed_object(item: Mapping[str, Any]) -> ListedObject:
     """Return an entry of a listing.
 
     :raises ValueError: if it is malformed
-    :raises LookupError: if it is not complete
+    :raises LookupError: if a field is missing
     """
     key, size, etag, last_modified = item["Key"], item["Size"], read_etag(item["ETag"]), item["LastModified"]
     if not key or size < 0 or etag is None or last_modified.tzinfo is None:

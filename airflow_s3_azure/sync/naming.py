@@ -22,8 +22,8 @@ _FIELDS = ("key", "folder", "name", "stem", "extension", "last_modified")
 class Naming:
     """How keys become blob names.
 
-    Either ``strip_prefix`` is cut off the front and ``blob_prefix`` put before the rest; both are plain text, not
-    folders: write the slash where one is meant. Or ``template`` says it, with the fields
+    Either ``strip_prefix`` is removed from the front and ``blob_prefix`` put before the rest; both are plain text, not
+    folders, so include the slash. Or ``template`` defines the name, with the fields
 
     * ``{key}``: the whole key, ``a/b/report.2026.csv``
     * ``{folder}``: up to and including its last slash, ``a/b/``; empty if it has none
@@ -31,8 +31,7 @@ class Naming:
     * ``{stem}`` and ``{extension}``: the name before its last dot, ``report.2026``, and from it on, ``.csv``
     * ``{last_modified:%Y/%m/%d}``: when the object was last modified, in UTC, in any format of ``strftime``
 
-    :param rename: write what Azure cannot hold as ``%`` and two hexadecimal digits, and each ``%`` as ``%25``, so
-        that ``urllib.parse.unquote`` gives the name without renaming back
+    :param rename: percent-encode the characters that Azure refuses, and each ``%``; ``urllib.parse.unquote`` reverses it
     :raises ConfigurationError: if the template has other fields, or comes together with a prefix, or if
         all names would be below the reserved prefix
     """
@@ -46,13 +45,13 @@ class Naming:
     def __post_init__(self) -> None:
         if self.template and (self.blob_prefix or self.strip_prefix):
             raise ConfigurationError(
-                "blob_template comes together with blob_prefix or strip_prefix; give one or the other"
+                "blob_template cannot be combined with blob_prefix or strip_prefix; give one or the other"
             )
         object.__setattr__(self, "_fields", tuple(_parse(self.template)))
         front = self._fields[0][0] if self._fields else self.blob_prefix
         if "/" in front and is_reserved(front):
             raise ConfigurationError(
-                f"blob names would begin with {front!r}, but {RESERVED}/ is where manifests and ledgers are; choose "
+                f"blob names would begin with {front!r}, but {RESERVED}/ is reserved for manifests and ledgers; choose "
                 "another blob_prefix or blob_template"
             )
 
@@ -63,7 +62,7 @@ class Naming:
 
     @property
     def keeps_keys_apart(self) -> bool:
-        """Whether each name has the key's whole path in it, so that no two keys meet."""
+        """Whether each name contains the key's whole path, so that two keys never get the same name."""
         fields = {name for _, name, _ in self._fields}
         return not self.template or "key" in fields or ("folder" in fields and bool(fields & {"name", "stem"}))
 
@@ -77,25 +76,25 @@ class Naming:
         return _renamed(name) if self.rename else name
 
     def common_prefix(self, s3_prefix: str) -> str:
-        """Return what the blob names of all keys under a prefix begin with; other blobs' names may, too."""
+        """Return the common prefix of the blob names of all keys under a prefix; other blobs may have it too."""
         shared = self._shared(s3_prefix)
         if not self.rename:
             return shared
-        # How a dot or a slash at its end is renamed depends on what follows.
+        # Whether a trailing dot or slash is renamed depends on the next character.
         return _renamed(shared + "x")[: -2 if shared.endswith((".", "/")) else -1]
 
     def covers(self, name: str, s3_prefix: str) -> bool:
-        """Tell whether a blob with the common prefix is where one of the keys under ``s3_prefix`` could be."""
+        """Return whether a blob with the common prefix can be a copy of a key under ``s3_prefix``."""
         return not self.rename or unquote(name).startswith(self._shared(s3_prefix))
 
     def separates(self, s3_prefix: str) -> bool:
-        """Tell whether no key outside ``s3_prefix`` could have a name with the common prefix."""
+        """Return whether no key outside ``s3_prefix`` can get a name with the common prefix."""
         if not self.template:
             return True
         return self._shared(s3_prefix) == self._fields[0][0] + s3_prefix
 
     def _shared(self, s3_prefix: str) -> str:
-        """Return what the names of all keys under a prefix begin with, before they are renamed."""
+        """Return the common prefix before renaming."""
         if not self.template:
             return self._from_prefixes(s3_prefix)
         literal, name, _ = self._fields[0]
@@ -118,7 +117,7 @@ class Naming:
             if wanted == "last_modified":
                 if last_modified is None:
                     raise ConfigurationError(
-                        f"blob_template {self.template!r} asks for last_modified, which is not known"
+                        f"blob_template {self.template!r} needs last_modified, which is unknown here"
                     )
                 parts.append(last_modified.astimezone(UTC).strftime(spec))
             elif wanted is not None:
@@ -127,7 +126,7 @@ class Naming:
 
 
 def _parse(template: str) -> Iterator[tuple[str, str | None, str]]:
-    """Yield the template's pieces: text, the field that follows it (None at the end), the field's format."""
+    """Yield the template's parts: literal text, the field after it (None at the end), the field's format."""
     if len(template) > MAX_NAME:
         raise ConfigurationError(
             f"blob_template has {len(template):,} characters; a blob name has at most {MAX_NAME:,}"
@@ -153,7 +152,7 @@ def _parse(template: str) -> Iterator[tuple[str, str | None, str]]:
 
 
 def _renamed(name: str) -> str:
-    """Return the name with whatever Azure cannot hold percent-encoded, and each ``%`` too."""
+    """Return the name with the characters that Azure refuses percent-encoded, and each ``%`` too."""
     escaped = _ESCAPED.sub(lambda match: quote(match[0], safe=""), name)
     segments = [one[:-1] + "%2E" if one.endswith(".") else one for one in escaped.split("/")]
     whole = "/".join(segments)

@@ -1,4 +1,4 @@
-"""Deleting the blobs whose key is gone: each only if it is still the blob that the plan saw."""
+"""Deletes orphaned blobs, each only if it is still the version that the plan listed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from airflow_s3_azure.engine.azure.blob_names import why_refused
 from airflow_s3_azure.engine.azure.sdk_errors import describe_response
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.model import CopyResult
-from airflow_s3_azure.engine.quoting import get_logger
+from airflow_s3_azure.engine.quoting import MAX_TEXT, get_logger, shorten
 from airflow_s3_azure.sync.rows import ledger_row
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 
 WINDOW = 1_000
-"""Deletions handed to the threads at a time."""
+"""Deletions that are submitted to the threads at a time."""
 
 
 def delete_blobs(
@@ -36,7 +36,7 @@ def delete_blobs(
 ) -> Iterator[dict[str, Any]]:
     """Delete blobs, and yield the ledger's row for each: ``deleted``, ``kept`` with the reason, or ``failed``.
 
-    :param deletions: as the plan wrote them down
+    :param deletions: rows of the plan's deletion list
     :param attempts: the task's tries, for the rows
     :raises Cancelled: if ``cancellation`` was set
     """
@@ -54,20 +54,21 @@ def delete_blobs(
 def _delete(client: ContainerClient, found: Mapping[str, Any]) -> dict[str, Any]:
     blob, etag = found["blob"], found["blob_etag"]
     status, reason, error = "deleted", "its key is gone", None
-    # The list was read back from the container, where others may write.
+    # The list was read from the container, which is untrusted.
     if refused := why_refused(blob):
-        return _row(found, "failed", reason, f"no request was sent to delete {blob!r}: {refused}") | {
-            "retryable": False
-        }
+        return _row(
+            found, "failed", reason, shorten(f"no request was sent to delete {blob!r}: {refused}", MAX_TEXT)
+        ) | {"retryable": False}
     try:
         client.delete_blob(blob, delete_snapshots="include", etag=etag, match_condition=MatchConditions.IfNotModified)
     except AzureError as caught:
-        # A leased blob, for one, fails another precondition.
+        # A leased blob, for example, fails with another error code.
         if not isinstance(caught, ResourceNotFoundError) and getattr(caught, "error_code", None) != "ConditionNotMet":
-            status, error = "failed", f"{blob!r} could not be deleted: {describe_response(caught)}"
-        elif _is_there(client, blob):
+            status = "failed"
+            error = shorten(f"{blob!r} could not be deleted: {describe_response(caught)}", MAX_TEXT)
+        elif _exists(client, blob):
             status, reason = "kept", "the blob changed since the plan"
-        else:  # which fails the condition, too
+        else:  # a missing blob fails the condition, too
             reason = "its key is gone, and so was the blob"
     return _row(found, status, reason, error)
 
@@ -79,8 +80,8 @@ def _row(found: Mapping[str, Any], status: str, reason: str, error: str | None) 
     return row | {"key": None, "status": status, "error": error, "retryable": True if error else None}
 
 
-def _is_there(client: ContainerClient, blob: str) -> bool:
-    """Tell whether there is such a blob; where that cannot be told, there is."""
+def _exists(client: ContainerClient, blob: str) -> bool:
+    """Return whether the blob exists; True if the request fails."""
     try:
         return bool(client.get_blob_client(blob).exists())
     except AzureError:

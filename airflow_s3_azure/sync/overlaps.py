@@ -1,4 +1,4 @@
-"""Checks across the plans of one run, each of which knows only its own prefix: no key, and no blob, is in two. Pure."""
+"""Checks across the plans of one run, which are made separately: no key and no blob may be in two of them. Pure."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from airflow_s3_azure.sync.naming import Naming
 
 
 def check_prefixes(prefixes: Sequence[str]) -> None:
-    """Make sure that no key is under two of the prefixes.
+    """Check that no key is under two of the prefixes.
 
-    :raises PlanError: if one is
+    :raises PlanError: if a key can be
     """
     ordered = sorted(prefixes)
     for one, following in pairwise(ordered):
@@ -24,11 +24,11 @@ def check_prefixes(prefixes: Sequence[str]) -> None:
 
 
 def check_destinations(destinations: Sequence[str], naming: Naming) -> None:
-    """Make sure that keys of different prefixes, whose plans know nothing of each other, do not become one blob.
+    """Check that keys of different prefixes do not get the same blob name.
 
-    :param destinations: what the blob names of each plan begin with
-    :param naming: of all of them
-    :raises PlanError: if some may
+    :param destinations: the common prefix of each plan's blob names
+    :param naming: of all plans
+    :raises PlanError: if they can
     """
     if naming.keeps_keys_apart:
         return

@@ -1,4 +1,4 @@
-"""The plan: what of two listings is to be copied, cut into batches and written down."""
+"""Makes a plan: compares two listings and writes what to copy, partitioned into batches, to the plan's folder."""
 
 from __future__ import annotations
 
@@ -33,26 +33,26 @@ from airflow_s3_azure.sync.listed_object import ListedObject
 from airflow_s3_azure.sync.naming import Naming
 from airflow_s3_azure.sync.references import BatchReference
 from airflow_s3_azure.sync.rows import ledger_row, request_as_json
-from airflow_s3_azure.sync.select import Selection, is_folder_marker
+from airflow_s3_azure.sync.select import Selection, is_folder_placeholder
 from airflow_s3_azure.sync.sort import in_order
 
 log = get_logger(__name__)
 
 MAX_SAMPLE = 10
-"""How many of the blobs to delete a plan names in XCom, for the question to a human."""
+"""Orphaned blobs that a plan names in XCom, for the approval."""
 PROGRESS_SECONDS = 10.0
-LOOK_UP_EVERY = 1_000
-"""Names between two looks at the clock and at the cancellation."""
+CHECK_EVERY = 1_000
+"""Names between two checks of the clock and of the cancellation."""
 
 Entry = TypeVar("Entry")
 
 
 @dataclass(frozen=True, slots=True)
 class Listing(Generic[Entry]):
-    """One side of a sync.
+    """A listing of the source or the destination.
 
-    :param open: begins to list; called again if the order turns out not to be that of the names' UTF-8 bytes
-    :param is_sorted: False where it is known not to be
+    :param open: starts the listing; called again if its order is not that of the names' UTF-8 bytes
+    :param is_sorted: False if its order is known to be another one
     """
 
     open: Callable[[], Iterator[Entry]]
@@ -61,16 +61,16 @@ class Listing(Generic[Entry]):
 
 @dataclass(frozen=True, slots=True)
 class PlanOptions:
-    """How a plan is made.
+    """Options of a plan.
 
     :param bucket: of the source; only blobs whose record names it may be deleted
-    :param prefix: what the keys begin with that the source lists
+    :param prefix: of the listed keys
     :param overwrite: replace blobs that differ; False: leave every existing blob alone
-    :param delete: write down the blobs whose key is gone
-    :param batch_objects: objects to aim at in a batch
-    :param batch_size: bytes to aim at in a batch
+    :param delete: list the orphaned blobs for deletion
+    :param batch_objects: target number of objects in a batch
+    :param batch_size: target number of bytes in a batch
     :param max_batches: below Airflow's ``core.max_map_length``
-    :param block_size: bytes, of the copy, for its cost
+    :param block_size: of the copy, in bytes, to compute its cost
     """
 
     selection: Selection
@@ -89,29 +89,29 @@ class PlanOptions:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A plan that was written down.
+    """A plan, as committed to its folder.
 
-    :param folder: its folder in the destination container
-    :param counts: keys by what the plan says of them: ``copy``, ``unchanged``, ``skipped``
+    :param folder: its path in the destination container
+    :param counts: keys by decision: ``copy``, ``unchanged``, ``skipped``
     :param cost: of the objects to copy
-    :param extra: blobs to delete
-    :param extra_sample: the first of them
-    :param delete_refused: why none of these may be deleted; None if they may
-    :param batches: what there is to copy; empty if there is nothing
-    :param manifest: what was written to the manifest
-    :param settled: what was written to the plan's part of the ledger
-    :param deletions: what was written to the list of blobs to delete; None if there is none
+    :param orphaned: blobs to delete
+    :param orphaned_sample: the first of them
+    :param delete_refused: why none of them may be deleted; None if they may
+    :param batches: empty if there is nothing to copy
+    :param manifest: fingerprint of the manifest
+    :param needs_no_copy: fingerprint of the plan's part of the ledger: unchanged and skipped keys
+    :param deletions: fingerprint of the list of blobs to delete; None if there is none
     """
 
     folder: str
     counts: Mapping[str, int]
     cost: Cost
-    extra: int
-    extra_sample: list[str]
+    orphaned: int
+    orphaned_sample: list[str]
     delete_refused: str | None
     batches: list[BatchReference]
     manifest: Fingerprint
-    settled: Fingerprint
+    needs_no_copy: Fingerprint
     deletions: Fingerprint | None
 
     @property
@@ -132,11 +132,11 @@ class Plan:
             "counts": dict(self.counts),
             "size": self.size,
             "batches": len(self.batches),
-            "extra": self.extra,
-            "extra_sample": self.extra_sample,
+            "extra": self.orphaned,
+            "extra_sample": self.orphaned_sample,
             "delete_refused": self.delete_refused,
             "manifest": self.manifest.as_json(),
-            "settled": self.settled.as_json(),
+            "settled": self.needs_no_copy.as_json(),
             "deletions": self.deletions.as_json() if self.deletions else None,
         }
 
@@ -148,12 +148,12 @@ def make_plan(
     folder: PlanFolder,
     cancellation: Cancellation | None = None,
 ) -> Plan:
-    """Compare two listings, and write down what each batch copies, what needs no copy, and what is to be deleted.
+    """Compare two listings, and write the manifest, the rows of keys that need no copy, and the list of deletions.
 
-    Both listings are read once, side by side, and neither is held. One that is not in the order of its names is
-    sorted first, through the plan's folder.
+    Both listings are read once, in one merge join, in constant memory. A listing that is not sorted by name is sorted
+    first, through the plan's folder.
 
-    :raises PlanError: if two keys meet in one blob name, or there is more to copy than the budget allows
+    :raises PlanError: if two keys get the same blob name, or there is more to copy than the budget allows
     :raises Cancelled: if ``cancellation`` was set
     """
     sorts = {
@@ -164,7 +164,7 @@ def make_plan(
     while True:
         objects: Iterator[tuple[str, ListedObject]] = _named(source.open(), options)
         blobs: Iterator[tuple[str, BlobState]] = destination.open()
-        # Closed however it ends, and before another pass begins: that drops the sorted runs.
+        # Closing the sorts deletes their segments, before another pass begins.
         with ExitStack() as sorting:
             if sorts["source"]:
                 ordered = in_order(_watched(objects, cancellation), folder.source_spool())
@@ -175,12 +175,12 @@ def make_plan(
             try:
                 return _Planner(options, folder, cancellation).plan(objects, blobs)
             except OutOfOrder as found:
-                log.info("the %s lists names in an order of its own: listing again, and sorting them", found.side)
-                sorts[found.side] = True
+                log.info("the %s listing is not sorted by name: listing again with an external sort", found.endpoint)
+                sorts[found.endpoint] = True
 
 
 def _named(objects: Iterable[ListedObject], options: PlanOptions) -> Iterator[tuple[str, ListedObject]]:
-    """Yield the objects with their blob names; of those not selected, only where their blobs must be kept."""
+    """Yield objects with their blob names: the selected ones, and for a mirror all, whose blobs are then not orphaned."""
     name, selection = options.naming.name, options.selection
     for item in objects:
         if options.delete or item in selection:
@@ -190,51 +190,51 @@ def _named(objects: Iterable[ListedObject], options: PlanOptions) -> Iterator[tu
 def _watched(entries: Iterable[Entry], cancellation: Cancellation) -> Iterator[Entry]:
     """Yield the entries, until ``cancellation`` is set."""
     for number, entry in enumerate(entries):
-        if not number % LOOK_UP_EVERY:
+        if not number % CHECK_EVERY:
             cancellation.check()
         yield entry
 
 
 class _Planner:
-    """One way through both listings."""
+    """One pass through both listings."""
 
     def __init__(self, options: PlanOptions, folder: PlanFolder, cancellation: Cancellation) -> None:
         self._options = options
         self._folder = folder
         self._cancellation = cancellation
         self._manifest = folder.new_manifest()
-        self._settled = folder.new_ledger("plan")
+        self._no_copy = folder.new_ledger("plan")
         self._deletions = folder.new_deletions()
         self._batcher = Batcher(
             max_objects=options.batch_objects, max_size=options.batch_size, max_batches=options.max_batches
         )
         self._cost = Cost(options.block_size)
         self._counts = {"copy": 0, "unchanged": 0, "skipped": 0}
-        self._listed = self._blobs = self._extra = self._foreign = 0
-        self._extra_sample: list[str] = []
+        self._listed = self._blobs = self._orphaned = self._foreign = 0
+        self._orphaned_sample: list[str] = []
         self._last: tuple[str, str] | None = None
-        self._told = time.monotonic()
+        self._logged = time.monotonic()
 
     def plan(self, objects: Iterator[tuple[str, ListedObject]], blobs: Iterator[tuple[str, BlobState]]) -> Plan:
         selection, all_are_selected = self._options.selection, not self._options.delete
         for number, (name, item, blob) in enumerate(join(objects, blobs)):
-            if not number % LOOK_UP_EVERY:
-                self._look_up()
-            # Ledgers are no copies; counted, they would make max_delete a share of ever more.
+            if not number % CHECK_EVERY:
+                self._check()
+            # Ledgers are not copies; if they counted, the share of max_delete would grow with each run.
             if blob is not None and not is_reserved(name):
                 self._blobs += 1
                 if item is None:
-                    self._note_extra(name, blob)
+                    self._add_orphan(name, blob)
             if item is not None:
                 self._listed += 1
                 if all_are_selected or item in selection:
-                    self._note(name, item, blob)
-        return self._written()
+                    self._add_key(name, item, blob)
+        return self._committed()
 
-    def _written(self) -> Plan:
-        """Commit the plan's files, verify those that tasks act upon, and return the plan."""
+    def _committed(self) -> Plan:
+        """Commit the plan's files, verify those that later tasks act on, and return the plan."""
         self._manifest.commit()
-        self._settled.commit()
+        self._no_copy.commit()
         deletions = None
         if self._options.delete:
             self._deletions.commit()
@@ -242,35 +242,35 @@ class _Planner:
             deletions = self._deletions.fingerprint()
         if self._foreign:
             log.info(
-                "%s without a key: left alone, because the record on it does not say that this package copied it from "
-                "bucket %r to this name",
+                "%s without a key: not deleted, because its record does not say that this package copied it from bucket "
+                "%r to this name",
                 count_text(self._foreign, "blob"),
                 self._options.bucket,
             )
         self._options.budget.check(self._cost.objects, self._cost.size, f"{self._folder.url}manifest.jsonl")
-        runs, manifest = self._batcher.batches(), self._manifest.fingerprint()
-        digests = self._manifest.read_back([run.stop for run in runs])
+        ranges, manifest = self._batcher.batches(), self._manifest.fingerprint()
+        digests = self._manifest.read_back([one.stop for one in ranges])
         path, prefix, etag = self._folder.path, self._options.prefix, manifest.etag
         return Plan(
             folder=path,
             counts=self._counts,
             cost=self._cost,
-            extra=self._extra,
-            extra_sample=self._extra_sample,
-            delete_refused=self._options.budget.why_not_delete(self._extra, self._blobs, keys=self._listed),
+            orphaned=self._orphaned,
+            orphaned_sample=self._orphaned_sample,
+            delete_refused=self._options.budget.why_not_delete(self._orphaned, self._blobs, keys=self._listed),
             batches=[
-                BatchReference.of(path, index, run, prefix=prefix, etag=etag, digest=digest)
-                for index, (run, digest) in enumerate(zip(runs, digests, strict=True))
+                BatchReference.of(path, index, one, prefix=prefix, etag=etag, digest=digest)
+                for index, (one, digest) in enumerate(zip(ranges, digests, strict=True))
             ],
             manifest=manifest,
-            settled=self._settled.fingerprint(),
+            needs_no_copy=self._no_copy.fingerprint(),
             deletions=deletions,
         )
 
-    def _note(self, name: str, item: ListedObject, blob: BlobState | None) -> None:
-        refused = "it only stands for a folder" if is_folder_marker(item) else why_refused(name)
+    def _add_key(self, name: str, item: ListedObject, blob: BlobState | None) -> None:
+        refused = "folder placeholder" if is_folder_placeholder(item) else why_refused(name)
         if refused:
-            self._settle(CopyResult(item.key, name, "skipped", size=item.size, etag=item.etag, reason=refused))
+            self._add_result(CopyResult(item.key, name, "skipped", size=item.size, etag=item.etag, reason=refused))
             return
         if self._last is not None and self._last[0] == name:
             raise PlanError(
@@ -281,7 +281,7 @@ class _Planner:
         identity = CopyIdentity(self._options.bucket, item.key, name)
         decision = decide(item, blob, identity, compare=self._options.compare, overwrite=self._options.overwrite)
         if decision.action != "copy":
-            self._settle(
+            self._add_result(
                 CopyResult(
                     item.key,
                     name,
@@ -308,34 +308,34 @@ class _Planner:
         self._counts["copy"] += 1
         log.debug("%r: copy: %s", item.key, decision.reason)
 
-    def _settle(self, result: CopyResult) -> None:
+    def _add_result(self, result: CopyResult) -> None:
         self._counts[result.status] += 1
-        self._settled.write(ledger_row(result))
+        self._no_copy.write(ledger_row(result))
         log.debug("%r: %s: %s", result.key, result.status, result.reason)
 
-    def _note_extra(self, name: str, blob: BlobState) -> None:
+    def _add_orphan(self, name: str, blob: BlobState) -> None:
         if not self._options.delete:
             return
         if blob.record is None or not blob.record.is_owned(self._options.bucket, name):
-            log.debug("%r: no key, but its record does not name this bucket and this blob: left alone", name)
+            log.debug("%r: no key, but its record does not name this bucket and this blob: not deleted", name)
             self._foreign += 1
             return
         if refused := why_refused(name):
-            # Its request could go elsewhere: another tool gave it our record.
-            log.warning("%r: no key, but it is left alone: %s", name, refused)
+            # Another tool copied our record here; a request with such a name could address another blob.
+            log.warning("%r: no key, but it is not deleted: %s", name, refused)
             return
-        self._extra += 1
-        if len(self._extra_sample) < MAX_SAMPLE:
-            self._extra_sample.append(name)
+        self._orphaned += 1
+        if len(self._orphaned_sample) < MAX_SAMPLE:
+            self._orphaned_sample.append(name)
         modified = blob.last_modified.isoformat() if blob.last_modified else None
         self._deletions.write(
             {"blob": name, "size": blob.size, "blob_etag": blob.etag, "last_modified": modified},
         )
 
-    def _look_up(self) -> None:
+    def _check(self) -> None:
         self._cancellation.check()
-        if (now := time.monotonic()) - self._told >= PROGRESS_SECONDS:
-            self._told = now
+        if (now := time.monotonic()) - self._logged >= PROGRESS_SECONDS:
+            self._logged = now
             log.info(
                 "%s keys listed so far: %s to copy (%s), %s unchanged, %s skipped",
                 f"{self._listed:,}",

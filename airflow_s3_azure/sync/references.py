@@ -1,4 +1,4 @@
-"""References to batches: what a mapped task is given, and how the UI labels it. Pure."""
+"""References to batches: the argument of a mapped task, and its label in the UI. Pure."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _TO = " … "
 class BatchReference:
     """Which lines of a manifest a mapped task copies. Small enough for XCom a thousand times.
 
-    XCom is trusted and the manifest is not, so the reference says what the lines must be.
+    XCom is trusted and the manifest is not, so the reference holds the digest of its lines.
 
     :param folder: the plan's folder
     :param index: the batch's number, from 0
-    :param what: the folder or the keys that it is about
+    :param what: the folder or the keys that it copies
     :param size: bytes
     :param start: byte of the manifest at which its lines begin
     :param stop: byte after its lines
-    :param prefix: what the plan's keys begin with
+    :param prefix: of the plan's keys
     :param etag: of the manifest
     :param ranges: the byte after each range of its lines, their number and their digest; several where batches were
         joined
@@ -128,7 +128,7 @@ def _joined_pairs(references: Sequence[BatchReference], most: int) -> list[Batch
 
 
 def _what(run: ManifestRange) -> str:
-    """Return what a batch is about: its key, the folder that its keys share, or the first and the last of them."""
+    """Return what a batch copies: its key, the folder that its keys share, or the first and the last of them."""
     if run.objects == 1:
         return printable(run.first, MAX_LABEL)
     folder = run.shared[: run.shared.rfind("/") + 1]

@@ -1,4 +1,4 @@
-"""The rows of manifests, deletion lists and ledgers. What is read back is untrusted: each row is checked. Pure.
+"""The rows of manifests, deletion lists and ledgers. Rows are untrusted when read: each is checked. Pure.
 
 The checks are for what a digest does not cover: a file of an earlier try, and a plan that is itself wrong. They raise
 ValueError; :func:`~airflow_s3_azure.sync.lines_reader.read_lines` adds the file and the line.
@@ -112,8 +112,8 @@ def deletion_from_json(row: Any, prefix: str = "") -> JsonObject:
 def ledger_row(result: CopyResult, *, batch: int | None = None, attempts: int = 0) -> dict[str, Any]:
     """Return the ledger's line for a key.
 
-    :param batch: map index of the task that copied the key's batch; None if the plan settled it
-    :param attempts: the task's tries until it was settled; 0 if the plan settled it
+    :param batch: map index of the task that copied the key's batch; None if the plan wrote the row
+    :param attempts: the task's tries until then; 0 if the plan wrote the row
     """
     return result.as_json() | {"batch": batch, "attempts": attempts}
 

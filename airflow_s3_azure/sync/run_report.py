@@ -1,4 +1,4 @@
-"""The report: a run's whole ledger, added up and held against its plan."""
+"""The report of a run: its whole ledger, added up and compared with its plan."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ MAX_FAILURES = 10
 
 @dataclass(slots=True)
 class Report:
-    """What became of a plan.
+    """The totals of one or more plans.
 
     :param planned: keys that must be in the ledger
     :param counts: keys by status
-    :param deletions: blobs to delete by what became of them: ``deleted``, ``kept``, ``failed``
+    :param deletions: blobs to delete by result: ``deleted``, ``kept``, ``failed``
     :param copied_size: bytes of the copied objects
     :param bytes_read: bytes read from S3 by the executions that finished the objects, the repeated ones included
     :param verified: copied objects by what verified them
     :param failures: the first failed rows of the ledger
     :param skips: the first rows of skipped keys
     :param done: confirmed rows that did not fail, by the map index of their batch
-    :param unconfirmed: parts of the ledger of which no task says what it wrote; anyone may have written them
+    :param unconfirmed: parts of the ledger without a fingerprint in XCom, so anyone may have written them
     """
 
     planned: int
@@ -77,12 +77,12 @@ class Report:
 
     @property
     def missing(self) -> int:
-        """Planned keys that are not in the ledger: their batch did not run to its end. Negative if some are twice."""
+        """Planned keys that are not in the ledger: their batch did not finish. Negative if some are there twice."""
         return self.planned - sum(self.counts.values())
 
     @property
     def is_good(self) -> bool:
-        """Whether every key is accounted for and nothing failed."""
+        """Whether every key is in the ledger once, and nothing failed."""
         return not (self.counts["failed"] or self.deletions["failed"] or self.missing or self.unconfirmed)
 
     def as_json(self) -> dict[str, Any]:
@@ -106,7 +106,7 @@ class Report:
     def table(self, seconds: float | None = None) -> str:
         """Return the totals as a table for the log.
 
-        :param seconds: that the run took so far
+        :param seconds: duration of the run so far
         """
         rows = [(status, f"{count:,}") for status, count in self.counts.items()]
         rows += [(f"blobs {status}", f"{count:,}") for status, count in self.deletions.items() if count]
@@ -126,7 +126,7 @@ class Report:
         return "\n".join(lines)
 
     def verdict(self) -> str:
-        """Say in words what went wrong, naming the first failed keys. Only if it is not good."""
+        """Describe what failed, with the first failed keys. Only if the report is not good."""
         lines = []
         if self.counts["failed"]:
             lines.append(f"{self.counts['failed']:,} of {self.planned:,} keys could not be copied:")
@@ -138,7 +138,7 @@ class Report:
             lines.append(f"  … and {failed - len(self.failures):,} more, in the ledger")
         if self.missing > 0:
             lines.append(
-                f"{self.missing:,} of {self.planned:,} keys are not in the ledger: their batches did not end; "
+                f"{self.missing:,} of {self.planned:,} keys are not in the ledger: their batches did not finish; "
                 "clear the failed copy tasks to copy them"
             )
         elif self.missing < 0:
@@ -146,7 +146,7 @@ class Report:
         if self.unconfirmed:
             parts = ", ".join(self.unconfirmed[:MAX_FAILURES]) + (" …" if len(self.unconfirmed) > MAX_FAILURES else "")
             lines.append(
-                f"{len(self.unconfirmed):,} batches ended without a summary, so nothing confirms what their parts of the "
-                f"ledger say ({parts}); clear their copy tasks"
+                f"{len(self.unconfirmed):,} batches ended without a summary, so their parts of the ledger are not "
+                f"confirmed ({parts}); clear their copy tasks"
             )
         return "\n".join(lines)

@@ -68,17 +68,17 @@ def _level_pattern(parts: list[str], is_open_before: bool, is_open_after: bool) 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """A choice among listed objects. What it leaves out is not part of the sync and not in its ledger.
+    """A filter of listed objects. An object that does not match is not part of the sync, and not in its ledger.
 
-    :param include: globs over the whole key, of which one must match; empty: all do
-    :param exclude: globs over the whole key, of which none may match
+    :param include: globs over the whole key; at least one must match. Empty: all keys
+    :param exclude: globs over the whole key; none may match
     :param modified_since: aware; objects last modified at this time or later
     :param modified_before: aware; objects last modified before this time
     :param min_size: bytes; objects of this size or more
     :param max_size: bytes; objects of this size or less
-    :param storage_classes: S3's names, of which the object must have one; empty: any
-    :param days: the day that is written in the key must be one of these; None: any key
-    :raises ConfigurationError: if a time is naive, or the limits are the wrong way round
+    :param storage_classes: the object's class must be one of these; empty: any
+    :param days: the day in the key must be one of these; None: any key
+    :raises ConfigurationError: if a time is naive, or a lower limit is above its upper limit
     """
 
     include: Sequence[str] = ()
@@ -124,6 +124,6 @@ class Selection:
         return not any(pattern.fullmatch(item.key) for pattern in self._exclude)
 
 
-def is_folder_marker(item: ListedObject) -> bool:
-    """Tell whether an object only stands for a folder: no bytes, and a key that ends in ``/``."""
+def is_folder_placeholder(item: ListedObject) -> bool:
+    """Return whether an object is a folder placeholder: no bytes, and a key that ends in ``/``."""
     return item.size == 0 and item.key.endswith("/")

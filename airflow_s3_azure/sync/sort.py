@@ -20,7 +20,7 @@ from typing import Any, Protocol, TypeVar
 SEGMENT_LENGTH = 50_000
 """Entries sorted in memory at a time, some 40 MB."""
 MAX_SEGMENTS = 64
-"""Segments merged at a time, each of which holds a piece of its file."""
+"""Segments merged at a time, each with a piece of its file in memory."""
 
 Entry = TypeVar("Entry", bound=tuple[Any, ...])
 """What is sorted by its first item, a name."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from azure.core.exceptions import AzureError
 
+from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.model import BlobState, Precondition
 from airflow_s3_azure.engine.properties import SourceRecord
 from airflow_s3_azure.sync.fingerprint import Fingerprint
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
 class _Segments:
     """Writes segments, reads back what it wrote, and deletes them."""
 
-    def __init__(self, client: ContainerClient, path: str) -> None:
+    def __init__(self, client: ContainerClient, path: str, cancellation: Cancellation | None) -> None:
         self._client = client
+        self._cancellation = cancellation
         self._path = path
         self._written: dict[int, Fingerprint] = {}
 
@@ -42,7 +44,7 @@ class _Segments:
         return f"{self._path}-{segment:05d}.jsonl"
 
     def _write(self, segment: int, rows: Iterable[list[Any]]) -> None:
-        writer = LinesWriter(self._client, self._name(segment), Precondition(None))
+        writer = LinesWriter(self._client, self._name(segment), Precondition(None), cancellation=self._cancellation)
         for row in rows:
             writer.write(row)
         writer.commit()

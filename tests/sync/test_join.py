@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_s3_azure.sync.join import OutOfOrder, Side, join
+from airflow_s3_azure.sync.join import Endpoint, OutOfOrder, join
 
 names = st.text(st.characters(exclude_categories=["Cs"]), max_size=3) | st.text("ab/-", max_size=3)
 
@@ -40,11 +40,11 @@ def test_a_side_out_of_order_is_named(entries: list[tuple[str, int]], others: li
     """However it goes out of order, and wherever the other side is."""
     ordered: list[tuple[str, int]] = [(name, 0) for name in sorted(others)]
     is_ordered = [name for name, _ in entries] == sorted(name for name, _ in entries)
-    side: Side = "source" if is_source else "destination"
+    side: Endpoint = "source" if is_source else "destination"
     try:
         list(join(entries, ordered) if is_source else join(ordered, entries))
     except OutOfOrder as error:
-        found: str | None = error.side
+        found: str | None = error.endpoint
     else:
         found = None
 

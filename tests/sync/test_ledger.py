@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from azure.core.exceptions import ServiceRequestError
 
-from airflow_s3_azure.engine.errors import DestinationWriteError, PlanError, UntrustedFile
+from airflow_s3_azure.engine.cancellation import Cancellation
+from airflow_s3_azure.engine.errors import Cancelled, DestinationWriteError, PlanError, UntrustedFile
 from airflow_s3_azure.engine.model import BlobState
 from airflow_s3_azure.engine.properties import SourceRecord
 from airflow_s3_azure.sync.ledger import PlanFolder, folder_name
@@ -37,6 +40,36 @@ def test_a_plan_has_no_folder_outside_its_own_place(path: str) -> None:
     """A run ID such as ``..`` would lead to the records of another DAG."""
     with pytest.raises(PlanError, match=r"cannot be the folder of a plan: .*; trigger the run with another run ID"):
         PlanFolder(MemoryContainer().as_client(), path)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda folder: folder.new_manifest().commit(),
+        lambda folder: folder.new_deletions().commit(),
+        lambda folder: folder.new_ledger("00000").commit(),
+        lambda folder: folder.continue_ledger("00001").commit(),
+        lambda folder: folder.source_spool().write(0, []),
+        lambda folder: folder.destination_spool().write(0, []),
+    ],
+    ids=["manifest", "deletions", "ledger", "earlier ledger", "source spool", "destination spool"],
+)
+def test_a_cancelled_task_waits_for_no_retry_of_a_write(
+    write: Callable[[PlanFolder], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every file of the folder is written under the task's cancellation."""
+    client = MemoryContainer().as_client()
+    PlanFolder(client, "_s3_to_azure/plan").new_ledger("00001").commit()
+    cancellation = Cancellation()
+    cancellation.set("the task was killed")
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise ServiceRequestError("lost")
+
+    monkeypatch.setattr("tests.fakes.memory_container.MemoryBlob.commit_block_list", fail)
+
+    with pytest.raises(Cancelled, match="the task was killed"):
+        write(PlanFolder(client, "_s3_to_azure/plan", cancellation))
 
 
 @pytest.mark.servers

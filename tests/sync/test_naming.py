@@ -15,7 +15,7 @@ from airflow_s3_azure.sync.naming import Naming
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 odd_texts = st.text("ab./%\\\n{}~é", max_size=8)
-RESERVED = "but _s3_to_azure/ is where manifests and ledgers are; choose another blob_prefix or blob_template"
+RESERVED = "but _s3_to_azure/ is reserved for manifests and ledgers; choose another blob_prefix or blob_template"
 RESERVED_FRONTS = ["_s3_to_azure/", "/_s3_to_azure/", "_S3_to_azure/x/", "%5fs3_to_azure/"]
 MODIFIED = datetime(2026, 11, 30, 23, 30, tzinfo=UTC)
 fields = st.sampled_from(["{key}", "{folder}", "{name}", "{stem}", "{extension}", "{last_modified:%Y}"])
@@ -189,7 +189,7 @@ def test_a_template_that_says_nothing_usable_is_refused(arguments: dict[str, str
 
 def test_a_template_that_needs_a_time_needs_a_time() -> None:
     """A list of keys has none."""
-    with pytest.raises(ConfigurationError, match="asks for last_modified, which is not known"):
+    with pytest.raises(ConfigurationError, match="needs last_modified, which is unknown here"):
         Naming(template="{last_modified:%Y}").name("a")
 
 

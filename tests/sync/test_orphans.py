@@ -116,6 +116,14 @@ def test_a_name_that_leads_elsewhere_is_not_deleted(
     assert [one.name for one in container.list_blobs()] == ["_s3_to_azure/dag/run/ledger.jsonl"]
 
 
+def test_the_error_of_a_deletion_is_capped(container: ContainerClient) -> None:
+    """A listed name can have any length; a row of the ledger, and its XCom, cannot."""
+    rows = delete(container, [{"blob": "x" * 5_000, "size": 1, "blob_etag": '"x"'}])
+
+    (row,) = rows.values()
+    assert (row["status"], len(row["error"])) == ("failed", 2_000)
+
+
 def test_no_more_is_deleted_once_it_is_interrupted(container: ContainerClient) -> None:
     """What was not begun stays."""
     deletions = upload(container, "a", "b")

@@ -87,7 +87,7 @@ class Made:
     @property
     def settled(self) -> list[dict[str, Any]]:
         """The plan's part of the ledger."""
-        return list(self.folder.read_ledger("plan", self.plan.settled))
+        return list(self.folder.read_ledger("plan", self.plan.needs_no_copy))
 
     @property
     def deletions(self) -> list[str]:
@@ -223,7 +223,7 @@ def test_a_listing_that_turns_out_to_be_out_of_order_is_read_again(
 
     assert made.plan.counts == {"copy": 0, "unchanged": 2, "skipped": 0}
     assert made.listed == {"source": 2, "destination": 2}
-    assert f"the {side} lists names in an order of its own: listing again, and sorting them" in caplog.messages
+    assert f"the {side} listing is not sorted by name: listing again with an external sort" in caplog.messages
 
 
 def test_a_listing_that_is_known_to_be_out_of_order_is_read_once() -> None:
@@ -279,7 +279,7 @@ def test_unchanged_objects_make_no_batch() -> None:
 @pytest.mark.parametrize(
     ("item", "reason"),
     [
-        (listed("a/", size=0), "it only stands for a folder"),
+        (listed("a/", size=0), "folder placeholder"),
         (listed("a/"), "a blob name cannot end with '/'"),
         (listed("a."), "a blob name cannot end with '.'"),
         (listed("a\\b"), "Azure turns a backslash in a blob name into a slash"),
@@ -425,7 +425,7 @@ def test_blobs_without_an_object_are_left_alone() -> None:
     """A sync copies; it deletes nothing, and does not even say what it could."""
     made = plan([], {"extra": copied()})
 
-    assert (made.plan.objects, made.plan.batches, made.plan.extra) == (0, [], 0)
+    assert (made.plan.objects, made.plan.batches, made.plan.orphaned) == (0, [], 0)
     assert sorted(made.container.blobs) == [f"{PATH}/ledger/plan.jsonl", f"{PATH}/manifest.jsonl"]
 
 
@@ -433,7 +433,7 @@ def test_a_mirror_writes_down_the_blobs_whose_key_is_gone() -> None:
     """With what must still hold of them when they are deleted."""
     made = plan([listed("a")], {"a": copied(), "b": copied(7, "old", '"b"')}, delete=True, budget=Budget(max_delete=1))
 
-    assert (made.plan.extra, made.plan.delete_refused) == (1, None)
+    assert (made.plan.orphaned, made.plan.delete_refused) == (1, None)
     assert made.deletion_rows == [{"blob": "b", "size": 7, "blob_etag": '"b"', "last_modified": LATER.isoformat()}]
 
 
@@ -441,7 +441,7 @@ def test_a_mirror_without_anything_to_delete_has_an_empty_list() -> None:
     """It is there to be read."""
     made = plan([listed("a")], {"a": copied()}, delete=True)
 
-    assert (made.plan.extra, made.plan.delete_refused, made.deletions) == (0, None, [])
+    assert (made.plan.orphaned, made.plan.delete_refused, made.deletions) == (0, None, [])
 
 
 @pytest.mark.parametrize("name", ["theirs", "_s3_to_azure/dag/run/summary.json", *RESERVED_KEYS])
@@ -450,7 +450,7 @@ def test_a_mirror_never_deletes_what_this_package_did_not_copy(name: str) -> Non
     state = THEIRS if name == "theirs" else copied()
     made = plan([listed("a")], {"a": copied(), name: state}, delete=True, budget=Budget(max_delete=10))
 
-    assert made.plan.extra == 0
+    assert made.plan.orphaned == 0
 
 
 @pytest.mark.parametrize(
@@ -467,7 +467,7 @@ def test_a_mirror_never_deletes_a_blob_whose_record_names_another(identity: str)
 
     made = plan([listed("a")], blobs, delete=True, budget=Budget(max_delete=10))
 
-    assert (made.plan.extra, made.deletions) == (0, [])
+    assert (made.plan.orphaned, made.deletions) == (0, [])
 
 
 def test_a_mirror_never_deletes_what_an_earlier_version_copied() -> None:
@@ -476,7 +476,7 @@ def test_a_mirror_never_deletes_what_an_earlier_version_copied() -> None:
 
     made = Made([listed("a")], [("a", copied()), ("b", copied())], options)
 
-    assert (made.statuses, made.plan.extra, made.deletions) == ({"a": "unchanged"}, 0, [])
+    assert (made.statuses, made.plan.orphaned, made.deletions) == ({"a": "unchanged"}, 0, [])
 
 
 def test_a_mirror_keeps_the_blobs_of_keys_that_are_not_selected() -> None:
@@ -535,7 +535,7 @@ def test_a_mirror_deletes_no_more_than_it_may(*, max_delete: float, extra: int, 
         budget=Budget(max_delete=max_delete),
     )
 
-    assert made.plan.extra == extra
+    assert made.plan.orphaned == extra
     assert (made.plan.delete_refused is not None) is refused
 
 
@@ -585,10 +585,10 @@ def test_a_plan_adds_up() -> None:
         "size": 30,
         "batches": 2,
         "extra": 1,
-        "extra_sample": made.plan.extra_sample,
+        "extra_sample": made.plan.orphaned_sample,
         "delete_refused": made.plan.delete_refused,
         "manifest": made.plan.manifest.as_json(),
-        "settled": made.plan.settled.as_json(),
+        "settled": made.plan.needs_no_copy.as_json(),
         "deletions": made.plan.deletions.as_json() if made.plan.deletions else None,
     }
 

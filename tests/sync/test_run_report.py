@@ -147,7 +147,7 @@ def test_the_verdict_counts_what_it_does_not_quote() -> None:
 def test_the_verdict_tells_of_missing_keys() -> None:
     """A batch that was killed has written nothing."""
     assert report(1500, copied()).verdict() == (
-        "1,499 of 1,500 keys are not in the ledger: their batches did not end; clear the failed copy tasks to copy them"
+        "1,499 of 1,500 keys are not in the ledger: their batches did not finish; clear the failed copy tasks to copy them"
     )
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from airflow_s3_azure.engine.errors import ConfigurationError
 from airflow_s3_azure.sync.listed_object import ListedObject
-from airflow_s3_azure.sync.select import Selection, glob_pattern, is_folder_marker
+from airflow_s3_azure.sync.select import Selection, glob_pattern, is_folder_placeholder
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -292,4 +292,4 @@ def test_an_object_has_one_of_the_storage_classes(*, wanted: tuple[str, ...], se
 )
 def test_a_folder_marker_is_empty_and_ends_in_a_slash(*, key: str, size: int, is_marker: bool) -> None:
     """Anything with bytes is an object."""
-    assert is_folder_marker(listed(key, size=size)) is is_marker
+    assert is_folder_placeholder(listed(key, size=size)) is is_marker

@@ -27,8 +27,8 @@ PLAIN = [
     *("\U00010000", "\U0001d11e/x", "\U0010fffd", "x" * 1000, "y/" * 250 + "y", "\u00e9" * 500, "🦆" * 250),
 ]  # fmt: skip
 REFUSED = {
-    "folder/": "it only stands for a folder",
-    "a//": "it only stands for a folder",
+    "folder/": "folder placeholder",
+    "a//": "folder placeholder",
     "dot.": "a blob name cannot end with '.'",
     "full/": "a blob name cannot end with '/'",
     "up/../x": "Azure resolves the path segments '.' and '..' in a blob name",

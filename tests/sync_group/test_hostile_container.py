@@ -152,7 +152,7 @@ def test_forged_rows_make_up_for_no_batch_that_did_not_end(
 
     assert night.state == "failed"
     assert night.totals("copied", "missing", "incomplete_batches") == (1, 0, [0])
-    assert "1 batches ended without a summary, so nothing confirms what their parts of the ledger say (00000)" in said()
+    assert "1 batches ended without a summary, so their parts of the ledger are not confirmed (00000)" in said()
 
 
 def test_the_plans_own_rows_are_not_anyones(sync: Sync, said: Callable[[], str]) -> None:
