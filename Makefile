@@ -28,7 +28,7 @@ test-lowest: servers  ## the tests against the wheel, on the lowest versions it 
 test-newest: servers  ## the same on the newest
 	@UV=$(abspath $(UV)) $(PYTHON) -m tests.versions newest $(TESTS)
 
-versions: $(UV)  ## choose the versions of test-lowest and test-newest anew: the floors of pyproject.toml, and what is new
+versions: $(UV)  ## choose the versions of test-lowest and test-newest: the floors of pyproject.toml, and what is new
 	@UV=$(abspath $(UV)) $(PYTHON) -m tests.versions lock
 
 audit: $(UV)  ## look up known vulnerabilities of what is locked, of the floors and of Azurite (needs PyPI's JSON API and npm's audit endpoint)

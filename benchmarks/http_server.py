@@ -33,7 +33,7 @@ PIECE = 1024 * 1024
 CPU = "ms cpu"
 """The count of what the server itself took, in milliseconds."""
 COUNTS = "/_counts"
-"""GET: what was counted so far; DELETE: begin anew."""
+"""GET: what was counted so far; DELETE: count from zero."""
 
 
 @dataclass(slots=True)
@@ -55,7 +55,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """A body that is cut from a pattern, which begins anew where it ends."""
+    """A body made of a pattern that repeats."""
 
     pattern: memoryview
     start: int

@@ -26,7 +26,7 @@ from benchmarks.stand_ins import StandIns, started
 PIECE = 128 * 1024
 """Bytes that are passed on at once."""
 WINDOW = 4 * 1024 * 1024
-"""Bytes under way in one direction of a connection."""
+"""Bytes in flight in one direction of a connection."""
 TOLERANCE = 0.1
 """How far from what it should be a link may prove to be, as a share."""
 SLACK = 0.005
@@ -160,7 +160,7 @@ class _Direction:
         self._delay = delay
         self._rate = rate
         self._free = opened
-        self._under_way = 0
+        self._in_flight = 0
         self._queue: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
         self._room = asyncio.Event()
 
@@ -178,8 +178,8 @@ class _Direction:
                 data = b""
             self._free = max(self._free, loop.time()) + (len(data) / self._rate if self._rate else 0)
             self._queue.put_nowait((self._free + self._delay, data))
-            self._under_way += len(data)
-            while self._under_way > WINDOW:
+            self._in_flight += len(data)
+            while self._in_flight > WINDOW:
                 self._room.clear()
                 await self._room.wait()
 
@@ -199,5 +199,5 @@ class _Direction:
                 # Nobody listens any more: let the other end know.
                 with suppress(OSError):
                     self._begin.shutdown(socket.SHUT_RDWR)
-            self._under_way -= len(data)
+            self._in_flight -= len(data)
             self._room.set()

@@ -4,7 +4,7 @@
 over the imports is more than max_concurrency x block_size + 40 MiB, or if a byte was written to disk. The object and
 the blob are two stand-ins in processes of their own, so that their memory does not count: a source that makes up its
 bytes as they are asked for, and a sink that checks each block's CRC and drops it. Both are behind the shaped link:
-where nothing is waited for, a copy takes two blocks in hand, and no more. Linux only.
+where nothing is waited for, a copy keeps two blocks in flight, and no more. Linux only.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Where our CPU time goes: the threads of one copy under cProfile, by what the functions belong to.
 
 ``python -m benchmarks.profile 1 1073741824`` profiles the copy of one object of 1 GiB. The profiler makes every Python
-call dearer, by about half a microsecond, and calls into C not at all: read it as where to look, not as what it costs.
+call more expensive, by about half a microsecond, and calls into C not at all: read it as where the time goes, not as what it costs.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ def _run_python(name: str, job: Job, scratch: Path, servers: StandIns) -> Cost:
         "AIRFLOW_HOME": str(scratch / "airflow"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
-        # The warm-up and the measured copy share the process; the servers are told when to count anew.
+        # The warm-up and the measured copy share the process; the servers restart their counters in between.
         "BENCHMARK_COUNTS": json.dumps([servers.source, servers.sink]),
         **replace(servers, source=job.source, sink=job.sink).airflow_connections(),
     }

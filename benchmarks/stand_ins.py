@@ -63,7 +63,7 @@ class StandIns:
         return int(blobs), int(size)
 
     def reset_counts(self) -> None:
-        """Begin to count anew."""
+        """Count from zero."""
         for url in (self.source, self.sink):
             requests.delete(_root(url) + COUNTS, timeout=10).raise_for_status()
 

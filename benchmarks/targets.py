@@ -1,4 +1,4 @@
-"""The targets, each held against what was measured in the same run."""
+"""The targets, each compared with what was measured in the same run."""
 
 from __future__ import annotations
 

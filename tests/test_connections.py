@@ -460,7 +460,7 @@ def test_a_missing_container_is_named_or_created(azure_server: AzureServer, monk
     assert azure_server.container_client("not-yet", create=False).exists()
 
 
-def test_nobody_listening_is_an_error_that_a_retry_may_mend(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_listening_is_an_error_that_a_retry_may_fix(monkeypatch: pytest.MonkeyPatch) -> None:
     """A refused connection is told in words, within seconds."""
     _set_connection(
         monkeypatch,

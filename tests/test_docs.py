@@ -152,7 +152,7 @@ def test_every_link_between_pages_leads_somewhere() -> None:
 
 
 def _first_cells(page: str) -> list[list[str]]:
-    """Return the names in the first cell of each row of the table that the reference takes over from a page."""
+    """Return the names in the first cell of each row of the table that the reference includes from a page."""
     text = (DOCS / page).read_text()
     table = text[text.index("[start:") : text.index("[end:")]
     return [re.findall("`([^`]+)`", row.split("|")[1]) for row in table.splitlines() if row.startswith("| `")]

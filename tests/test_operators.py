@@ -156,7 +156,7 @@ def test_mapped_tasks_are_labeled_by_their_key(bucket: Bucket, container: Contai
         ({"s3_key": "a", "wasb_conn_id": "nope"}, "there is no Airflow connection 'nope' (wasb_conn_id)"),
     ],
 )
-def test_what_no_retry_can_mend_fails_at_once(
+def test_what_no_retry_can_fix_fails_at_once(
     bucket: Bucket,
     container: ContainerClient,
     capfd: pytest.CaptureFixture[str],

@@ -42,7 +42,7 @@ def test_the_package_under_test_is_the_one_meant() -> None:
 
 
 def test_the_lowest_versions_are_the_floors() -> None:
-    """What is tested as the lowest is what pip may install: a floor that is raised, or added, is locked anew."""
+    """What is tested as the lowest is what pip may install: a floor that is raised, or added, is locked again."""
     pins = [
         Requirement(line)
         for line in (ROOT / "tests" / "versions" / "lowest.txt").read_text().splitlines()

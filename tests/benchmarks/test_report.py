@@ -100,7 +100,7 @@ def test_documents_get_what_was_measured_and_keep_the_rest() -> None:
 
 
 def test_what_broke_is_in_the_report() -> None:
-    """Whoever reads the tables learns that a client is not in them."""
+    """A reader of the tables learns that a client is not in them."""
     results = Results(is_quick=True, machine=MACHINE, broken=["rclone ended with 1"])
     assert "**Broken:** rclone ended with 1" in markdown(results, [])
 

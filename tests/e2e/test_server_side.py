@@ -1,4 +1,4 @@
-"""Azure copies by itself under a started Airflow: deferred to the triggerer, cleared in the middle, resumed, no secret."""
+"""A server-side copy under a started Airflow: deferred to the triggerer, cleared in the middle, resumed, no secret."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ SIGNED = re.compile(r"(?i)x-amz-signature=[0-9a-f]|x-amz-credential=[^*]|sharedk
 def test_a_deferred_copy_holds_no_worker_and_resumes_when_it_is_cleared(
     bucket: Bucket, container: ContainerClient, s3_server: S3Server, azure_server: AzureServer, tmp_path: Path
 ) -> None:
-    """While Azure reads, the task is deferred; cleared then, the next trigger takes over the blocks that are there."""
+    """While Azure reads, the task is deferred; cleared then, the next trigger resumes from the staged blocks."""
     bodies = {"big": random.Random(1).randbytes(BLOCKS * MIB)}
     bodies |= {f"many/{number}": random.Random(number).randbytes(1000) for number in range(20)}
     for key, body in bodies.items():

@@ -188,7 +188,7 @@ def test_a_composite_checksum_is_known_by_its_number_of_parts(parts: int, told: 
 
 @pytest.mark.parametrize(("value", "told"), [("y/Q5Jg==", "COMPOSITE"), ("y/Q5Jg==-3", "FULL_OBJECT")])
 def test_a_checksum_that_contradicts_its_type_is_left_out(value: str, told: str) -> None:
-    """Whatever it is, nothing can be held against it."""
+    """Whatever it is, nothing can be verified against it."""
     assert stored_checksum({"x-amz-checksum-crc32": value, "x-amz-checksum-type": told}) is None
 
 

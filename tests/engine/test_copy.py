@@ -228,7 +228,7 @@ def test_nothing_is_visible_before_the_commit(route: Route) -> None:
         route.copy(CopyRequest("a", "b"), threads=1)
 
     assert route.read("b") == b"old"
-    # The third may have been on its way when the copy was cut.
+    # The third may have been in flight when the connections were aborted.
     assert len(route.staged("b")) in (2, 3)
 
 
@@ -251,7 +251,7 @@ def test_a_second_try_reads_only_what_is_not_staged(route: Route) -> None:
 
     assert again.read("b") == body
     assert result.verified == "crc32c"
-    # A block that was on its way when the copy was cut may have arrived after it was counted.
+    # A block that was in flight when the connections were aborted may have arrived after the count.
     assert result.resumed_blocks >= staged // BLOCK > 0
     assert result.bytes_read == len(body) - result.resumed_blocks * BLOCK
 
@@ -309,7 +309,7 @@ def test_a_blob_that_someone_else_wrote_since_the_plan_is_not_overwritten(route:
 
 
 @pytest.mark.parametrize("size", [10, 3 * BLOCK])
-def test_a_twin_that_finished_first_makes_it_unchanged(route: Route, size: int) -> None:
+def test_a_concurrent_writer_that_finished_first_makes_it_unchanged(route: Route, size: int) -> None:
     """Two tasks with one plan end in the same blob, and neither is an error."""
     etag = route.bucket.put("a", _bytes(size))
     request = CopyRequest("a", "b", size=size, etag=etag, precondition=ABSENT)
@@ -359,7 +359,7 @@ def test_a_leased_blob_is_a_clear_error(route: Route, size: int) -> None:
     assert route.read("b") == b"theirs"
 
 
-def test_blocks_of_another_tool_in_the_way_are_named(route: Route) -> None:
+def test_foreign_blocks_are_named(route: Route) -> None:
     """Azure wants IDs of one length within a blob; the error says so, and what to do, before a byte is read."""
     route.bucket.put("a", _bytes(3 * BLOCK))
     route.container.get_blob_client("b").stage_block("short", b"theirs")
@@ -372,7 +372,7 @@ def test_blocks_of_another_tool_in_the_way_are_named(route: Route) -> None:
     assert result.bytes_read == 0
 
 
-def test_blocks_of_another_tool_are_dropped_on_request(route: Route) -> None:
+def test_foreign_blocks_are_discarded_on_request(route: Route) -> None:
     """With the option the copy goes on; a blob that exists is still never touched for it."""
     body = _bytes(3 * BLOCK)
     route.bucket.put("a", body)
@@ -395,7 +395,7 @@ MIN_PART = 5 * 1024 * 1024
 @pytest.mark.parametrize("algorithm", ["CRC32", "CRC32C"])
 @pytest.mark.parametrize("block_size", [MIN_PART // 3, MIN_PART, 64 * MIN_PART])
 def test_a_composite_checksum_verifies(route: Route, algorithm: str, block_size: int) -> None:
-    """What boto3 stores for a multipart upload is held against blocks that end where the parts do, or the whole."""
+    """What boto3 stores for a multipart upload is compared with blocks that end where the parts do, or with the whole."""
     body = _bytes(2 * MIN_PART + 12345)
     route.bucket.put_multipart("a", body, MIN_PART, ChecksumAlgorithm=algorithm)
 
@@ -448,7 +448,7 @@ def test_parts_of_many_sizes_are_verified_by_blocks_alone(route: Route) -> None:
 
 
 def test_an_old_object_is_verified_by_its_md5(route: Route) -> None:
-    """Objects from before S3 stored checksums have an ETag that is their MD5, which one block can be held against."""
+    """Objects from before S3 stored checksums have their MD5 as the ETag, which verifies one block."""
     etag = route.bucket.put("a", _bytes(BLOCK))
     source = replace(route.source.head("a"), checksum=None)
     assert source.md5 == etag
@@ -505,7 +505,7 @@ def test_an_object_with_a_customers_key_is_refused_clearly(route: Route) -> None
     assert "SSE-C" in str(result.error)
 
 
-def test_an_expired_signature_is_signed_anew_once(route: Route) -> None:
+def test_an_expired_signature_is_signed_again_once(route: Route) -> None:
     """S3 really checks expiry; the second request has a fresh URL."""
     route.bucket.put("a", _bytes(10))
     fresh = route._presign
@@ -541,7 +541,7 @@ def _wait_until_refused(url: str, headers: dict[str, str]) -> None:
         assert time.monotonic() < deadline
 
 
-def test_azure_refuses_a_block_that_was_damaged_on_the_way(route: Route) -> None:
+def test_azure_rejects_a_block_that_was_damaged_in_transit(route: Route) -> None:
     """The CRC-64 goes with the block."""
     data = memoryview(_bytes(1000))
 
@@ -580,7 +580,7 @@ def test_what_s3_stored_must_be_what_was_read(route: Route) -> None:
     assert not route.container.get_blob_client("b").exists()
 
 
-def test_a_wrong_block_that_was_staged_is_not_resumed_for_ever(route: Route) -> None:
+def test_a_wrong_staged_block_is_not_resumed_again(route: Route) -> None:
     """After a mismatch the next try reads all blocks again, and succeeds."""
     body = _bytes(4 * BLOCK)
     route.bucket.put("a", body, ChecksumAlgorithm="CRC64NVME")

@@ -40,7 +40,7 @@ def test_a_second_copy_moves_nothing() -> None:
 
 
 def test_another_blob_is_replaced() -> None:
-    """A blob that is not a copy of this version gives way, all at once."""
+    """A blob that is not a copy of this version is replaced atomically."""
     container = FakeAzure()
     container.add("key", b"before")
 
@@ -76,7 +76,7 @@ def test_a_blob_carries_headers_metadata_and_record() -> None:
 
 
 @pytest.mark.parametrize("size", [BLOCK, SIZE], ids=["put", "commit"])
-def test_a_twin_that_was_faster_leaves_nothing_to_do(size: int) -> None:
+def test_a_concurrent_writer_that_was_faster_leaves_nothing_to_do(size: int) -> None:
     """The precondition fails, and the blob that is there is a copy of the same source."""
     found = stored(content_of(size))
     record = SourceRecord(found.etag, size).as_metadata()
@@ -118,7 +118,7 @@ def test_a_blob_that_was_deleted_meanwhile_is_a_conflict() -> None:
 
 
 def test_two_copies_of_one_object_end_in_one_blob() -> None:
-    """A redelivered task and its twin, in one pool even, harm nobody."""
+    """A redelivered task and the first one, even in one pool, end in one blob."""
     source, container = FakeS3({"key": stored(DATA)}), FakeAzure()
 
     results = list(start(source, container, [CopyRequest("key", "blob")] * 2, threads=2))

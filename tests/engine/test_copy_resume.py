@@ -91,7 +91,7 @@ def test_a_resumed_copy_is_verified_by_32_bits_too(algorithm: Algorithm) -> None
         pytest.param({id_of(1, etag="other"): DATA[8:16]}, id="another ETag"),
         pytest.param({id_of(1, version_id="v2"): DATA[8:16]}, id="another version"),
         pytest.param({id_of(1, size=SIZE + 1): DATA[8:16]}, id="another size"),
-        pytest.param({id_of(1, block_size=16): DATA[8:16]}, id="another cut"),
+        pytest.param({id_of(1, block_size=16): DATA[8:16]}, id="another block size"),
         pytest.param({id_of(1, generation=1): DATA[8:16]}, id="another generation"),
         pytest.param({id_of(1): DATA[8:15]}, id="a shorter block"),
         pytest.param({id_of(1): DATA[8:17]}, id="a longer block"),
@@ -100,7 +100,7 @@ def test_a_resumed_copy_is_verified_by_32_bits_too(algorithm: Algorithm) -> None
     ],
 )
 def test_staged_blocks_of_something_else_are_not_used(blocks: dict[bytes, bytes]) -> None:
-    """Only a block of this version, this cut and the right size is taken over."""
+    """Only a block of this version, this layout and the right size is reused."""
     source, container = FakeS3({"key": stored(DATA)}), FakeAzure()
     container.blocks["key"] = dict(blocks)
 

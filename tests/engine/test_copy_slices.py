@@ -27,7 +27,7 @@ def slices(source: FakeS3, container: FakeAzure, *, most: int, **settings: Any) 
 
 
 def test_a_slice_that_is_long_enough_copies_everything() -> None:
-    """Nothing is told of its end."""
+    """Nothing reports its end."""
     objects = {str(number): stored(content_of(20, number)) for number in range(5)}
 
     results = copy(FakeS3(objects), FakeAzure(), slice_seconds=60)
@@ -36,7 +36,7 @@ def test_a_slice_that_is_long_enough_copies_everything() -> None:
 
 
 @pytest.mark.usefixtures("no_thread_left")
-def test_a_slice_that_ends_commits_nothing_half_done() -> None:
+def test_a_slice_that_ends_commits_nothing_incomplete() -> None:
     """The blocks that are staged wait for the next slice."""
     source, container = FakeS3({"key": stored(DATA)}), FakeAzure()
 
@@ -69,7 +69,7 @@ def test_slices_copy_a_large_object_together() -> None:
 
 
 def test_the_end_of_a_slice_is_no_cancellation() -> None:
-    """Whoever goes on with the next slice was not told to stop."""
+    """The next slice of the same try is not cancelled."""
     cancellation = Cancellation()
 
     with pytest.raises(SliceEnded):

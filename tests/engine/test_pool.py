@@ -45,7 +45,7 @@ from tests.fakes.memory import (
     threads=st.integers(1, 9),
 )
 def test_every_request_gets_exactly_one_result(sizes: list[int], bad: set[int], threads: int) -> None:
-    """Whatever the sizes, the failures and the threads, each key is told of once, as what became of it."""
+    """Whatever the sizes, the failures and the threads, each key is reported once."""
     objects = {f"{number:02}": stored(content_of(size, number)) for number, size in enumerate(sizes)}
     failing = {f"{number:02}" for number in bad} & objects.keys()
 
@@ -92,7 +92,7 @@ def test_a_failure_does_not_stop_the_others() -> None:
     assert isinstance(results["gone"].error, SourceNotFound)
 
 
-def test_an_error_names_both_sides() -> None:
+def test_an_error_names_source_and_destination() -> None:
     """Whichever side failed, the message says what was copied to where."""
     (result,) = start(FakeS3({}), FakeAzure(), [CopyRequest("a/key", "a/blob")])
 
@@ -209,7 +209,7 @@ def test_failures_do_not_keep_buffers() -> None:
 # Reading ahead
 
 
-def test_the_next_block_is_read_while_one_is_on_its_way() -> None:
+def test_the_next_block_is_read_while_one_is_in_flight() -> None:
     """One connection to S3 is not idle while Azure takes its time."""
     second = threading.Event()
     source = FakeS3({"key": stored(content_of(2 * BLOCK))}, lambda key, start: second.set() if start else None)
@@ -237,25 +237,25 @@ def test_no_more_small_objects_are_begun_at_once_than_the_load_allows(monkeypatc
     assert source.most_at_once == 1
 
 
-def test_no_more_blocks_are_in_hand_than_the_load_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_blocks_are_in_flight_than_the_load_allows(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nothing is waited for, they are two; and an object whose blocks would only wait is not begun."""
     monkeypatch.setattr(Limiter, "sample", lambda self, **_: None)
     lock = threading.Lock()
-    in_hand, most, begun = 0, 0, []
+    in_flight, most, begun = 0, 0, []
 
     def take(*_: object) -> None:
-        nonlocal in_hand, most
+        nonlocal in_flight, most
         with lock:
-            in_hand += 1
-            most = max(most, in_hand)
+            in_flight += 1
+            most = max(most, in_flight)
         time.sleep(0.001)
 
     class Azure(FakeAzure):
         def stage(self, blob: str, block_id: str, data: memoryview, crc64: int) -> None:
-            nonlocal in_hand
+            nonlocal in_flight
             super().stage(blob, block_id, data, crc64)
             with lock:
-                in_hand -= 1
+                in_flight -= 1
 
         def staged(self, blob: str) -> list[StagedBlock]:
             begun.append((blob, len(self.blobs)))
@@ -265,7 +265,7 @@ def test_no_more_blocks_are_in_hand_than_the_load_allows(monkeypatch: pytest.Mon
 
     assert {result.status for result in start(FakeS3(found, take), Azure())} == {"copied"}
     assert most == 2
-    # One is begun while the last blocks of the one before it are in hand, none sooner.
+    # One begins while the last blocks of the one before it are in flight, none sooner.
     assert all(int(blob) - complete <= 1 for blob, complete in begun)
 
 
@@ -304,7 +304,7 @@ def test_a_lasting_failure_ends_the_object() -> None:
 
 
 def test_a_failed_commit_is_a_result() -> None:
-    """Azure's refusal of the last act is told as any other."""
+    """A rejected commit is reported as any other failure."""
 
     def refuse(blob: str) -> None:
         raise DestinationWriteError("no", blob=blob)
@@ -314,13 +314,13 @@ def test_a_failed_commit_is_a_result() -> None:
     assert (result.status, type(result.error), result.size) == ("failed", DestinationWriteError, SIZE)
 
 
-def test_progress_is_told_while_the_copy_runs() -> None:
-    """The caller's thread hears how far it is, without waiting for a result."""
-    told: list[tuple[Progress, threading.Thread]] = []
+def test_progress_is_reported_while_the_copy_runs() -> None:
+    """The caller's thread gets progress without waiting for a result."""
+    reported: list[tuple[Progress, threading.Thread]] = []
     heard = threading.Event()
 
     def note(progress: Progress) -> None:
-        told.append((progress, threading.current_thread()))
+        reported.append((progress, threading.current_thread()))
         if progress.size == 5 * BLOCK:
             heard.set()
 
@@ -330,7 +330,7 @@ def test_progress_is_told_while_the_copy_runs() -> None:
 
     copy_one(FakeS3({"key": stored(DATA)}, wait), FakeAzure(), on_progress=note, progress_interval=0.001)
 
-    progress, thread = next(one for one in told if one[0].size == 5 * BLOCK)
+    progress, thread = next(one for one in reported if one[0].size == 5 * BLOCK)
     assert (progress.objects, progress.total, thread) == (0, SIZE, threading.current_thread())
 
 
@@ -338,11 +338,11 @@ def test_staged_blocks_count_as_progress() -> None:
     """A resumed copy does not begin at zero percent."""
     container = FakeAzure()
     container.blocks["key"] = {id_of(index): DATA[index * BLOCK : (index + 1) * BLOCK] for index in range(5)}
-    told: list[Progress] = []
+    reported: list[Progress] = []
     heard = threading.Event()
 
     def note(progress: Progress) -> None:
-        told.append(progress)
+        reported.append(progress)
         if progress.total:
             heard.set()
 
@@ -350,4 +350,4 @@ def test_staged_blocks_count_as_progress() -> None:
 
     copy_one(source, container, on_progress=note, progress_interval=0.001)
 
-    assert next(progress.size for progress in told if progress.total) == 5 * BLOCK
+    assert next(progress.size for progress in reported if progress.total) == 5 * BLOCK

@@ -37,8 +37,8 @@ def test_a_cancellation_from_another_thread_ends_the_copy(size: int) -> None:
 
 
 @pytest.mark.usefixtures("no_thread_left")
-def test_a_cancellation_from_before_reads_nothing() -> None:
-    """A copy that is told to stop before it began does not begin."""
+def test_a_copy_that_was_cancelled_reads_nothing() -> None:
+    """A copy that is cancelled before it begins does not begin."""
     cancellation = Cancellation()
     cancellation.set("SIGTERM")
     source = FakeS3({"key": stored(b"x")})
@@ -49,7 +49,7 @@ def test_a_cancellation_from_before_reads_nothing() -> None:
     assert source.reads == []
 
 
-def test_a_cancellation_commits_nothing_half_done() -> None:
+def test_a_cancellation_commits_nothing_incomplete() -> None:
     """What was staged stays staged for the next try, and no blob is visible."""
     cancellation = Cancellation()
 
@@ -64,7 +64,7 @@ def test_a_cancellation_commits_nothing_half_done() -> None:
         copy_one(source, container, cancellation=cancellation)
 
     assert container.blobs == {}
-    assert len(container.blocks["key"]) in (2, 3)  # the third may have been on its way
+    assert len(container.blocks["key"]) in (2, 3)  # the third may have been in flight
 
 
 def test_a_cancellation_does_not_hide_what_was_copied_before() -> None:
@@ -82,7 +82,7 @@ def test_a_cancellation_does_not_hide_what_was_copied_before() -> None:
 
 @pytest.mark.usefixtures("no_thread_left")
 def test_closing_early_ends_the_workers() -> None:
-    """Whoever takes no more results gets no more work done."""
+    """A caller that takes no more results ends the work."""
     cancellation, reading = Cancellation(), threading.Event()
     hang = wait_until_cancelled(cancellation, reading)
     objects = {"first": stored(b"x"), "second": stored(b"y"), "third": stored(b"z")}

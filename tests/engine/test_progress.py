@@ -55,7 +55,7 @@ def test_progress_is_told_in_one_line() -> None:
     assert progress.describe() == "25 % of 400 MiB, 10.0 MiB/s, 0:00:30 left"
 
 
-def test_progress_is_held_against_a_known_total() -> None:
+def test_progress_is_compared_with_a_known_total() -> None:
     """Objects that are not begun yet count where the caller knows of them."""
     progress = Progress(objects=3, size=100 * MIB, total=400 * MIB, seconds=10.0)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 
 import pytest
@@ -188,17 +187,15 @@ def test_a_retry_after_counts_for_one_wait() -> None:
     assert cancellation.waits[1] <= 0.5
 
 
-def test_a_set_interruption_ends_the_attempts() -> None:
+def test_a_cancellation_ends_the_attempts() -> None:
     """A request that fails when the copy is already stopped is not waited for."""
     cancellation = Cancellation()
     request = Request(*[transient(60.0) for _ in range(5)], then=lambda: cancellation.set("stopped"))
-    started = time.monotonic()
 
     with pytest.raises(Cancelled):
         RetryPolicy().call(request, cancellation, ignore)
 
     assert request.calls == 1
-    assert time.monotonic() - started < 1
 
 
 def test_each_retry_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
@@ -212,7 +209,7 @@ def test_each_retry_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_the_last_failure_is_not_warned_of(caplog: pytest.LogCaptureFixture) -> None:
-    """It is raised, and told by whoever catches it."""
+    """It is raised, and the caller logs it."""
     with pytest.raises(SourceReadError), caplog.at_level(logging.WARNING):
         RetryPolicy(attempts=1).call(Request(transient()), RecordedInterruption(), ignore)
 

@@ -188,7 +188,7 @@ class Blob:
 class FakeAzure:
     """A container in memory, with what a copy uses of :class:`BlobContainer`.
 
-    :param before_commit: called with the blob's name before a put or a commit is held against its condition
+    :param before_commit: called with the blob's name before a put or a commit is compared with its condition
     """
 
     def __init__(self, before_commit: Callable[[str], object] = lambda blob: None) -> None:

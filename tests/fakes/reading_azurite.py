@@ -56,7 +56,7 @@ class ReadingAzurite:
 
     :param pulls: the headers of each Put Block From URL that came
     :param before: called with the number of a pull, from 0, before its source is read
-    :param damage: what becomes of the bytes on their way
+    :param damage: what becomes of the bytes in transit
     :param unsupported: a header that is refused as one
     :param refusals: answers of the source to be made up, by the number of the pull: status and ``Retry-After``
     """

@@ -153,7 +153,7 @@ class FaultProxy:
         self._connections: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
         self._closing = False
-        self._under_way = 0
+        self._in_flight = 0
         self._requests = 0
         self._bytes = {"request": 0, "answer": 0}
 
@@ -193,13 +193,13 @@ class FaultProxy:
 
     @property
     def bytes_to_client(self) -> int:
-        """Bytes of answers' bodies that were sent to clients."""
+        """Bytes of response bodies that were sent to clients."""
         with self._changed:
             return self._bytes["answer"]
 
     @property
     def bytes_to_server(self) -> int:
-        """Bytes of requests' bodies that were sent to the server."""
+        """Bytes of request bodies that were sent to the server."""
         with self._changed:
             return self._bytes["request"]
 
@@ -209,8 +209,8 @@ class FaultProxy:
             return self._changed.wait_for(condition, timeout)
 
     def wait_until_idle(self) -> None:
-        """Wait until no exchange is under way, so that nothing that was sent arrives at the server any more."""
-        assert self.wait_until(lambda: self._under_way == 0), "an exchange does not end"
+        """Wait until no exchange is in flight: nothing more arrives at the server."""
+        assert self.wait_until(lambda: self._in_flight == 0), "an exchange does not end"
 
     def strike(self, fault: Fault, matches: Callable[[Request], bool], *, skip: int = 0, times: int | None = 1) -> Rule:
         """Let a fault strike matching requests from now on. Of several rules the first that takes a request counts."""
@@ -390,7 +390,7 @@ class FaultProxy:
 
     def _count_exchange(self, change: int) -> None:
         with self._changed:
-            self._under_way += change
+            self._in_flight += change
             self._changed.notify_all()
 
     def _count_strike(self, rule: Rule) -> None:

@@ -138,7 +138,7 @@ class Way:
         return self.s3 if step.side == "s3" else self.azure
 
     def heal(self) -> None:
-        """End all faults, and wait until nothing is on its way any more."""
+        """End all faults, and wait until nothing is in flight."""
         for proxy in (self.s3, self.azure):
             proxy.heal()
             proxy.wait_until_idle()

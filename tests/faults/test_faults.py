@@ -26,7 +26,7 @@ SHORT = 0.5
 FLIPS = range(100)
 """Seeds: each flips one bit of an object of its own."""
 LIST_FLIPS = range(30)
-"""Likewise, in a list of blocks."""
+"""The same, in a list of blocks."""
 STORMS = range(20)
 """Seeds: each is a copy on which faults rain."""
 

@@ -136,7 +136,7 @@ def kill_somewhere(way: Way, start: Start, seeded: random.Random, lives: int) ->
 
 @OVER_BOTH
 def test_a_copy_that_is_killed_again_and_again_ends_whole(way: Way, start: Start) -> None:
-    """The blob is absent until the end, then identical; a kill costs at most the blocks in hand."""
+    """The blob is absent until the end, then identical; a kill costs at most the blocks in flight."""
     digest = hashlib.sha256(put(way, SIZE, SEED)).hexdigest()
     seeded = random.Random(SEED)
     before = way.s3.bytes_to_client
@@ -156,7 +156,7 @@ def test_a_copy_that_is_killed_again_and_again_ends_whole(way: Way, start: Start
 
 
 @OVER_BOTH
-@pytest.mark.parametrize("arrives", [False, True], ids=["lost", "on its way"])
+@pytest.mark.parametrize("arrives", [False, True], ids=["lost", "in flight"])
 def test_a_copy_that_is_killed_while_it_commits_ends_whole(way: Way, start: Start, arrives: bool) -> None:
     """Azure got the commit or it did not; in either case the next try finds what it needs, and reads nothing."""
     body = put(way, 3 * BLOCK, 1)
@@ -186,9 +186,9 @@ def test_two_processes_that_copy_one_key_at_once_are_harmless(way: Way, start: S
     body = put(way, 12 * BLOCK + 1, 2)
     step = STEPS[meet_at]
     way.proxy(step).strike(Act("unseen", Barrier(2, timeout=PATIENCE).wait), step.matches, times=2)
-    twins = [start(), start()]
+    writers = [start(), start()]
 
-    results = [result_of(twin) for twin in twins]
+    results = [result_of(writer) for writer in writers]
 
     assert sorted(result["status"] for result in results) == ["copied", "unchanged"]
     assert [result["error"] for result in results] == [None, None]
@@ -255,7 +255,7 @@ def test_a_source_that_is_overwritten_in_any_moment_makes_no_mixture(way: Way, p
     assert way.read() == random.Random(2).randbytes(4 * SMALL)
 
 
-def test_a_source_that_is_overwritten_after_the_look_at_it_makes_no_mixture(way: Way) -> None:
+def test_a_source_that_is_overwritten_after_the_head_makes_no_mixture(way: Way) -> None:
     """The ETag that was seen is the one that is read, or nothing is."""
     put(way, 4 * SMALL, 1)
     way.s3.strike(Act("done", lambda: put(way, 4 * SMALL, 2)), STEPS["s3-head"].matches)

@@ -16,7 +16,7 @@ from tests.fuzz.mutations import Mutant
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length: (\d+)")
 _ENOUGH = 32 * 1024 * 1024
-"""Bytes of an endless response after which a client that still reads is taken to read for ever. Socket buffers hold a part."""
+"""Bytes of an endless response after which a client that still reads counts as endless. Socket buffers hold a part."""
 
 
 class MutantServer:

@@ -71,7 +71,7 @@ class AirflowServer(AirflowApi):
     def start(self) -> None:
         """Start Airflow and wait until its API server, scheduler and DAG processor are healthy."""
         self.home.mkdir(parents=True, exist_ok=True)
-        # Kept in the file. Without it whoever reads keeps the others from writing.
+        # Kept in the file. Without it a reader blocks all writers.
         with closing(sqlite3.connect(self._database)) as database:
             database.execute("PRAGMA journal_mode=WAL")
         if self._users:

@@ -37,7 +37,7 @@ _DATABASE = "postgres"
 class PostgresServer(Startable):
     """A private PostgreSQL; `directory` gets its files (`postgres/`) and its log (`postgres.log`).
 
-    Whoever reaches its port on 127.0.0.1 is its superuser. Rows outlive a stop and a new start, and so does the port.
+    Anyone who reaches its port on 127.0.0.1 is its superuser. Rows outlive a stop and a new start, and so does the port.
     """
 
     def __init__(self, directory: Path) -> None:

@@ -139,7 +139,7 @@ def test_a_huge_object_stays_alone_among_joined_runs() -> None:
     ],
 )
 def test_equal_objects_are_shared_equally(objects: int, size: int, batches: int) -> None:
-    """Where the objects can be dealt out evenly, they are."""
+    """Where the objects can be partitioned evenly, they are."""
     found = cut([size] * objects, max_objects=5, max_size=1000)
 
     assert [one.objects for one in found] == [objects // batches] * batches

@@ -139,7 +139,7 @@ def test_another_tools_other_blob_is_kept_without_overwrite(found: BlobState) ->
     "found", [blob(), blob(modified=BEFORE), blob(record=SourceRecord("old", 5)), blob(modified=None)]
 )
 def test_compared_by_size_the_same_size_is_unchanged(found: BlobState, *, overwrite: bool) -> None:
-    """Whoever wrote it, and whenever."""
+    """Whichever tool wrote it, and whenever."""
     assert decide(ITEM, found, compare="size", overwrite=overwrite) == Decision("unchanged", "the same size")
 
 

@@ -1,4 +1,4 @@
-"""What a plan will cost, held against what the servers see."""
+"""What a plan will cost, compared with what the servers see."""
 
 from __future__ import annotations
 

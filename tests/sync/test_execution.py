@@ -348,7 +348,7 @@ def test_the_summary_of_a_retry_is_that_of_the_whole_batch(bucket: Bucket, conta
 def test_a_key_that_failed_for_good_is_read_again_once_a_human_cleared_the_task(
     bucket: Bucket, container: ContainerClient
 ) -> None:
-    """Who clears it has mended something."""
+    """A user who clears it has fixed something."""
     tries = Tries(bucket, container, {"a": b"a" * 10, "b": b"b" * 20})
     container.upload_blob("b", b"theirs")
     assert tries.run(try_number=1).has_failures

@@ -1,4 +1,4 @@
-"""Two listings held against each other as they come."""
+"""Two listings compared as they come."""
 
 from __future__ import annotations
 

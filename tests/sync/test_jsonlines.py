@@ -277,7 +277,7 @@ def test_a_commit_whose_answer_was_lost_is_the_writers_own(
 def test_a_commit_that_nobody_heard_of_is_not_taken_for_the_next_one(
     client: ContainerClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It stands in the way of the next one, which has more lines."""
+    """It conflicts with the next one, which has more lines."""
     writer = LinesWriter(client, NAME, Precondition(None), retry=RetryPolicy(attempts=1))
     kind = type(client.get_blob_client(NAME))
     commit = kind.commit_block_list

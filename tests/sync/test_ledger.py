@@ -120,7 +120,7 @@ def test_the_summary_lies_in_the_plans_folder(container: ContainerClient) -> Non
 @pytest.mark.servers
 @pytest.mark.parametrize("name", ["manifest", "delete", "ledger/plan"])
 def test_a_plan_never_replaces_a_file(container: ContainerClient, name: str) -> None:
-    """Whoever was there first keeps it: the plan fails, and its retry takes another folder."""
+    """The first owner keeps it: the plan fails, and its retry takes another folder."""
     container.upload_blob(f"_s3_to_azure/plan/{name}.jsonl", b"theirs")
     folder = PlanFolder(container, "_s3_to_azure/plan")
     writers = {"manifest": folder.new_manifest, "delete": folder.new_deletions}

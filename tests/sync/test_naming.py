@@ -209,7 +209,7 @@ def test_names_sort_as_their_keys_or_not(*, naming: Naming, keeps: bool) -> None
 
 @given(blob_prefix=odd_texts, one=odd_texts, other=odd_texts)
 def test_prefixes_keep_the_order(blob_prefix: str, one: str, other: str) -> None:
-    """So two listings can be held against each other as they come."""
+    """So two listings can be compared as they come."""
     name = Naming(blob_prefix).name
 
     assert (name(one).encode() < name(other).encode()) == (one.encode() < other.encode())

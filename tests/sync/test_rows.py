@@ -82,7 +82,7 @@ def test_a_request_survives_the_manifest(
     ],
 )
 def test_a_request_that_no_plan_can_have_written_is_refused(change: dict[str, Any], message: str) -> None:
-    """Whoever may write to the container may not read more of S3, or write to another container, through a copy task."""
+    """A writer to the container may not read more of S3, or write to another container, through a copy task."""
     assert request_from_json(REQUEST, "in/").key == "in/a"
 
     with pytest.raises(ValueError, match=message):

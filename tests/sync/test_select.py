@@ -132,7 +132,7 @@ def test_no_glob_takes_long_for_a_key(glob: str, key: str) -> None:
     ],
 )
 def test_a_glob_does_not_match(glob: str, key: str) -> None:
-    """It is held against the whole key, with its case, and all else stands for itself."""
+    """It is matched against the whole key, with its case, and all else stands for itself."""
     assert not matches(glob, key)
 
 

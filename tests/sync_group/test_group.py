@@ -202,7 +202,7 @@ def test_batches_are_labelled_by_what_they_copy(sync: Sync) -> None:
         (OSError("the disk is full"), None),
     ],
 )
-def test_what_waiting_does_not_mend_is_retried_soon(error: Exception, delay: timedelta | None) -> None:
+def test_what_waiting_does_not_fix_is_retried_soon(error: Exception, delay: timedelta | None) -> None:
     """All else waits as the DAG's author wanted, longer each time."""
     sdk = pytest.importorskip("airflow.sdk", reason="a retry policy takes Airflow 3.3")
     if not hasattr(sdk, "ExceptionRetryPolicy"):

@@ -61,7 +61,7 @@ def rewrite(container: ContainerClient, name: str, rows: list[dict[str, Any]], l
 
 
 def test_a_rewritten_manifest_reads_nothing_outside_the_plan(sync: Sync, said: Callable[[], str]) -> None:
-    """Whoever may write to the container need not have a right to read the bucket."""
+    """A writer to the container need not have a right to read the bucket."""
     sync.put("in/a-long-name-to-make-room", "hr/salaries.csv")
     etag = sync.bucket.client.head_object(Bucket=sync.bucket.name, Key="hr/salaries.csv")["ETag"].strip('"')
 

@@ -4,7 +4,7 @@ The wheel is built and installed into an environment of its own, for the Python 
 beside no package, so that what they import is what was installed. Plain Python and `uv` (named by the environment
 variable UV) are all it needs. Arguments after the first go to pytest.
 
-`python3 -m tests.versions lock` chooses the versions anew: the lowest are the floors of pyproject.toml to the letter, and
+`python3 -m tests.versions lock` chooses the versions again: the lowest are the floors of pyproject.toml to the letter, and
 beneath them what there was when the lowest Airflow was released, as Airflow's own constraints would have it.
 """
 

@@ -311,7 +311,7 @@ def test_any_response_is_a_result_or_a_transfer_error_of_the_blob(call: str, scr
 def test_no_request_is_sent_for_a_name_that_leads_elsewhere(
     call: Callable[[BlobContainer, str], Any], name: str
 ) -> None:
-    """Whoever made the name: the last check is where the request is made."""
+    """The last check is where the request is made, whatever made the name."""
     blobs, transport = scripted(azure_response(201, ETAG))
 
     with pytest.raises(DestinationWriteError, match="no request was sent for blob") as caught:

@@ -56,7 +56,7 @@ class _Tokens:
 
 
 def test_a_challenge_for_claims_is_responseed_by_azure_cores_own_policy(tmp_path: Path) -> None:
-    """A token is kept from request to request, and asked for anew when Azure wants another one."""
+    """A token is reused from request to request, and requested again when Azure wants another one."""
     refusal = (
         b'HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Bearer error="insufficient_claims", claims="eyJhIjoxfQ=="'
         b"\r\nContent-Length: 2\r\n\r\nno"

@@ -33,7 +33,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 def test_nothing_around_a_body_is_endless(
     serve: Callable[..., ScriptedServer], connections: Connections, first: bytes, again: bytes
 ) -> None:
-    """A server that goes on for ever is a protocol error soon."""
+    """An endless response is a protocol error soon."""
     server = serve(EMPTY)
 
     def send_on(connection: socket.socket) -> None:

@@ -403,7 +403,7 @@ def test_a_range_may_come_without_a_length(server: CannedServer, framing: str, b
 
 @pytest.mark.parametrize("request_", ["head", "whole", "tags"])
 def test_a_part_in_response_to_a_request_for_the_whole_is_an_error(server: CannedServer, request_: str) -> None:
-    """Whoever sends it answers something else than was asked."""
+    """It responds to something else than was requested."""
     server.status, server.headers, server.body = 206, {"ETag": '"etag"'}, b"<Tagging/>"
     source = source_at(server.url)
     send: dict[str, Callable[[], object]] = {
@@ -471,26 +471,26 @@ def test_an_etag_is_an_md5_only_outside_directory_buckets(server: CannedServer, 
 
 
 @pytest.mark.parametrize(
-    ("wait", "told_at"),
+    ("wait", "requested_at"),
     [(0.0, 100), (0.051, 90), (0.101, 80), (9.0, 50)],
     ids=["no wait", "half a tenth", "a tenth", "long"],
 )
 def test_the_next_block_is_requested_when_its_response_would_come_in_time(
-    monkeypatch: pytest.MonkeyPatch, wait: float, told_at: int
+    monkeypatch: pytest.MonkeyPatch, wait: float, requested_at: int
 ) -> None:
     """A body of a hundred bytes at two hundred bytes a second: requested as early as a response takes to begin."""
     now = [50.0 + wait]
     monkeypatch.setattr("airflow_s3_azure.engine.s3.ending.time.monotonic", lambda: now[0])
-    told: list[int] = []
+    requested: list[int] = []
     read = 0
-    ending = Ending(50.0, 100, lambda: told.append(read))
+    ending = Ending(50.0, 100, lambda: requested.append(read))
 
     while read < 100:
         read += 10
         now[0] += 0.05
         ending.add(10)
 
-    assert told == [told_at]
+    assert requested == [requested_at]
 
 
 def test_a_body_is_read_no_faster_than_the_bandwidth_allows(server: CannedServer) -> None:

@@ -1,4 +1,4 @@
-"""Which of the staged blocks that Azure read by itself are taken over."""
+"""Which staged blocks of a server-side copy are reused."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_the_format_is_a_promise() -> None:
     assert count_conflicting_blocks(_staged((name.encode(), 10), (name.crc_marker(1), 1))) == 0
 
 
-def test_a_block_with_its_note_is_taken_over() -> None:
+def test_a_block_with_its_crc_marker_is_reused() -> None:
     """The note says its CRC; the last block is shorter."""
     one, last = _id(0), _id(2, 8)
 
@@ -43,7 +43,7 @@ def test_a_block_with_its_note_is_taken_over() -> None:
     }
 
 
-def test_what_does_not_fit_is_not_taken_over() -> None:
+def test_what_does_not_fit_is_not_reused() -> None:
     """No note, another attempt's note, another size, another version, no such block, two notes that differ."""
     other = BlockLayout(SourceObject("key", size=25, etag="other"), block_size=10)
     twice, late, beyond, foreign = _id(1), _id(2), _id(3), _id(0, 9, other)
@@ -67,15 +67,15 @@ def test_what_does_not_fit_is_not_taken_over() -> None:
 def test_two_attempts_that_agree_are_as_good_as_one() -> None:
     """And a block that a worker read comes before one that Azure did, for it says more."""
     read = CUT.name(CUT.blocks[0], BlockChecksums(10, 33))
-    twins = [_id(0, 1), _id(0, 2)]
-    staged = _staged(*((twin.encode(), 10) for twin in twins), *((twin.crc_marker(33), 1) for twin in twins))
+    pair = [_id(0, 1), _id(0, 2)]
+    staged = _staged(*((one.encode(), 10) for one in pair), *((one.crc_marker(33), 1) for one in pair))
 
-    assert CUT.reused(staged)[0].name == twins[0].encode()
+    assert CUT.reused(staged)[0].name == pair[0].encode()
     assert CUT.reused([*staged, *_staged((read, 10))])[0] == KnownBlock(read, BlockChecksums(10, 33))
     assert CUT.reused([*staged, *_staged((_id(0, 3).encode(), 10), (_id(0, 3).crc_marker(34), 1))]) == {}
 
 
-def test_where_s3_stored_another_crc_only_what_was_read_is_taken_over() -> None:
+def test_where_s3_stored_another_crc_only_what_was_read_is_reused() -> None:
     """A CRC-32 of the whole needs a CRC-32 of each block, which Azure does not tell."""
     source = SourceObject("key", size=25, etag="etag", checksum=StoredChecksum("CRC32", 1))
     staged = _staged((_id(0).encode(), 10), (_id(0).crc_marker(5), 1))

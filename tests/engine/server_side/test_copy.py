@@ -51,7 +51,7 @@ def _fails(result: CopyResult) -> Exception:
 
 @pytest.mark.parametrize("size", [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 7 * BLOCK + 13])
 def test_every_size_arrives_verified_and_no_byte_of_it_comes_here(way: Way, size: int) -> None:
-    """Around each boundary of a block; what Azure read is held against the CRC-64 that S3 stored."""
+    """Around each boundary of a block; what Azure read is verified against the CRC-64 that S3 stored."""
     body = _bytes(size)
     etag = way.bucket.put("a", body, ChecksumAlgorithm="CRC64NVME", ContentType="text/x", Metadata={"team": "etl"})
 
@@ -230,7 +230,7 @@ def test_a_mixture_would_be_seen_if_azure_did_not_heed_the_condition(way: Way) -
 @pytest.mark.parametrize("options", [SERVER_SIDE, REQUIRE])
 @pytest.mark.parametrize("flipped", [0, 3, 6])
 def test_a_damaged_block_is_caught_before_the_commit(way: Way, options: CopyOptions, flipped: int) -> None:
-    """One bit, whichever block: the next try pulls everything anew, as a generation of its own, and is right."""
+    """One bit, whichever block: the next try copies everything again, as a generation of its own, and is right."""
     body = _bytes(7 * BLOCK)
     way.bucket.put("a", body, ChecksumAlgorithm="CRC64NVME")
     way.azure.damage = lambda number, found: bytes([found[0] ^ 1]) + found[1:] if number == flipped else found
@@ -255,7 +255,7 @@ def test_a_damaged_block_is_caught_before_the_commit(way: Way, options: CopyOpti
     ],
 )
 def test_what_was_verified_is_said(way: Way, upload: dict[str, str], verified: str) -> None:
-    """Only a CRC-64 can be held against what Azure tells; the rest says so, or is refused."""
+    """Only a CRC-64 can be compared with what Azure returns; the rest says so, or is refused."""
     body = _bytes(2 * BLOCK + 1)
     way.bucket.put("a", body, **upload)
 
@@ -286,7 +286,7 @@ def test_an_object_of_one_block_is_checked_by_its_md5(way: Way) -> None:
 
 
 def test_an_md5_that_never_fits_is_an_integrity_error(way: Way) -> None:
-    """It is not committed, and not tried for ever."""
+    """It is not committed, and not retried without end."""
     way.bucket.put("a", _bytes(BLOCK), ChecksumAlgorithm="CRC32")
     way.azure.damage = lambda number, found: found[::-1]
 
@@ -319,7 +319,7 @@ def _resumed(way: Way) -> Way:
 
 
 @pytest.mark.parametrize("algorithm", ["CRC64NVME", "CRC32", "SHA256"])
-def test_a_later_try_takes_over_what_azure_holds(way: Way, algorithm: str) -> None:
+def test_a_later_try_resumes_what_azure_holds(way: Way, algorithm: str) -> None:
     """The notes beside the blocks say their CRCs, so the proof is the same as without a break."""
     body = _bytes(6 * BLOCK)
     way.bucket.put("a", body, ChecksumAlgorithm=algorithm)
@@ -361,7 +361,7 @@ def test_what_the_server_side_began_is_finished_by_streaming(way: Way) -> None:
 
 
 def test_streaming_reads_again_what_lacks_the_crc_that_s3_stored(way: Way) -> None:
-    """A CRC-32 can only be proven by reading; an object without any checksum is taken over, and says so."""
+    """A CRC-32 can only be proven by reading; an object without any checksum is resumed, and says so."""
     for key, algorithm in (("a", "CRC32"), ("c", "SHA256")):
         way.bucket.put(key, _bytes(6 * BLOCK), ChecksumAlgorithm=algorithm)
         _break_off(_resumed(way), 4, key, key)
@@ -390,7 +390,7 @@ def test_both_modes_cut_at_the_ends_of_parts(way: Way) -> None:
 
 
 def _stream_some(way: Way, blocks: int, options: CopyOptions = STREAM) -> None:
-    """Begin a copy through this process, and stop it when so many blocks are staged and none is on its way."""
+    """Begin a copy through this process, and stop it when so many blocks are staged and none is in flight."""
     stopped = _resumed(way)
     count = itertools.count()
     stage = stopped.blobs.stage
@@ -421,28 +421,28 @@ def test_a_block_without_a_note_is_pulled_again(way: Way) -> None:
     assert way.read() == body
 
 
-def test_what_a_twin_damages_is_never_committed(way: Way) -> None:
+def test_what_a_concurrent_writer_damages_is_never_committed(way: Way) -> None:
     """It stages a damaged block after this copy has verified that block, and before it commits."""
     body = _bytes(4 * BLOCK)
     way.bucket.put("a", body, ChecksumAlgorithm="CRC64NVME")
-    twin = _resumed(way)
+    writer = _resumed(way)
     has_begun, goes_on = threading.Event(), threading.Event()
 
-    def run_twin() -> None:
+    def run_writer() -> None:
         with pytest.raises(Cancelled):
-            twin.one(threads=1)
+            writer.one(threads=1)
 
-    running = threading.Thread(target=run_twin)
+    running = threading.Thread(target=run_writer)
 
     def before(number: int) -> None:
-        if number == 0:  # the twin's first block
+        if number == 0:  # the other writer's first block
             has_begun.set()
             goes_on.wait(30)
         elif number == 4:  # this copy's last one
             goes_on.set()
             running.join(30)
-        elif number == 5:  # the twin's second one
-            twin.cancellation.set("enough")
+        elif number == 5:  # the other writer's second one
+            writer.cancellation.set("enough")
 
     way.azure.before = before
     way.azure.damage = lambda number, found: found[::-1] if number == 0 else found
@@ -479,7 +479,7 @@ def test_a_source_that_stays_busy_ends_in_a_retryable_error(way: Way) -> None:
     assert len(way.staged()) == 2
 
 
-def test_a_url_that_has_expired_is_signed_anew(way: Way) -> None:
+def test_a_url_that_has_expired_is_signed_again(way: Way) -> None:
     """S3 refuses Azure, because Azure was slow to ask; a new URL is good again."""
     way.bucket.put("a", _bytes(2 * BLOCK), ChecksumAlgorithm="CRC64NVME")
     way.seconds = 1
@@ -546,7 +546,7 @@ def test_no_url_is_ever_told(way: Way, caplog: pytest.LogCaptureFixture) -> None
 
 
 def test_a_pull_does_not_show_its_url() -> None:
-    """As whoever logs it would find out."""
+    """As a log line would show it."""
     assert "secret" not in repr(SourceRange("https://bucket/key?X-Amz-Signature=secret", "etag", Block(0, 0, 1)))
 
 

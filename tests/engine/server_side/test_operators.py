@@ -130,7 +130,7 @@ def test_a_sync_copies_its_batches(bucket: Bucket, container: ContainerClient, d
         ({"verify": "require", "s3_key": "crc32", "deferrable": True}, "('s3://{bucket}/crc32' -> "),
     ],
 )
-def test_what_no_retry_can_mend_fails_at_once(
+def test_what_no_retry_can_fix_fails_at_once(
     bucket: Bucket,
     container: ContainerClient,
     capfd: pytest.CaptureFixture[str],
@@ -178,7 +178,7 @@ def _trigger(bucket: Bucket, container: ContainerClient) -> ServerSideObjectTrig
     )
 
 
-def test_a_trigger_is_made_anew_from_what_it_says_of_itself(
+def test_a_trigger_is_made_again_from_its_serialized_form(
     bucket: Bucket, container: ContainerClient, reading_azurite: ReadingAzurite, s3_server: S3Server
 ) -> None:
     """That is the operator's arguments, as JSON, and no credential."""
