@@ -25,6 +25,10 @@ class Run:
         """Return each task's state by (task id, map index)."""
         return {(ti.task_id, ti.map_index): str(ti.state) for ti in self._task_instances()}
 
+    def tries(self) -> dict[tuple[str, int], int]:
+        """Return how often each task was tried, by (task id, map index)."""
+        return {(ti.task_id, ti.map_index): ti.try_number for ti in self._task_instances()}
+
     def labels(self, task_id: str) -> list[str]:
         """Return what the UI calls the mapped instances of a task."""
         return [str(ti.rendered_map_index) for ti in self._task_instances() if ti.task_id == task_id]

@@ -38,6 +38,7 @@ from airflow_s3_azure.engine.errors import (
     DestinationWriteError,
 )
 from airflow_s3_azure.engine.http.client import Connections
+from airflow_s3_azure.engine.http.failures import unresolved_host
 from airflow_s3_azure.engine.http.redaction import redact_http_logs
 from airflow_s3_azure.engine.http.status import TRANSIENT_STATUSES
 from airflow_s3_azure.engine.quoting import get_logger
@@ -103,7 +104,9 @@ def open_container(
     try:
         service = cast("BlobServiceClient", hook.blob_service_client)  # its other type is for async hooks
     except ValueError as error:
-        raise ConfigurationError(f"connection {wasb_conn_id!r} gives no Azure client: {error}") from None
+        raise ConfigurationError(
+            f"connection {wasb_conn_id!r} gives no Azure client: {error}; check its host and login"
+        ) from None
     _check_account_key(service.credential, wasb_conn_id)
     client = service.get_container_client(container_name)
     Guardrails.configured().check_container(wasb_conn_id, client.url.partition("?")[0])
@@ -162,7 +165,7 @@ def _check_account_key(credential: Any, wasb_conn_id: str) -> None:
         base64.b64decode(key, validate=True)
     except ValueError:  # binascii.Error is one
         raise ConfigurationError(
-            f"connection {wasb_conn_id!r}: its password is not an account key (base64, 88 characters); it is truncated, "
+            f"the password of connection {wasb_conn_id!r} is not an account key (base64, 88 characters): it is truncated, "
             "or another secret. Copy the key again from the storage account's access keys"
         ) from None
 
@@ -189,6 +192,15 @@ def _check_container(client: ContainerClient, wasb_conn_id: str, create: bool) -
 
 
 def _refused(error: AzureError, wasb_conn_id: str, name: str) -> ConfigurationError | DestinationWriteError:
+    if (host := unresolved_host(error)) is not None:
+        # DNS says that the name does not exist, thrice: no later try finds it either.
+        return DestinationWriteError(
+            f"Azure could not be reached: there is no host {host!r}; check host and login of connection {wasb_conn_id!r}",
+            blob=name,
+            transient=True,
+            attempts=3,
+            retryable=False,
+        )
     failure = translate(error, f"connection {wasb_conn_id!r}, container {name!r}", name)
     # Without a status, a token could not be had just now.
     if failure.transient or getattr(error, "status_code", None) is None:

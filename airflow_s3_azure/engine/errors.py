@@ -29,7 +29,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airflow_s3_azure.engine.quoting import printable, printable_lines
+from airflow_s3_azure.engine.quoting import printable, printable_error, printable_lines
 
 MAX_FIRST_LINE = 200
 """Characters of an error's first line: what a list of failed tasks shows."""
@@ -44,7 +44,14 @@ class S3ToAzureError(Exception):
 
     def __str__(self) -> str:
         # A message may quote names, keys and servers. Its own lines stay lines.
-        return printable_lines(super().__str__())
+        return self._with_short_first_line(printable_lines(super().__str__()))
+
+    def _with_short_first_line(self, text: str) -> str:
+        return short_first_line(text, self._first_line_limit())
+
+    def _first_line_limit(self) -> int:
+        # Airflow shows the class before the text.
+        return MAX_FIRST_LINE - len(f"{type(self).__name__}: ")
 
 
 class ConfigurationError(S3ToAzureError):
@@ -77,7 +84,7 @@ class BatchFailed(S3ToAzureError):
 
     def __init__(self, objects: int, failed: int, errors: Sequence[str], *, retryable: bool) -> None:
         lines = [f"{failed:,} of {objects:,} objects could not be copied:"]
-        lines += [f"  {printable(error)}" for error in errors]
+        lines += [f"  {printable_error(error)}" for error in errors]
         if failed > len(errors):
             lines.append(f"  … and {failed - len(errors):,} more, in the ledger")
         super().__init__("\n".join(lines))
@@ -131,11 +138,13 @@ class TransferError(S3ToAzureError):
         # A key is one line, whatever is in it.
         where = " -> ".join(repr(name) for name in (self.key, self.blob) if name is not None)
         details = "; ".join([*[where] * bool(where), *[f"request {self.request_id}"] * bool(self.request_id)])
+        message = printable_lines(self.message)
         if not details:
-            return printable_lines(self.message)
+            return self._with_short_first_line(message)
         # The cause first: names may be a thousand characters long.
-        fits = len(self.message) + len(details) < MAX_FIRST_LINE
-        return printable_lines(f"{self.message}{' ' if fits else NEXT_LINE}({details})")
+        details = f"({printable(details)})"
+        fits = len(message) + 1 + len(details) <= self._first_line_limit()
+        return f"{self._with_short_first_line(message)}{' ' if fits else NEXT_LINE}{details}"
 
 
 class SourceNotFound(TransferError):
@@ -190,17 +199,17 @@ class UntrustedFile(TransferError):
     """A manifest, deletion list or ledger is not what this package wrote: someone else wrote to it. Nothing in it is used."""
 
 
-def short_first_line(text: str) -> str:
-    """Return an error's text with a first line of at most :data:`MAX_FIRST_LINE` characters, and the rest below it.
+def short_first_line(text: str, limit: int = MAX_FIRST_LINE) -> str:
+    """Return an error's text with a first line of at most ``limit`` characters, and the rest below it.
 
     It is broken at the end of a clause, if there is one.
     """
     first, newline, rest = text.partition("\n")
-    if len(first) <= MAX_FIRST_LINE:
+    if len(first) <= limit:
         return text
-    clauses = [one.start() + 1 for one in re.finditer("[;.:](?= )| (?=\\()", first[:MAX_FIRST_LINE])]
-    late = [end for end in clauses if end > MAX_FIRST_LINE // 3]
-    end = late[-1] if late else first.rfind(" ", 0, MAX_FIRST_LINE) if " " in first[:MAX_FIRST_LINE] else MAX_FIRST_LINE
+    clauses = [one.start() + 1 for one in re.finditer("[;.:](?= )| (?=\\()", first[:limit])]
+    late = [end for end in clauses if end > limit // 3]
+    end = late[-1] if late else first.rfind(" ", 0, limit) if " " in first[:limit] else limit
     return f"{first[:end].rstrip()}{NEXT_LINE}{first[end:].lstrip()}{newline}{rest}"
 
 

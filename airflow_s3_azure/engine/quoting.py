@@ -19,6 +19,8 @@ _ID_LIMIT = 120
 """Characters. S3's ``x-amz-id-2`` has 76."""
 _LOG_COMMAND = re.compile("::(?=(?:end)?group::)", re.IGNORECASE)
 """Airflow's log viewer obeys it anywhere in a line."""
+_DETAILS = re.compile(r"\n {2,}")
+"""Where an error's text goes on in a line of details."""
 MAX_TEXT = 2_000
 """Characters of an error or a reason in the ledger and in XCom."""
 
@@ -37,6 +39,11 @@ def printable(text: str, limit: int | None = None) -> str:
 def printable_lines(text: str) -> str:
     """Return text of several lines, each of them printable."""
     return "\n".join(map(printable, text.split("\n")))
+
+
+def printable_error(text: str, limit: int | None = None) -> str:
+    """Return an error's text, which may have details on further lines, as one printable line."""
+    return printable(_DETAILS.sub(" ", text), limit)
 
 
 def shorten(text: str, limit: int) -> str:

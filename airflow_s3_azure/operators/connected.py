@@ -11,7 +11,7 @@ from airflow.sdk import BaseOperator, BaseOperatorLink
 from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException
 
 from airflow_s3_azure.endpoints import Endpoints
-from airflow_s3_azure.engine.errors import S3ToAzureError, SliceEnded, error_from_json, short_first_line
+from airflow_s3_azure.engine.errors import S3ToAzureError, SliceEnded, error_from_json
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.links import AzurePortalLink, LedgerLink, S3ConsoleLink
@@ -164,4 +164,4 @@ def airflow_failures() -> Iterator[None]:
     except S3ToAzureError as error:
         if error.retryable:
             raise
-        raise AirflowFailException(short_first_line(f"{type(error).__name__}: {error}")) from error
+        raise AirflowFailException(f"{type(error).__name__}: {error}") from error

@@ -17,7 +17,7 @@ from airflow_s3_azure.engine.model import CopyRequest, CopyResult
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.pool import copy_objects
 from airflow_s3_azure.engine.progress import Progress
-from airflow_s3_azure.engine.quoting import MAX_TEXT, get_logger, printable
+from airflow_s3_azure.engine.quoting import MAX_TEXT, get_logger, printable_error
 from airflow_s3_azure.engine.s3.source import S3Source
 from airflow_s3_azure.sync.claims import Attempt, Claims, Confirmation, confirmed, has_changed
 from airflow_s3_azure.sync.ledger import PlanFolder
@@ -190,7 +190,7 @@ class BatchExecution:
             "bytes_read": self._totals.bytes_read,
             "seconds": round(self._seconds, 3),
             "failures": [
-                {"key": row["key"], "blob": row["blob"], "error": printable(str(row["error"]), MAX_TEXT)}
+                {"key": row["key"], "blob": row["blob"], "error": printable_error(str(row["error"]), MAX_TEXT)}
                 for row in self._totals.failures
             ],
             "ledger": {"name": self._folder.part_name(self._reference.part), **self._ledger.fingerprint().as_json()},

@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow_s3_azure.engine.errors import UntrustedFile
 from airflow_s3_azure.engine.progress import duration_text, size_text
-from airflow_s3_azure.engine.quoting import MAX_TEXT, get_logger, printable
+from airflow_s3_azure.engine.quoting import MAX_TEXT, get_logger, printable, printable_error
 
 log = get_logger(__name__)
 
@@ -97,7 +97,7 @@ class Report:
             "verified": dict(sorted(self.verified.items())),
             "failures": [
                 {name: row[name] for name in ("key", "blob", "error", "batch")}
-                | {"error": printable(str(row["error"]), MAX_TEXT)}
+                | {"error": printable_error(str(row["error"]), MAX_TEXT)}
                 for row in self.failures
             ],
             "skips": [{"key": row["key"], "reason": printable(str(row["reason"]), MAX_TEXT)} for row in self.skips],
@@ -132,7 +132,7 @@ class Report:
             lines.append(f"{self.counts['failed']:,} of {self.planned:,} keys could not be copied:")
         if self.deletions["failed"]:
             lines.append(f"{self.deletions['failed']:,} blobs could not be deleted:")
-        lines += [f"  {printable(str(row['error']), MAX_TEXT)}" for row in self.failures]
+        lines += [f"  {printable_error(str(row['error']), MAX_TEXT)}" for row in self.failures]
         failed = self.counts["failed"] + self.deletions["failed"]
         if failed > len(self.failures):
             lines.append(f"  … and {failed - len(self.failures):,} more, in the ledger")

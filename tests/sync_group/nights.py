@@ -88,14 +88,27 @@ class Sync:
     container: ContainerClient
 
     def dag(
-        self, *, params: dict[str, Any] | None = None, listed: Sequence[str] | None = None, **arguments: Any
+        self,
+        *,
+        params: dict[str, Any] | None = None,
+        listed: Sequence[str] | None = None,
+        errors: dict[str, BaseException] | None = None,
+        **arguments: Any,
     ) -> DAG:
         """Return a DAG of one group.
 
         :param params: of the DAG
         :param listed: prefixes that a task returns which comes before the group
+        :param errors: gets the error of each task that fails, by its name in the group
         """
-        with DAG(f"sync_{self.container.container_name}", params=params) as dag:
+
+        def keep_error(context: Any) -> None:
+            if errors is not None:
+                errors[context["ti"].task_id.rpartition(".")[2]] = context["exception"]
+
+        with DAG(
+            f"sync_{self.container.container_name}", params=params, default_args={"on_failure_callback": keep_error}
+        ) as dag:
 
             @task
             def list_prefixes() -> Sequence[str]:

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import timedelta
-from typing import Any
+import base64
+import json
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException
+from azure.storage.blob import ContainerSasPermissions, generate_container_sas
 
-from airflow_s3_azure.engine.errors import MAX_FIRST_LINE, ConfigurationError
+from airflow_s3_azure.engine.errors import MAX_FIRST_LINE, NEXT_LINE, ConfigurationError
 from airflow_s3_azure.operators import S3ToAzureBlobStreamOperator, S3ToAzurePlanOperator
 from airflow_s3_azure.operators.arguments import ARGUMENTS
 from airflow_s3_azure.sync_group import s3_to_azure_sync
+from tests.faults.proxy import FaultProxy, Refuse
 from tests.sync_group.nights import Sync
+
+if TYPE_CHECKING:
+    from tests.servers import AzureServer, S3Server
 
 pytestmark = pytest.mark.airflow
 
@@ -150,27 +160,249 @@ def test_a_size_may_have_a_unit(name: str, value: Any, size: int) -> None:
     assert ARGUMENTS[name].read(name, value) == size
 
 
+AZURE, S3, NOWHERE = "wasb_default", "aws_default", "nowhere.invalid"
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a mistake is made with: the two servers, and where Airflow's connections come from."""
+
+    s3: S3Server
+    azure: AzureServer
+    container: str
+    monkeypatch: pytest.MonkeyPatch
+    stack: ExitStack
+
+    def refuse(self, status: int, code: str) -> None:
+        """Let Azure refuse every request."""
+        proxy = self.stack.enter_context(FaultProxy("127.0.0.1", self.azure.port))
+        proxy.strike(Refuse(status, code), lambda _: True, times=None)
+        self.connection(AZURE, host=f"{proxy.url}/{self.azure.account}")
+
+    def connection(self, conn_id: str, **fields: Any) -> None:
+        """Change fields of a connection; ``extra`` is merged."""
+        found = self.s3.airflow_connection() if conn_id == S3 else self.azure.airflow_connection()
+        extra = {**found.get("extra", {}), **fields.pop("extra", {})}
+        self.monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps({**found, **fields, "extra": extra}))
+
+    def sas(self, permission: ContainerSasPermissions, life: timedelta) -> None:
+        """Let the connection to Azure hold a SAS of the container."""
+        token = generate_container_sas(
+            self.azure.account,
+            self.container,
+            account_key=self.azure.key,
+            permission=permission,
+            start=datetime.now(UTC) - timedelta(days=2),
+            expiry=datetime.now(UTC) + life,
+        )
+        self.connection(AZURE, password=None, extra={"sas_token": token})
+
+    def no_host(self) -> None:
+        """Let DNS say of one name that there is no such host."""
+        resolve = socket.getaddrinfo
+
+        def getaddrinfo(host: Any, *rest: Any, **named: Any) -> Any:
+            if str(host).endswith(NOWHERE):
+                raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+            return resolve(host, *rest, **named)
+
+        self.monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+
+    def unknown_s3(self) -> None:
+        """Misspell the host of S3."""
+        self.no_host()
+        self.connection(S3, extra={"endpoint_url": f"http://{NOWHERE}:9000"})
+
+    def unknown_azure(self) -> None:
+        """Misspell the host of Azure."""
+        self.no_host()
+        self.connection(AZURE, host=f"https://acme.blob.{NOWHERE}")
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A mistake of the first hour.
+
+    :param cause: what the first line of the error begins with
+    :param remedy: what the error says to do
+    :param given: makes the mistake outside the DAG
+    :param fails: the task that fails; None: the DAG is not parsed
+    """
+
+    cause: str
+    remedy: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+    given: Callable[[Given], object] = lambda _: None
+    conf: dict[str, Any] = field(default_factory=dict)
+    fails: str | None = "plan"
+
+
+_READ_ONLY = ContainerSasPermissions(read=True, list=True)
+MISTAKES = {
+    "truncated account key": Mistake(
+        "the password of connection 'wasb_default' is not an account key",
+        "Copy the key again from the storage account's access keys",
+        given=lambda given: given.connection(AZURE, password=given.azure.key[:-3]),
+    ),
+    "AWS keys in a wasb connection": Mistake(
+        "connection 'wasb_default' (wasb_conn_id) holds AWS keys",
+        "are aws_conn_id and wasb_conn_id swapped?",
+        given=lambda given: given.connection(AZURE, login="AKIAIOSFODNN7EXAMPLE", password="secret-access-key"),
+    ),
+    "AWS connection used as wasb": Mistake(
+        "wasb_conn_id is 'aws_default', a connection of type 'aws'; it takes one of type 'wasb'",
+        "are aws_conn_id and wasb_conn_id swapped?",
+        {"wasb_conn_id": S3},
+    ),
+    "wasb connection used as aws": Mistake(
+        "aws_conn_id is 'wasb_default', a connection of type 'wasb'; it takes one of type 'aws'",
+        "are aws_conn_id and wasb_conn_id swapped?",
+        {"aws_conn_id": AZURE},
+    ),
+    "missing connection": Mistake(
+        "there is no Airflow connection 'aws_prod' (aws_conn_id)",
+        "add it under Admin → Connections, or set AIRFLOW_CONN_AWS_PROD",
+        {"aws_conn_id": "aws_prod"},
+    ),
+    "URL as a bucket": Mistake(
+        "s3_bucket is 's3://acme/exports/'",
+        "s3_bucket='acme', s3_prefix='exports'",
+        {"s3_bucket": "s3://acme/exports/"},
+        fails=None,
+    ),
+    "prefix in a bucket": Mistake(
+        "s3_bucket is 'acme/exports'",
+        "s3_bucket='acme', s3_prefix='exports'",
+        {"s3_bucket": "acme/exports"},
+        fails=None,
+    ),
+    "URL as a bucket, in a template": Mistake(
+        "s3_bucket is 's3://acme/exports/'",
+        "s3_bucket='acme', s3_prefix='exports'",
+        {"s3_bucket": "{{ 's3://acme/exports/' }}"},
+    ),
+    "missing bucket": Mistake(
+        "S3 answered 404 NoSuchBucket: there is no bucket 'no-such-bucket-of-mine'",
+        "check the name",
+        {"s3_bucket": "no-such-bucket-of-mine"},
+    ),
+    "missing container": Mistake(
+        "there is no container 'no-such-container'",
+        "create it, or set create_container=True",
+        {"container_name": "no-such-container"},
+    ),
+    "wrong AWS secret": Mistake(
+        "2 of 2 objects could not be copied",
+        "S3 answered 403 SignatureDoesNotMatch: the secret access key of AWS connection 'aws_default' is wrong",
+        given=lambda given: given.connection(S3, password="not-the-secret"),
+        fails="copy",  # LocalStack checks presigned URLs, but no signatures of listings
+    ),
+    "wrong account key": Mistake(
+        "the container could not be listed: Azure returned 403 AuthorizationFailure",  # Azurite's code
+        "check the account key or the SAS, and its rights",
+        given=lambda given: given.connection(AZURE, password=base64.b64encode(b"k" * 64).decode()),
+    ),
+    "wrong account key, with Azure's own code": Mistake(
+        "connection 'wasb_default', container",
+        "the account key does not fit the account: it is wrong or was rotated; copy it again into the wasb connection's",
+        given=lambda given: given.refuse(403, "AuthenticationFailed"),
+    ),
+    "expired SAS": Mistake(
+        "the container could not be listed: Azure returned 403",
+        "put a new one into the wasb connection",
+        given=lambda given: given.sas(_READ_ONLY, -timedelta(days=1)),
+    ),
+    "read-only SAS": Mistake(
+        "manifest.jsonl could not be written: Azure returned 403 AuthorizationPermissionMismatch",
+        "the wasb connection needs to read and write blobs here",
+        given=lambda given: given.sas(_READ_ONLY, timedelta(days=1)),
+    ),
+    "unknown host of S3": Mistake(
+        "S3 could not be reached: there is no host 'nowhere.invalid'",
+        "check region_name and endpoint_url of AWS connection 'aws_default'",
+        given=Given.unknown_s3,
+    ),
+    "unknown host of Azure": Mistake(
+        "Azure could not be reached: there is no host 'acme.blob.nowhere.invalid'",
+        "check host and login of connection 'wasb_default'",
+        given=Given.unknown_azure,
+    ),
+    "misspelled size": Mistake(
+        "block_size is '8 megabytes'",
+        "it takes a size in bytes, or with a unit",
+        {"block_size": "8 megabytes"},
+        fails=None,
+    ),
+    "tiny blocks": Mistake(
+        "block_size is 1000", "it takes 64 KiB to 4000 MiB, such as '8 MiB'", {"block_size": 1000}, fails=None
+    ),
+    "no threads": Mistake("max_concurrency is 0", "it takes at least 1 thread", {"max_concurrency": 0}, fails=None),
+    "URL as a prefix": Mistake(
+        "s3_prefix is 's3://acme/exports/'",
+        "s3_bucket='acme', s3_prefix='exports/'",
+        {"s3_prefix": "s3://acme/exports/"},
+        fails=None,
+    ),
+    "slash before a prefix": Mistake(
+        "no key begins with s3_prefix '/exports/', but keys begin with 'exports/'",
+        "set s3_prefix='exports/'",
+        {"s3_prefix": "/exports/"},
+    ),
+    "more plans than Airflow maps over": Mistake(
+        "2 plans have something to copy, but Airflow maps over 1 batches at most ([core] max_map_length)",
+        "raise it, or give fewer, shorter prefixes",
+        {"s3_prefix": ["exports/a", "exports/b"]},
+        given=lambda given: given.monkeypatch.setenv("AIRFLOW__CORE__MAX_MAP_LENGTH", "1"),
+        fails="batches",
+    ),
+    "misspelled param": Mistake(
+        "the run's conf has the key 'first_day', which is no param of this DAG",
+        "did you mean 'from_date'?",
+        {"params": {"from_date": None}},
+        conf={"first_day": "2026-11-01"},
+    ),
+    "unknown param": Mistake(
+        "the run's conf has the key 'bucket', which is no param of this DAG",
+        "Nothing was listed or copied",
+        {"params": {"from_date": None}},
+        conf={"bucket": "acme"},
+    ),
+}
+"""Each by its name."""
+
+
+@pytest.fixture
+def given(
+    sync: Sync, s3_server: S3Server, azure_server: AzureServer, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Given]:
+    """What the mistakes of a sync are made with."""
+    with ExitStack() as stack:
+        yield Given(s3_server, azure_server, sync.container.container_name, monkeypatch, stack)
+
+
 @pytest.mark.servers
-@pytest.mark.parametrize(
-    ("conf", "message"),
-    [
-        (
-            {"first_day": "2026-11-01"},
-            "the run's conf has the key 'first_day', which is no param of this DAG; did you mean 'from_date'?",
-        ),
-        ({"bucket": "acme"}, "'bucket', which is no param of this DAG. Nothing was listed or copied."),
-    ],
-)
-def test_an_unknown_key_of_the_runs_conf_is_refused(
-    sync: Sync, said: Callable[[], str], conf: dict[str, Any], message: str
-) -> None:
-    """Where the DAG has params: the param that was meant would stay at its default, and select everything."""
-    sync.put("a")
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_explained_once_and_copies_nothing(sync: Sync, given: Given, name: str) -> None:
+    """The cause comes first, in a line of at most 200 characters; the error says what to do; no try is repeated."""
+    mistake = MISTAKES[name]
+    sync.put("exports/a", "exports/b")
+    mistake.given(given)
+    if mistake.fails is None:
+        with pytest.raises(ConfigurationError) as caught:
+            sync.dag(**mistake.arguments)
+        error, tries = f"ConfigurationError: {caught.value}", {}
+    else:
+        errors: dict[str, BaseException] = {}
+        dag = sync.dag(**mistake.arguments, retries=2, errors=errors)
+        night = sync.carry_out(dag, mistake.conf)
+        error, tries = str(errors[mistake.fails]), night.run.tries()
+        assert night.state == "failed"
+        assert night.states()["report"] == "failed"
 
-    night = sync.night(conf, params={"from_date": None}, retries=2)
-
-    assert night.states() == {"plan": "failed", "copy": "upstream_failed", "report": "failed"}
-    assert message in said()
+    assert error.partition(": ")[2].startswith(mistake.cause)
+    assert mistake.remedy in error.replace(NEXT_LINE, " ")
+    assert len(error.splitlines()[0]) <= MAX_FIRST_LINE
+    assert set(tries.values()) <= {0, 1}
     assert sync.blobs() == {}
 
 
@@ -183,19 +415,6 @@ def test_a_dag_without_params_may_read_any_conf(sync: Sync) -> None:
 
     assert night.state == "success"
     assert sync.blobs() == {"a": b"a"}
-
-
-@pytest.mark.servers
-def test_a_leading_slash_that_selects_nothing_is_named(sync: Sync, said: Callable[[], str]) -> None:
-    """Where the same prefix without it selects something."""
-    sync.put("exports/a")
-
-    night = sync.night(s3_prefix="/exports/", retries=2)
-
-    assert night.state == "failed"
-    assert (
-        "no key begins with s3_prefix '/exports/', but keys begin with 'exports/': set s3_prefix='exports/'" in said()
-    )
 
 
 @pytest.mark.servers
@@ -221,37 +440,3 @@ def test_there_are_no_more_batches_than_airflow_maps_over(
     assert night.state == "success"
     assert len(night.run.labels("s3_to_azure.copy")) <= 3
     assert night.totals("copied") == (8,)
-
-
-@pytest.mark.servers
-def test_more_plans_than_batches_name_the_setting(
-    sync: Sync, monkeypatch: pytest.MonkeyPatch, said: Callable[[], str]
-) -> None:
-    """And the number: batches of different plans cannot be joined."""
-    monkeypatch.setenv("AIRFLOW__CORE__MAX_MAP_LENGTH", "1")
-    sync.put("a", "b")
-
-    night = sync.night(s3_prefix=["a", "b"], retries=2)
-
-    assert night.states()["batches"] == "failed"
-    assert "2 plans have something to copy, but Airflow maps over 1 batches at most ([core] max_map_length)" in said()
-
-
-@pytest.mark.servers
-@pytest.mark.parametrize(
-    ("argument", "conn_id", "conn_type", "taken"),
-    [("aws_conn_id", "wasb_default", "wasb", "aws"), ("wasb_conn_id", "aws_default", "aws", "wasb")],
-)
-def test_swapped_connections_are_named(
-    sync: Sync, said: Callable[[], str], argument: str, conn_id: str, conn_type: str, taken: str
-) -> None:
-    """By their types, before either cloud is asked."""
-    arguments: dict[str, Any] = {argument: conn_id}
-
-    night = sync.night(**arguments, retries=2)
-
-    assert night.states() == {"plan": "failed", "copy": "upstream_failed", "report": "failed"}
-    assert (
-        f"{argument} is {conn_id!r}, a connection of type {conn_type!r}; it takes one of type {taken!r}: are "
-        "aws_conn_id and wasb_conn_id swapped?"
-    ) in said().replace("\n  ", " ")

@@ -138,7 +138,7 @@ _MEANINGS: dict[str, _Meaning] = {
     "AuthorizationFailure": _Meaning(
         DestinationAccessDenied,
         "the account's network rules (firewall, private endpoint) refuse this worker, or the credential does not cover "
-        "this request; allow the worker's network, and check the credential's rights",
+        "this request; allow the worker's network, and check the account key or the SAS, and its rights",
     ),
     "AuthorizationPermissionMismatch": _Meaning(DestinationAccessDenied, _NEEDED),
     "InsufficientAccountPermissions": _Meaning(DestinationAccessDenied, _NEEDED),

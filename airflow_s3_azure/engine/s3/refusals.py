@@ -206,17 +206,17 @@ def unreachable(error: BaseException, url: str, *, key: str, connection: str, is
     :param is_known: whether the host has responded before
     """
     host = urlsplit(url).hostname or ""
-    message = f"S3 could not be reached at host {host}: {describe(error)}"
     if not is_known and unresolved_host(error) == host:
         # After three answers of DNS that the name does not exist, no later try would find it.
         return SourceReadError(
-            f"{message}; there is no host of this name: check region_name and endpoint_url of {connection}",
+            f"S3 could not be reached: there is no host {host!r}; check region_name and endpoint_url of {connection}",
             key=key,
             transient=True,
             attempts=3,
             retryable=False,
         )
-    return SourceReadError(f"{message} ({connection})", key=key, transient=True)
+    message = f"S3 could not be reached at host {host}: {describe(error)} ({connection})"
+    return SourceReadError(message, key=key, transient=True)
 
 
 def unsigned(error: BotoCoreError | ClientError, *, bucket: str, connection: str) -> TransferError:

@@ -227,23 +227,21 @@ def _no_answer(*_: Any, **__: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("resolve", "retryable", "remedy"),
+    ("resolve", "retryable", "cause"),
     [
         (
             _no_such_host,
             False,
-            "; there is no host of this name: check region_name and endpoint_url of AWS connection 'night'",
+            r": there is no host 's3\.nowhere\.example'; check region_name and endpoint_url of AWS connection 'night'",
         ),
-        (_no_answer, True, r" \(AWS connection 'night'\)"),
+        (_no_answer, True, r" at host s3\.nowhere\.example: gaierror \(.*\) \(AWS connection 'night'\)"),
     ],
 )
-def test_an_unknown_host_is_named(monkeypatch: pytest.MonkeyPatch, resolve: Any, retryable: bool, remedy: str) -> None:
+def test_an_unknown_host_is_named(monkeypatch: pytest.MonkeyPatch, resolve: Any, retryable: bool, cause: str) -> None:
     """It is a wrong endpoint where DNS says so; where DNS does not answer, a later try may succeed."""
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
 
-    with pytest.raises(
-        SourceReadError, match=rf"S3 could not be reached at host s3\.nowhere\.example: gaierror \(.*\){remedy}"
-    ) as caught:
+    with pytest.raises(SourceReadError, match=f"^S3 could not be reached{cause}") as caught:
         source_at("http://s3.nowhere.example", connection=CONNECTION).head("key")
 
     assert (caught.value.transient, caught.value.retryable) == (True, retryable)
