@@ -11,7 +11,7 @@ unexport VIRTUAL_ENV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install servers demo docs release-check test test-cluster test-lowest test-newest versions audit torture fuzz screenshots bench bench-quick bench-cluster bench-memory bench-plan check lint types unit format build clean
+.PHONY: help install servers demo docs release-check test test-cluster test-lowest test-newest versions audit torture fuzz screenshots gallery bench bench-quick bench-cluster bench-memory bench-plan check lint types unit format build clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ fuzz: .venv/installed  ## send 100,000 mutated responses of S3 and Azure to the 
 
 screenshots: servers  ## take the pictures of docs/ui.md from real runs (needs Chromium; some minutes)
 	@$(RUN)/python -m tests.ui.screenshots
+
+gallery: .venv/installed  ## pictures of every page in every state, 800 to 1920 px wide, into gallery/, and how fast each page is (needs Chromium)
+	@$(RUN)/python -m tests.ui.gallery gallery
 
 bench: .tools/bench/installed  ## side by side with what a user would pick instead, into benchmarks/results (13 minutes)
 	@.tools/bench/bin/python -m benchmarks.bench --write benchmarks/results $(BENCH)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import mimetypes
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -314,10 +315,14 @@ def _page(name: str, items: list[Item], query: dict[str, list[str]]) -> Item:
 
 
 class FakeServer:
-    """Serves the app, our pages and the fake of the test that runs, while its context lasts."""
+    """Serves the app, our pages and the fake of the test that runs, while its context lasts.
 
-    def __init__(self) -> None:
+    :param seconds: how long each response of the API takes
+    """
+
+    def __init__(self, seconds: float = 0) -> None:
         self.airflow = FakeAirflow()
+        self._seconds = seconds
         self._shown = {"dag": "", "run": ""}
         server = self
 
@@ -367,6 +372,7 @@ class FakeServer:
         if path in (app := self._app()):
             return 200, "application/json", json.dumps(app[path]).encode()
         if path.startswith("/api/v2/"):
+            time.sleep(self._seconds)
             status, found = self.airflow.respond(method, url, body)
             return status, "application/json", json.dumps(found).encode()
         if path == "/s3-to-azure/entry.js":

@@ -98,6 +98,7 @@ def test_a_failed_plan_shows_its_error_and_links_to_its_log(fake: FakeAirflow, s
     failure = visit.page.get_by_test_id("failure").first
     assert "The plan failed, so nothing was copied." in failure.inner_text()
     assert "bucket 'acme' does not exist; check s3_bucket" in failure.inner_text()
+    assert visit.page.get_by_test_id("copied").count() == 0, "no numbers of what was never begun"
     assert str(failure.get_by_role("link").get_attribute("href")).endswith(f"/runs/{run}/tasks/{PLAN}")
 
 

@@ -111,6 +111,7 @@ class FakeVisit(Visit):
     """A page that shows one view of a fake Airflow, once it has content.
 
     :param forbidden: refusals of the API are expected, and the browser's lines about them are no errors
+    :param script: JavaScript to run before the page's own
     """
 
     def __init__(
@@ -126,6 +127,7 @@ class FakeVisit(Visit):
         height: int = 1000,
         clock: bool = False,
         forbidden: bool = False,
+        script: str | None = None,
     ) -> None:
         super().__init__(context, server.url)
         self._airflow = server.airflow
@@ -133,6 +135,8 @@ class FakeVisit(Visit):
         self.page.set_viewport_size({"width": width, "height": height})
         self.page.emulate_media(color_scheme=theme)
         self.page.add_init_script(f"localStorage.setItem('theme', '{theme}')")
+        if script:
+            self.page.add_init_script(script)
         if clock:
             self.page.clock.install()
         self._go(server.path(view, dag_id, run_id))

@@ -28,7 +28,7 @@ function DryNumbers({ all }) {
 function CopyNumbers({ all }) {
   const share = all.verifiedShare;
   const proofs = Object.entries(all.verified ?? {}).map(([how, many]) => `${count(many)} ${PROOFS[how] ?? how}`);
-  const speed = all.running ? "now" : isNumber(all.bytes_read) ? `${bytes(all.bytes_read)} read from S3` : "";
+  const speed = all.running ? (all.bytes_per_second ? "now" : "") : isNumber(all.bytes_read) ? `${bytes(all.bytes_read)} read from S3` : "";
   return h(
     Figures,
     { label: all.isReported ? "What the run did" : "What the run did so far" },

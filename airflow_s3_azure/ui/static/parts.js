@@ -47,7 +47,7 @@ export const StateLegend = ({ states, children }) =>
     children,
   );
 
-const SWATCH = { width: 14, height: 14, borderRadius: 3, fontSize: 10, lineHeight: "14px", textAlign: "center", display: "inline-grid", placeItems: "center" };
+const SWATCH = { width: 14, height: 14, borderRadius: 3, fontSize: 10, lineHeight: 1, textAlign: "center", display: "inline-grid", placeItems: "center" };
 
 export function StateBadge({ state, children }) {
   const { token, word, sign } = STATES[state] ?? STATES.none;

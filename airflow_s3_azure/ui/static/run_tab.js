@@ -131,7 +131,7 @@ function Sync({ sync, run, dagId, runId, onSeen, onMore, onRetry, named }) {
     ),
     sync.approval && h(Approval, { approval: sync.approval, plan: sync.plan, dagId, runId }),
     all.running && !sync.approval && h(Live, { all, sync }),
-    h(Numbers, { all }),
+    !all.planFailed && h(Numbers, { all }),
     h(Problems, { sync, all, dagId, runId, onMore }),
     all.isReported && all.planned === 0 && h(NoKeys, null),
     sync.batches.length > 0 &&
@@ -165,9 +165,8 @@ function Places({ all }) {
       (console_ && sources.length === 1
         ? h(Outside, { href: console_, title: "In the S3 console" }, oneLine(source))
         : h("span", null, sources.slice(0, MOST_SOURCES).map(oneLine).join(", ") + more)),
-    destination && h("span", { "aria-label": "to" }, "→"),
-    destination && h(Outside, { href: destination, title: "The container" }, oneLine(all.destination)),
-    ledger && (sources.length > 0 || destination) && h(Text, { as: "span", color: "fg.muted", "aria-hidden": true }, "·"),
+    // One item, so that no line ends with the arrow.
+    destination && h(Flex, { as: "span", gap: 2, minW: 0 }, h("span", { "aria-label": "to" }, "→"), h(Outside, { href: destination, title: "The container" }, oneLine(all.destination))),
     ledger && h(Outside, { href: ledger, title: "One line per key: JSON lines in the container" }, "ledger"),
   );
 }

@@ -1,0 +1,247 @@
+"""`python -m tests.ui.gallery DIRECTORY [SCENE…]`: every page in every state, at three widths, light and dark, to be inspected by eye.
+
+Also prints, for deployments of 46 syncs, 200 prefixes and 1,000 batches, how long each page takes to its first content, and
+with how many requests. All of it is from a fake Airflow that takes 50 ms for each response.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from playwright.sync_api import sync_playwright
+
+from tests.ui.browsers import find_chromium
+from tests.ui.fake_airflow import FakeAirflow, FakeServer
+from tests.ui.scenes import COPY, MIB, PLAN, batches, cost, many_syncs, midnight, nightly, plan, report
+from tests.ui.visit import AREAS, FakeVisit
+
+if TYPE_CHECKING:
+    from playwright.sync_api import BrowserContext
+
+RESPONSE_SECONDS = 0.05
+"""About what Airflow's API takes on a quiet machine."""
+WIDTHS = (800, 1280, 1920)
+THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+EXPORTS = "exports_to_azure"
+Scene = Callable[[FakeAirflow], str]
+"""Fills a deployment, and returns the run to show."""
+
+
+def main() -> int:
+    """Take the pictures and print the numbers."""
+    chromium = find_chromium()
+    if chromium is None or len(sys.argv) < 2:
+        sys.stderr.write("usage: python -m tests.ui.gallery DIRECTORY [SCENE…]; needs Chromium (UI_CHROMIUM)\n")
+        return 1
+    directory, names = Path(sys.argv[1]), sys.argv[2:] or list(SCENES)
+    directory.mkdir(parents=True, exist_ok=True)
+    with FakeServer(RESPONSE_SECONDS) as server, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        context = browser.new_context()
+        _open(context, server, "home", "").close()  # the app is in the browser's cache from now on
+        for name in names:
+            view, scene = SCENES[name]
+            server.airflow = FakeAirflow()
+            run = scene(server.airflow)
+            for theme in THEMES:
+                server.airflow.requests.clear()
+                visit = _open(context, server, view, run, theme=theme)
+                if theme == "light" and name in LARGE:
+                    app, ours = visit.page.evaluate(_TIMES)
+                    sys.stdout.write(
+                        f"{name}: first content {ours / 1000:.1f} s after Airflow's app asks for the plugin ({app / 1000:.1f} s), "
+                        f"{len(server.airflow.requests)} requests\n"
+                    )
+                for width in WIDTHS:
+                    visit.page.set_viewport_size({"width": width, "height": HEIGHTS[view]})
+                    visit.page.wait_for_timeout(700)  # for bars and lines that move to where they belong
+                    visit.page.screenshot(path=directory / f"{name}-{theme}-{width}.png")
+                visit.check()
+                visit.close()
+        browser.close()
+    return 0
+
+
+def _open(
+    context: BrowserContext, server: FakeServer, view: str, run: str, theme: Literal["light", "dark"] = "light"
+) -> FakeVisit:
+    watch = _WATCH.replace("AREA", AREAS[view])
+    return FakeVisit(context, server, view, EXPORTS, run, theme=theme, height=HEIGHTS[view], script=watch)
+
+
+def _running(airflow: FakeAirflow) -> str:
+    run = batches(airflow, EXPORTS, ["success"] * 9 + ["failed"] + ["running"] * 3 + [None] * 20)
+    for index in range(10, 13):
+        airflow.progress[(EXPORTS, run, COPY, index)] = {
+            "bytes": 17 * MIB * (index - 8),
+            "all_bytes": 100 * MIB,
+            "objects": 7 * (index - 8),
+            "all_objects": 100,
+            "bytes_per_second": 31 * MIB,
+            "seconds_left": 95,
+            "current": "exports/2026/11/21/part-00010/orders.parquet",
+        }
+    return run
+
+
+def _failed(airflow: FakeAirflow) -> str:
+    failures = [
+        {
+            "key": f"exports/2026/11/21/part-00009/orders-{number:04d}.parquet",
+            "blob": f"orders-{number}",
+            "error": "DestinationAccessDenied: Azure returned 403 AuthorizationPermissionMismatch: the wasb connection needs to "
+            "read and write blobs here (role Storage Blob Data Contributor, or a SAS with racwl)",
+            "batch": 9,
+        }
+        for number in range(3)
+    ]
+    skips = [{"key": "exports/2026/11/21/ends-with-a-dot.", "reason": "Azure drops a dot at the end of a name"}]
+    return batches(airflow, EXPORTS, ["success"] * 9 + ["failed"], failed=3, failures=failures, skipped=1, skips=skips)
+
+
+def _done(airflow: FakeAirflow) -> str:
+    return batches(airflow, EXPORTS, ["success"] * 12)
+
+
+def _one(airflow: FakeAirflow) -> str:
+    return batches(airflow, EXPORTS, ["success"], objects=1, size=1)
+
+
+def _dry(airflow: FakeAirflow) -> str:
+    airflow.add_dag(EXPORTS)
+    price = cost(6, 6 * MIB, 0.54)
+    summary = report(0, 0, objects=0, dry_run=True, cost=price)
+    run = airflow.add_run(EXPORTS, midnight(airflow, 1), report=summary)
+    return _planned(airflow, run, plan(6, 6 * MIB, dry_run=True, cost=price))
+
+
+def _quiet(airflow: FakeAirflow) -> str:
+    run = nightly(airflow, EXPORTS, 30, report=report(0, 0, objects=900, unchanged=900))
+    return _planned(airflow, run, plan(900, 0))
+
+
+def _planned(airflow: FakeAirflow, run: str, totals: dict[str, object]) -> str:
+    airflow.add_task(EXPORTS, run, "plan")
+    airflow.xcoms[(EXPORTS, run, PLAN, -1, "plan")] = totals
+    airflow.xcoms[(EXPORTS, run, PLAN, -1, "return_value")] = []
+    return run
+
+
+def _plan_failed(airflow: FakeAirflow) -> str:
+    airflow.add_dag(EXPORTS)
+    run = airflow.add_run(EXPORTS, midnight(airflow, 1), state="failed")
+    airflow.add_task(EXPORTS, run, "plan", state="failed")
+    airflow.logs[(EXPORTS, run, PLAN, -1)] = [
+        {
+            "event": "Task failed with exception",
+            "level": "error",
+            "error_detail": [
+                {
+                    "exc_type": "AirflowFailException",
+                    "exc_value": "SourceNotFound: S3 answered 404 NoSuchBucket: there is no bucket 'acme-exprots'; check the "
+                    "name, and region and endpoint of AWS connection 'aws_default'\n  ('s3://acme-exprots/exports/')",
+                }
+            ],
+        }
+    ]
+    return run
+
+
+def _approval(airflow: FakeAirflow) -> str:
+    airflow.add_dag(EXPORTS)
+    run = airflow.add_run(EXPORTS, midnight(airflow, 1), state="running")
+    _planned(airflow, run, plan(0, 0, extra=32))
+    task = airflow.add_task(EXPORTS, run, "approve_delete", state="awaiting_input")
+    body = "**32 blobs** were copied from S3, and their keys are gone:\n\n* `exports/old.csv`\n* `exports/older.csv`"
+    airflow.approvals.append(
+        {"subject": "Delete?", "body": body, "options": ["Approve", "Reject"], "task_instance": task}
+    )
+    return run
+
+
+def _history(airflow: FakeAirflow) -> str:
+    airflow.add_dag(EXPORTS)
+    for back in (*range(60, 9, -1), *range(7, 0, -1)):
+        bad = back in (1, 23)
+        values: dict[str, object] = {"failed": 2} if bad else {}
+        done = report(back % 7 + 1, (back % 9 + 1) * 60 * MIB, **values)
+        airflow.add_run(EXPORTS, midnight(airflow, back), state="failed" if bad else "success", report=done)
+    dry = report(0, 0, dry_run=True, cost=cost(3, MIB))
+    airflow.add_run(EXPORTS, midnight(airflow, 8), kind="manual", report=dry, ran=airflow.now - timedelta(hours=1))
+    return ""
+
+
+def _young(airflow: FakeAirflow) -> str:
+    return nightly(airflow, EXPORTS, 2)
+
+
+def _empty(airflow: FakeAirflow) -> str:
+    airflow.add_dag(EXPORTS)
+    return ""
+
+
+def _some(airflow: FakeAirflow) -> str:
+    nightly(airflow, EXPORTS, 60, state="failed", report=report(3, failed=2, objects=5))
+    nightly(airflow, "media_to_azure", 30)
+    nightly(airflow, "quiet_to_azure", 30, report=report(0, 0, objects=900, unchanged=900))
+    airflow.add_run("media_to_azure", midnight(airflow), state="running")
+    return ""
+
+
+def _many(airflow: FakeAirflow) -> str:
+    many_syncs(airflow)
+    return ""
+
+
+def _thousand(airflow: FakeAirflow) -> str:
+    return batches(airflow, EXPORTS, ["success"] * 500 + ["failed"] + ["success"] * 499)
+
+
+def _prefixes(airflow: FakeAirflow) -> str:
+    return batches(airflow, EXPORTS, ["success"] * 5, prefixes=200)
+
+
+SCENES: dict[str, tuple[str, Scene]] = {
+    "run-running": ("run", _running),
+    "run-failed": ("run", _failed),
+    "run-done": ("run", _done),
+    "run-one": ("run", _one),
+    "run-dry": ("run", _dry),
+    "run-quiet": ("run", _quiet),
+    "run-plan-failed": ("run", _plan_failed),
+    "run-approval": ("run", _approval),
+    "run-1000-batches": ("run", _thousand),
+    "run-200-prefixes": ("run", _prefixes),
+    "dag": ("dag", _history),
+    "dag-young": ("dag", _young),
+    "dag-empty": ("dag", _empty),
+    "all": ("all", _some),
+    "all-46-syncs": ("all", _many),
+    "all-empty": ("all", _empty),
+    "home": ("home", _some),
+    "home-46-syncs": ("home", _many),
+    "home-empty": ("home", _empty),
+}
+LARGE = ("run-1000-batches", "run-200-prefixes", "dag", "all-46-syncs", "home-46-syncs")
+HEIGHTS = {"run": 1000, "dag": 1300, "all": 1200, "home": 200}
+_WATCH = """
+const look = () => {
+  const area = document.querySelector('[data-testid="AREA"]');
+  if (!area || area.ariaBusy === 'true' || area.querySelector('[aria-busy="true"]')) return;
+  window.firstContent = performance.now();
+  observer.disconnect();
+};
+const observer = new MutationObserver(look);
+observer.observe(document, { childList: true, subtree: true, attributes: true });
+"""
+_TIMES = """() => {
+  const [asked] = performance.getEntriesByType('resource').filter((one) => one.name.endsWith('/entry.js'));
+  return [asked.startTime, window.firstContent - asked.startTime];
+}"""
+
+if __name__ == "__main__":
+    sys.exit(main())
