@@ -1,7 +1,7 @@
 /** The row on the home page: how many syncs are well, and the ones that are not. */
 import { count, counted, shortDay } from "./format.js";
 import { entry, dagOf, readReports } from "./history.js";
-import { ChakraUI, h } from "./host.js";
+import { ChakraUI, color, h } from "./host.js";
 import { useLive, useWidth } from "./live.js";
 import { inShort } from "./nav_page.js";
 import { Inside, STATES, transferPath } from "./parts.js";
@@ -57,7 +57,7 @@ function Syncs({ data: { syncs, shown, unchecked }, fit }) {
     h(
       Text,
       { key: "counts", fontSize: "sm", color: "fg.muted", flex: "none", whiteSpace: "pre", "data-testid": "home-counts" },
-      states.filter(([, many]) => many).map(([state, many]) => h("span", { key: state, style: { marginRight: 8 } }, `${STATES[state].sign} ${count(many)} ${STATES[state].word} `)),
+      states.filter(([, many]) => many).map(([state, many]) => h("span", { key: state, style: { marginRight: 8, color: state === "failed" ? color("failed.fg") : undefined } }, `${STATES[state].sign} ${count(many)} ${STATES[state].word} `)),
     ),
     h(
       Flex,
