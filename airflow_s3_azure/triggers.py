@@ -138,7 +138,6 @@ class ServerSideObjectTrigger(ServerSideTrigger):
             container.blobs,
             options,
             cancellation,
-            max_concurrency=options.max_concurrency,
             on_progress=_log_progress,
         )
         on_result(result)
@@ -179,7 +178,6 @@ class ServerSideBatchTrigger(ServerSideTrigger):
             container.blobs,
             options,
             cancellation,
-            max_concurrency=options.max_concurrency,
             check=request_check(Endpoints.from_json(self.endpoints), bucket, container),
             on_result=on_result,
         )

@@ -59,7 +59,6 @@ def copy_objects(
     options: CopyOptions,
     cancellation: Cancellation,
     *,
-    max_concurrency: int,
     slice_seconds: float | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     progress_interval: float = 10.0,
@@ -70,7 +69,7 @@ def copy_objects(
     ``cancellation`` stops all workers. Staged blocks stay for the next try.
 
     :param requests: consumed lazily, by the workers, under a lock
-    :param max_concurrency: maximum of objects and blocks that are read at once; a few more may be written to Azure
+    :param options: at most ``max_concurrency`` objects and blocks are read at once; a few more may be written to Azure
     :param slice_seconds: after this time no more blocks start; those in flight are staged
     :param on_progress: called from the caller's thread, about every ``progress_interval`` seconds
     :raises SliceEnded: if ``slice_seconds`` were over before all were copied
@@ -80,18 +79,19 @@ def copy_objects(
     end = None if slice_seconds is None else time.monotonic() + slice_seconds
     mover = block_mover(source, container, options)
     # Without blocks in this process there is nothing to read ahead, and its load says nothing about them.
-    limiter = Limiter(max_concurrency, is_adaptive=mover.fills_buffers)
+    limiter = Limiter(options.max_concurrency, is_adaptive=mover.fills_buffers)
     scheduler = Scheduler(
         requests,
         lambda request, on_bytes: ObjectCopy(
             request, source, container, options, mover, cancellation=cancellation, on_bytes=on_bytes
         ),
-        Admission(max_concurrency, options.block_size, limiter),
+        Admission(options.max_concurrency, options.block_size, limiter),
         cancellation,
         end_of_slice=end,
     )
     pool = _WorkerPool(scheduler, cancellation)
-    count = worker_count(max_concurrency, options.block_size) if mover.fills_buffers else max_concurrency
+    most = options.max_concurrency
+    count = worker_count(most, options.block_size) if mover.fills_buffers else most
     workers = [
         # In the caller's context: a triggerer routes log lines to tasks by it.
         threading.Thread(target=copy_context().run, args=(pool.work,), name=f"s3-to-azure-{number}", daemon=True)

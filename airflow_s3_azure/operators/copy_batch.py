@@ -77,7 +77,6 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
                     container.blobs,
                     options,
                     cancellation,
-                    max_concurrency=options.max_concurrency,
                     slice_seconds=self._slice_seconds(),
                     check=request_check(read_options(Endpoints, self), bucket, container),
                     on_progress=live.tell,

@@ -142,7 +142,6 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
                     container.blobs,
                     options,
                     cancellation,
-                    max_concurrency=options.max_concurrency,
                     slice_seconds=self._slice_seconds(),
                     on_progress=on_progress,
                     progress_interval=TELL_SECONDS,

@@ -109,7 +109,6 @@ class BatchExecution:
         options: CopyOptions,
         cancellation: Cancellation,
         *,
-        max_concurrency: int,
         slice_seconds: float | None = None,
         check: Callable[[CopyRequest], None] = lambda _: None,
         on_progress: Callable[[int, int, str | None], None] = lambda *_: None,
@@ -125,14 +124,13 @@ class BatchExecution:
         :raises Cancelled: if ``cancellation`` was set
         """
         if not self._is_first:
-            self._resume(source, container, options, cancellation, max_concurrency)
+            self._resume(source, container, options, cancellation)
         results = copy_objects(
             self._requests(check),
             source,
             container,
             options,
             cancellation,
-            max_concurrency=max_concurrency,
             slice_seconds=slice_seconds,
             on_progress=self._progress_reporter(on_progress),
             progress_interval=PROGRESS_SECONDS,
@@ -222,7 +220,6 @@ class BatchExecution:
         container: BlobContainer,
         options: CopyOptions,
         cancellation: Cancellation,
-        max_concurrency: int,
     ) -> None:
         """Take over the confirmed rows of earlier executions, and claim their part of the ledger."""
         reference = self._reference
@@ -234,7 +231,7 @@ class BatchExecution:
                     self._attempt, source, container, lambda request: options.retry.call(request, cancellation)
                 ),
                 self._keep,
-                max_concurrency=max_concurrency,
+                max_concurrency=options.max_concurrency,
             )
         log.info("%d of %d objects already done in an earlier attempt", len(self._claims.done), reference.objects)
         # An earlier try may still run on a worker that hangs. This commit changes the ETag that its commits require.

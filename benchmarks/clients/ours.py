@@ -48,10 +48,8 @@ def prepare(job: Job) -> Copy:
                 for found in list_objects(bucket.client, bucket.name)
                 if found.key not in blobs
             ]
-        options = CopyOptions(block_size=one.block_size)
-        results = copy_objects(
-            requests, bucket.source, container.blobs, options, cancellation, max_concurrency=one.connections
-        )
+        options = CopyOptions(block_size=one.block_size, max_concurrency=one.connections)
+        results = copy_objects(requests, bucket.source, container.blobs, options, cancellation)
         for result in results:
             if result.error is not None:
                 raise result.error

@@ -38,8 +38,8 @@ def prepare(job: Job) -> Copy:
     def copy(one: Job) -> None:
         bucket, container = opened[one.container]
         run = BatchExecution(*planned[one.container], try_number=1)
-        options = CopyOptions(block_size=one.block_size)
-        run.copy(bucket.source, container.blobs, options, cancellation, max_concurrency=one.connections)
+        options = CopyOptions(block_size=one.block_size, max_concurrency=one.connections)
+        run.copy(bucket.source, container.blobs, options, cancellation)
         run.raise_failures()
 
     return copy

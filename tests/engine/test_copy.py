@@ -71,7 +71,9 @@ class Route:
 
     def copy(self, *wanted: CopyRequest, options: CopyOptions = OPTIONS, threads: int = 3) -> list[CopyResult]:
         """Copy objects and return their results."""
-        return list(copy_objects(wanted, self.source, self.blobs, options, self.cancellation, max_concurrency=threads))
+        return list(
+            copy_objects(wanted, self.source, self.blobs, replace(options, max_concurrency=threads), self.cancellation)
+        )
 
     def read(self, blob: str) -> bytes:
         """Return a committed blob's bytes, as the SDK reads them."""

@@ -32,9 +32,8 @@ def main() -> int:
         [CopyRequest(given.key, given.blob)],
         bucket.source,
         container.blobs,
-        CopyOptions(block_size=given.block_size),
+        CopyOptions(block_size=given.block_size, max_concurrency=given.max_concurrency),
         cancellation,
-        max_concurrency=given.max_concurrency,
     )
     print(json.dumps(result.as_json()), flush=True)  # noqa: T201
     return 1 if result.error else 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
@@ -161,7 +161,7 @@ class Way:
             url = f"{self.azure.url}/{self.container.account_name}/{self.container.container_name}"
             blobs = BlobContainer(ContainerAddress(url), pipeline, cancellation)
             requests = [CopyRequest(self.name, self.name)]
-            (result,) = copy_objects(requests, source, blobs, options, cancellation, max_concurrency=threads)
+            (result,) = copy_objects(requests, source, blobs, replace(options, max_concurrency=threads), cancellation)
         return result
 
     def exists(self) -> bool:

@@ -88,10 +88,8 @@ def copy(bucket: Bucket, container: ContainerClient) -> CopyResult:
     cancellation = Cancellation()
     source = open_bucket("aws_default", bucket.name, cancellation, max_concurrency=2)
     sink = open_container("wasb_default", str(container.container_name), cancellation)
-    options = CopyOptions(block_size=MIB)
-    (result,) = copy_objects(
-        [CopyRequest("key", "blob")], source.source, sink.blobs, options, cancellation, max_concurrency=2
-    )
+    options = CopyOptions(block_size=MIB, max_concurrency=2)
+    (result,) = copy_objects([CopyRequest("key", "blob")], source.source, sink.blobs, options, cancellation)
     return result
 
 

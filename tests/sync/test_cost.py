@@ -128,7 +128,7 @@ def test_the_cost_is_what_the_servers_see(
         seen_s3, seen_azure = Counted(s3), Counted(azure)
         run = BatchExecution(reference, folder, try_number=1)
 
-        run.copy(source, blobs, CopyOptions(block_size=BLOCK), stop, max_concurrency=4)
+        run.copy(source, blobs, CopyOptions(block_size=BLOCK, max_concurrency=4), stop)
 
     assert run.summary()["copied"] == len(sizes)
     assert (plan.cost.objects, plan.cost.size) == (len(sizes), run.summary()["bytes_read"])

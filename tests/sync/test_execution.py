@@ -6,6 +6,7 @@ import json
 import threading
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,7 +103,8 @@ class Tries:
         stop = cancellation or Cancellation()
         source = open_bucket("aws_default", self._names[0], stop, max_concurrency=max_concurrency).source
         blobs = open_container("wasb_default", self._names[1], stop).blobs
-        run.copy(source, blobs, OPTIONS, stop, max_concurrency=max_concurrency, slice_seconds=slice_seconds)
+        options = replace(OPTIONS, max_concurrency=max_concurrency)
+        run.copy(source, blobs, options, stop, slice_seconds=slice_seconds)
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the batch's part of the ledger."""
@@ -430,7 +432,7 @@ def test_a_batch_takes_no_memory_for_what_it_has_done(bucket: Bucket, container:
     ours = tracemalloc.Filter(inclusive=True, filename_pattern=str(Path(airflow_s3_azure.__file__).parent / "*"))
     tracemalloc.start()
     try:
-        run.copy(source, blobs, OPTIONS, stop, max_concurrency=2)
+        run.copy(source, blobs, replace(OPTIONS, max_concurrency=2), stop)
         kept = tracemalloc.take_snapshot().filter_traces([ours]).statistics("filename")
     finally:
         tracemalloc.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,7 @@ def _copy(url: str, container: ContainerClient, request: CopyRequest, threads: i
     connections = Connections(requests.Session(), cancellation, connect_timeout=20, read_timeout=60)
     pipeline: Pipeline[Any, Any] = Pipeline(ConnectionsTransport(connections), [container.credential])
     blobs = BlobContainer(ContainerAddress(container.url), pipeline, cancellation)
-    (result,) = copy_objects([request], source_at(url), blobs, OPTIONS, cancellation, max_concurrency=threads)
+    (result,) = copy_objects([request], source_at(url), blobs, replace(OPTIONS, max_concurrency=threads), cancellation)
     return result
 
 

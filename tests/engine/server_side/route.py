@@ -51,7 +51,9 @@ class Way:
 
     def copy(self, *wanted: CopyRequest, options: CopyOptions = SERVER_SIDE, threads: int = 2) -> list[CopyResult]:
         """Copy objects and return their results."""
-        return list(copy_objects(wanted, self.source, self.blobs, options, self.cancellation, max_concurrency=threads))
+        return list(
+            copy_objects(wanted, self.source, self.blobs, replace(options, max_concurrency=threads), self.cancellation)
+        )
 
     def one(self, options: CopyOptions = SERVER_SIDE, threads: int = 2) -> CopyResult:
         """Copy key ``a`` to blob ``b`` and return the result."""
