@@ -9,6 +9,7 @@ import pytest
 from airflow_s3_azure.engine import errors
 from airflow_s3_azure.engine.azure.service_errors import PreconditionFailed
 from airflow_s3_azure.engine.errors import (
+    MAX_FIRST_LINE,
     BatchChanged,
     BatchFailed,
     Cancelled,
@@ -110,6 +111,27 @@ def test_long_names_are_on_the_next_line() -> None:
 def test_a_first_line_is_short(text: str, lines: list[str]) -> None:
     """It is broken where a clause ends, and nothing is lost."""
     assert short_first_line(text).splitlines() == lines
+
+
+@pytest.mark.parametrize("kind", [ConfigurationError, SourceReadError, DestinationAccessDenied])
+def test_the_first_line_of_an_error_is_short_with_its_class_before_it(kind: type[S3ToAzureError]) -> None:
+    """Retried or not: Airflow shows the class before the text."""
+    error = kind("a cause of some length, in which nothing can be broken off; " * 5)
+
+    first, *details = f"{kind.__name__}: {error}".splitlines()
+
+    assert len(first) <= MAX_FIRST_LINE
+    assert first.endswith(";")
+    assert len(details) == 1
+
+
+def test_a_batch_quotes_each_error_as_one_line() -> None:
+    """Although errors with long names have two."""
+    error = TransferError("it failed", key="s3://b/" + "k" * 200)
+
+    text = str(BatchFailed(2, 1, [str(error)], retryable=True))
+
+    assert text.splitlines()[1:] == [f"  it failed ('s3://b/{'k' * 200}')"]
 
 
 def test_a_key_cannot_forge_a_line_of_the_log() -> None:

@@ -207,7 +207,7 @@ class Given:
     def unknown_azure(self) -> None:
         """Misspell the host of Azure."""
         self.no_host()
-        self.connection(AZURE, host=f"https://acme.blob.{NOWHERE}")
+        self.connection(AZURE, host=f"https://acme.blob.core.{NOWHERE}")
 
 
 @dataclass(frozen=True)
@@ -309,7 +309,7 @@ MISTAKES = {
         given=Given.unknown_s3,
     ),
     "unknown host of Azure": Mistake(
-        "Azure could not be reached: there is no host 'acme.blob.nowhere.invalid'",
+        "Azure could not be reached: there is no host 'acme.blob.core.nowhere.invalid'",
         "check host and login of connection 'wasb_default'",
         given=Given.unknown_azure,
     ),
