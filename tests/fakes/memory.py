@@ -265,9 +265,8 @@ def start(
         [CopyRequest(key, key) for key in source.objects] if requests is None else requests,
         cast("S3Source", source),
         cast("BlobContainer", container),
-        options,
+        replace(options, max_concurrency=threads),
         cancellation or Cancellation(),
-        max_concurrency=threads,
         **settings,
     )
 
