@@ -11,10 +11,10 @@ unexport VIRTUAL_ENV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install servers demo docs release-check test test-cluster test-lowest test-newest versions audit torture fuzz screenshots gallery bench bench-quick bench-cluster bench-memory bench-plan check lint types unit format build clean
+.PHONY: help install servers demo docs release-check sbom test test-cluster test-lowest test-newest versions audit torture fuzz screenshots gallery bench bench-quick bench-cluster bench-memory bench-plan check lint types unit format build clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: servers  ## run a nightly sync on a real Airflow, S3 server and Azurite (KEEP=1: leave them running)
 	@$(RUN)/python -m demo $(if $(KEEP),--keep)
@@ -87,6 +87,12 @@ docs: .tools/docs/installed  ## build the documentation site into dist/docs; war
 	@NO_MKDOCS_2_WARNING=1 .tools/docs/bin/mkdocs build --quiet
 	@echo "open dist/docs/index.html"
 
+release-check: servers docs .tools/release/installed  ## all of a release that works offline (CONSTRAINT=file or URL: other versions)
+	@UV=$(abspath $(UV)) $(RUN)/python -m tests.release $(if $(CONSTRAINT),--constraint $(CONSTRAINT)) $(if $(TAG),--tag $(TAG))
+
+sbom: $(UV)  ## list what the package needs, with versions, as CycloneDX into dist/sbom.cdx.json
+	@$(UV) export --quiet --locked --no-default-groups --format cyclonedx1.5 --output-file dist/sbom.cdx.json > /dev/null
+
 build: .venv/installed  ## build the wheel and the source distribution into dist/
 	@$(UV) build --quiet --out-dir dist
 
@@ -121,6 +127,12 @@ $(UV):
 .tools/docs/installed: $(UV) uv.lock pyproject.toml
 	@echo "installing mkdocs into .tools/docs"
 	@UV_PROJECT_ENVIRONMENT=.tools/docs $(UV) sync --quiet --locked --only-group docs --python $(PYTHON)
+	@touch $@
+
+# An environment of its own: it needs nothing of the package.
+.tools/release/installed: $(UV) uv.lock pyproject.toml
+	@echo "installing twine, check-jsonschema and zizmor into .tools/release"
+	@UV_PROJECT_ENVIRONMENT=.tools/release $(UV) sync --quiet --locked --only-group release --python $(PYTHON)
 	@touch $@
 
 # An environment of its own: what is compared needs other versions than what is developed.

@@ -9,24 +9,36 @@ SECTION = "s3_to_azure"
 
 def get_provider_info() -> dict[str, Any]:
     """Return the provider's description; Airflow checks it against its ``provider_info.schema.json``."""
-    s3, azure = "Amazon S3", "Azure Blob Storage"
+    # The names of Airflow's own providers, so that registries list this one beside them.
+    s3, azure = "Amazon Simple Storage Service (S3)", "Microsoft Azure Blob Storage"
     links = "airflow_s3_azure.links"
+    guide = "/docs/how-to/your-own-dag.md"
     return {
         "package-name": "airflow-s3-azure",
         "name": "S3 to Azure",
         "description": "Streams objects from Amazon S3 to Azure Blob Storage, block by block, verified, nothing on disk.",
         "integrations": [
-            {"integration-name": s3, "external-doc-url": "https://docs.aws.amazon.com/s3/", "tags": ["aws"]},
+            {
+                "integration-name": s3,
+                "external-doc-url": "https://aws.amazon.com/s3/",
+                "how-to-guide": [guide],
+                "logo": _LOGO,
+                "tags": ["aws"],
+            },
             {
                 "integration-name": azure,
-                "external-doc-url": "https://learn.microsoft.com/azure/storage/blobs/",
+                "external-doc-url": "https://azure.microsoft.com/en-us/services/storage/blobs/",
+                "how-to-guide": [guide],
+                "logo": _LOGO,
                 "tags": ["azure"],
             },
         ],
+        "operators": [{"integration-name": azure, "python-modules": ["airflow_s3_azure.operators"]}],
         "transfers": [
             {
                 "source-integration-name": s3,
                 "target-integration-name": azure,
+                "how-to-guide": guide,
                 "python-module": "airflow_s3_azure.operators",
             }
         ],
@@ -36,6 +48,8 @@ def get_provider_info() -> dict[str, Any]:
     }
 
 
+_LOGO = "/s3-to-azure/icon.svg"
+"""Served by the plugin (:mod:`airflow_s3_azure.ui`)."""
 _GUARDRAILS = "What copies of S3 objects to Azure may do at most, whatever a DAG or a run's conf says."
 
 
@@ -65,7 +79,7 @@ def _options() -> dict[str, Any]:
 def _option(kind: str, default: str, description: str, example: str | None) -> dict[str, Any]:
     return {
         "description": description,
-        "version_added": None,
+        "version_added": "0.1.0",
         "type": kind,
         "example": example,
         "default": default,

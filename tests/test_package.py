@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -16,10 +17,13 @@ from typing import Any
 
 import jsonschema
 import pytest
+from airflow.providers.amazon import get_provider_info as amazon
+from airflow.providers.microsoft.azure import get_provider_info as azure
 from packaging.requirements import Requirement
 
 import airflow_s3_azure
 from airflow_s3_azure.provider_info import get_provider_info
+from airflow_s3_azure.ui import PREFIX
 from tests.versions.__main__ import floors
 
 ROOT = Path(__file__).parent.parent
@@ -55,8 +59,40 @@ def test_the_lowest_versions_are_the_floors() -> None:
 
 def test_provider_info_is_valid() -> None:
     """An invalid one would break every airflow command."""
+    info = get_provider_info()
     schema = json.loads(files("airflow").joinpath("provider_info.schema.json").read_text())
-    jsonschema.validate(get_provider_info(), schema)
+
+    jsonschema.validate(info, schema)
+    assert info.keys() <= schema["properties"].keys()
+    assert "plugins" not in info  # the entry point registers it; twice is an import error
+
+
+def test_provider_info_uses_the_names_of_airflows_own_providers() -> None:
+    """Registries list a provider by its integrations; each that is used is declared, with guide and logo."""
+    info = get_provider_info()
+    usual = {
+        one["integration-name"]
+        for provider in (amazon.get_provider_info(), azure.get_provider_info())
+        for one in provider["integrations"]
+    }
+
+    names = [one["integration-name"] for one in info["integrations"]]
+    used = [one["integration-name"] for key in ("operators", "triggers") for one in info[key]]
+    used += [transfer[f"{side}-integration-name"] for transfer in info["transfers"] for side in ("source", "target")]
+    assert set(names) == set(used)
+    assert set(names) <= usual
+    assert {one["logo"] for one in info["integrations"]} == {f"/{PREFIX}/icon.svg"}
+
+
+@pytest.mark.checkout
+def test_every_guide_of_provider_info_exists() -> None:
+    """Paths begin with /docs/, as Airflow's schema asks."""
+    info = get_provider_info()
+    guides = [path for one in info["integrations"] for path in one["how-to-guide"]]
+    guides += [one["how-to-guide"] for one in info["transfers"]]
+
+    assert guides
+    assert all((ROOT / path.lstrip("/")).is_file() for path in guides)
 
 
 def test_airflow_finds_the_provider_under_its_distributions_name() -> None:
@@ -133,7 +169,7 @@ def test_dag_files_import_within_a_second_without_connections() -> None:
 
 @pytest.mark.checkout
 def test_the_wheel_holds_the_package_and_nothing_else(tmp_path: Path) -> None:
-    """It is typed, licensed, has its entry point, and brings no tests or DAGs into site-packages."""
+    """It is typed, licensed, has its entry points, and the DAGs of `dags/` are its examples."""
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
         check=True,
@@ -145,8 +181,16 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path: Path) -> None:
         names = archive.namelist()
         info = next(name for name in names if name.endswith("entry_points.txt"))
         points = archive.read(info).decode()
+        (metadata,) = (archive.read(name).decode() for name in names if name.endswith("dist-info/METADATA"))
+        examples = {
+            name.rpartition("/")[2]: archive.read(name)
+            for name in names
+            if name.startswith("airflow_s3_azure/example_dags/")
+        }
 
     assert {name.split("/")[0].rpartition(".")[2] for name in names} == {"airflow_s3_azure", "dist-info"}
+    assert examples == {path.name: path.read_bytes() for path in (ROOT / "dags").glob("*.py")}
+    assert re.findall(r"\]\((?!https://|#)[^)]*\)", metadata) == []  # PyPI shows the README at another place
     assert "airflow_s3_azure/py.typed" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert "[apache_airflow_provider]\nprovider_info = airflow_s3_azure.provider_info:get_provider_info" in points
