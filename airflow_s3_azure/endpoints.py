@@ -1,4 +1,4 @@
-"""The source and the destination of a copy: one value that passes whole from the operators to the connections."""
+"""The source and the destination of a copy, as one value from the operators to the connections."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The trigger forms of the shipped DAGs: each field once, with the text by which its value reaches the sync."""
+"""The trigger forms of the shipped DAGs: each field declared once, with the template that passes its value to the sync."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from airflow_s3_azure.guardrails import Guardrails
 from airflow_s3_azure.values import flag
 
 _MORE = "More"
-"""The section of the fields that are closed at first."""
+"""The section of the fields that are folded when the form opens."""
 _TEXT = ["null", "string"]
 _NUMBER = {"type": ["null", "integer"], "minimum": 0}
 
@@ -26,7 +26,7 @@ _DAY = (
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A DAG's params and what they mean.
+    """A DAG's params, and the arguments made of them.
 
     :param params: for the DAG
     :param arguments: for :func:`~airflow_s3_azure.sync_group.s3_to_azure_sync`
@@ -37,7 +37,7 @@ class Form:
 
 
 def nightly_form() -> Form:
-    """Return the form of a sync whose runs each have a day: that of their data interval."""
+    """Return the form of a sync whose runs each copy one day: that of their data interval."""
     fields = {
         **_first_fields(),
         "day_folder": _field(
@@ -62,8 +62,8 @@ def nightly_form() -> Form:
         ),
         "lookback_hours": _field(
             "Look back (hours)",
-            "Together with *Only what the day modified*: select keys from so long before the day too. S3 dates a "
-            "multipart upload by when it began, so that one over midnight would be in no day.",
+            "With *Only what the day modified*: also select keys modified this long before the day. S3 dates a multipart "
+            "upload by its start, so an upload over midnight would otherwise be in no day.",
             24,
             type="number",
             minimum=0,
@@ -83,7 +83,7 @@ def nightly_form() -> Form:
 
 
 def history_form() -> Form:
-    """Return the form of a sync over a range of days that is typed in."""
+    """Return the form of a sync over a range of days."""
     fields = {
         **_first_fields(),
         "first_day": _field("First day", "In UTC. Empty: from the beginning.", None, type=_TEXT, format="date"),
@@ -133,7 +133,7 @@ def keys_form() -> Form:
 
 
 def _form(fields: Mapping[str, Mapping[str, Any]], **templates: str) -> Form:
-    """Return a form whose fields are arguments of the sync, but for what some of them mean together."""
+    """Return a form whose fields are arguments of the sync; ``templates`` replaces those that combine several fields."""
     own = {name for name in fields if name not in ("only_modified", "lookback_hours")}
     return Form(_params(fields), {**{name: _template(name, fields[name]) for name in own}, **templates})
 
@@ -163,7 +163,7 @@ def _env_flag(name: str, *, default: bool) -> bool:
 
 
 def _choice(default: str, choices: tuple[list[str], bool]) -> dict[str, Any]:
-    """Return the default and the schema of a name that guardrails may restrict."""
+    """Return the default and the schema of a name; guardrails may restrict it to an enum."""
     names, are_all = choices
     if are_all:
         return {"default": default if default in names else names[0], "enum": names}
@@ -197,7 +197,7 @@ def _destination_fields() -> dict[str, dict[str, Any]]:
 
 
 def _other_fields() -> dict[str, dict[str, Any]]:
-    """Return the fields of the section that is closed at first."""
+    """Return the fields of the section that is folded when the form opens."""
     globs = {"type": ["null", "array"], "items": {"type": "string"}}
     fields = {
         "include": _field(
@@ -255,10 +255,10 @@ def _other_fields() -> dict[str, dict[str, Any]]:
             minimum=0,
         ),
         "max_objects": _field(
-            "Max objects", "Copy nothing, and fail, if there are more to copy. Empty: any number.", None, **_NUMBER
+            "Max objects", "Fail without copying if there are more to copy. Empty: no limit.", None, **_NUMBER
         ),
         "max_bytes": _field(
-            "Max bytes", "Copy nothing, and fail, if there are more to copy. Empty: any number.", None, **_NUMBER
+            "Max bytes", "Fail without copying if there are more to copy. Empty: no limit.", None, **_NUMBER
         ),
     }
     return {name: {**field, "section": _MORE} for name, field in fields.items()}

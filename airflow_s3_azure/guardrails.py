@@ -1,7 +1,7 @@
-"""What syncs and copies of this Airflow may do at most, whatever their DAG or their run's conf says.
+"""Guardrails: limits of this Airflow that no DAG argument and no run conf can exceed.
 
-An administrator sets guardrails in the section ``[s3_to_azure]`` of Airflow's configuration. A right to trigger a DAG
-whose form asks for a bucket is then no right to copy anything anywhere. The author of a DAG is trusted: a task may run
+An administrator sets guardrails in the section ``[s3_to_azure]`` of Airflow's configuration. A user who may
+trigger a DAG whose form has a field for the bucket can then copy only from and to what is allowed. The author of a DAG is trusted: a task may run
 any code.
 """
 
@@ -18,7 +18,7 @@ from airflow_s3_azure.sync.budget import describe_excess
 from airflow_s3_azure.values import flag, size, whole
 
 _ANY_SUFFIX = "\0\0\0"
-"""Stands for whatever follows a prefix: no pattern has it, so that only one that ends in ``*`` matches."""
+"""Represents any text after a prefix. No pattern contains it, so only a pattern that ends in ``*`` matches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Guardrails:
         ``wasb_conn_id/container/blob``; empty: any
     :param max_bytes_per_run: bytes that one run may copy
     :param max_objects_per_run: objects that one run may copy
-    :param allow_delete: whether a sync may delete blobs whose key is gone
+    :param allow_delete: whether a sync may delete orphaned blobs
     :param allow_server_side_copy: whether Azure may be given presigned URLs
     """
 
@@ -48,7 +48,7 @@ class Guardrails:
     def configured(cls) -> Self:
         """Return the guardrails of this Airflow's configuration.
 
-        :raises ConfigurationError: if a value is none of what its key takes
+        :raises ConfigurationError: if a value is invalid for its key
         """
         from airflow.sdk.configuration import conf
 
@@ -98,7 +98,7 @@ class Guardrails:
         self._check("allowed_destinations", self.allowed_destinations, names)
 
     def check_mode(self, mode: str) -> None:
-        """Check that blocks may be moved this way.
+        """Check that this mode is allowed.
 
         :raises ConfigurationError: if not
         """
@@ -120,7 +120,7 @@ class Guardrails:
             )
 
     def check_run(self, objects: int, total: int) -> None:
-        """Check that a run may copy so much.
+        """Check the totals of a run.
 
         :param total: bytes
         :raises ConfigurationError: if not
@@ -142,7 +142,7 @@ class Guardrails:
         return _places(pattern.rpartition("://")[2].partition("/")[2] for pattern in self.allowed_destinations)
 
     def _check(self, key: str, patterns: tuple[str, ...], names: list[str], *, part: bool = False) -> None:
-        """Check that a pattern matches one of the names of a place; with ``part`` also something in that place."""
+        """Check that a pattern matches one of the names; with ``part``, that it can match something below one of them."""
         if not patterns or any(_matches(name, pattern, part=part) for pattern in patterns for name in names):
             return
         shown = names[0].replace(_ANY_SUFFIX, "*")
@@ -172,7 +172,7 @@ def _destinations(wasb_conn_id: str, url: str, blob: str) -> list[str]:
 def _matches(name: str, pattern: str, *, part: bool) -> bool:
     if not part:
         return fnmatchcase(name, pattern.replace("[", "[[]"))
-    # What the pattern says of the place, without what it says of names in it.
+    # The pattern's bucket or container, without its part for the names in it.
     place = "/".join(pattern.split("/")[: name.rstrip("/").count("/") + 1])
     return fnmatchcase(name.rstrip("/"), place.replace("[", "[[]"))
 

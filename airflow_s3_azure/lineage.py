@@ -1,8 +1,8 @@
-"""What a task read and wrote, as OpenLineage's datasets.
+"""The datasets that a task read and wrote, for OpenLineage.
 
-OpenLineage's provider asks a task's operator when the task has ended, and only where it is installed (the extra
-``openlineage``), so nothing of it is imported before that. A sync tells of its prefixes, not of their objects: a
-million keys are one dataset on each side.
+OpenLineage's provider calls a task's operator when the task has ended, if it is installed (the optional dependency
+``openlineage``), so it is imported only then. A sync reports its prefixes, not their objects: a million keys are one
+input dataset and one output dataset.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Place:
     @classmethod
     def of_azure(cls, account: str, container: str, path: str) -> Place:
         """Return a blob or a prefix in a container."""
-        # The name is made of the account whatever its cloud is: https://openlineage.io/docs/spec/naming
+        # The same host for every Azure cloud: https://openlineage.io/docs/spec/naming
         return cls(f"wasbs://{container}@{account}.dfs.core.windows.net", _name(path))
 
 
@@ -42,7 +42,7 @@ class Place:
 class Moved:
     """What a task moved from one place to another.
 
-    :param files: blobs written; None: the task ended before it knew
+    :param files: blobs written; None: unknown, because the task failed
     :param size: bytes written
     """
 
@@ -52,7 +52,7 @@ class Moved:
     size: int | None = None
 
     def ended(self, status: str, size: int | None) -> Moved:
-        """Return it with what became of its one object.
+        """Return it with the result of its one object.
 
         :param status: such as ``copied``; with any other nothing was written
         :param size: of the object, in bytes
@@ -62,7 +62,7 @@ class Moved:
 
 
 def operator_lineage(moves: Sequence[Moved]) -> OperatorLineage[Any, Any]:
-    """Return the datasets that a task read, and those that it wrote with what it wrote into each.
+    """Return the input datasets, and the output datasets with their statistics.
 
     :raises ImportError: if OpenLineage's provider is not installed
     """
@@ -70,7 +70,7 @@ def operator_lineage(moves: Sequence[Moved]) -> OperatorLineage[Any, Any]:
     from openlineage.client.event_v2 import InputDataset, OutputDataset
     from openlineage.client.generated.output_statistics_output_dataset import OutputStatisticsOutputDatasetFacet
 
-    # A template can send the keys of several prefixes to one.
+    # A template can map the keys of several prefixes to one destination.
     by_destination: dict[Place, list[Moved]] = {}
     for move in moves:
         by_destination.setdefault(move.destination, []).append(move)
@@ -92,5 +92,5 @@ def operator_lineage(moves: Sequence[Moved]) -> OperatorLineage[Any, Any]:
 
 
 def _name(path: str) -> str:
-    """Return a path as other tools name it: Spark knows a folder without its last slash, and all of a bucket as /."""
+    """Return a path as other tools name it: Spark writes a folder without its last slash, and a whole bucket as /."""
     return path.rstrip("/") or "/"

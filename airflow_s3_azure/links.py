@@ -22,7 +22,7 @@ _PORTALS = {
 
 
 class S3ConsoleLink(BaseOperatorLink):
-    """The object, or what is under the prefix, in the S3 console."""
+    """The object or the prefix in the S3 console."""
 
     @property
     def name(self) -> str:
@@ -30,7 +30,7 @@ class S3ConsoleLink(BaseOperatorLink):
         return "Amazon S3 console"
 
     def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
-        """Return the page of the object or the prefix; of the whole bucket for tasks that have neither."""
+        """Return the page of the object or the prefix; of the bucket for tasks that have neither."""
         del ti_key
         bucket = quote(operator.s3_bucket, safe="")
         if key := getattr(operator, "s3_key", ""):
@@ -49,9 +49,9 @@ class AzurePortalLink(BaseOperatorLink):
         return "Azure portal"
 
     def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
-        """Return the portal's list of storage accounts; the container itself if it is in none of Azure's clouds.
+        """Return the portal's list of storage accounts; the container itself if it is not in an Azure cloud.
 
-        The portal names an account's own page by its subscription and resource group, which no connection knows.
+        The portal names an account's own page by its subscription and resource group, which connections do not contain.
         """
         del ti_key
         container = str(operator.container_url)

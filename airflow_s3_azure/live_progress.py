@@ -1,7 +1,7 @@
-"""Telling how far a copy is while it runs, for the UI: through Airflow's task state store, which survives retries.
+"""Live progress reporting for the UI, through Airflow's task state store, which survives retries.
 
-Airflow has the store since 3.3; before, nothing is told. A write goes to the API server and takes 8 to 30 ms, or
-minutes if the server is away, so a thread of its own does it, and the copy never waits for it.
+Airflow has the store since 3.3; before, nothing is reported. A write goes to the API server and takes 8 to 30 ms, or minutes
+if the server is down, so a separate thread writes, and the copy never waits.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from airflow_s3_azure.engine.quoting import get_logger, printable
 log = get_logger(__name__)
 
 KEY = "progress"
-"""Of the state store. The value is {objects, all_objects, bytes, all_bytes, bytes_per_second, seconds_left, current}."""
-TELL_SECONDS = 2.0
-"""How often to call :meth:`LiveProgress.tell`."""
+"""Key of the state store. The value is {objects, all_objects, bytes, all_bytes, bytes_per_second, seconds_left, current}."""
+UPDATE_SECONDS = 2.0
+"""Interval in which to call :meth:`LiveProgress.update`."""
 WRITE_SECONDS = 3.0
 _END_SECONDS = 1.0
 
-Told = TypeVar("Told")
+Value = TypeVar("Value")
 
 
 class LiveProgress:
-    """Writes the newest of what it is told, at most every three seconds, while its context lasts.
+    """Writes the latest progress, at most every three seconds, within its context.
 
     :param context: the task's
-    :param objects: in all
-    :param size: bytes in all; None: told later
+    :param objects: total number
+    :param size: total bytes; None: unknown until :meth:`update` is called with it
     :param seconds: between two writes
     """
 
@@ -58,25 +58,25 @@ class LiveProgress:
     ) -> None:
         self._ended.set()
         if self._store is not None:
-            # Airflow reads one answer at a time from its supervisor, so let a write that is under way end.
+            # The task shares one channel to its supervisor, so a write in flight must end before the task goes on.
             self._thread.join(_END_SECONDS)
 
-    def tell(self, objects: int, size: int, current: str | None = None, total: int | None = None) -> None:
-        """Say how far it is; costs nothing.
+    def update(self, objects: int, size: int, current: str | None = None, total: int | None = None) -> None:
+        """Set the latest progress, without I/O.
 
         :param objects: done
         :param size: bytes done
-        :param current: the key that was begun last
-        :param total: bytes in all, where they were not known before
+        :param current: the key that was started last
+        :param total: total bytes, if they were unknown before
         """
         now, (then, before) = time.monotonic(), self._last
         if now > then and size >= before:
             rate = (size - before) / (now - then)
-            # Half of it is what was before, so that it does not jump with each block.
+            # A moving average, so that it does not jump with each block.
             self._rate = rate if self._rate is None else (self._rate + rate) / 2
         self._last = (now, size)
         every = total if self._size is None else self._size
-        # Below a byte a second it stands still, and nobody knows for how long.
+        # Below one byte per second the copy stalls, and the time left is unknown.
         left = (
             round((every - size) / self._rate) if every and self._rate and self._rate >= 1 and every >= size else None
         )
@@ -99,15 +99,15 @@ class LiveProgress:
             try:
                 self._store.set(KEY, newest)  # type: ignore[union-attr]
             except Exception as error:
-                log.debug("the progress could not be told: %s", type(error).__name__)
+                log.debug("the progress could not be written: %s", type(error).__name__)
             written = newest
 
 
-def at_most_every(seconds: float, function: Callable[[Told], None]) -> Callable[[Told], None]:
-    """Return a function that calls another, but not again before some seconds have passed."""
+def at_most_every(seconds: float, function: Callable[[Value], None]) -> Callable[[Value], None]:
+    """Return a function that calls another one at most once per interval."""
     last = time.monotonic()
 
-    def call(value: Told) -> None:
+    def call(value: Value) -> None:
         nonlocal last
         if (now := time.monotonic()) - last >= seconds:
             last = now

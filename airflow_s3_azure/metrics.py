@@ -1,7 +1,7 @@
-"""What a task did, counted in Airflow's own metrics: StatsD, Datadog or OpenTelemetry, whichever Airflow is set up for.
+"""Counters of copies in Airflow's metrics: StatsD, Datadog or OpenTelemetry, as Airflow is configured.
 
-All names begin with ``s3_to_azure.``; the tags are those of Airflow's own metrics of a task (``dag_id``, ``task_id``).
-Where Airflow has no metrics switched on, nothing is sent.
+All names begin with ``s3_to_azure.``; the tags are those of Airflow's own task metrics (``dag_id``, ``task_id``). Without
+metrics in Airflow nothing is sent.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ PREFIX = "s3_to_azure"
 
 
 class CopyMetrics:
-    """Counts what is copied while its context lasts, and sends it at the end, also of a task that fails or is killed.
+    """Counts results within its context, and sends the counts at its end, also if the task fails or is killed.
 
-    Each execution of a task counts what it did itself: what an earlier one settled is not counted again.
+    Each execution of a task counts only its own results, not those of earlier executions.
 
     :param ti: the task instance
     """
@@ -44,12 +44,12 @@ class CopyMetrics:
         )
 
     def add(self, result: CopyResult) -> None:
-        """Count what became of one object."""
+        """Count the result of one object."""
         self._counts.update(counts_of(result))
 
 
 def counts_of(result: CopyResult) -> dict[str, int]:
-    """Return what one object adds to the counters, by their names without the prefix."""
+    """Return the increments of one result by counter name, without the prefix."""
     return {
         f"objects.{result.status}": 1,
         "bytes.read": result.bytes_read,
@@ -59,7 +59,7 @@ def counts_of(result: CopyResult) -> dict[str, int]:
 
 
 def send_counts(ti: Any, counts: Mapping[str, int]) -> None:
-    """Add to Airflow's counters; what is zero is left out.
+    """Add to Airflow's counters; zeros are not sent.
 
     :param counts: by name, without the prefix
     """
@@ -75,5 +75,5 @@ def _stats() -> Any:
 
 
 def _tags(ti: Any) -> dict[str, str]:
-    # Airflow 3.3 knows the team as well.
+    # Airflow 3.3 adds the team.
     return dict(getattr(ti, "stats_tags", None) or {"dag_id": ti.dag_id, "task_id": ti.task_id})

@@ -1,4 +1,4 @@
-"""What Airflow's providers manager is told about this package."""
+"""The provider's description, read by Airflow's providers manager."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def get_provider_info() -> dict[str, Any]:
 
 _LOGO = "/s3-to-azure/icon.svg"
 """Served by the plugin (:mod:`airflow_s3_azure.ui`)."""
-_GUARDRAILS = "What copies of S3 objects to Azure may do at most, whatever a DAG or a run's conf says."
+_GUARDRAILS = "Limits of copies from S3 to Azure that no DAG argument and no run conf can exceed."
 
 
 def _options() -> dict[str, Any]:
@@ -69,9 +69,11 @@ def _options() -> dict[str, Any]:
         ),
         "max_bytes_per_run": _option("string", "", "Bytes that one run may copy; empty: any.", "10 TiB"),
         "max_objects_per_run": _option("string", "", "Objects that one run may copy; empty: any.", "1000000"),
-        "allow_delete": _option("boolean", "True", "Whether a sync may delete blobs whose key is gone.", None),
+        "allow_delete": _option(
+            "boolean", "True", "Whether a sync may delete orphaned blobs (copies whose key is gone).", None
+        ),
         "allow_server_side_copy": _option(
-            "boolean", "True", "Whether Azure may be given presigned URLs to read from S3.", None
+            "boolean", "True", "Whether presigned URLs may be sent to Azure for server-side copies.", None
         ),
     }
 

@@ -88,105 +88,105 @@ def s3_to_azure_sync(
     on_success_callback: Any = None,
     on_failure_callback: Any = None,
 ) -> TaskGroup:
-    """Add a task group that makes a container hold what is under an S3 prefix, and return it.
+    """Add a task group that copies what is under an S3 prefix and not yet in a container, and return it.
 
-    ``plan`` lists both sides and cuts what differs into batches; ``copy`` is mapped over the batches, on as many
-    workers as Airflow has; ``report`` adds up the ledger and fails the run if any key failed. A second run over an
-    unchanged source costs two listings. Every selected key is in the ledger exactly once, under
+    ``plan`` compares source and destination and partitions the differences into batches; ``copy`` is mapped over the
+    batches, on all workers; ``report`` adds up the ledger and fails the run if any key failed. A second run over an unchanged
+    source costs two listings. Every selected key is in the ledger exactly once, under
     ``_s3_to_azure/<dag_id>/<run_id>/`` in the container.
 
-    Arguments are checked when the DAG is parsed, templates at the start of ``plan``. A size is a number of bytes, or text
+    Arguments are checked when the DAG is parsed, and templates at the start of ``plan``. A size is a number of bytes, or text
     with a unit, such as ``"8 MiB"`` or ``"8MB"``.
 
     What to copy:
 
-    :param group_id: name of the group; give another to each sync in a DAG
+    :param group_id: name of the group; unique for each sync in a DAG
     :param s3_bucket: bucket to copy from (templated)
     :param s3_prefix: keys to copy begin with it, such as ``exports/{{ ds }}/``; empty: all (templated). A list of
-        prefixes (each templated), or the output of a task that returns one (not rendered: it may hold what others
-        named), is planned side by side on as many workers, each prefix by a mapped task of its own
-    :param day_folder: how a day follows the prefix in the keys, such as ``%Y/%m/%d/`` or ``dt=%Y-%m-%d/``: only keys
-        with such a day, from ``first_day`` to ``last_day``, in one listing however long the range (templated)
-    :param first_day: such as ``2026-11-22``; None: no beginning (templated)
-    :param last_day: this day too; None: no end (templated)
-    :param include: globs over the whole key (``**`` crosses ``/``), one of which must match; empty: all do. A list, or
-        text with one on each line (templated)
-    :param exclude: globs over the whole key, none of which may match, likewise (templated)
+        prefixes (each templated), or the output of a task that returns one (not rendered, because it may hold untrusted
+        names), is planned in parallel, each prefix by one mapped task
+    :param day_folder: format of the day after the prefix, such as ``%Y/%m/%d/`` or ``dt=%Y-%m-%d/``: only keys of the
+        days from ``first_day`` to ``last_day``, with one listing for the whole range (templated)
+    :param first_day: such as ``2026-11-22``; None: no lower bound (templated)
+    :param last_day: inclusive; None: no upper bound (templated)
+    :param include: globs over the whole key (``**`` crosses ``/``); at least one must match. Empty: all keys. A list, or
+        text with one glob per line (templated)
+    :param exclude: globs over the whole key; none may match. A list, or text with one glob per line (templated)
     :param modified_since: only objects last modified at this time or later, such as ``{{ data_interval_start }}``
         (templated)
     :param modified_before: only objects last modified before this time (templated)
-    :param lookback: how much before ``modified_since`` to look too: S3 dates a multipart upload by when it began
-    :param min_size: only objects of so many bytes or more
-    :param max_size: only objects of so many bytes or less
-    :param storage_classes: only objects of these classes, such as ``["STANDARD", "STANDARD_IA"]``; empty: any (templated)
+    :param lookback: subtracted from ``modified_since``, because S3 dates a multipart upload by its start
+    :param min_size: only objects of at least this size
+    :param max_size: only objects of at most this size
+    :param storage_classes: only objects of these classes, such as ``["STANDARD", "STANDARD_IA"]``; empty: all (templated)
     :param require_keys: fail the plan if no key is selected, instead of a warning
 
-    Where to, under what name:
+    Destination and names:
 
     :param container_name: container to copy to (templated)
     :param blob_prefix: text to put before each key to make the blob's name (templated)
-    :param strip_prefix: text to cut off the front of each key before that (templated)
-    :param blob_template: makes the name instead, such as ``landing/{last_modified:%Y/%m/%d}/{name}``; see
+    :param strip_prefix: text to remove from the front of each key first (templated)
+    :param blob_template: a template of the name instead, such as ``landing/{last_modified:%Y/%m/%d}/{name}``; see
         :class:`~airflow_s3_azure.sync.naming.Naming` (templated)
-    :param rename: percent-encode what Azure cannot hold in a name, reversibly, instead of skipping the key; every
-        ``%`` becomes ``%25`` then
+    :param rename: percent-encode characters that Azure refuses in a name, reversibly, instead of skipping the key; every
+        ``%`` then becomes ``%25``
     :param create_container: create the container if it is missing (templated)
 
-    What is done already:
+    Comparison:
 
-    :param compare: ``"etag"``: a blob is unchanged if the object's ETag and size are recorded on it, or, where another
-        tool wrote it, if it has the object's size and is newer; ``"size"``: if it has the object's size; ``"always"``:
-        never (templated)
-    :param overwrite: replace blobs that differ; False: leave every existing blob alone (templated)
+    :param compare: ``"etag"``: a blob is unchanged if the object's ETag and size are recorded on it, or, if another tool
+        wrote it, if it has the object's size and is newer; ``"size"``: if it has the object's size; ``"always"``: no blob
+        is unchanged (templated)
+    :param overwrite: replace blobs that differ; False: skip keys whose blob exists (templated)
 
-    Before it begins:
+    Limits:
 
-    :param dry_run: make the plan and tell what it would cost, and copy nothing (templated)
-    :param egress_price_per_gib: what a GiB out of S3 costs you, for the plan's price (templated)
-    :param max_objects: fail the plan if there are more objects to copy; of several prefixes, in all of them (templated)
-    :param max_bytes: fail the plan if there are more bytes to copy; of several prefixes, in all of them (templated)
+    :param dry_run: make the plan and report what it would cost, but copy nothing (templated)
+    :param egress_price_per_gib: price of a GiB of egress from S3, to compute the plan's price (templated)
+    :param max_objects: fail the plan if there are more objects to copy; several prefixes are added up (templated)
+    :param max_bytes: fail the plan if there are more bytes to copy; several prefixes are added up (templated)
 
     Mirroring:
 
-    :param delete: ``"extra"``: delete blobs that were copied from S3, under this prefix, and whose key is gone
-    :param max_delete: delete nothing if it would be more blobs than this: a number, or, below 1, a share of the blobs
-        under the prefix (templated)
-    :param approve_delete: ask a human first, in Airflow's UI
-    :param approve_timeout: without an answer for so long nothing is deleted
-    :param assigned_users: who may answer, such as ``{"id": "1", "name": "admin"}``, or a list of such; None: anyone
-        whom Airflow lets edit the task instance
+    :param delete: ``"extra"``: delete orphaned blobs: copies of keys under this prefix that no longer exist
+    :param max_delete: delete nothing if more blobs than this are orphaned: a number, or, below 1, a share of the blobs under
+        the prefix (templated)
+    :param approve_delete: require a human's approval in Airflow's UI
+    :param approve_timeout: without a response within this time nothing is deleted
+    :param assigned_users: who may respond, such as ``{"id": "1", "name": "admin"}``, or a list of such; None: every user
+        who may edit the task instance
 
-    How:
+    How to copy:
 
     :param aws_conn_id: Airflow connection to S3; None: boto3's default credentials (templated)
     :param wasb_conn_id: Airflow connection to Azure Blob Storage (templated)
-    :param mode: ``"stream"``: blocks go through the workers; ``"server_side"``: Azure reads them from S3 by itself
-        (templated)
-    :param deferrable: with ``mode="server_side"``: copy tasks wait in the triggerer, and hold no worker meanwhile
+    :param mode: ``"stream"``: blocks go through the workers; ``"server_side"``: Azure reads them from S3 (templated)
+    :param deferrable: with ``mode="server_side"``: copy tasks wait in the triggerer, without a worker slot
     :param verify: ``"auto"``, ``"require"`` or ``"read_back"``, see :class:`~airflow_s3_azure.operators.S3ToAzureBlobStreamOperator`
     :param requester_pays: agree to pay for a requester-pays bucket
     :param copy_tags: copy each object's tags as blob index tags; one more request per object
     :param access_tier: of the new blobs; None: the account's default
-    :param discard_foreign_blocks: drop blocks that another tool left staged where they keep ours out and no blob exists
-    :param slice: a copy task stops cleanly after this time and goes on in a later execution of the same try
+    :param discard_foreign_blocks: discard foreign blocks: those that another tool left staged and that conflict with ours, if no
+        blob exists
+    :param slice: a copy task ends cleanly after this time and resumes in a later execution of the same try
     :param block_size: bytes in a block
     :param max_concurrency: threads of each copy task, each with a buffer of ``block_size``
-    :param max_bandwidth: bytes per second that each copy task reads from S3 at most; None: no limit. Of all copy tasks
-        together it is this times the slots of ``pool`` (templated)
-    :param batch_objects: objects to aim at in one copy task
-    :param batch_size: bytes to aim at in one copy task
+    :param max_bandwidth: bytes per second that each copy task reads from S3 at most; None: no limit. All copy tasks together read
+        at most this times the slots of ``pool`` (templated)
+    :param batch_objects: target number of objects in one copy task
+    :param batch_size: target number of bytes in one copy task
     :param retries: of each task
     :param retry_delay: before the first retry; doubled for each further one
     :param pool: Airflow pool of the copy tasks
     :param max_active_tis_per_dagrun: copy tasks of one run at a time
 
-    And then:
+    After the copy:
 
-    :param outlets: assets of which ``report`` tells, once per good run that is not dry, with the run's totals; None:
+    :param outlets: assets for which ``report`` emits an event with the totals, once per good run that is not dry; None:
         one asset named after the DAG (``<dag_id>``, or ``<dag_id>.<group_id>`` with another ``group_id``, which
         begins with the groups around it)
-    :param on_success_callback: notifier or function, called when ``report`` has ended well
-    :param on_failure_callback: notifier or function, called when ``report`` has failed
+    :param on_success_callback: notifier or function, called when ``report`` succeeded
+    :param on_failure_callback: notifier or function, called when ``report`` failed
     """
     arguments = {**locals(), "is_dry_run": dry_run}
     _check(arguments)
@@ -211,7 +211,7 @@ def s3_to_azure_sync(
             task_id="report",
             plan_task_id=plan.task_id,
             delete_task_id=f"{group.group_id}.delete" if delete else None,
-            trigger_rule=TriggerRule.ALL_DONE,  # it must report failed batches, and it decides the run's state
+            trigger_rule=TriggerRule.ALL_DONE,  # it reports failed batches, and its state is the run's
             outlets=list(outlets) if outlets is not None else [_asset(group)],
             on_success_callback=on_success_callback,
             on_failure_callback=on_failure_callback,
@@ -221,16 +221,16 @@ def s3_to_azure_sync(
         plan >> copy >> report
         if delete is not None:
             approval = {"response_timeout": approve_timeout, "assigned_users": assigned_users}
-            asked, deleted = _deletion(plan.task_id, approval if approve_delete else None, endpoints, retrying)
-            copy >> asked
+            approve, deleted = _deletion(plan.task_id, approval if approve_delete else None, endpoints, retrying)
+            copy >> approve
             deleted >> report
     return group
 
 
 def _check(arguments: dict[str, Any]) -> None:
-    """Check what is no template, so that a mistake shows when the DAG is parsed."""
+    """Check the arguments that are not templates, so that mistakes show when the DAG is parsed."""
     prefixes = arguments["s3_prefix"]
-    # Texts only: what others named is checked when it is there.
+    # The output of a task is checked when the task has run.
     for one in [prefixes] if isinstance(prefixes, str | XComArg) else prefixes:
         check_arguments({**arguments, "s3_prefix": one})
     if not is_template(arguments["mode"]):
@@ -238,7 +238,7 @@ def _check(arguments: dict[str, Any]) -> None:
 
 
 def _plan(s3_prefix: str | Sequence[str] | XComArg, options: dict[str, Any], retrying: dict[str, Any]) -> Any:
-    """Return the task that makes the plan; of several prefixes, the one that puts their plans together."""
+    """Return the task that makes the plan; for several prefixes, the one that combines their plans."""
     arguments = {"task_id": "plan", **options, **retrying}
     if isinstance(s3_prefix, str):
         return S3ToAzurePlanOperator(**arguments)
@@ -260,15 +260,15 @@ def _plan(s3_prefix: str | Sequence[str] | XComArg, options: dict[str, Any], ret
 def _deletion(
     plan_task_id: str, approval: dict[str, Any] | None, endpoints: dict[str, Any], retrying: dict[str, Any]
 ) -> tuple[Any, Any]:
-    """Return the first and the last of the tasks that delete.
+    """Return the first and the last task of the deletion.
 
-    :param approval: arguments of the task that asks a human; None: nobody is asked
+    :param approval: arguments of the approval task; None: no approval is needed
     """
-    # Only a mirror needs them, and the module of human approval takes time to import.
+    # Imported only for a mirror, because the module of human approval is slow to import.
     from airflow_s3_azure.operators.delete import S3ToAzureApproveDeleteOperator, S3ToAzureDeleteOperator
 
     deletion: dict[str, Any] = {"task_id": "delete", "plan_task_id": plan_task_id, **endpoints, **retrying}
-    # A copy that was skipped had nothing to do; one that failed keeps every blob where it is.
+    # NONE_FAILED: a skipped copy had nothing to do, but after a failed one nothing may be deleted.
     if approval is None:
         delete = S3ToAzureDeleteOperator(trigger_rule=TriggerRule.NONE_FAILED, **deletion)
         return delete, delete
@@ -286,6 +286,6 @@ def _deletion(
 
 def _asset(group: TaskGroup) -> Asset:
     dag_id = group.dag.dag_id
-    # With the groups around it, for those may hold several of one name.
+    # The full ID: groups around it may contain several groups of one name.
     name = dag_id if group.group_id == GROUP_ID else f"{dag_id}.{group.group_id}"
     return Asset(name)

@@ -1,4 +1,4 @@
-"""How tasks are tried again: by what their error says, where Airflow can (from 3.3 on); else by time alone."""
+"""The retry policy of tasks: by the class of the error from Airflow 3.3 on, before that by time alone."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from datetime import timedelta
 from typing import Any
 
 SOON = timedelta(seconds=10)
-"""After an error that waiting does not mend: the next try plans or resumes at once."""
+"""Retry delay after errors that need no backoff: the next try plans again or resumes."""
 
 
 def retry_arguments(retries: int, retry_delay: timedelta) -> dict[str, Any]:
-    """Return an operator's arguments for retries with growing delays.
+    """Return an operator's arguments for retries with exponential backoff.
 
-    A source that changed and a copy that was interrupted are tried again at once: nobody is in trouble. Errors that
-    no retry can mend fail their task whatever is set here.
+    A source that changed and a cancelled copy are retried after 10 s: no backoff is needed. Errors that are not retryable
+    fail their task immediately.
 
-    :param retries: at most so many
+    :param retries: maximum number
     :param retry_delay: before the first retry; doubled for each further one
     """
     arguments = {"retries": retries, "retry_delay": retry_delay, "retry_exponential_backoff": 2.0}
@@ -28,5 +28,5 @@ def retry_arguments(retries: int, retry_delay: timedelta) -> dict[str, Any]:
         "airflow_s3_azure.engine.errors.BatchChanged",
         "airflow_s3_azure.engine.errors.Cancelled",
     ]
-    rule = RetryRule(exception=soon, action=RetryAction.RETRY, retry_delay=SOON, reason="goes on where it stopped")
+    rule = RetryRule(exception=soon, action=RetryAction.RETRY, retry_delay=SOON, reason="resumes")
     return {**arguments, "retry_policy": ExceptionRetryPolicy([rule])}

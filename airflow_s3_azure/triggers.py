@@ -1,8 +1,8 @@
-"""Triggers that have Azure copy from S3 by itself, so that no worker waits for it.
+"""Triggers that run a server-side copy, so that no worker slot is held while Azure reads from S3.
 
-Azure answers a block's request when it has read the block, so someone must wait; here it is threads of the triggerer,
-which do nothing else. They run the engine that workers run. A trigger that is stopped, because its task was cleared or
-the triggerer ends, leaves its blocks staged, and whoever copies next takes them over.
+Azure responds to a block's request when it has read the block. Threads of the triggerer wait for these responses; they run
+the same engine as workers do. If a trigger is stopped, because its task was cleared or the triggerer ends, its blocks stay
+staged and the next copy resumes from them.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ from airflow_s3_azure.sync.references import BatchReference
 log = get_logger(__name__)
 
 SOONEST_SECONDS = 15.0
-"""How long a trigger runs at least. Airflow's supervisor may notice only 5 s after it that a task has deferred itself, and
-the scheduler fails a task that runs again before it hears of that (seen on 3.3.2)."""
+"""Minimum run time of a trigger. Airflow's supervisor may notice a deferral 5 s late, and the scheduler fails a task that
+runs again before that (seen on 3.3.2)."""
 STOP_SECONDS = 5.0
-"""How long a trigger that is stopped waits for its threads."""
+"""Grace period of a stopped trigger for its threads."""
 
 
 class ServerSideTrigger(BaseTrigger):
-    """Copies with ``mode="server_side"``, and fires once: with ``outcome``, or with ``error``.
+    """Copies with ``mode="server_side"``, and fires one event, with ``outcome`` or ``error``.
 
-    It is serialized with an operator's options, and holds no credential.
+    It is serialized with the operator's options, and holds no credential.
 
     :param endpoints: :class:`~airflow_s3_azure.endpoints.Endpoints` as JSON
     :param options: :class:`~airflow_s3_azure.engine.options.CopyOptions` as JSON
@@ -57,16 +57,16 @@ class ServerSideTrigger(BaseTrigger):
         self.work = work
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return what Airflow keeps of the trigger."""
+        """Return the class path and the arguments, which Airflow stores."""
         arguments = {"endpoints": self.endpoints, "options": self.options, **self.work}
         return f"{type(self).__module__}.{type(self).__qualname__}", arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Copy, in a thread of its own, and yield what became of it."""
+        """Copy in a separate thread, and yield the result."""
         cancellation = Cancellation()
-        # Its own thread, because those of the loop are few, and other triggers need them.
+        # A separate thread: the loop's default pool is small, and other triggers need it.
         thread = ThreadPoolExecutor(1, thread_name_prefix="s3-to-azure-trigger")
-        # asgiref's way to it, so that the thread can ask for connections, through the loop that runs here.
+        # Through asgiref, so that the thread can read connections through the running loop.
         copy = sync_to_async(self._copy, thread_sensitive=False, executor=thread)
         copying = asyncio.ensure_future(copy(cancellation))
         try:
@@ -104,9 +104,9 @@ class ServerSideTrigger(BaseTrigger):
         cancellation: Cancellation,
         on_result: Callable[[CopyResult], None],
     ) -> dict[str, Any]:
-        """Copy, and return what became of it; tell ``on_result`` of each object.
+        """Copy and return the outcome; call ``on_result`` with the result of each object.
 
-        :raises S3ToAzureError: if that cannot be said
+        :raises S3ToAzureError: if the copy failed
         """
         raise NotImplementedError
 
@@ -131,7 +131,7 @@ class ServerSideObjectTrigger(ServerSideTrigger):
         request = CopyRequest(key, blob, version_id=self.work["s3_version_id"])
         check_object(Endpoints.from_json(self.endpoints), bucket, container, request)
         source, destination = bucket.source.url(key), container.blobs.blob_url(blob)
-        log.info("Azure copies %r to %r by itself", source, destination)
+        log.info("server-side copy of %r to %r", source, destination)
         (result,) = copy_objects(
             [request],
             bucket.source,
@@ -147,12 +147,12 @@ class ServerSideObjectTrigger(ServerSideTrigger):
 
 
 class ServerSideBatchTrigger(ServerSideTrigger):
-    """Copies one batch of a plan; the outcome is its ledger, its summary and what failed.
+    """Copies one batch of a plan; the outcome is the URL of its ledger, its summary and its failures.
 
     :param batch: the plan's reference of the batch
     :param try_number: see :class:`~airflow_s3_azure.sync.execution.BatchExecution`
-    :param cleared_at: likewise
-    :param map_index: likewise
+    :param cleared_at: see there
+    :param map_index: see there
     """
 
     def _outcome(
@@ -165,15 +165,15 @@ class ServerSideBatchTrigger(ServerSideTrigger):
     ) -> dict[str, Any]:
         reference = BatchReference.from_json(self.work["batch"])
         folder = PlanFolder(container.client, reference.folder, cancellation)
-        run = BatchExecution(
+        batch = BatchExecution(
             reference,
             folder,
             try_number=self.work["try_number"],
             cleared_at=self.work["cleared_at"],
             map_index=self.work["map_index"],
         )
-        log.info("Azure copies batch %d by itself: %s", reference.index, reference.label)
-        run.copy(
+        log.info("server-side copy of batch %d: %s", reference.index, reference.label)
+        batch.copy(
             bucket.source,
             container.blobs,
             options,
@@ -181,9 +181,9 @@ class ServerSideBatchTrigger(ServerSideTrigger):
             check=request_check(Endpoints.from_json(self.endpoints), bucket, container),
             on_result=on_result,
         )
-        outcome = {"ledger_url": f"{folder.ledger_url}{reference.part}.jsonl", "summary": run.summary()}
+        outcome = {"ledger_url": f"{folder.ledger_url}{reference.part}.jsonl", "summary": batch.summary()}
         try:
-            run.raise_failures()
+            batch.raise_failures()
         except S3ToAzureError as failures:
             return {**outcome, "failures": error_as_json(failures)}
         return outcome

@@ -14,9 +14,9 @@ from airflow_s3_azure.engine.blocks import MAX_BLOCK_SIZE
 from airflow_s3_azure.engine.errors import ConfigurationError
 
 _NOTHING = ("", "None")
-"""What a template renders that finds nothing."""
+"""Text that an empty template renders to."""
 SMALLEST_BLOCK = 64 * 1024
-"""Bytes. With smaller blocks a copy is all requests: 3 MB in blocks of 1,000 bytes came at 0.3 MiB/s."""
+"""Bytes. Smaller blocks are dominated by request latency: 3 MB in blocks of 1,000 bytes were copied at 0.3 MiB/s."""
 _UNITS = {"B": 1} | {
     f"{letter}{middle}B": base**power
     for power, letter in enumerate("KMGTP", 1)
@@ -42,9 +42,9 @@ def strings(name: str, value: Sequence[str] | None) -> Sequence[str]:
 
 
 def time(name: str, value: datetime | str | None) -> datetime | None:
-    """Return a time, or None where there is none.
+    """Return a time, or None if the value is empty.
 
-    :raises ConfigurationError: if the text is none
+    :raises ConfigurationError: if the text cannot be parsed
     """
     if value is None or isinstance(value, datetime):
         return value
@@ -58,9 +58,9 @@ def time(name: str, value: datetime | str | None) -> datetime | None:
 
 
 def day(name: str, value: date | str | None) -> date | None:
-    """Return a day, or None where there is none.
+    """Return a day, or None if the value is empty.
 
-    :raises ConfigurationError: if the text is none
+    :raises ConfigurationError: if the text cannot be parsed
     """
     if value is None or isinstance(value, date):
         return value
@@ -73,9 +73,9 @@ def day(name: str, value: date | str | None) -> date | None:
 
 
 def flag(name: str, value: bool | str | None) -> bool:
-    """Return whether something is on; nothing is off.
+    """Return a flag; empty is False.
 
-    :raises ConfigurationError: if the text says neither
+    :raises ConfigurationError: if the text is neither true nor false
     """
     if isinstance(value, bool):
         return value
@@ -86,16 +86,16 @@ def flag(name: str, value: bool | str | None) -> bool:
 
 
 def number(name: str, value: float | str | None) -> float | None:
-    """Return a number that is not below zero, or None where there is none.
+    """Return a number that is not below zero, or None if the value is empty.
 
-    :raises ConfigurationError: if the text is none, or it is below zero
+    :raises ConfigurationError: if it is not a number, or below zero
     """
     if value is None or (isinstance(value, str) and value.strip() in _NOTHING):
         return None
     try:
         found = float(value)
         if found >= 0:
-            # Not by way of a float, which rounds above 9 PB.
+            # Not through a float, which rounds above 9 PB.
             return int(str(value)) if str(value).strip().isdecimal() else int(found) if found.is_integer() else found
     except (TypeError, ValueError, OverflowError):
         pass
@@ -103,9 +103,9 @@ def number(name: str, value: float | str | None) -> float | None:
 
 
 def whole(name: str, value: float | str | None) -> int | None:
-    """Return a whole number that is not below zero, or None where there is none.
+    """Return a whole number that is not below zero, or None if the value is empty.
 
-    :raises ConfigurationError: if it is none
+    :raises ConfigurationError: if it is invalid
     """
     found = number(name, value)
     if isinstance(found, float):
@@ -114,9 +114,9 @@ def whole(name: str, value: float | str | None) -> int | None:
 
 
 def size(name: str, value: float | str | None) -> int | None:
-    """Return a number of bytes, or None where there is none. Text may have a unit: ``8 MiB``, ``8MB``.
+    """Return a number of bytes, or None if the value is empty. Text may have a unit: ``8 MiB``, ``8MB``.
 
-    :raises ConfigurationError: if it is none
+    :raises ConfigurationError: if it is invalid
     """
     if value is None or (isinstance(value, str) and value.strip() in _NOTHING):
         return None
@@ -130,7 +130,7 @@ def size(name: str, value: float | str | None) -> int | None:
 
 
 def required(read: Callable[[str, Any], Any], least: int = 0, example: str = "") -> Callable[[str, Any], Any]:
-    """Return a reader of numbers of which there must be one, and not below ``least``."""
+    """Return a reader of a required number, ``least`` or more."""
 
     def reading(name: str, value: Any) -> Any:
         found = read(name, value)
@@ -144,7 +144,7 @@ def required(read: Callable[[str, Any], Any], least: int = 0, example: str = "")
 def block_size(name: str, value: float | str | None) -> int:
     """Return the size of a block in bytes.
 
-    :raises ConfigurationError: if it is none, or one with which a copy makes no sense
+    :raises ConfigurationError: if it is invalid, or outside the useful range
     """
     found = size(name, value)
     if found is None or not SMALLEST_BLOCK <= found <= MAX_BLOCK_SIZE:
@@ -158,7 +158,7 @@ def block_size(name: str, value: float | str | None) -> int:
 def bandwidth(name: str, value: float | str | None) -> int | None:
     """Return bytes per second, or None for no limit.
 
-    :raises ConfigurationError: if it is none
+    :raises ConfigurationError: if it is invalid
     """
     found = size(name, value)
     if found == 0:
@@ -171,7 +171,7 @@ def bandwidth(name: str, value: float | str | None) -> int | None:
 def text(name: str, value: str | None) -> str:
     """Return a text; None is the empty one.
 
-    :raises ConfigurationError: if it is something else
+    :raises ConfigurationError: if it is not text
     """
     if value is None or isinstance(value, str):
         return value or ""
@@ -181,7 +181,7 @@ def text(name: str, value: str | None) -> str:
 def optional_text(name: str, value: str | None) -> str | None:
     """Return a text, or None.
 
-    :raises ConfigurationError: if it is something else
+    :raises ConfigurationError: if it is not text
     """
     return None if value is None else text(name, value)
 
@@ -205,7 +205,7 @@ def choice(*values: str, may_be_none: bool = False) -> Callable[[str, Any], str 
 def duration(name: str, value: timedelta | None) -> timedelta:
     """Return a duration that is not below zero.
 
-    :raises ConfigurationError: if it is none
+    :raises ConfigurationError: if it is invalid
     """
     if isinstance(value, timedelta) and value >= timedelta(0):
         return value
@@ -215,7 +215,7 @@ def duration(name: str, value: timedelta | None) -> timedelta:
 def optional_duration(name: str, value: timedelta | None) -> timedelta | None:
     """Return a duration above zero, or None.
 
-    :raises ConfigurationError: if it is none
+    :raises ConfigurationError: if it is invalid
     """
     if value is None or (isinstance(value, timedelta) and value > timedelta(0)):
         return value
@@ -225,7 +225,7 @@ def optional_duration(name: str, value: timedelta | None) -> timedelta | None:
 def bucket(name: str, value: str) -> str:
     """Return the name of a bucket, or the ARN of an access point.
 
-    :raises ConfigurationError: if it is none, such as a URL
+    :raises ConfigurationError: if it is invalid, such as a URL
     """
     found = text(name, value).strip()
     if not found:
@@ -240,7 +240,7 @@ def bucket(name: str, value: str) -> str:
 def container(name: str, value: str) -> str:
     """Return the name of a container.
 
-    :raises ConfigurationError: if it is none, such as a URL
+    :raises ConfigurationError: if it is invalid, such as a URL
     """
     found = text(name, value).strip()
     if not found:
@@ -255,7 +255,7 @@ def container(name: str, value: str) -> str:
 
 
 def prefix(name: str, value: str | None) -> str:
-    """Return what keys begin with.
+    """Return a prefix of keys.
 
     :raises ConfigurationError: if it is the URL of a prefix
     """
@@ -263,8 +263,7 @@ def prefix(name: str, value: str | None) -> str:
     if found.lower().startswith(("s3://", "s3a://", "s3n://")):
         at, _, rest = found.partition("://")[2].partition("/")
         raise ConfigurationError(
-            f"{name} is {found!r}; it takes what the keys begin with, without the bucket: s3_bucket={at!r}, "
-            f"{name}={rest!r}"
+            f"{name} is {found!r}; it takes a prefix of keys, without the bucket: s3_bucket={at!r}, {name}={rest!r}"
         )
     return found
 

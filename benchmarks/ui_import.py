@@ -17,7 +17,7 @@ import threading
 import time
 from dataclasses import dataclass
 
-from airflow_s3_azure.live_progress import TELL_SECONDS, WRITE_SECONDS, LiveProgress
+from airflow_s3_azure.live_progress import UPDATE_SECONDS, WRITE_SECONDS, LiveProgress
 
 PROCESSES = 9
 TELLS = 100_000
@@ -74,7 +74,7 @@ def tell_seconds() -> float:
     live = LiveProgress({}, objects=1, size=1 << 40)
     began = time.process_time()
     for size in range(TELLS):
-        live.tell(0, size, "exports/2026/11/21/orders.parquet")
+        live.update(0, size, "exports/2026/11/21/orders.parquet")
     return (time.process_time() - began) / TELLS
 
 
@@ -87,7 +87,7 @@ def write_seconds(telling: float) -> float:
     began, tells = time.process_time(), 0
     with LiveProgress({"task_state_store": store}, objects=1, size=1 << 40, seconds=0.005) as live:
         while not store.is_enough.wait(0.005):
-            live.tell(0, tells, "exports/2026/11/21/orders.parquet")
+            live.update(0, tells, "exports/2026/11/21/orders.parquet")
             tells += 1
     return (time.process_time() - began - tells * telling) / store.writes
 
@@ -99,12 +99,12 @@ def main() -> int:
     kib = statistics.median(one.kib for one in imports)
     telling = tell_seconds()
     writing = write_seconds(telling)
-    share = telling / TELL_SECONDS + writing / WRITE_SECONDS
+    share = telling / UPDATE_SECONDS + writing / WRITE_SECONDS
     holds = milliseconds <= MOST_MS and kib <= MOST_KIB and share <= MOST_SHARE
     sys.stdout.write(
         f"the plugin in a task process: {milliseconds:.1f} ms, {kib:,.0f} KiB "
         f"(median of {PROCESSES}; allowed: {MOST_MS:g} ms, {MOST_KIB:,} KiB)\n"
-        f"the progress of a copy: {telling * 1e6:.1f} us to tell every {TELL_SECONDS:g} s, {writing * 1e6:.0f} us to "
+        f"the progress of a copy: {telling * 1e6:.1f} us to tell every {UPDATE_SECONDS:g} s, {writing * 1e6:.0f} us to "
         f"write every {WRITE_SECONDS:g} s: {share:.5%} of a core (allowed: {MOST_SHARE:.1%})\n"
         f"{'all bounds hold' if holds else 'A BOUND IS BROKEN'}\n"
     )

@@ -149,7 +149,7 @@ def test_a_dag_refuses_a_key_of_conf_that_its_form_does_not_have(
 
     assert run.state == "failed"
     out = capfd.readouterr()
-    assert "the run's conf has the key 'prefix', which is no param of this DAG" in out.out + out.err
+    assert "the run's conf has the key 'prefix', which is not a param of this DAG" in out.out + out.err
     assert _names(container) == []
 
 

@@ -29,7 +29,7 @@ def test_the_newest_is_told() -> None:
     """With what is done, what there is in all, and what was begun last."""
     store = Store()
     with LiveProgress({"task_state_store": store}, objects=10, size=1000, seconds=0.01) as live:
-        live.tell(3, 250, "a/b.csv")
+        live.update(3, 250, "a/b.csv")
         assert store.was_told.wait(PATIENCE)
 
     (told,) = store.told
@@ -51,7 +51,7 @@ def test_bytes_never_pass_what_there_is_in_all() -> None:
     """An object may have grown since the plan."""
     store = Store()
     with LiveProgress({"task_state_store": store}, objects=1, size=1000, seconds=0.01) as live:
-        live.tell(0, 1200, None)
+        live.update(0, 1200, None)
         assert store.was_told.wait(PATIENCE)
 
     assert (store.told[0]["bytes"], store.told[0]["seconds_left"]) == (1000, None)
@@ -61,10 +61,10 @@ def test_the_size_may_be_known_later() -> None:
     """A single object's is known when it was asked for."""
     store = Store()
     with LiveProgress({"task_state_store": store}, objects=1, seconds=0.01) as live:
-        live.tell(0, 0, "key")
+        live.update(0, 0, "key")
         assert store.was_told.wait(PATIENCE)
         store.was_told.clear()
-        live.tell(0, 5, "key", 20)
+        live.update(0, 5, "key", 20)
         assert store.was_told.wait(PATIENCE)
 
     assert [(one["bytes"], one["all_bytes"]) for one in store.told] == [(0, None), (5, 20)]
@@ -74,7 +74,7 @@ def test_what_did_not_change_is_not_told_again() -> None:
     """A copy that waits costs the API server nothing."""
     store = Store()
     with LiveProgress({"task_state_store": store}, objects=1, size=10, seconds=0.01) as live:
-        live.tell(0, 5, "key")
+        live.update(0, 5, "key")
         assert store.was_told.wait(PATIENCE)
         store.was_told.clear()
         assert not store.was_told.wait(0.2)
@@ -86,7 +86,7 @@ def test_nothing_is_told_where_airflow_has_no_store() -> None:
     """Airflow 3.2: no thread, no error."""
     before = threading.active_count()
     with LiveProgress({}, objects=1, size=10) as live:
-        live.tell(0, 5, "key")
+        live.update(0, 5, "key")
         assert threading.active_count() == before
 
 
@@ -103,9 +103,9 @@ def test_a_store_that_fails_does_not_end_the_copy() -> None:
             store.set(key, value)
 
     with LiveProgress({"task_state_store": Failing()}, objects=1, size=10, seconds=0.01) as live:
-        live.tell(0, 1, "key")
+        live.update(0, 1, "key")
         assert failed.wait(PATIENCE)
-        live.tell(0, 2, "key")
+        live.update(0, 2, "key")
         assert store.was_told.wait(PATIENCE)
 
     assert [one["bytes"] for one in store.told] == [2]
@@ -122,11 +122,11 @@ def test_a_store_that_hangs_holds_nobody_up() -> None:
             release.wait(PATIENCE)
 
     with LiveProgress({"task_state_store": Hanging()}, objects=1, size=10, seconds=0.01) as live:
-        live.tell(0, 1, "key")
+        live.update(0, 1, "key")
         assert hanging.wait(PATIENCE)
         began = time.monotonic()
         for size in range(1000):
-            live.tell(0, size, "key")
+            live.update(0, size, "key")
     took = time.monotonic() - began
     release.set()
 

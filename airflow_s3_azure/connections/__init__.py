@@ -1,4 +1,4 @@
-"""From Airflow's connections to the engine: source and destination, as ``S3Hook`` and ``WasbHook`` authorize them."""
+"""Opens source and destination from Airflow's connections, as ``S3Hook`` and ``WasbHook`` authorize them."""
 
 from airflow_s3_azure.connections.aws import S3Bucket, open_bucket
 from airflow_s3_azure.connections.pair import check_object, open_endpoints, request_check

@@ -51,7 +51,7 @@ log = get_logger(__name__)
 
 _TRANSIENT_BOTO = (BotoConnectionError, HTTPClientError, CredentialRetrievalError, MetadataRetrievalError)
 URL_SECONDS = 3600
-"""Life of a presigned URL. Each is used at once, for one request; a slow one may take long to read."""
+"""Validity of a presigned URL. Each is used immediately, for one request, whose body may be read slowly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +81,13 @@ def open_bucket(
     url_seconds: int = URL_SECONDS,
     max_bandwidth: float | None = None,
 ) -> S3Bucket:
-    """Return a bucket as an Airflow connection reaches it.
+    """Open a bucket through an Airflow connection.
 
     :param aws_conn_id: None: boto3's default credentials
-    :param max_concurrency: how many HTTP connections to keep open
-    :param url_seconds: how long a presigned URL is good
+    :param max_concurrency: size of the HTTP connection pool
+    :param url_seconds: validity of a presigned URL
     :param max_bandwidth: bytes per second to read of objects at most; None: no limit
-    :raises ConfigurationError: if the connection is missing or says nothing usable
+    :raises ConfigurationError: if the connection is missing or invalid
     """
     redact_http_logs()
     require_connection("aws_conn_id", aws_conn_id, "aws")
@@ -100,9 +100,9 @@ def open_bucket(
         client = _signing_client(hook, bucket, max_concurrency)
     except (BotoCoreError, ClientError, ValueError) as error:
         if isinstance(error, _TRANSIENT_BOTO) or _is_throttled(error):
-            message = f"{connection}: there is no S3 client now ({type(error).__name__})"
+            message = f"could not create an S3 client from {connection} ({type(error).__name__})"
             raise SourceReadError(message, key=f"s3://{bucket}") from None
-        raise ConfigurationError(f"connection {aws_conn_id!r} gives no S3 client: {error}") from None
+        raise ConfigurationError(f"could not create an S3 client from connection {aws_conn_id!r}: {error}") from None
     config = client.meta.config
 
     signer = Presigner(client, bucket, url_seconds)
@@ -112,7 +112,7 @@ def open_bucket(
             return signer(operation, params)
         except (BotoCoreError, ClientError) as error:
             failure = unsigned(error, bucket=bucket, connection=connection)
-        raise failure  # outside the handler: a credential process may have written anything into its error
+        raise failure  # outside the handler: the error of a credential process may contain secrets
 
     session = requests.Session()
     session.headers["User-Agent"] = USER_AGENT
@@ -135,9 +135,9 @@ def open_bucket(
 def _signing_client(hook: S3Hook, bucket: str, max_concurrency: int) -> BaseClient:
     """Return a client that presigns with SigV4 for the host and the region of the bucket.
 
-    boto3 presigns with SigV2 on the global host by default, and for the region it was given: unlike its own requests,
-    a presigned URL does not follow the bucket to another one. Multi-Region Access Points need SigV4A and directory
-    buckets sessions of their own: botocore signs them right only if no signature version is set.
+    By default boto3 presigns with SigV2 on the global host, for the configured region. Unlike boto3's own requests, a
+    presigned URL is not redirected to the bucket's region. Multi-Region Access Points need SigV4A, and directory buckets
+    need sessions; botocore signs both correctly only if no signature version is set.
     """
     base = hook.config or Config()
     base = base.merge(Config(user_agent_extra=f"{base.user_agent_extra or ''} {USER_AGENT}".strip()))
@@ -145,7 +145,7 @@ def _signing_client(hook: S3Hook, bucket: str, max_concurrency: int) -> BaseClie
     once = base.merge(Config(retries={"total_max_attempts": 1}, connect_timeout=10, read_timeout=10))
     # One session: botocore reads its description of S3, the most expensive part of a client, once per session.
     session = hook.get_session(region_name=hook.region_name)
-    _read_times_quickly(session)
+    _use_fast_time_parser(session)
     endpoint = hook.conn_config.get_service_endpoint_url("s3")
 
     def client(region: str | None, config: Config) -> BaseClient:
@@ -160,18 +160,18 @@ def _signing_client(hook: S3Hook, bucket: str, max_concurrency: int) -> BaseClie
     plain = client(hook.region_name, once)
     config = pooled.merge(Config(signature_version=base.signature_version or "s3v4"))
     if not str(urlsplit(plain.meta.endpoint_url).hostname).endswith((".amazonaws.com", ".amazonaws.com.cn")):
-        return client(hook.region_name, config)  # has no host name per bucket
+        return client(hook.region_name, config)  # custom endpoints have no host name per bucket
     config = config.merge(Config(s3={"addressing_style": "virtual", **(base.s3 or {})}))
     region = hook.region_name if bucket.startswith("arn:") else _region_of(plain, bucket) or hook.region_name
     return client(region, config)
 
 
-def _read_times_quickly(session: Any) -> None:
-    """Give the clients of a boto3 session a quicker parser for the times in a listing, as botocore lets its users.
+def _use_fast_time_parser(session: Any) -> None:
+    """Set a faster parser for the times in a listing, through botocore's interface for it.
 
-    Its own tries every form of a time there is, and takes more than half of what a listing costs.
+    The default parser tries every time format and takes more than half of the CPU time of a listing.
     """
-    # boto3 has no public way to the botocore session that it wraps; without it, only time is lost.
+    # boto3 does not expose its botocore session; without it, listings are only slower.
     if (inner := getattr(session, "_session", None)) is not None:
         inner.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_time_of)
 
@@ -184,15 +184,15 @@ def _time_of(value: Any) -> datetime:
 
 
 def _region_of(client: BaseClient, bucket: str) -> str | None:
-    """Return the region that S3 says a bucket is in, which it also says to those who may not look at it."""
+    """Return the region of a bucket, which S3 reports even where access is denied."""
     try:
-        answer = client.head_bucket(Bucket=bucket)
+        response = client.head_bucket(Bucket=bucket)
     except ClientError as error:
-        answer = error.response
+        response = error.response
     except BotoCoreError as error:
-        log.debug("the region of bucket %r could not be asked for: %s", bucket, type(error).__name__)
+        log.debug("the region of bucket %r is unknown: %s", bucket, type(error).__name__)
         return None
-    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     return cast("str | None", headers.get("x-amz-bucket-region"))
 
 

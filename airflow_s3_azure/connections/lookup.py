@@ -1,4 +1,4 @@
-"""Looking an Airflow connection up, and the name under which both services see this package."""
+"""Checks that an Airflow connection exists, and defines the user agent for both services."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _OTHER_CLOUD = {"aws": "wasb", "wasb": "aws"}
 
 
 def require_connection(argument: str, conn_id: str | None, conn_type: str) -> None:
-    """Check that there is a connection, and that it is not one of the other cloud. None is boto3's own credentials.
+    """Check that a connection exists and is not one of the other cloud. None is boto3's default credentials.
 
-    :param argument: the operator's, for the error
-    :raises ConfigurationError: if there is none, or it is
+    :param argument: name of the operator's argument, for the error
+    :raises ConfigurationError: if it does not exist, or is of the other cloud
     """
     if conn_id is None:
         return
     try:
         found = BaseHook.get_connection(conn_id).conn_type
     except AirflowNotFoundException:
-        # S3Hook would only warn, and continue with whatever credentials the worker happens to have.
+        # S3Hook would only warn, and continue with the worker's default credentials.
         raise ConfigurationError(
             f"there is no Airflow connection {conn_id!r} ({argument}); add it under Admin → Connections, "
             f"or set AIRFLOW_CONN_{conn_id.upper()}"

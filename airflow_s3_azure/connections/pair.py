@@ -1,4 +1,4 @@
-"""Source and destination of a copy, opened together."""
+"""Opens source and destination of a copy together, and checks what is copied against the guardrails."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from airflow_s3_azure.guardrails import Guardrails
 SERVER_SIDE_URL_SECONDS = 300
 """Validity of a URL that is sent to Azure. Azure starts to read at once, but the clocks may differ."""
 SERVER_SIDE_SECONDS = 300.0
-"""How long to wait for Azure's response in a server-side copy. It comes when Azure has read a block: 1 GiB at 3.5 MiB/s."""
+"""Read timeout of a server-side copy. Azure responds when it has read the block: 1 GiB at 3.5 MiB/s."""
 
 
 def open_endpoints(
     endpoints: Endpoints, options: CopyOptions, cancellation: Cancellation
 ) -> tuple[S3Bucket, AzureContainer]:
-    """Return source and destination of a copy; of a server-side copy after a check whether Azure can reach S3.
+    """Return source and destination of a copy; for a server-side copy, after the preflight.
 
-    :raises ConfigurationError: if it cannot, or as :func:`open_bucket` and :func:`open_container` do
+    :raises ConfigurationError: if the preflight fails, or as :func:`open_bucket` and :func:`open_container` do
     :raises DestinationWriteError: as :func:`open_container` does
     """
     Guardrails.configured().check_mode(options.mode)

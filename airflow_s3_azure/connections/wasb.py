@@ -56,7 +56,7 @@ STORAGE_SCOPE = "https://storage.azure.com/.default"
 CHECK_RETRY = RetryPolicy(attempts=4, max_wait=4.0)
 """For the check of the container: a typo in a host name must not take minutes to report."""
 READ_SECONDS = 60.0
-"""How long to wait for the next byte of Azure's response."""
+"""Read timeout: seconds without a byte of Azure's response."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class AzureContainer:
 
     def place(self, path: str) -> Place:
         """Return a blob or a prefix as OpenLineage names it."""
-        # With a domain of the user's own nobody says the account's name.
+        # The account's name is unknown if the host is a custom domain.
         account = self.client.account_name or str(urlsplit(self.client.url).hostname)
         return Place.of_azure(account, self.client.container_name, path)
 
@@ -85,10 +85,10 @@ def open_container(
     create_container: bool = False,
     read_timeout: float = READ_SECONDS,
 ) -> AzureContainer:
-    """Return a container as an Airflow connection reaches it, after a check that it exists.
+    """Open a container through an Airflow connection, after a check that it exists.
 
     :param create_container: create it if it is missing
-    :param read_timeout: seconds without a byte, unless the connection says otherwise
+    :param read_timeout: seconds without a byte; the connection's own value takes precedence
     :raises ConfigurationError: if the connection or the container is missing
     :raises DestinationWriteError: if Azure cannot be reached; a later try may succeed
     """
@@ -105,7 +105,7 @@ def open_container(
         service = cast("BlobServiceClient", hook.blob_service_client)  # its other type is for async hooks
     except ValueError as error:
         raise ConfigurationError(
-            f"connection {wasb_conn_id!r} gives no Azure client: {error}; check its host and login"
+            f"could not create an Azure client from connection {wasb_conn_id!r}: {error}; check its host and login"
         ) from None
     _check_account_key(service.credential, wasb_conn_id)
     client = service.get_container_client(container_name)
@@ -132,9 +132,9 @@ def open_container(
 
 
 def authorisation_policies(credential: Any, audience: str) -> list[Any]:
-    """Return the policies that authorise a request with what ``WasbHook`` put into its client.
+    """Return the policies that authorise a request with the credential of ``WasbHook``'s client.
 
-    Shared keys come as the SDK's own policy; a SAS within the account URL, and public access, need none.
+    A shared key is the SDK's own policy; a SAS in the account URL, and public access, need no policy.
     """
     if credential is None:
         return []
@@ -157,7 +157,7 @@ def _check_is_azure(wasb_conn_id: str) -> None:
 
 
 def _check_account_key(credential: Any, wasb_conn_id: str) -> None:
-    """Check that requests can be signed with the key; the SDK finds out at the first one, with a bare error."""
+    """Check that requests can be signed with the key; the SDK would fail at the first request, with a bare error."""
     key = getattr(credential, "account_key", None)
     if key is None:
         return
@@ -173,7 +173,7 @@ def _check_account_key(credential: Any, wasb_conn_id: str) -> None:
 def _check_container(client: ContainerClient, wasb_conn_id: str, create: bool) -> None:
     name = client.container_name
     try:
-        # The SDK's own retries would take a minute to say that nobody is there.
+        # The SDK's own retries would take a minute to report an unreachable host.
         client.get_container_properties(retry_total=0)
     except ResourceNotFoundError:
         if not create:
@@ -184,7 +184,7 @@ def _check_container(client: ContainerClient, wasb_conn_id: str, create: bool) -
         _create_container(client, wasb_conn_id)
     except HttpResponseError as error:
         if error.status_code == 403:
-            log.debug("container %r may not be read (403); a SAS for blobs only need not allow it", name)
+            log.debug("container %r cannot be read (403), which is normal for a SAS for blobs only", name)
             return
         raise _refused(error, wasb_conn_id, name) from None
     except AzureError as error:
@@ -193,7 +193,7 @@ def _check_container(client: ContainerClient, wasb_conn_id: str, create: bool) -
 
 def _refused(error: AzureError, wasb_conn_id: str, name: str) -> ConfigurationError | DestinationWriteError:
     if (host := unresolved_host(error)) is not None:
-        # DNS says that the name does not exist, thrice: no later try finds it either.
+        # DNS says that the name does not exist. Three attempts exclude a transient failure, so retries cannot help.
         return DestinationWriteError(
             f"Azure could not be reached: there is no host {host!r}; check host and login of connection {wasb_conn_id!r}",
             blob=name,
@@ -202,7 +202,7 @@ def _refused(error: AzureError, wasb_conn_id: str, name: str) -> ConfigurationEr
             retryable=False,
         )
     failure = translate(error, f"connection {wasb_conn_id!r}, container {name!r}", name)
-    # Without a status, a token could not be had just now.
+    # An error without a status is a failure to get a token.
     if failure.transient or getattr(error, "status_code", None) is None:
         return DestinationWriteError(failure.message, blob=name, transient=True, request_id=failure.request_id)
     return ConfigurationError(str(failure))

@@ -1,6 +1,6 @@
-"""The operators: Airflow's face of the engine. Thin: arguments in, errors and results mapped, progress to the log.
+"""The operators: a thin layer that maps Airflow's arguments, results, errors and progress to ``sync`` and ``engine``.
 
-Nothing heavy is imported before a task runs, so that a DAG file that names these operators parses quickly.
+Heavy modules are imported when a task runs, so that DAG files parse quickly.
 """
 
 from airflow_s3_azure.operators.copy_batch import S3ToAzureCopyBatchOperator

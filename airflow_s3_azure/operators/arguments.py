@@ -1,4 +1,4 @@
-"""What each argument of the operators and the task group takes. Pure.
+"""The type and the templating of each argument of the operators and the task group. Pure.
 
 An argument is checked when the DAG is parsed, unless it is a template; those are checked at the start of the first task.
 """
@@ -38,9 +38,9 @@ from airflow_s3_azure.values import (
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """What an argument takes.
+    """How an argument is read.
 
-    :param read: returns the value of the argument with a name, given what was passed or rendered
+    :param read: returns the value of an argument, given its name and what was passed or rendered
     :param is_templated: whether Airflow renders it
     """
 
@@ -103,16 +103,16 @@ ARGUMENTS: Mapping[str, Argument] = {
 def read_argument(name: str, value: Any) -> Any:
     """Return the value of an argument, given what was passed or rendered.
 
-    :raises ConfigurationError: if it is none of what the argument takes
+    :raises ConfigurationError: if the argument does not accept it
     """
     name = name.removeprefix("is_")  # BaseOperator has a method dry_run
     return ARGUMENTS[name].read(name, value)
 
 
 def check_arguments(arguments: Mapping[str, Any]) -> None:
-    """Check arguments when the DAG is parsed: those whose value is there already.
+    """Check arguments when the DAG is parsed, except templates.
 
-    :raises ConfigurationError: naming the first argument that is none of what it takes
+    :raises ConfigurationError: naming the first invalid argument
     """
     for name, value in arguments.items():
         argument = ARGUMENTS.get(name.removeprefix("is_"))
@@ -123,12 +123,12 @@ def check_arguments(arguments: Mapping[str, Any]) -> None:
 
 
 def check_deferral(mode: str, slice_time: timedelta | None, *, deferrable: bool) -> None:
-    """Check what arguments say together of a copy that waits in the triggerer.
+    """Check the combination of arguments of a deferred copy.
 
-    :raises ConfigurationError: if they contradict each other
+    :raises ConfigurationError: if they exclude each other
     """
     if deferrable and mode != "server_side":
-        raise ConfigurationError("deferrable=True needs mode='server_side': in a triggerer no byte may be moved")
+        raise ConfigurationError("deferrable=True needs mode='server_side': a triggerer must not move bytes")
     if deferrable and slice_time is not None:
         raise ConfigurationError(
             "slice and deferrable are both given; a deferred copy holds no worker: leave slice out"

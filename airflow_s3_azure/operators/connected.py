@@ -1,4 +1,4 @@
-"""What all operators share: the two connections, and how errors and kills pass between Airflow and the engine."""
+"""Base classes of the operators: the two connections, and how errors and kills pass between Airflow and the engine."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ MAP_INDEX_TEMPLATE = "{{ task.map_label | default(task.task_id, true) }}"
 MAX_MAP_LABEL = 250
 """Characters that Airflow's database takes."""
 RESCHEDULE_AFTER = timedelta(seconds=30)
-"""Between two slices. Airflow's supervisor may notice only 5 s after it that a task ended, and the scheduler fails a
-task that it has queued again before it hears of that (seen on 3.3.2)."""
+"""Delay between two slices. Airflow's supervisor may notice the end of a task 5 s late, and the scheduler fails a task that
+it has queued again before that (seen on 3.3.2)."""
 
 
 class ConnectedOperator(BaseOperator):
-    """An operator with a connection to each side, whose task can be killed at any time."""
+    """An operator with a connection to source and destination, whose task can be killed at any time."""
 
     operator_extra_links: Collection[BaseOperatorLink] = (S3ConsoleLink(), AzurePortalLink(), LedgerLink())
 
@@ -47,8 +47,8 @@ class ConnectedOperator(BaseOperator):
     @accepts(Endpoints)
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.container_url = self.ledger_url = ""  # for the links, once they are known
-        self.moved: list[Moved] = []  # for OpenLineage, once it is known
+        self.container_url = self.ledger_url = ""  # read by the links; set in execute
+        self.moved: list[Moved] = []  # read by OpenLineage; set in execute
         self._cancellation: Cancellation | None = None
 
     def on_kill(self) -> None:
@@ -58,7 +58,7 @@ class ConnectedOperator(BaseOperator):
             self._cancellation.set("the task was killed")
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
-        """Tell OpenLineage what was read and written; its provider calls this when the task has ended or failed."""
+        """Return the datasets that were read and written; OpenLineage's provider calls this when the task has ended."""
         del task_instance
         from airflow_s3_azure.lineage import operator_lineage
 
@@ -81,7 +81,7 @@ class ConnectedOperator(BaseOperator):
 
 
 class CopyingOperator(ConnectedOperator):
-    """An operator that opens both endpoints and knows how objects are copied, for how long at a time, and where."""
+    """An operator that opens both endpoints and has the options of a copy."""
 
     @accepts(CopyOptions)
     def __init__(
@@ -97,7 +97,7 @@ class CopyingOperator(ConnectedOperator):
         self.slice = slice
 
     def _open(self, options: CopyOptions) -> tuple[S3Bucket, AzureContainer, Cancellation]:
-        """Open source and destination. From here on the task can be cancelled."""
+        """Open source and destination. After this, the task can be cancelled."""
         from airflow_s3_azure.connections import open_endpoints
         from airflow_s3_azure.engine.cancellation import Cancellation
 
@@ -108,9 +108,9 @@ class CopyingOperator(ConnectedOperator):
         return bucket, container, cancellation
 
     def _defer(self, trigger: type[ServerSideTrigger], **work: Any) -> NoReturn:
-        """Leave the copy to a trigger, and the worker to others, until ``execute_complete`` is called.
+        """Defer the copy to a trigger, which ends with a call of ``execute_complete``. The worker slot is free meanwhile.
 
-        :param work: what the trigger is to copy
+        :param work: what the trigger copies
         """
         options = self._copy_options()
         self.defer(
@@ -120,7 +120,7 @@ class CopyingOperator(ConnectedOperator):
         )
 
     def _outcome(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
-        """Return what a trigger's copy ended in, and count it.
+        """Return the result of a trigger's copy, and count it.
 
         :raises S3ToAzureError: if it failed
         """
@@ -133,7 +133,7 @@ class CopyingOperator(ConnectedOperator):
         return dict(event["outcome"])
 
     def _copy_options(self) -> CopyOptions:
-        """Return how objects are copied, once all arguments are checked."""
+        """Return the options of the copy, after all arguments are checked."""
         options = read_options(CopyOptions, self)
         check_deferral(options.mode, self.slice, deferrable=self.deferrable)
         return options
@@ -144,7 +144,7 @@ class CopyingOperator(ConnectedOperator):
 
 @contextmanager
 def folded(title: str) -> Iterator[None]:
-    """Let Airflow's log viewer fold what is logged meanwhile under a title."""
+    """Fold the log lines of the context under a title in Airflow's log viewer."""
     log.info("::group::%s", title)
     try:
         yield
@@ -154,12 +154,12 @@ def folded(title: str) -> Iterator[None]:
 
 @contextmanager
 def airflow_failures() -> Iterator[None]:
-    """Turn errors that no retry can mend into Airflow's way to say so; let the others through."""
+    """Map errors that are not retryable to AirflowFailException, and the end of a slice to a reschedule."""
     try:
         yield
     except SliceEnded as end:
         log.info("%s", end)
-        # Not a failure: the worker is free, no retry is used up, and the task runs again as soon as there is a slot.
+        # Not a failure: it uses no retry, frees the worker slot, and the task runs again when a slot is free.
         raise AirflowRescheduleException(datetime.now(UTC) + RESCHEDULE_AFTER) from None  # type: ignore[no-untyped-call]
     except S3ToAzureError as error:
         if error.retryable:

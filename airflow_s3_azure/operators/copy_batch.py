@@ -21,15 +21,15 @@ log = get_logger(__name__)
 
 
 class S3ToAzureCopyBatchOperator(CopyingOperator):
-    """Copy one batch of a plan over one bounded pool of threads, and write its part of the ledger.
+    """Copy one batch of a plan in a bounded worker pool, and write its part of the ledger.
 
-    A failed object does not stop the others; the task fails at its end if any failed, and its retry copies only what
-    is not done. Returns a summary to XCom: ``label``, ``objects``, ``size``, counts by status, ``copied_bytes``,
-    ``bytes_read``, ``seconds``, ``ended_at``, ``failures`` (the first ten), ``ledger`` (what its part of the ledger is).
+    A failed object does not stop the others. The task fails at its end if any object failed; a retry copies only the
+    open objects. Returns a summary to XCom: ``label``, ``objects``, ``size``, counts by status, ``copied_bytes``,
+    ``bytes_read``, ``seconds``, ``ended_at``, ``failures`` (the first ten), ``ledger`` (the fingerprint of its part).
 
-    How it copies, and ``mode`` and ``deferrable``: as :class:`~airflow_s3_azure.operators.S3ToAzureBlobStreamOperator`.
+    The options of the copy are those of :class:`~airflow_s3_azure.operators.S3ToAzureBlobStreamOperator`.
 
-    :param batch: what the plan returned for this batch; mapped, and never rendered as a template
+    :param batch: the plan's reference of this batch; mapped, and never rendered as a template
     """
 
     template_fields: Sequence[str] = templated(Endpoints, CopyOptions)
@@ -40,7 +40,7 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
         self.batch = batch
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Copy what the batch's manifest names and its ledger does not have yet."""
+        """Copy the objects of the batch that its ledger does not have yet."""
         from airflow_s3_azure.connections import request_check
         from airflow_s3_azure.engine.errors import S3ToAzureError
         from airflow_s3_azure.live_progress import LiveProgress
@@ -54,7 +54,7 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
             reference = BatchReference.from_json(self.batch)
             execution: dict[str, int] = {
                 "try_number": ti.try_number,
-                # Clearing a task leaves its number of tries and grants it `retries` more.
+                # Clearing a task keeps its try number and allows `retries` more tries.
                 "cleared_at": max(1, ti.max_tries - (self.retries or 0) + 1),
                 "map_index": -1 if ti.map_index is None else ti.map_index,
             }
@@ -66,31 +66,31 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
             bucket, container, cancellation = self._open(options)
             folder = PlanFolder(container.client, reference.folder, cancellation)
             self.ledger_url = f"{folder.ledger_url}{reference.part}.jsonl"
-            run = BatchExecution(reference, folder, **execution)
+            batch = BatchExecution(reference, folder, **execution)
             log.info("batch %d: %s", reference.index, reference.label)
             with (
                 CopyMetrics(ti) as metrics,
                 LiveProgress(context, objects=reference.objects, size=reference.size) as live,
             ):
-                run.copy(
+                batch.copy(
                     bucket.source,
                     container.blobs,
                     options,
                     cancellation,
                     slice_seconds=self._slice_seconds(),
                     check=request_check(read_options(Endpoints, self), bucket, container),
-                    on_progress=live.tell,
+                    on_progress=live.update,
                     on_result=metrics.add,
                 )
             failures: S3ToAzureError | None = None
             try:
-                run.raise_failures()
+                batch.raise_failures()
             except S3ToAzureError as error:
                 failures = error
-        return _end(context, reference.index, run.summary(), failures)
+        return _end(context, reference.index, batch.summary(), failures)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
-        """Return what the trigger's copy of the batch ended in; errors are those of :meth:`execute`."""
+        """Return the result of the trigger's copy; errors are those of :meth:`execute`."""
         from airflow_s3_azure.engine.errors import error_from_json
         from airflow_s3_azure.sync.references import BatchReference
 

@@ -1,4 +1,4 @@
-"""The operators of a mirror: a human's approval, and the deletion of blobs whose key is gone."""
+"""The operators of a mirror: a human's approval, and the deletion of orphaned blobs."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 
-# Before its 1.12.3 the standard provider took the execution's time limit for the answer's.
+# Before 1.12.3, the standard provider used the execution timeout as the response timeout.
 _TIMEOUT = (
     "response_timeout" if "response_timeout" in signature(HITLOperator.__init__).parameters else "execution_timeout"
 )
 
 SHOWN = 10
-"""How many prefixes, and how many blobs, an approval names."""
+"""Prefixes, and blobs, that an approval names at most."""
 BACKTICK = r"\x60"
 APPROVED_KEY = "deletions"
-"""XCom key of the deletion lists that a human is asked about."""
+"""XCom key of the deletion lists that were submitted for approval."""
 
 
 class S3ToAzureApproveDeleteOperator(ApprovalOperator):
-    """Ask a human, in Airflow's UI, whether the blobs that a plan found without a key may be deleted.
+    """Request a human's approval, in Airflow's UI, to delete the orphaned blobs of a plan.
 
-    Asks nothing where there is nothing to delete, or nothing may be deleted. Without an answer within
-    ``response_timeout`` it is a refusal. The lists that it asks about are in XCom under the key ``deletions``: the folder
-    of each, with its ETag, digest and number of rows. The deletion accepts no others.
+    If there is nothing to delete, or nothing may be deleted, no approval is requested. No response within
+    ``response_timeout`` is a rejection. The submitted lists are in XCom under the key ``deletions``: the folder of each, with
+    its ETag, digest and number of rows. The deletion accepts no other lists.
 
     :param plan_task_id: the task that made the plan, or put several together
-    :param response_timeout: how long to wait for an answer
-    :param assigned_users: who may answer, such as ``{"id": "1", "name": "admin"}``, or a list of such; None: anyone who
+    :param response_timeout: how long to wait for a response
+    :param assigned_users: who may respond, such as ``{"id": "1", "name": "admin"}``, or a list of such; None: anyone who
         may edit the task instance
     """
 
@@ -55,10 +55,10 @@ class S3ToAzureApproveDeleteOperator(ApprovalOperator):
         self.plan_task_id = plan_task_id
 
     def execute(self, context: Context) -> Any:
-        """Ask, or say that there is nothing to ask."""
+        """Request the approval if it is needed."""
         plans = [one for one in plans_of(context["ti"], self.plan_task_id) if one["extra"] and not one["dry_run"]]
         if not plans or any(plan["delete_refused"] for plan in plans):
-            log.info("there is nothing to delete, or nothing may be deleted, so nobody is asked")
+            log.info("there is nothing to delete, or nothing may be deleted: skipping approval")
             return None
         self.body = question(plans)
         context["ti"].xcom_push(key=APPROVED_KEY, value=deletion_lists(plans))
@@ -66,16 +66,16 @@ class S3ToAzureApproveDeleteOperator(ApprovalOperator):
 
 
 def deletion_lists(plans: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return which lists of blobs the plans would have deleted: folder, ETag, digest and number of rows of each."""
+    """Return the deletion lists of the plans: folder, ETag, digest and number of rows of each."""
     return [{"folder": plan["folder"], **plan["deletions"]} for plan in plans]
 
 
 def question(plans: Sequence[Mapping[str, Any]]) -> str:
-    """Return what a human is asked, in Markdown: how many blobs, where, the first of them, and where the list is."""
-    extra = sum(plan["extra"] for plan in plans)
+    """Return the request for approval in Markdown: how many blobs, where, the first of them, and where the list is."""
+    orphaned = sum(plan["extra"] for plan in plans)
     names = [name for plan in plans for name in plan["extra_sample"]][:SHOWN]
-    more = extra - len(names)
-    lines = [f"**{extra:,} blobs** were copied from S3, and their keys are no longer there:", ""]
+    more = orphaned - len(names)
+    lines = [f"**{orphaned:,} blobs** were copied from S3, and their keys no longer exist:", ""]
     lines += [f"* {plan['extra']:,} in {_code(plan['destination'])}" for plan in plans[:SHOWN]]
     lines += ["", "The blobs:", "", *(f"* {_code(name)}" for name in names)]
     lines += [f"* … and {more:,} more"] if more else []
@@ -87,19 +87,19 @@ def question(plans: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _code(text: str) -> str:
-    """Return text as code of Markdown. A name is untrusted: it must not end the code, or the line, or turn the text."""
+    """Return text as Markdown code. A name is untrusted: it must not end the code or the line, or reverse the text."""
     return f"`{printable(text).replace('`', BACKTICK)}`"
 
 
 class S3ToAzureDeleteOperator(ConnectedOperator):
-    """Delete the blobs that a plan found without a key, each only if it is still as the plan saw it.
+    """Delete the orphaned blobs of a plan, each only if it is still the version that the plan listed.
 
-    Returns to XCom how many were ``deleted``, ``kept`` because they changed, and ``failed``. What it wrote to the ledger
-    is in XCom under the key ``ledger``.
+    Returns to XCom how many were ``deleted``, ``kept`` because they changed, and ``failed``. The fingerprint of its part of
+    the ledger is in XCom under the key ``ledger``.
 
     :param plan_task_id: the task that made the plan, or put several together
-    :param approve_task_id: the task that asked a human; only the lists that it asked about are deleted. None: nobody is
-        asked
+    :param approve_task_id: the task that requested the approval; only the lists that it submitted are deleted. None: no
+        approval is needed
     """
 
     template_fields: Sequence[str] = templated(Endpoints)
@@ -111,9 +111,9 @@ class S3ToAzureDeleteOperator(ConnectedOperator):
         self.approve_task_id = approve_task_id
 
     def execute(self, context: Context) -> dict[str, int]:
-        """Delete, and write it into the ledger.
+        """Delete, and write the results to the ledger.
 
-        :raises AirflowFailException: if the plan says that nothing may be deleted, or its list is not the approved one
+        :raises AirflowFailException: if the plan refuses deletions, or its list is not the approved one
         :raises DestinationWriteError: if any blob could not be deleted; a retry may help
         """
         from airflow_s3_azure.engine.errors import DestinationWriteError
@@ -161,12 +161,12 @@ class S3ToAzureDeleteOperator(ConnectedOperator):
         return dict(counts)
 
     def _check_approval(self, ti: Any, plans: Sequence[Mapping[str, Any]]) -> None:
-        """Make sure that what is to be deleted is what a human was asked about."""
+        """Check that the plans' deletion lists are those that were approved."""
         if self.approve_task_id is None:
             return
         approved = ti.xcom_pull(task_ids=self.approve_task_id, key=APPROVED_KEY)
         if approved != deletion_lists(plans):
             raise AirflowFailException(
-                f"nothing was deleted: task {self.approve_task_id} did not ask about these blobs, because the plan was made "
-                f"again since, or the task never asked; clear {self.approve_task_id} to ask again"
+                f"nothing was deleted: task {self.approve_task_id} did not request approval for these blobs, because the plan "
+                f"was made again since, or the task was skipped; clear {self.approve_task_id} to request it again"
             )

@@ -1,4 +1,4 @@
-"""Options are declared once, as the fields of dataclasses; operators take and keep them as flat arguments.
+"""Groups of options: declared once as fields of a dataclass, accepted by operators as flat keyword arguments.
 
 A group of options is a frozen dataclass: :class:`~airflow_s3_azure.endpoints.Endpoints`,
 :class:`~airflow_s3_azure.engine.options.CopyOptions`, :class:`~airflow_s3_azure.operators.plan_arguments.PlanArguments`.
@@ -31,14 +31,14 @@ def templated(*groups: type) -> tuple[str, ...]:
 
 
 def picked(group: type, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of a group out of many arguments."""
+    """Return those of many arguments that are options of a group."""
     return {name: arguments[name] for name in option_names(group)}
 
 
 def read_options(group: type[Group], operator: object) -> Group:
     """Return a group of options, read from the attributes of an operator whose templates are rendered.
 
-    :raises ConfigurationError: naming the first argument that is none of what it takes
+    :raises ConfigurationError: naming the first invalid argument
     """
     return group(**{name: read_argument(name, getattr(operator, name)) for name in option_names(group)})
 
@@ -46,9 +46,9 @@ def read_options(group: type[Group], operator: object) -> Group:
 def accepts(group: type) -> Callable[[Init], Init]:
     """Give an operator's ``__init__`` the options of a group as keyword arguments, kept as attributes.
 
-    They are part of the signature, which is what Airflow's ``partial()`` and ``default_args`` go by. They are checked
-    when the DAG is parsed. A mapped operator is made when its task runs: there ``execute`` checks them, because an
-    error in a constructor would be retried.
+    They become part of the signature, which Airflow's ``partial()`` and ``default_args`` inspect, and are checked when the
+    DAG is parsed. A mapped operator is constructed when its task runs; there ``execute`` checks them, because Airflow retries
+    an error in a constructor.
     """
     options = {
         one.name: Parameter(
@@ -67,7 +67,7 @@ def accepts(group: type) -> Callable[[Init], Init]:
         after = [one for one in own.parameters.values() if one.kind is Parameter.VAR_KEYWORD]
 
         @wraps(init)
-        def keeping(self: Any, **kwargs: Any) -> None:
+        def with_options(self: Any, **kwargs: Any) -> None:
             given = {name: kwargs.pop(name, option.default) for name, option in options.items()}
             init(self, **kwargs)
             if not getattr(self, "_BaseOperator__from_mapped", False):
@@ -75,7 +75,7 @@ def accepts(group: type) -> Callable[[Init], Init]:
             for name, value in given.items():
                 setattr(self, name, value)
 
-        keeping.__signature__ = own.replace(parameters=[*before, *options.values(), *after])  # type: ignore[attr-defined]
-        return keeping  # type: ignore[return-value]
+        with_options.__signature__ = own.replace(parameters=[*before, *options.values(), *after])  # type: ignore[attr-defined]
+        return with_options  # type: ignore[return-value]
 
     return decorate

@@ -1,4 +1,4 @@
-"""The operators that make the plan of a sync: one for each prefix, and one that puts several plans together."""
+"""The operators that make the plan of a sync: one per prefix, and one that combines several plans."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ log = get_logger(__name__)
 PLAN_KEY = "plan"
 """XCom key of a plan's totals."""
 LEDGER_KEY = "ledger"
-"""XCom key of what the deletion wrote to the ledger."""
+"""XCom key of the fingerprint of the deletion's part of the ledger."""
 DELETE_PART = "delete"
 """The deletion's part of the ledger."""
 
 
 class S3ToAzurePlanOperator(CopyingOperator):
-    """List both sides and write down what must be copied; return one small reference per batch, to map over.
+    """Compare source and destination, write the manifest, and return one small reference per batch, to map over.
 
-    The arguments are those of :func:`airflow_s3_azure.sync_group.s3_to_azure_sync`, which is the way to use it.
+    The arguments are those of :func:`airflow_s3_azure.sync_group.s3_to_azure_sync`, which creates this task.
     The plan's totals are in XCom under the key ``plan``.
     """
 
@@ -53,11 +53,11 @@ class S3ToAzurePlanOperator(CopyingOperator):
 
     @property
     def map_label(self) -> str:
-        """What the UI calls a mapped task: the prefix, printable and short."""
+        """Label of a mapped task in the UI: the prefix, printable and short."""
         return printable(str(vars(self)["s3_prefix"]), MAX_MAP_LABEL)
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
-        """Make the plan and write it down; return the references of its batches, none if it is a dry run."""
+        """Make the plan and return the references of its batches; none in a dry run."""
         from airflow_s3_azure.engine.s3.bucket_names import is_directory_bucket
         from airflow_s3_azure.metrics import send_counts
         from airflow_s3_azure.sync.ledger import ROOT, PlanFolder, folder_name
@@ -98,7 +98,7 @@ class S3ToAzurePlanOperator(CopyingOperator):
                         requester_pays=requester_pays,
                         connection=bucket.source.connection,
                     ),
-                    # Directory buckets list in an order of their own.
+                    # Directory buckets do not list in lexicographic order.
                     is_sorted=not is_directory_bucket(bucket.name),
                 ),
                 Listing(
@@ -115,7 +115,7 @@ class S3ToAzurePlanOperator(CopyingOperator):
             guardrails.check_run(plan.cost.objects, plan.size)
             if not plan.objects:
                 _check_selects_nothing(bucket, prefix, arguments, requester_pays=requester_pays)
-        self._tell(plan, folder.url, dry_run=dry_run, price=price)
+        self._log_totals(plan, folder.url, dry_run=dry_run, price=price)
         send_counts(ti, {f"objects.{status}": plan.counts[status] for status in ("unchanged", "skipped")})
         ti.xcom_push(
             key=PLAN_KEY,
@@ -133,7 +133,7 @@ class S3ToAzurePlanOperator(CopyingOperator):
         )
         return [] if dry_run else [reference.as_json() for reference in plan.batches]
 
-    def _tell(self, plan: Plan, url: str, *, dry_run: bool, price: float | None) -> None:
+    def _log_totals(self, plan: Plan, url: str, *, dry_run: bool, price: float | None) -> None:
         from airflow_s3_azure.engine.progress import count_text, size_text
 
         log.info(
@@ -155,9 +155,9 @@ class S3ToAzurePlanOperator(CopyingOperator):
             "" if price is None else f" at {price:g} each: {cost['egress_price']:,.2f}",
         )
         if plan.orphaned:
-            log.info("orphaned, with no S3 key: %s", count_text(plan.orphaned, "blob"))
+            log.info("orphaned blobs (no S3 key): %s", count_text(plan.orphaned, "blob"))
         if plan.delete_refused:
-            log.warning("none of them will be deleted: %s", plan.delete_refused)
+            log.warning("no blob will be deleted: %s", plan.delete_refused)
         if dry_run:
             log.info("this is a dry run: nothing will be copied or deleted")
 
@@ -165,7 +165,7 @@ class S3ToAzurePlanOperator(CopyingOperator):
 def _check_selects_nothing(bucket: S3Bucket, prefix: str, arguments: PlanArguments, *, requester_pays: bool) -> None:
     """Warn that no key is selected.
 
-    :raises PlanError: if that is certainly a mistake, or ``require_keys`` is set
+    :raises PlanError: if the prefix is certainly wrong, or ``require_keys`` is set
     """
     from airflow_s3_azure.sync.listing import list_objects
 
@@ -177,7 +177,7 @@ def _check_selects_nothing(bucket: S3Bucket, prefix: str, arguments: PlanArgumen
         meant = arguments.s3_prefix.lstrip("/")
         raise PlanError(
             f"no key begins with s3_prefix {arguments.s3_prefix!r}, but keys begin with {meant!r}: set s3_prefix={meant!r}. "
-            "In S3 a leading slash is a part of the key"
+            "In S3, a leading slash is part of the key"
         )
     message = f"no key is selected under {bucket.source.url(prefix)!r}: check s3_bucket, s3_prefix and the filters"
     if arguments.require_keys:
@@ -186,12 +186,12 @@ def _check_selects_nothing(bucket: S3Bucket, prefix: str, arguments: PlanArgumen
 
 
 class S3ToAzureBatchesOperator(BaseOperator):
-    """Put the plans of several prefixes together: return the references of all their batches, to map over.
+    """Combine the plans of several prefixes: return the references of all their batches, to map over.
 
     All plans' totals are in XCom under the key ``plan``, as ``plans``.
 
     :param plan_task_id: the mapped task that made the plans
-    :param blob_template: that the plans name blobs by (templated)
+    :param blob_template: of the plans (templated)
     :param max_objects: fail if there are more objects to copy in all of them (templated)
     :param max_bytes: fail if there are more bytes to copy in all of them (templated)
     """
@@ -215,7 +215,7 @@ class S3ToAzureBatchesOperator(BaseOperator):
         self.max_bytes = max_bytes
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
-        """Return the references; neighbours of a plan are joined where they are more than Airflow maps over."""
+        """Return the references; neighbours of a plan are joined if there are more than Airflow can map over."""
         from airflow_s3_azure.engine.progress import count_text
         from airflow_s3_azure.sync.budget import Budget
         from airflow_s3_azure.sync.naming import Naming
@@ -223,7 +223,7 @@ class S3ToAzureBatchesOperator(BaseOperator):
         from airflow_s3_azure.sync.references import BatchReference, joined_batches
 
         ti = context["ti"]
-        # XCom still holds what was told of prefixes that were there in an earlier try of the run.
+        # XCom still holds the values of map indexes that existed only in an earlier try of the run.
         states = task_states(ti, self.plan_task_id)
         made = sorted(int(name.rpartition("_")[2]) for name, state in states.items() if state == "success")
         plans = ti.xcom_pull(task_ids=self.plan_task_id, key=PLAN_KEY, map_indexes=made)
@@ -245,8 +245,8 @@ class S3ToAzureBatchesOperator(BaseOperator):
 
 
 def plans_of(ti: Any, task_id: str) -> list[dict[str, Any]]:
-    """Return the totals of the plan that a task made, or of those that it put together; none if it did neither."""
-    # XCom still holds what it told in an earlier try of the run if it did not even begin in this one.
+    """Return the totals of the plan that a task made, or of the plans that it combined; none if it failed."""
+    # XCom still holds the values of an earlier try of the run if the task did not start in this one.
     if task_states(ti, task_id).get(task_id) != "success":
         return []
     found = ti.xcom_pull(task_ids=task_id, key=PLAN_KEY)

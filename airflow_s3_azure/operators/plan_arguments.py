@@ -1,4 +1,4 @@
-"""What a sync selects, how it names and compares it, and how much it may be: the options of the planning operator."""
+"""The options of a plan: selection, naming, comparison, limits and batches."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ class PlanArguments:
     batch_size: int = DEFAULT_BATCH_SIZE
 
     def plan_options(self, copy: CopyOptions, *, max_batches: int) -> PlanOptions:
-        """Return how the plan is made.
+        """Return the options of the plan.
 
-        :param copy: how its objects will be copied
-        :raises ConfigurationError: if arguments contradict each other
+        :param copy: the options of the copy
+        :raises ConfigurationError: if arguments exclude each other
         """
         from airflow_s3_azure.sync.budget import Budget
         from airflow_s3_azure.sync.naming import Naming
@@ -102,9 +102,7 @@ class PlanArguments:
         if self.day_folder:
             return DayRange(self.s3_prefix, self.day_folder, self.first_day, self.last_day)
         if self.first_day or self.last_day:
-            raise ConfigurationError(
-                "first_day or last_day is given, but no day_folder that says where a key has its day"
-            )
+            raise ConfigurationError("first_day or last_day is given, but no day_folder that locates the day in a key")
         return None
 
     def _check_deletion(self, naming: Naming, days: DayRange | None) -> None:
@@ -118,7 +116,7 @@ class PlanArguments:
 
 
 def max_batches() -> int:
-    """Return how many batches the copy task may be mapped over, by this Airflow's ``[core] max_map_length``."""
+    """Return how many batches the copy task can be mapped over: Airflow's ``[core] max_map_length``, at most 1,000."""
     from airflow.sdk.configuration import conf
 
     return min(MAX_BATCHES, int(conf.getint("core", "max_map_length", fallback=MAX_BATCHES)))

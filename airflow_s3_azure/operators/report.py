@@ -1,4 +1,4 @@
-"""The operator that reports what became of a sync."""
+"""The operator that reports the result of a sync."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ class S3ToAzureReportOperator(ConnectedOperator):
 
     Returns the totals to XCom: ``source``, ``destination``, ``ledger`` (URLs), ``objects`` (keys planned), ``copied``,
     ``unchanged``, ``skipped``, ``failed``, ``deleted``, ``missing``, ``copied_bytes``, ``bytes_read``, ``seconds``
-    (since the plan began), ``copy_seconds`` (while any batch copied), ``bytes_per_second`` (of those),
+    (since the plan began), ``copy_seconds`` (in which at least one batch copied), ``bytes_per_second`` (over ``copy_seconds``),
     ``verified`` (copied objects by what verified them), ``failures`` and ``skips`` (the first ten),
     ``incomplete_batches`` (map indexes of batches with keys that failed or are not in the ledger), ``missing_keys``
     (the first ten of the latter), ``dry_run``, ``cost``, ``data_interval_start`` and ``data_interval_end``. The numbers
-    are also the ``extra`` of the asset events of its outlets; a dry run makes none, for it changes no data. A dry run
-    also pushes the XCom ``s3_to_azure_dry_run``: lists of XComs have keys but no values, and the UI marks dry runs.
+    are also the ``extra`` of the asset events of its outlets; a dry run changes no data and emits none. It pushes the XCom
+    ``s3_to_azure_dry_run`` instead, by which the UI marks dry runs: lists of XComs have keys but no values.
 
-    Where the plan was skipped, so is the report.
+    If the plan was skipped, the report is skipped too.
 
-    :param plan_task_id: the task that made the plan, or put several together
+    :param plan_task_id: the task that made the plan, or combined several
     :param copy_task_id: the mapped task that copied the batches; None: ``copy`` of the same task group
-    :param delete_task_id: the task that deletes blobs whose key is gone; None: there is none
+    :param delete_task_id: the task that deletes orphaned blobs; None: there is none
     """
 
     template_fields: Sequence[str] = templated(Endpoints)
@@ -71,13 +71,13 @@ class S3ToAzureReportOperator(ConnectedOperator):
         dry_run = any(plan["dry_run"] for plan in plans)
         with airflow_failures():
             container, _ = self._open_destination()
-            self.ledger_url = _where(plans)["ledger"]
+            self.ledger_url = _urls(plans)["ledger"]
             report = self._added_up(ti, plans, container)
             if dry_run:
                 self.moved = []
             seconds = _seconds_since_start(plans)
             summary = {
-                **_where(plans),
+                **_urls(plans),
                 **report.as_json(),
                 **self._incomplete(ti, container, report, dry_run=dry_run),
                 "seconds": round(seconds, 1),
@@ -127,10 +127,10 @@ class S3ToAzureReportOperator(ConnectedOperator):
         return report
 
     def _announce(self, context: Context, summary: Mapping[str, Any]) -> None:
-        """Put the totals into the asset events of a good run; a dry run makes none and is marked in XCom."""
+        """Put the totals into the asset events of a good run; a dry run emits none and is marked in XCom."""
         if summary["dry_run"]:
             context["ti"].xcom_push(key=DRY_RUN_KEY, value=True)
-            self.outlets = []  # Airflow makes an event for each that is there when the task ends
+            self.outlets = []  # Airflow emits an event for each outlet that is set when the task ends
         for outlet in self.outlets:
             context["outlet_events"][outlet].extra.update(
                 {name: value for name, value in summary.items() if isinstance(value, int | float | str)}
@@ -147,7 +147,7 @@ class S3ToAzureReportOperator(ConnectedOperator):
         return [one for one in ti.xcom_pull(task_ids=[self.copy_task_id]) or () if one]
 
     def _written(self, ti: Any) -> dict[str, Fingerprint]:
-        """Return what tasks wrote to parts of the ledger, by the part's blob name. A task that was killed says nothing."""
+        """Return the fingerprints of the ledger's parts, by the part's blob name. A task that was killed has none."""
         from airflow_s3_azure.sync.fingerprint import Fingerprint
 
         found = [one["ledger"] for one in self._summaries(ti) if "ledger" in one]
@@ -156,7 +156,7 @@ class S3ToAzureReportOperator(ConnectedOperator):
         return {one["name"]: Fingerprint.from_json(one) for one in found}
 
     def _incomplete(self, ti: Any, container: AzureContainer, report: Report, *, dry_run: bool) -> dict[str, Any]:
-        """Return which batches have keys that are not copied, and the first keys that are not in the ledger."""
+        """Return the batches with keys that are not copied, and the first keys that are not in the ledger."""
         from airflow_s3_azure.sync.incomplete import incomplete_batches, missing_keys
         from airflow_s3_azure.sync.ledger import PlanFolder
 
@@ -185,19 +185,19 @@ class S3ToAzureReportOperator(ConnectedOperator):
         return Moved(Place.of_s3(self.s3_bucket, plan["s3_prefix"]), container.place(path), files, size)
 
     def _why_not_deleted(self, ti: Any, plans: Sequence[Mapping[str, Any]]) -> list[str]:
-        """Return what kept the blobs whose key is gone, unless a human did."""
+        """Return why the orphaned blobs were not deleted, unless the deletion was rejected."""
         to_delete = [plan for plan in plans if plan["extra"] and not plan["dry_run"]]
         if self.delete_task_id is None or not to_delete:
             return []
         state = task_states(ti, self.delete_task_id).get(self.delete_task_id)
         if state == "success":
             return []
-        extra = f"{sum(plan['extra'] for plan in to_delete):,} blobs have no key any more"
+        orphaned = f"{sum(plan['extra'] for plan in to_delete):,} orphaned blobs (no S3 key)"
         if state == "skipped":
-            log.warning("%s; they stay, for nobody approved to delete them", extra)
+            log.warning("%s: the deletion was not approved, so they stay", orphaned)
             return []
         refusals = [plan["delete_refused"] for plan in to_delete if plan["delete_refused"]]
-        return refusals or [f"{extra}, and task {self.delete_task_id} did not end well; see its log"]
+        return refusals or [f"{orphaned}: task {self.delete_task_id} did not succeed, so they stay; see its log"]
 
 
 def _log(report: Report, summary: Mapping[str, Any], seconds: float, url: str) -> None:
@@ -238,8 +238,8 @@ def _expected(plan: Mapping[str, Any]) -> int:
     return int(plan["objects"]) - (int(plan["counts"]["copy"]) if plan["dry_run"] else 0)
 
 
-def _where(plans: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Return where the plans' keys came from and went to, and their ledger; of several plans, the folders of all."""
+def _urls(plans: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the URLs of source, destination and ledger; of several plans, their common folders."""
     from airflow_s3_azure.sync.batch import shared_start
 
     found = {}

@@ -1,4 +1,4 @@
-"""What a run was triggered with, compared with what its DAG knows."""
+"""Checks the keys of a run's conf against the params of its DAG."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 def check_run_conf(context: Context) -> None:
-    """Check that a run's conf has no key that is none of its DAG's params.
+    """Check that every key of a run's conf is a param of its DAG.
 
-    Airflow accepts any key. One that is misspelled would leave its param at the default, which may select everything.
+    Airflow accepts any key. A misspelled one would leave its param at the default, which may select everything.
     A DAG without params may read any conf.
 
-    :raises ConfigurationError: naming the first unknown key, and the param that is nearest to it
+    :raises ConfigurationError: naming the first unknown key, and the most similar param
     """
     known = {*getattr(context.get("dag"), "params", ()), *getattr(context.get("task"), "params", ())}
     if known:
@@ -28,13 +28,13 @@ def check_run_conf(context: Context) -> None:
 def check_keys(conf: Collection[str], known: Collection[str]) -> None:
     """Check that all keys of a conf are known.
 
-    :raises ConfigurationError: naming the first that is not
+    :raises ConfigurationError: naming the first unknown key
     """
     for key in sorted(map(str, conf)):
         if key not in known:
             nearest = get_close_matches(key, sorted(known), n=1, cutoff=0.5)
             hint = f"; did you mean {nearest[0]!r}?" if nearest else "."
             raise ConfigurationError(
-                f"the run's conf has the key {key!r}, which is no param of this DAG{hint} Nothing was listed or copied. "
+                f"the run's conf has the key {key!r}, which is not a param of this DAG{hint} Nothing was listed or copied. "
                 f"The params are {', '.join(sorted(known))}"
             )

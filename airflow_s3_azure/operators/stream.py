@@ -27,7 +27,7 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
     """Copy one object from Amazon S3 to Azure Blob Storage, block by block, with nothing on disk.
 
     The object is read through presigned URLs in ranges that are pinned to its ETag. Azure checks a CRC-64 of each
-    block on arrival, and the combined value is held against the checksum that S3 stored, before the blob becomes
+    block on arrival, and the combined value is verified against the checksum that S3 stored, before the blob becomes
     visible. A retried task copies only the blocks that are not staged yet. Memory is
     ``max_concurrency * block_size`` and at most 40 MiB more.
 
@@ -48,11 +48,11 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
     :param aws_conn_id: Airflow connection to S3; None: boto3's default credentials (templated)
     :param wasb_conn_id: Airflow connection to Azure Blob Storage (templated)
     :param s3_version_id: a version to copy instead of the current one (templated)
-    :param mode: ``"stream"``: the blocks go through the worker; ``"server_side"``: Azure reads them from S3 by itself,
-        through presigned URLs, which S3 must let it (templated)
-    :param deferrable: with ``mode="server_side"``: wait in the triggerer, and hold no worker meanwhile
-    :param block_size: bytes in a block; grows by itself where Azure's 50,000 blocks would not suffice
-    :param max_concurrency: blocks that are read at once at most, each into a buffer of its own
+    :param mode: ``"stream"``: the blocks go through the worker; ``"server_side"``: server-side copy, in which Azure reads
+        them from S3 through presigned URLs; Azure must be able to reach S3 (templated)
+    :param deferrable: with ``mode="server_side"``: wait in the triggerer, without a worker slot
+    :param block_size: bytes in a block; grows automatically if Azure's 50,000 blocks would not suffice
+    :param max_concurrency: blocks in flight at most, each in its own buffer
     :param max_bandwidth: bytes per second to read from S3 at most; None: no limit (templated)
     :param overwrite: replace a blob that is not a copy of this version of the object; False: skip it (templated)
     :param create_container: create the container if it is missing (templated)
@@ -60,9 +60,10 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
         ``"read_back"``: as ``"auto"``, and read resumed blocks back after the commit
     :param copy_tags: copy the object's tags as blob index tags; one more request
     :param access_tier: of the new blob: ``"Hot"``, ``"Cool"``, ``"Cold"``, ``"Archive"``; None: the account's default
-    :param discard_foreign_blocks: drop blocks that another tool left staged where they keep ours out and no blob exists
-    :param slice: stop cleanly after this time and go on in a later execution of the same try: the worker is free in
-        between and no retry is used up, so that a copy of days is many short tasks
+    :param discard_foreign_blocks: discard foreign blocks: those that another tool left staged and that conflict with ours, if no
+        blob exists
+    :param slice: end the execution cleanly after this time, and resume in a later execution of the same try. The worker slot is
+        free in between, and no retry is used: a copy of days becomes many short executions
     :param requester_pays: agree to pay for a requester-pays bucket
     """
 
@@ -70,7 +71,7 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
         *("s3_key", "blob_name", "blob_prefix", "s3_version_id"),
         *templated(Endpoints, CopyOptions),
     )
-    operator_extra_links = (S3ConsoleLink(), AzurePortalLink())  # it keeps no ledger
+    operator_extra_links = (S3ConsoleLink(), AzurePortalLink())  # it has no ledger
     ui_color = "#e8f1fb"
 
     def __init__(
@@ -90,16 +91,16 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
 
     @classmethod
     def partial(cls, **kwargs: Any) -> Any:
-        """Begin to map the operator; each task is labeled by its key, unless ``map_index_template`` says otherwise."""
+        """Map the operator; each task is labeled by its key unless ``map_index_template`` is given."""
         return super().partial(**{"map_index_template": MAP_INDEX_TEMPLATE, **kwargs})
 
     @property
     def map_label(self) -> str:
-        """What the UI calls a mapped task: the key, printable and short."""
+        """Label of a mapped task in the UI: the key, printable and short."""
         return printable(self.s3_key, MAX_MAP_LABEL)
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Copy the object; return what became of it.
+        """Copy the object and return the result.
 
         :raises AirflowFailException: if no retry can help
         :raises S3ToAzureError: if a retry can help; it resumes
@@ -108,7 +109,7 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
         from airflow_s3_azure.engine.model import CopyRequest
         from airflow_s3_azure.engine.pool import copy_objects
         from airflow_s3_azure.lineage import Moved, Place
-        from airflow_s3_azure.live_progress import TELL_SECONDS, LiveProgress, at_most_every
+        from airflow_s3_azure.live_progress import UPDATE_SECONDS, LiveProgress, at_most_every
         from airflow_s3_azure.metrics import CopyMetrics
 
         with airflow_failures():
@@ -133,7 +134,7 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
 
             def on_progress(progress: Progress) -> None:
                 in_log(progress)
-                live.tell(progress.objects, progress.size, self.s3_key, progress.total or None)
+                live.update(progress.objects, progress.size, self.s3_key, progress.total or None)
 
             with CopyMetrics(context["ti"]) as metrics, LiveProgress(context, objects=1) as live:
                 (result,) = copy_objects(
@@ -144,7 +145,7 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
                     cancellation,
                     slice_seconds=self._slice_seconds(),
                     on_progress=on_progress,
-                    progress_interval=TELL_SECONDS,
+                    progress_interval=UPDATE_SECONDS,
                 )
                 metrics.add(result)
             if result.error is not None:
@@ -155,7 +156,7 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
         return row
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
-        """Return what the trigger's copy ended in; errors are those of :meth:`execute`."""
+        """Return the result of the trigger's copy; errors are those of :meth:`execute`."""
         from airflow_s3_azure.lineage import Moved, Place
 
         with airflow_failures():
@@ -197,5 +198,5 @@ def _log_row(row: dict[str, Any]) -> None:
 
 
 def _log_progress(progress: Progress) -> None:
-    if progress.total:  # before that nobody knows how much there is
+    if progress.total:  # the size is known once S3 has responded
         log.info("%s", progress.describe())

@@ -118,7 +118,9 @@ def test_what_was_not_approved_is_not_deleted(container: ContainerClient, change
         "no question": None,
     }[change]
 
-    with pytest.raises(AirflowFailException, match="nothing was deleted: task approve_delete did not ask about these"):
+    with pytest.raises(
+        AirflowFailException, match="nothing was deleted: task approve_delete did not request approval for these"
+    ):
         delete(container, plan, approved)
 
     assert names(container) == ["in/gone"]
@@ -149,7 +151,7 @@ def test_the_question_names_the_blobs() -> None:
     text = question(plans)
 
     assert text.splitlines() == [
-        "**15 blobs** were copied from S3, and their keys are no longer there:",
+        "**15 blobs** were copied from S3, and their keys no longer exist:",
         "",
         "* 12 in `https://account.example/landing/in/`",
         "* 3 in `https://account.example/landing/in/`",

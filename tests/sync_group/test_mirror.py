@@ -171,7 +171,7 @@ def test_nobody_is_asked_where_nothing_is_to_be_deleted(mirrored: Sync, said: Ca
         **dict.fromkeys(["plan", "approve_delete", "delete", "report"], "success"),
         "copy": "skipped",
     }
-    assert "so nobody is asked" in said()
+    assert "skipping approval" in said()
     _delete(mirrored, "in/k0")
 
     dry = mirrored.night(s3_prefix="in/", delete="extra", max_delete=0.5, dry_run=True)
