@@ -5,4 +5,6 @@ group in :mod:`airflow_s3_azure.sync_group`, and the engine, which knows nothing
 :mod:`airflow_s3_azure.engine`.
 """
 
+__all__ = ["__version__"]
+
 __version__ = "0.1.0"

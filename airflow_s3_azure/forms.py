@@ -12,6 +12,8 @@ from airflow.sdk import Param
 from airflow_s3_azure.guardrails import Guardrails
 from airflow_s3_azure.values import flag
 
+__all__ = ["Form", "history_form", "keys_form", "nightly_form"]
+
 _MORE = "More"
 """The section of the fields that are folded when the form opens."""
 _TEXT = ["null", "string"]
@@ -198,8 +200,13 @@ def _destination_fields() -> dict[str, dict[str, Any]]:
 
 def _other_fields() -> dict[str, dict[str, Any]]:
     """Return the fields of the section that is folded when the form opens."""
+    fields = {**_selection_fields(), **_copy_fields(), **_limit_fields()}
+    return {name: {**field, "section": _MORE} for name, field in fields.items()}
+
+
+def _selection_fields() -> dict[str, dict[str, Any]]:
     globs = {"type": ["null", "array"], "items": {"type": "string"}}
-    fields = {
+    return {
         "include": _field(
             "Include",
             "Globs over the whole key, one on each line, such as `**/*.parquet`; one must match. Empty: all do.",
@@ -224,6 +231,11 @@ def _other_fields() -> dict[str, dict[str, Any]]:
                 "always": "always: copy everything again",
             },
         ),
+    }
+
+
+def _copy_fields() -> dict[str, dict[str, Any]]:
+    return {
         "overwrite": _field(
             "Overwrite",
             "Replace blobs that differ. Off: a blob that exists is left alone, and its key is `skipped`.",
@@ -247,6 +259,11 @@ def _other_fields() -> dict[str, dict[str, Any]]:
                 "server_side": "server_side: Azure reads from S3",
             },
         ),
+    }
+
+
+def _limit_fields() -> dict[str, dict[str, Any]]:
+    return {
         "egress_price_per_gib": _field(
             "Price per GiB",
             "What a GiB out of S3 costs you, in any currency, for the price of the plan.",
@@ -261,4 +278,3 @@ def _other_fields() -> dict[str, dict[str, Any]]:
             "Max bytes", "Fail without copying if there are more to copy. Empty: no limit.", None, **_NUMBER
         ),
     }
-    return {name: {**field, "section": _MORE} for name, field in fields.items()}

@@ -14,6 +14,8 @@ from airflow.sdk import BaseOperatorLink
 if TYPE_CHECKING:
     from airflow.sdk.types import TaskInstanceKey
 
+__all__ = ["AzurePortalLink", "LedgerLink", "S3ConsoleLink"]
+
 _PORTALS = {
     "core.windows.net": "https://portal.azure.com",
     "core.usgovcloudapi.net": "https://portal.azure.us",

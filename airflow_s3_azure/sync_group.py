@@ -28,6 +28,8 @@ from airflow_s3_azure.values import is_template
 if TYPE_CHECKING:
     from airflow.sdk.execution_time.hitl import HITLUser
 
+__all__ = ["s3_to_azure_sync"]
+
 GROUP_ID = "s3_to_azure"
 
 

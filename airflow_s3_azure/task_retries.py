@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+__all__ = ["retry_arguments"]
+
 SOON = timedelta(seconds=10)
 """Retry delay after errors that need no backoff: the next try plans again or resumes."""
 

@@ -31,6 +31,8 @@ from airflow_s3_azure.sync.execution import BatchExecution
 from airflow_s3_azure.sync.ledger import PlanFolder
 from airflow_s3_azure.sync.references import BatchReference
 
+__all__ = ["ServerSideBatchTrigger", "ServerSideObjectTrigger"]
+
 log = get_logger(__name__)
 
 SOONEST_SECONDS = 15.0

@@ -10,9 +10,7 @@ from airflow.sdk import DAG, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_s3_azure.forms import keys_form
-from airflow_s3_azure.operators import S3ToAzureBlobStreamOperator
-from airflow_s3_azure.operators.connected import airflow_failures
-from airflow_s3_azure.operators.run_conf import check_run_conf
+from airflow_s3_azure.operators import S3ToAzureBlobStreamOperator, airflow_failures, check_run_conf
 from airflow_s3_azure.task_retries import retry_arguments
 
 DOC = """

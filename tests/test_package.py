@@ -57,6 +57,22 @@ def test_the_lowest_versions_are_the_floors() -> None:
         assert [pin.name for pin in pins if pin.name == floor.name and floor.specifier.contains(str(pin.specifier)[2:])]
 
 
+@pytest.mark.checkout
+def test_public_names_are_the_documented_ones() -> None:
+    """A name is public if docs/architecture.md lists it; guides and shipped DAGs import no other."""
+    table = (ROOT / "docs" / "architecture.md").read_text().partition("## Public modules")[2].partition("\n## ")[0]
+    documented = {
+        module: set(re.findall(r"`(\w+)`", names))
+        for module, names in re.findall(r"^\| `([\w.]+)` \| (.*) \|$", table, re.MULTILINE)
+    }
+
+    assert {module: set(import_module(module).__all__) for module in documented} == documented
+    assert all(hasattr(import_module(module), name) for module, names in documented.items() for name in names)
+    for file in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "dags").glob("*.py")]:
+        for module, names in re.findall(r"^from (airflow_s3_azure[\w.]*) import (.+)$", file.read_text(), re.MULTILINE):
+            assert set(names.split(", ")) <= documented[module], file
+
+
 def test_provider_info_is_valid() -> None:
     """An invalid one would break every airflow command."""
     info = get_provider_info()

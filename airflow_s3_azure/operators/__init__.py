@@ -3,9 +3,11 @@
 Heavy modules are imported when a task runs, so that DAG files parse quickly.
 """
 
+from airflow_s3_azure.operators.connected import airflow_failures
 from airflow_s3_azure.operators.copy_batch import S3ToAzureCopyBatchOperator
 from airflow_s3_azure.operators.plan import S3ToAzureBatchesOperator, S3ToAzurePlanOperator
 from airflow_s3_azure.operators.report import S3ToAzureReportOperator
+from airflow_s3_azure.operators.run_conf import check_run_conf
 from airflow_s3_azure.operators.stream import S3ToAzureBlobStreamOperator
 
 __all__ = [
@@ -14,4 +16,6 @@ __all__ = [
     "S3ToAzureCopyBatchOperator",
     "S3ToAzurePlanOperator",
     "S3ToAzureReportOperator",
+    "airflow_failures",
+    "check_run_conf",
 ]

@@ -22,6 +22,8 @@ from airflow_s3_azure.operators.plan import DELETE_PART, LEDGER_KEY, plans_of
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+__all__ = ["S3ToAzureApproveDeleteOperator", "S3ToAzureDeleteOperator"]
+
 log = get_logger(__name__)
 
 # Before 1.12.3, the standard provider used the execution timeout as the response timeout.

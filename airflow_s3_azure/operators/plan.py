@@ -24,8 +24,10 @@ from airflow_s3_azure.operators.run_conf import check_run_conf
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_s3_azure.connections import S3Bucket
-    from airflow_s3_azure.sync.planner import Plan
+    from airflow_s3_azure.connections import AzureContainer, S3Bucket
+    from airflow_s3_azure.engine.model import BlobState
+    from airflow_s3_azure.sync.listed_object import ListedObject
+    from airflow_s3_azure.sync.planner import Listing, Plan, PlanOptions
 
 log = get_logger(__name__)
 
@@ -58,80 +60,86 @@ class S3ToAzurePlanOperator(CopyingOperator):
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Make the plan and return the references of its batches; none in a dry run."""
-        from airflow_s3_azure.engine.s3.bucket_names import is_directory_bucket
         from airflow_s3_azure.metrics import send_counts
         from airflow_s3_azure.sync.ledger import ROOT, PlanFolder, folder_name
-        from airflow_s3_azure.sync.listing import list_blobs, list_objects
-        from airflow_s3_azure.sync.planner import Listing, make_plan
+        from airflow_s3_azure.sync.planner import make_plan
 
+        started = datetime.now(UTC)
+        ti = context["ti"]
         with airflow_failures():
-            started = datetime.now(UTC)
             check_run_conf(context)
             copy, arguments = self._copy_options(), read_options(PlanArguments, self)
             options = arguments.plan_options(copy, max_batches=max_batches())
-            endpoints = read_options(Endpoints, self)
-            requester_pays = endpoints.requester_pays
-            dry_run, price = arguments.is_dry_run, arguments.egress_price_per_gib
             bucket, container, cancellation = self._open(copy)
-            ti = context["ti"]
             group = ti.task_id.rpartition(".")[0] or ti.task_id
             name = folder_name(started, ti.map_index)
             folder = PlanFolder(container.client, f"{ROOT}/{ti.dag_id}/{ti.run_id}/{group}/{name}", cancellation)
             self.ledger_url = folder.ledger_url
-            prefix = options.prefix
-            source = bucket.source.url(prefix)
-            # The names of all keys under the prefix begin with it.
-            blob_prefix = options.naming.common_prefix(prefix)
-            destination = container.blobs.blob_url(blob_prefix)
-            guardrails = Guardrails.configured()
-            guardrails.check_source(bucket.name, prefix, is_prefix=True)
-            guardrails.check_destination(endpoints.wasb_conn_id, container.blobs.url, blob_prefix, is_prefix=True)
-            if options.delete:
-                guardrails.check_delete()
+            # The common prefix of the blob names of all keys under the prefix.
+            blob_prefix = options.naming.common_prefix(options.prefix)
+            guardrails = self._check_guardrails(bucket, container, options, blob_prefix)
+            source, destination = bucket.source.url(options.prefix), container.blobs.blob_url(blob_prefix)
             log.info("listing %r and %s", source, destination)
-            plan = make_plan(
-                Listing(
-                    lambda: list_objects(
-                        bucket.client,
-                        bucket.name,
-                        prefix,
-                        requester_pays=requester_pays,
-                        connection=bucket.source.connection,
-                    ),
-                    # Directory buckets do not list in lexicographic order.
-                    is_sorted=not is_directory_bucket(bucket.name),
-                ),
-                Listing(
-                    lambda: (
-                        entry
-                        for entry in list_blobs(container.client, blob_prefix)
-                        if options.naming.covers(entry[0], prefix)
-                    )
-                ),
-                replace(options, bucket=bucket.name),
-                folder,
-                cancellation,
-            )
+            listings = self._listings(bucket, container, options, blob_prefix)
+            plan = make_plan(*listings, replace(options, bucket=bucket.name), folder, cancellation)
             guardrails.check_run(plan.cost.objects, plan.size)
             if not plan.objects:
-                _check_selects_nothing(bucket, prefix, arguments, requester_pays=requester_pays)
+                _check_selects_nothing(
+                    bucket, options.prefix, arguments, requester_pays=read_options(Endpoints, self).requester_pays
+                )
+        dry_run, price = arguments.is_dry_run, arguments.egress_price_per_gib
         self._log_totals(plan, folder.url, dry_run=dry_run, price=price)
         send_counts(ti, {f"objects.{status}": plan.counts[status] for status in ("unchanged", "skipped")})
-        ti.xcom_push(
-            key=PLAN_KEY,
-            value=plan.as_json()
-            | {
-                "s3_prefix": arguments.s3_prefix,
-                "source": source,
-                "destination": destination,
-                "blob_prefix": blob_prefix,
-                "ledger": folder.ledger_url,
-                "dry_run": dry_run,
-                "cost": plan.cost.as_json(price),
-                "started_at": started.isoformat(),
-            },
-        )
+        totals = {
+            "s3_prefix": arguments.s3_prefix,
+            "source": source,
+            "destination": destination,
+            "blob_prefix": blob_prefix,
+            "ledger": folder.ledger_url,
+            "dry_run": dry_run,
+            "cost": plan.cost.as_json(price),
+            "started_at": started.isoformat(),
+        }
+        ti.xcom_push(key=PLAN_KEY, value=plan.as_json() | totals)
         return [] if dry_run else [reference.as_json() for reference in plan.batches]
+
+    def _check_guardrails(
+        self, bucket: S3Bucket, container: AzureContainer, options: PlanOptions, blob_prefix: str
+    ) -> Guardrails:
+        """Check the prefixes and the deletion of a plan before it lists anything; return this Airflow's guardrails."""
+        guardrails = Guardrails.configured()
+        guardrails.check_source(bucket.name, options.prefix, is_prefix=True)
+        conn_id = read_options(Endpoints, self).wasb_conn_id
+        guardrails.check_destination(conn_id, container.blobs.url, blob_prefix, is_prefix=True)
+        if options.delete:
+            guardrails.check_delete()
+        return guardrails
+
+    def _listings(
+        self, bucket: S3Bucket, container: AzureContainer, options: PlanOptions, blob_prefix: str
+    ) -> tuple[Listing[ListedObject], Listing[tuple[str, BlobState]]]:
+        """Return the listings of source and destination."""
+        from airflow_s3_azure.engine.s3.bucket_names import is_directory_bucket
+        from airflow_s3_azure.sync.listing import list_blobs, list_objects
+        from airflow_s3_azure.sync.planner import Listing
+
+        requester_pays = read_options(Endpoints, self).requester_pays
+        source = Listing(
+            lambda: list_objects(
+                bucket.client,
+                bucket.name,
+                options.prefix,
+                requester_pays=requester_pays,
+                connection=bucket.source.connection,
+            ),
+            # Directory buckets do not list in lexicographic order.
+            is_sorted=not is_directory_bucket(bucket.name),
+        )
+        covers = options.naming.covers
+        destination = Listing(
+            lambda: (one for one in list_blobs(container.client, blob_prefix) if covers(one[0], options.prefix))
+        )
+        return source, destination
 
     def _log_totals(self, plan: Plan, url: str, *, dry_run: bool, price: float | None) -> None:
         from airflow_s3_azure.engine.progress import count_text, size_text
