@@ -175,10 +175,16 @@ def test_the_parts_of_a_key_are_the_key(key: str) -> None:
         ({"template": "{last_modified}"}, r"needs a format for last_modified, as {last_modified:%Y/%m/%d}"),
         ({"template": "{key"}, r"'{key' is not a template: expected '}' before end of string"),
         ({"template": "key}"}, r"'key}' is not a template: Single '}'"),
-        ({"template": "{key}", "blob_prefix": "a"}, "blob_template comes together with blob_prefix or strip_prefix"),
+        (
+            {"template": "{key}", "blob_prefix": "a"},
+            "blob_template cannot be combined with blob_prefix or strip_prefix",
+        ),
         *(({"template": f"{front}{{key}}"}, RESERVED) for front in RESERVED_FRONTS),
         *(({"blob_prefix": front}, RESERVED) for front in RESERVED_FRONTS),
-        ({"template": "{key}", "strip_prefix": "a"}, "blob_template comes together with blob_prefix or strip_prefix"),
+        (
+            {"template": "{key}", "strip_prefix": "a"},
+            "blob_template cannot be combined with blob_prefix or strip_prefix",
+        ),
     ],
 )
 def test_a_template_that_says_nothing_usable_is_refused(arguments: dict[str, str], error: str) -> None:

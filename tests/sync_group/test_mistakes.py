@@ -342,13 +342,13 @@ MISTAKES = {
         fails="batches",
     ),
     "misspelled param": Mistake(
-        "the run's conf has the key 'first_day', which is no param of this DAG",
+        "the run's conf has the key 'first_day', which is not a param of this DAG",
         "did you mean 'from_date'?",
         {"params": {"from_date": None}},
         conf={"first_day": "2026-11-01"},
     ),
     "unknown param": Mistake(
-        "the run's conf has the key 'bucket', which is no param of this DAG",
+        "the run's conf has the key 'bucket', which is not a param of this DAG",
         "Nothing was listed or copied",
         {"params": {"from_date": None}},
         conf={"bucket": "acme"},
