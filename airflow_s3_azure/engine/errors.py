@@ -8,7 +8,7 @@
     ├─ Cancelled                   the copy was stopped; staged blocks stay for the next try
     ├─ SliceEnded                  the time of this slice is over; the next slice resumes
     ├─ BatchFailed                 some objects of a batch could not be copied; the others were
-    │  └─ BatchChanged             because they changed since the plan: the next try copies what there is then
+    │  └─ BatchChanged             because they changed since the plan: the next try copies the new versions
     └─ TransferError               one key could not be copied to one blob
        ├─ SourceNotFound · SourceArchived · SourceAccessDenied
        ├─ SourceChanged            ETag or size changed during the copy

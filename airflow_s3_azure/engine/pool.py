@@ -78,7 +78,7 @@ def copy_objects(
     """
     end = None if slice_seconds is None else time.monotonic() + slice_seconds
     mover = block_mover(source, container, options)
-    # Without blocks in this process there is nothing to read ahead, and its load says nothing about them.
+    # Without blocks in this process there is nothing to read ahead, and its load is not theirs.
     limiter = Limiter(options.max_concurrency, is_adaptive=mover.fills_buffers)
     scheduler = Scheduler(
         requests,

@@ -119,10 +119,10 @@ _RULES: Mapping[str, _Rule] = {
     "AllAccessDisabled": _Rule(SourceAccessDenied, "AWS has disabled all access to it; ask AWS Support"),
     "AccountProblem": _Rule(SourceAccessDenied, "the AWS account has a problem, such as an open bill; ask AWS Support"),
     "RequestTimeout": _Rule(SourceReadError, "the connection was too slow", {"transient": True}),
-    "SlowDown": _Rule(SourceReadError, "S3 asks for fewer requests", _BUSY),
-    "Throttling": _Rule(SourceReadError, "S3 asks for fewer requests", _BUSY),
-    "ThrottlingException": _Rule(SourceReadError, "AWS KMS asks for fewer requests", _BUSY),
-    "KMS.ThrottlingException": _Rule(SourceReadError, "AWS KMS asks for fewer requests", _BUSY),
+    "SlowDown": _Rule(SourceReadError, "S3 throttles requests", _BUSY),
+    "Throttling": _Rule(SourceReadError, "S3 throttles requests", _BUSY),
+    "ThrottlingException": _Rule(SourceReadError, "AWS KMS throttles requests", _BUSY),
+    "KMS.ThrottlingException": _Rule(SourceReadError, "AWS KMS throttles requests", _BUSY),
 }
 _PERMISSIONS = {
     "ListObjectsV2": "s3:ListBucket",
