@@ -1,4 +1,4 @@
-"""The smallest example: a list of keys, one mapped ``S3ToAzureBlobStreamOperator`` per key."""
+"""A minimal example: a list of keys, one mapped ``S3ToAzureBlobStreamOperator`` per key."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from airflow_s3_azure.task_retries import retry_arguments
 DOC = """
 ### S3 → Azure, key by key
 
-Copies the keys typed into the form, or else all keys under the prefix, with one mapped task each. It is the smallest
-DAG that copies: take it as an example, and let any task of your own return the keys.
+Copies the keys typed into the form, or else all keys under the prefix, with one mapped task each. It is a minimal
+example: replace `list_keys` by any task that returns keys.
 
 | task | what it does | if it is red |
 |---|---|---|
 | `list_keys` | returns the keys: those of the form, or those under the prefix | there are more than 1,000, or the bucket cannot be listed |
-| `copy` | copies one key; its label is the key, and its XCom says what became of it | its log says why; a retry copies only the blocks that Azure does not hold yet |
+| `copy` | copies one key; its label is the key, and its XCom has the result | its log has the error; a retry copies only the blocks that are not staged yet |
 
-Airflow maps over at most 1,024 keys and each task costs it about half a second: for more keys use
+Airflow maps over at most 1,024 keys, and each task has an overhead of about half a second. For more keys use
 `s3_to_azure_nightly` or `s3_to_azure_history`, which map over batches.
 
-The connections are `aws_default` and `wasb_default`. The form begins with `S3_TO_AZURE_BUCKET` and
-`S3_TO_AZURE_CONTAINER` of the environment of Airflow's DAG processor.
+The connections are `aws_default` and `wasb_default`. The defaults of the form are `S3_TO_AZURE_BUCKET` and
+`S3_TO_AZURE_CONTAINER` in the environment of Airflow's DAG processor.
 """
 MAX_KEYS = 1000
 
@@ -48,7 +48,7 @@ with DAG(
 
     @task
     def list_keys(params: dict[str, Any]) -> list[str]:
-        """Return the keys of the form, or those under its prefix (without keys that only stand for a folder)."""
+        """Return the keys of the form, or those under its prefix (without folder placeholders)."""
         with airflow_failures():
             check_run_conf(get_current_context())
         from airflow.providers.amazon.aws.hooks.s3 import S3Hook

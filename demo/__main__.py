@@ -1,4 +1,4 @@
-"""`python -m demo`: 0 if all went well, 1 with one message if not, 130 after Ctrl-C; all is stopped every time."""
+"""`python -m demo`: exit code 0 on success, 1 with one message on failure, 130 after Ctrl-C. All servers are stopped."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def main() -> int:
         directory = _make_directory(options.directory)
     except OSError as error:
         return _failed(f"{error.filename or tempfile.gettempdir()} cannot be used: {error.strerror}")
-    _forget_this_machine()
+    _ignore_local_configuration()
     signal.signal(signal.SIGTERM, _interrupt)
     code = _run(directory, keep=options.keep)
     if code == 1:
@@ -41,12 +41,12 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m demo", description="Run a nightly sync on real servers, twice.")
-    parser.add_argument("--keep", action="store_true", help="leave it all running at the end, until Ctrl-C")
+    parser.add_argument("--keep", action="store_true", help="keep all servers running at the end, until Ctrl-C")
     parser.add_argument(
         "--directory",
         type=Path,
         metavar="DIR",
-        help="an empty directory for the servers' files, which stay; else a temporary one, which stays only on failure",
+        help="an empty directory for the servers' files, which is kept; default: a temporary one, kept only on failure",
     )
     return parser.parse_args()
 
@@ -60,8 +60,8 @@ def _make_directory(wanted: Path | None) -> Path:
     return wanted.resolve()
 
 
-def _forget_this_machine() -> None:
-    """Let no AWS profile and no proxy of the user come between the demo and its servers."""
+def _ignore_local_configuration() -> None:
+    """Ignore the user's AWS profile and proxies, so that the demo reaches its own servers."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     os.environ |= {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
@@ -79,7 +79,7 @@ def _run(directory: Path, *, keep: bool) -> int:
             demo.run()
             if keep:
                 demo.keep()
-        demo.end(hint="" if keep else "`make demo KEEP=1` leaves it all running, to explore it in Airflow.")
+        demo.end(hint="" if keep else "`make demo KEEP=1` keeps it running, to explore it in Airflow.")
     except KeyboardInterrupt:
         print("Cancelled.", file=sys.stderr)
         return _INTERRUPTED

@@ -25,14 +25,14 @@ PLAN, COPY, REPORT = (f"{GROUP}.{name}" for name in ("plan", "copy", "report"))
 
 _POLL_SECONDS = 0.7
 _COUNT_SECONDS = 2.0
-"""Between two counts of the destination's blobs; each costs Azurite some 50 ms that the copy does not have."""
+"""Interval of the counts of the destination's blobs. Each costs Azurite some 50 ms of the copy's time."""
 _OBJECT_COST = 64 * 1024
-"""Bytes that take about as long as an object's requests, for an even bar."""
+"""Bytes that take about as long as an object's requests, so that the bar advances evenly."""
 _LOG_LINES = 25
 
 
 class RunFailed(Exception):
-    """A run did not end well; the message names the task, the end of its log and the folder of all logs."""
+    """A run failed; the message has the task, the end of its log and the folder of all logs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a successful run reports.
+    """The result of a successful run.
 
     :param plan: the XCom of `plan`
     :param report: the XCom of `report`
@@ -58,10 +58,10 @@ class Outcome:
 
 
 class Destination:
-    """Counts what of a bucket's objects has arrived in its container, staged blocks of large ones included."""
+    """Counts the objects and bytes that a container has received, including the staged blocks of large objects."""
 
     def __init__(self, azure: AzureServer, bucket: str, sizes: Mapping[str, int]) -> None:
-        """Take what is to arrive.
+        """Set what the container is to receive.
 
         :param sizes: bytes by key
         """
@@ -95,14 +95,14 @@ class Destination:
 
 
 class Round:
-    """All runs of one round, side by side."""
+    """The parallel runs of one round."""
 
     def __init__(
         self, airflow: AirflowServer, buckets: Sequence[str], destinations: Mapping[str, Destination] | None = None
     ) -> None:
         """Trigger the runs.
 
-        :param destinations: by bucket, to count what arrives; None: there is nothing to count
+        :param destinations: by bucket, to count what they receive; None: count nothing
         """
         self._airflow = airflow
         self._destinations = destinations or {}
@@ -121,10 +121,10 @@ class Round:
         }
 
     def wait(self, within: float, check: Callable[[], None], note: Callable[[str], None]) -> list[Outcome]:
-        """Return the outcomes, in the order of the buckets, once all runs have ended well.
+        """Return the outcomes, in the order of the buckets, once all runs have succeeded.
 
-        :param check: called at each poll; raises if the run cannot succeed any more
-        :param note: called with what the user should know
+        :param check: called at each poll; raises if the run can no longer succeed
+        :param note: called with messages for the user
         :raises RunFailed: if a run or two tries of a task failed, or if it takes longer than `within` seconds
         """
         deadline = time.monotonic() + within
@@ -147,7 +147,7 @@ class Round:
         return [self._outcome(run) for run in self._runs.values()]
 
     def progress(self) -> Progress:
-        """Return how far the runs are."""
+        """Return the progress of the runs."""
         bars = [self._bar(bucket) for bucket in self._runs]
         tasks = [task for bucket in self._runs for task in self._tasks[bucket]]
         done = sum(task["state"] == "success" for task in tasks)
@@ -244,7 +244,7 @@ def _failure(airflow: AirflowServer, run: Run) -> str:
             log = airflow.logs(DAG_ID, run.run_id, task["task_id"], tries, task["map_index"]) if tries else ""
             lines = [text for line in log.splitlines() if "group::" not in (text := _log_line(line))][-_LOG_LINES:]
             return (
-                f"task {_name(task)} is {state}\nthe end of its log, of try {tries}:\n"
+                f"task {_name(task)} is {state}\nend of the log of try {tries}:\n"
                 + "".join(f"  {line}\n" for line in lines)
                 + f"logs of the run: {where}"
             )

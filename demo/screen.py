@@ -1,4 +1,4 @@
-"""What the user sees: phases with their seconds, progress while they run, tables. Readable in a pipe too."""
+"""The demo's output: phases with their durations, progress while they run, and tables. Readable in a pipe too."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from rich.text import Text
 
 _WIDEST = 100
 _PLAIN_SECONDS = 5.0
-"""Between two lines of progress where there is no terminal."""
+"""Interval of progress lines without a terminal."""
 _GAP = 2
 _LEAST = 24
-"""Characters of the shortened column that are left for a name at least."""
+"""Minimum width of the shortened column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a phase is: in one line, and optionally in bars that replace it on a terminal."""
+    """The progress of a phase: one line, and optionally bars that replace it on a terminal."""
 
     text: str = ""
     bars: Sequence[Bar] = ()
@@ -49,17 +49,17 @@ class Progress:
 
 @dataclass(slots=True)
 class Phase:
-    """A running phase; `result` is what its line says when it has ended."""
+    """A running phase; `result` replaces its title when it has ended."""
 
     result: str = ""
 
 
 class Screen:
-    """Writes to standard output; on a terminal the progress is redrawn in place, else a line is added now and then."""
+    """Writes to standard output. On a terminal progress is redrawn in place; in a pipe a line is added every 5 s."""
 
     def __init__(self) -> None:
         if isinstance(sys.stdout, io.TextIOWrapper):
-            # Keys have characters that not every encoding has; each line reaches a pipe at once.
+            # Keys may have characters that the encoding lacks; a pipe gets each line immediately.
             sys.stdout.reconfigure(errors="backslashreplace", line_buffering=True)
         self._console = Console(highlight=False)
         self._is_live = self._console.is_terminal and not self._console.is_dumb_terminal
@@ -86,11 +86,11 @@ class Screen:
                 self._line(Text("✗", "bold red"), title, seconds)
 
     def say(self, text: str = "", style: str = "") -> None:
-        """Write text that may hold anything, such as keys."""
+        """Write untrusted text, such as keys."""
         self._print(Text(text, style))
 
     def note(self, text: str) -> None:
-        """Write something worth knowing while a phase runs."""
+        """Write a message while a phase runs."""
         self._print(Text(f"  {text}", "yellow"))
 
     def heading(self, text: str) -> None:
@@ -99,7 +99,7 @@ class Screen:
         self.say(text, "bold")
 
     def raw(self, text: str) -> None:
-        """Write a line as it is, however long: it is meant to be copied."""
+        """Write a line without wrapping, to be copied."""
         print(text)
 
     def table(
@@ -189,7 +189,7 @@ class Screen:
 
 
 def middle(text: str, most: int) -> str:
-    """Return the text with its middle left out if it takes more than so many columns: both ends tell names apart."""
+    """Return the text, without its middle if it is wider than `most` columns: the two ends distinguish names."""
     if cell_len(text) <= most:
         return text
     kept = most - 1
@@ -202,7 +202,7 @@ def middle(text: str, most: int) -> str:
 
 
 def size_text(size: int) -> str:
-    """Return a size in bytes as people write it."""
+    """Return a size in bytes with a unit."""
     if size < 1024:
         return f"{size} B"
     value, unit = size / 1024, "KiB"

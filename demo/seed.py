@@ -1,6 +1,6 @@
-"""The data: what two departments of a company might have in their buckets, and a dozen keys that break naive tools.
+"""The demo's data: two buckets as departments of a company have them, and a dozen keys that break naive tools.
 
-Everything follows from the seed, so two demos move the same bytes. Nothing is held but the part being uploaded.
+All bytes derive from the seed, so every demo copies the same ones. Only the part being uploaded is in memory.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _MEDIAN_SIZE = 20_000
 _SMALLEST, _LARGEST = 400, 400_000
 
 TEMPLATE_KEY = "odd/{{ conn.aws_default.password }}.txt"
-"""Code that renders it as a template writes a password into a blob's name."""
+"""A tool that renders it as a template would write a password into a blob's name."""
 EMOJI_KEY = "odd/🚀 launch/日本語.txt"
 DOUBLE_SLASH_KEY = "odd/a//b.txt"
 
@@ -44,7 +44,7 @@ _ODD_KEYS = (
     "odd/\"double\" and 'single' quotes.txt",
     "odd/a=1&b=2?c#d.txt",
     "odd/caf\u00e9.txt",  # one character
-    "odd/cafe\u0301.txt",  # two that look like it
+    "odd/cafe\u0301.txt",  # two characters, displayed the same
     "odd/" + "long-name-" * 99 + "10.txt",  # 1,000 characters
     "odd/[red]brackets[/red] <b>tags<b>.txt",
 )
@@ -57,8 +57,8 @@ class SeedObject:
     """One object to put into a bucket.
 
     :param size: bytes; text and compressed files only come near it
-    :param checksum: what the uploader asks boto3 for
-    :param copied: False if Azure can hold no blob of this name, or it only stands for a folder
+    :param checksum: arguments of the checksum for boto3
+    :param copied: False if Azure refuses the name, or the key is a folder placeholder
     """
 
     bucket: str

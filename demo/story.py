@@ -1,4 +1,4 @@
-"""The story: each method a chapter, shown as a phase. A chapter that is not as promised raises DemoError."""
+"""The demo's steps: each method is shown as a phase, and raises DemoError if its result is not the expected one."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ Ledgers = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 class DemoError(Exception):
-    """Something is not as the demo promises; the message names it, and the log."""
+    """A result is not the expected one; the message names it and the log."""
 
 
 class Demo:
-    """One demo. On leaving it, all servers are stopped, and no signal prevents that."""
+    """One demo. On exit all servers are stopped; signals are ignored meanwhile."""
 
     def __init__(self, directory: Path, screen: Screen) -> None:
         self._directory = directory
@@ -69,15 +69,15 @@ class Demo:
     ) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
-        with self._screen.phase("The servers stop", "stop") as phase:
+        with self._screen.phase("Stopping the servers", "stop") as phase:
             self._servers.close()
             phase.result = "All servers are stopped"
 
     def run(self) -> None:
-        """Run all chapters, while the servers run.
+        """Run all steps.
 
-        :raises DemoError: where it is not as promised
-        :raises ServerError: if a server does not start, or ends too early
+        :raises DemoError: if a result is not the expected one
+        :raises ServerError: if a server does not start
         :raises nightly.RunFailed: if a run is not a success
         """
         self._screen.say("S3 to Azure with Airflow: a nightly sync, twice, on this machine", "bold")
@@ -93,9 +93,9 @@ class Demo:
         self._run_again(first, etags)
 
     def keep(self) -> None:
-        """Print where everything is and how to connect to it, and wait for Ctrl-C."""
+        """Print the URLs and the connections, and wait for Ctrl-C."""
         screen = self._screen
-        screen.heading("All of it is still running; Ctrl-C stops it")
+        screen.heading("Everything is still running; press Ctrl-C to stop it")
         for name, where in (
             ("Airflow", f"{self._airflow.url}/dags/{nightly.DAG_ID} (no login)"),
             ("S3", self._s3.endpoint_url),
@@ -114,33 +114,32 @@ class Demo:
             self._screen.say()
 
     def end(self, *, hint: str) -> None:
-        """Show how long it all took, and what to try next."""
+        """Show the durations, and what to try next."""
         self._screen.heading("Seconds")
         seconds = self._screen.seconds
-        rows = [*seconds, ("in all", sum(one for _, one in seconds))]
+        rows = [*seconds, ("total", sum(one for _, one in seconds))]
         self._screen.table(("", ""), [(name, f"{one:.1f}") for name, one in rows], right=(1,))
         if hint:
             self._screen.say()
             self._screen.say(hint)
 
     def _start_storage(self) -> None:
-        with self._screen.phase("S3 and Azure start", "start S3 and Azure") as phase:
+        with self._screen.phase("Starting S3 and Azure", "start S3 and Azure") as phase:
             self._servers.enter_context(self._s3)
             self._servers.enter_context(self._azure)
-            phase.result = "S3 (LocalStack) and Azure Blob Storage (Azurite) run"
+            phase.result = "S3 (LocalStack) and Azure Blob Storage (Azurite) are running"
 
     def _start_airflow_and_fill(self) -> dict[str, int]:
-        """Return the bytes of each object by its key, once Airflow has the DAG and the buckets are full."""
+        """Return the bytes of each object by its key, once Airflow has the DAG and all objects are uploaded."""
         uploads: list[Future[int]] = []
 
         def progress() -> Progress:
             done = sum(upload.done() for upload in list(uploads))
-            full = done == len(self._objects)
-            return Progress("they are full" if full else f"{done:,} of {len(self._objects):,} objects uploaded")
+            return Progress(f"{done:,} of {len(self._objects):,} objects uploaded")
 
-        title = "Airflow starts, the buckets are filled"
+        title = "Starting Airflow, uploading objects to S3"
         with (
-            self._screen.phase(title, "start Airflow, fill the buckets", progress) as phase,
+            self._screen.phase(title, "start Airflow, upload objects", progress) as phase,
             _threads(_UPLOADS) as pool,
         ):
             client = self._s3.client(max_pool_connections=2 * _UPLOADS)
@@ -151,23 +150,25 @@ class Demo:
             sizes = [upload.result() for upload in uploads]
             large = [item.size for item in self._objects if item.is_large]
             phase.result = (
-                f"Airflow runs; {len(seed.BUCKETS)} buckets hold {len(sizes):,} objects, {size_text(sum(sizes))}, "
+                f"Airflow is running; {len(seed.BUCKETS)} buckets hold {len(sizes):,} objects, {size_text(sum(sizes))}, "
                 f"{len(large)} of them multipart uploads of {_mib(min(large))} to {_mib(max(large))} MiB"
             )
         return {item.key: size for item, size in zip(self._objects, sizes, strict=True)}
 
     def _run_first(self, sizes: Mapping[str, int]) -> list[Outcome]:
-        """Return the first round's outcomes; each plan and each report must be what was uploaded."""
+        """Return the first round's outcomes; each plan and each report must match what was uploaded."""
         destinations = {}
         for bucket in seed.BUCKETS:
             wanted = {item.key: sizes[item.key] for item in self._objects if item.bucket == bucket and item.copied}
             destinations[bucket] = Destination(self._azure, bucket, wanted)
-        with self._round("The nightly DAG copies", "first run", destinations) as (phase, outcomes):
+        with self._round("Running the nightly DAG", "first run", destinations) as (phase, outcomes):
             for outcome in outcomes:
                 self._check_first(outcome, sizes)
             copied = sum(outcome.report["copied"] for outcome in outcomes)
             size = sum(outcome.report["copied_bytes"] for outcome in outcomes)
-            phase.result = f"The nightly DAG copied {copied:,} objects, {size_text(size)}: {len(outcomes)} green runs"
+            phase.result = (
+                f"The nightly DAG copied {copied:,} objects, {size_text(size)}: {len(outcomes)} successful runs"
+            )
         return outcomes
 
     def _check_first(self, outcome: Outcome, sizes: Mapping[str, int]) -> None:
@@ -188,7 +189,7 @@ class Demo:
         )
 
     def _check_ledgers(self, outcomes: Sequence[Outcome]) -> Ledgers:
-        """Return the ledgers; each key must be in them once, and skipped or copied as it should be."""
+        """Return the ledgers; each key must be in them once, with the expected status."""
         ledgers = {}
         for outcome in outcomes:
             bucket, url = outcome.run.bucket, outcome.report["ledger"]
@@ -199,7 +200,9 @@ class Demo:
             )
             wrong = sorted((found - wanted) + (wanted - found))
             if wrong:
-                raise DemoError(f"the ledger is not what was uploaded:{_listed(map(str, wrong))}\nledger: {url}")
+                raise DemoError(
+                    f"the ledger does not match what was uploaded:{_listed(map(str, wrong))}\nledger: {url}"
+                )
         return ledgers
 
     def _show_first(self, outcomes: Sequence[Outcome], ledgers: Ledgers) -> None:
@@ -210,14 +213,14 @@ class Demo:
         proofs = sorted({how for one in reports for how in one["verified"]})
         rows += [(f"verified by {how}", *(f"{one['verified'].get(how, 0):,}" for one in reports)) for how in proofs]
         rows.append(("seconds", *(f"{outcome.seconds:.1f}" for outcome in outcomes)))
-        screen.heading("What the runs report (XCom)")
+        screen.heading("Reports of the runs (XCom)")
         screen.table(("", *(outcome.run.bucket for outcome in outcomes)), rows, right=(1, 2))
         all_rows = [row for bucket in ledgers for row in ledgers[bucket]]
-        screen.heading("Skipped, and why (ledger)")
+        screen.heading("Skipped keys and reasons (ledger)")
         screen.table(("key", "reason"), [(row["key"], row["reason"]) for row in all_rows if row["status"] == "skipped"])
         largest = max(all_rows, key=lambda row: int(row["size"]))
         chosen = [largest, *(row for key in _SHOWN_KEYS for row in all_rows if row["key"] == key)]
-        screen.heading(f"{len(chosen)} of the {len(all_rows):,} lines of the ledgers")
+        screen.heading(f"{len(chosen)} of {len(all_rows):,} ledger rows")
         screen.table(
             ("key", "status", "size", "blocks", "verified"),
             [
@@ -228,7 +231,7 @@ class Demo:
         )
 
     def _prove(self, outcomes: Sequence[Outcome]) -> dict[str, dict[str, str]]:
-        """Read both sides again and return the ETags of the blobs, by container and name."""
+        """Read S3 and Azure again, and return the ETags of the blobs by container and name."""
         read = 0
         total = sum(outcome.report["copied_bytes"] for outcome in outcomes)
 
@@ -239,7 +242,7 @@ class Demo:
         def progress() -> Progress:
             return Progress(f"{size_text(read)} of {size_text(total)}")
 
-        title = "Every object and every blob is read again and compared"
+        title = "Reading every object and every blob again"
         with self._screen.phase(title, "read and compare", progress) as phase, _threads(_READERS) as pool:
             client = self._s3.client(max_pool_connections=_READERS)
             proofs = []
@@ -258,8 +261,8 @@ class Demo:
         return {bucket: verify.blob_etags(self._container(bucket)) for bucket in seed.BUCKETS}
 
     def _run_again(self, first: Sequence[Outcome], etags: Mapping[str, Mapping[str, str]]) -> None:
-        """Run the DAG once more; nothing may move."""
-        with self._round("The nightly DAG runs again", "second run") as (phase, second):
+        """Run the DAG again; nothing may be copied."""
+        with self._round("Running the nightly DAG again", "second run") as (phase, second):
             for before, after in zip(first, second, strict=True):
                 bucket = after.run.bucket
                 _require(
@@ -281,15 +284,15 @@ class Demo:
             unchanged = sum(one.report["unchanged"] for one in second)
             skipped = sum(one.report["skipped"] for one in second)
             phase.result = (
-                f"The nightly DAG ran again and moved nothing: 0 copied, {unchanged:,} unchanged, {skipped} skipped; "
-                "every blob has the ETag it had"
+                f"The second run copied nothing: 0 copied, {unchanged:,} unchanged, {skipped} skipped; the ETag of every blob "
+                "is the same"
             )
 
     @contextmanager
     def _round(
         self, title: str, name: str, destinations: Mapping[str, Destination] | None = None
     ) -> Iterator[tuple[Phase, list[Outcome]]]:
-        """Show a phase in which all buckets' runs have ended well when the body begins."""
+        """Show a phase that runs the DAG for all buckets; the body begins when all runs have succeeded."""
         runs: list[Round] = []
 
         def progress() -> Progress:
@@ -302,15 +305,15 @@ class Demo:
     def _check_servers(self) -> None:
         for server in (self._s3, self._azure, self._airflow):
             if not session_members(server.process.pid):
-                raise DemoError(f"{server.process.name} has ended while it was needed\nlog: {server.log}")
+                raise DemoError(f"{server.process.name} ended unexpectedly\nlog: {server.log}")
 
     def _container(self, name: str) -> ContainerClient:
-        # Fails soon instead of after a minute if Azurite is gone.
+        # Without the SDK's retries, which would take a minute if Azurite is down.
         return self._azure.service_client(retry_total=1).get_container_client(name)
 
 
 def connection_lines(s3: S3Server, azure: AzureServer) -> list[str]:
-    """Return lines of shell: Airflow connections, and what the AWS and Azure command lines read."""
+    """Return shell lines: Airflow connections, and environment variables of the AWS and Azure CLIs."""
     values = {
         "AIRFLOW_CONN_AWS_DEFAULT": json.dumps(s3.airflow_connection()),
         "AIRFLOW_CONN_WASB_DEFAULT": json.dumps(azure.airflow_connection()),
@@ -325,7 +328,7 @@ def connection_lines(s3: S3Server, azure: AzureServer) -> list[str]:
 
 @contextmanager
 def _threads(count: int) -> Iterator[Executor]:
-    """Give a pool that forgets what it has not begun when the body ends, however it ends."""
+    """Open a thread pool whose pending work is cancelled when the body ends."""
     pool = ThreadPoolExecutor(count)
     try:
         yield pool
@@ -336,7 +339,7 @@ def _threads(count: int) -> Iterator[Executor]:
 def _require(what: str, found: Mapping[str, Any], **wanted: int) -> None:
     wrong = [f"{name} is {found.get(name)}, not {value}" for name, value in wanted.items() if found.get(name) != value]
     if wrong:
-        raise DemoError(f"{what} is not what was uploaded: {'; '.join(wrong)}\nit has: {dict(found)}")
+        raise DemoError(f"{what} does not match what was uploaded: {'; '.join(wrong)}\nit has: {dict(found)}")
 
 
 def _listed(lines: Any) -> str:

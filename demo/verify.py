@@ -1,7 +1,7 @@
-"""The proof: every object and its blob, read again with the vendors' own SDKs and compared.
+"""Verification: reads every object and its blob again with the vendors' own SDKs, and compares them.
 
-Knows nothing of how the package copies, but for two things that its README promises: a blob is named like its key,
-and a metadata name that Azure refuses is kept in `s3_source_metadata_names`.
+Independent of the package's code. It relies on two documented rules only: a blob is named like its key, and a metadata name
+that Azure refuses is recorded in `s3_source_metadata_names`.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _RENAMED = "s3_source_metadata_names"
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What was compared.
+    """The result of a comparison.
 
     :param size: bytes, counted once
-    :param differences: one line for each thing that is not as it should be; empty if all is well
+    :param differences: one line for each difference; empty if there is none
     """
 
     blobs: int
@@ -52,7 +52,7 @@ def compare(
     """Compare every key of a bucket with its blob: bytes by SHA-256, content headers, user metadata.
 
     :param skipped: keys that must have no blob
-    :param on_bytes: called with the bytes of each object that was read on both sides
+    :param on_bytes: called with the bytes of each object that was read from both clouds
     """
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket)
     keys = {item["Key"] for page in pages for item in page.get("Contents", ())} - set(skipped)
@@ -71,7 +71,7 @@ def compare(
 def _compare_one(client: Any, bucket: str, container: ContainerClient, key: str) -> tuple[list[str], int]:
     response = client.get_object(Bucket=bucket, Key=key)
     wanted, size = _digest(response["Body"].iter_chunks(_PIECE))
-    # Not decompressed: what is compared is what is stored.
+    # Not decompressed: the stored bytes are compared.
     download = container.get_blob_client(key).download_blob(decompress=False)
     found, _ = _digest(download.chunks())
     blob = download.properties
