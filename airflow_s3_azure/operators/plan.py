@@ -65,12 +65,12 @@ class S3ToAzurePlanOperator(CopyingOperator):
         from airflow_s3_azure.sync.planner import make_plan
 
         started = datetime.now(UTC)
-        ti = context["ti"]
         with airflow_failures():
             check_run_conf(context)
             copy, arguments = self._copy_options(), read_options(PlanArguments, self)
             options = arguments.plan_options(copy, max_batches=max_batches())
             bucket, container, cancellation = self._open(copy)
+            ti = context["ti"]
             group = ti.task_id.rpartition(".")[0] or ti.task_id
             name = folder_name(started, ti.map_index)
             folder = PlanFolder(container.client, f"{ROOT}/{ti.dag_id}/{ti.run_id}/{group}/{name}", cancellation)
