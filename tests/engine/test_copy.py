@@ -5,19 +5,13 @@ from __future__ import annotations
 import random
 import secrets
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-from azure.core.pipeline import Pipeline, PipelineRequest
-from azure.core.pipeline.policies import SansIOHTTPPolicy
-from azure.storage.blob import BlobBlock
 
-from airflow_s3_azure.engine.azure.container import BlobContainer, ContainerAddress
 from airflow_s3_azure.engine.azure.service_errors import BlockListRejected
-from airflow_s3_azure.engine.azure.transport import ConnectionsTransport
 from airflow_s3_azure.engine.blocks import BlockId
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.checksums import compute
@@ -33,12 +27,11 @@ from airflow_s3_azure.engine.errors import (
     SourceNotFound,
     SourceReadError,
 )
-from airflow_s3_azure.engine.http.client import Connections
 from airflow_s3_azure.engine.model import BlobContent, CopyRequest, CopyResult, Precondition
 from airflow_s3_azure.engine.options import CopyOptions
-from airflow_s3_azure.engine.pool import copy_objects
 from airflow_s3_azure.engine.retry import RetryPolicy
-from airflow_s3_azure.engine.s3.source import Operation, Params, S3Source
+from airflow_s3_azure.engine.s3.source import S3Source
+from tests.rig import Rig
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
@@ -52,59 +45,18 @@ OPTIONS = CopyOptions(block_size=BLOCK, retry=RetryPolicy(attempts=2, first_wait
 ABSENT = Precondition(None)
 
 
-class Route:
-    """The way from a bucket to a container, with a note of every request that takes it."""
-
-    def __init__(self, bucket: Bucket, container: ContainerClient) -> None:
-        self.bucket = bucket
-        self.container = container
-        self.s3: list[tuple[str, str]] = []
-        self.urls: list[str] = []
-        self.azure: list[str] = []
-        self.before_get: Callable[[int], None] = lambda number: None
-        self.cancellation = Cancellation()
-        self.source = S3Source(bucket.name, self._presign, requests.Session(), self.cancellation)
-        policies = [_Note(self.azure), container.credential]
-        connections = Connections(requests.Session(), self.cancellation, connect_timeout=20, read_timeout=60)
-        pipeline: Pipeline[Any, Any] = Pipeline(ConnectionsTransport(connections), policies)
-        self.blobs = BlobContainer(ContainerAddress(container.url), pipeline, self.cancellation)
+class CopyRig(Rig):
+    """Copies with the options of these tests."""
 
     def copy(self, *wanted: CopyRequest, options: CopyOptions = OPTIONS, threads: int = 3) -> list[CopyResult]:
         """Copy objects and return their results."""
-        return list(
-            copy_objects(wanted, self.source, self.blobs, replace(options, max_concurrency=threads), self.cancellation)
-        )
-
-    def read(self, blob: str) -> bytes:
-        """Return a committed blob's bytes, as the SDK reads them."""
-        return bytes(self.container.download_blob(blob).readall())
-
-    def staged(self, blob: str) -> list[BlobBlock]:
-        """Return a blob's uncommitted blocks, as the SDK lists them."""
-        return self.container.get_blob_client(blob).get_block_list("uncommitted")[1]
-
-    def _presign(self, operation: Operation, params: Params) -> str:
-        if operation == "get_object":
-            self.before_get(sum(name == "get_object" for name, _ in self.s3))
-        self.s3.append((operation, str(params.get("Range", ""))))
-        url = self.bucket.client.generate_presigned_url(operation, {"Bucket": self.bucket.name, **params})
-        self.urls.append(url)
-        return str(url)
-
-
-class _Note(SansIOHTTPPolicy[Any, Any]):
-    def __init__(self, notes: list[str]) -> None:
-        self._notes = notes
-
-    def on_request(self, request: PipelineRequest[Any]) -> None:
-        query = request.http_request.query
-        self._notes.append(f"{request.http_request.method} {query.get('comp', 'blob')}")
+        return super().copy(*wanted, options=options, threads=threads)
 
 
 @pytest.fixture
-def route(bucket: Bucket, container: ContainerClient) -> Route:
-    """A way from an empty bucket to an empty container."""
-    return Route(bucket, container)
+def rig(bucket: Bucket, container: ContainerClient) -> CopyRig:
+    """A rig between an empty bucket and an empty container."""
+    return CopyRig(bucket, container)
 
 
 def _bytes(size: int) -> bytes:
@@ -115,14 +67,14 @@ def _bytes(size: int) -> bytes:
     "size", [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK - 1, 2 * BLOCK, 2 * BLOCK + 1, 7 * BLOCK + 13]
 )
 @pytest.mark.parametrize("algorithm", ["CRC64NVME", "CRC32", "CRC32C"])
-def test_every_size_arrives_byte_for_byte_and_verified(route: Route, size: int, algorithm: str) -> None:
+def test_every_size_arrives_byte_for_byte_and_verified(rig: CopyRig, size: int, algorithm: str) -> None:
     """Around each boundary of a block, whichever checksum S3 stored."""
     body = _bytes(size)
-    etag = route.bucket.put("a", body, ChecksumAlgorithm=algorithm)
+    etag = rig.bucket.put("a", body, ChecksumAlgorithm=algorithm)
 
-    (result,) = route.copy(CopyRequest("a", "b"))
+    (result,) = rig.copy(CopyRequest("a", "b"))
 
-    assert route.read("b") == body
+    assert rig.read("b") == body
     assert (result.status, result.verified, result.size, result.etag) == ("copied", algorithm.lower(), size, etag)
     assert result.bytes_read == size
     assert result.blocks == (0 if size <= BLOCK else -(-size // BLOCK))
@@ -151,46 +103,46 @@ ODD_KEYS = [
 
 @pytest.mark.parametrize("key", ODD_KEYS)
 @pytest.mark.parametrize("size", [10, BLOCK + 1])
-def test_odd_keys_are_read_from_the_right_object(route: Route, key: str, size: int) -> None:
-    """A key is bytes: no part of it is resolved, decoded or rendered on the way, whole or in ranges."""
+def test_odd_keys_are_read_from_the_right_object(rig: CopyRig, key: str, size: int) -> None:
+    """A key is bytes: no part of it is resolved, decoded or rendered in transit, whole or in ranges."""
     for number, other in enumerate(ODD_KEYS):
-        route.bucket.put(other, _bytes(size + number))
+        rig.bucket.put(other, _bytes(size + number))
 
-    (result,) = route.copy(CopyRequest(key, "b"))
+    (result,) = rig.copy(CopyRequest(key, "b"))
 
     assert result.error is None
-    assert route.read("b") == _bytes(size + ODD_KEYS.index(key))
+    assert rig.read("b") == _bytes(size + ODD_KEYS.index(key))
 
 
-def test_a_planned_small_object_costs_one_get_and_one_put(route: Route) -> None:
+def test_a_planned_small_object_costs_one_get_and_one_put(rig: CopyRig) -> None:
     """What the two listings said is not asked again."""
-    etag = route.bucket.put("a", b"x" * 100, ContentType="text/x-a", Metadata={"my-key": "v"})
+    etag = rig.bucket.put("a", b"x" * 100, ContentType="text/x-a", Metadata={"my-key": "v"})
 
-    (result,) = route.copy(CopyRequest("a", "b", size=100, etag=etag, precondition=ABSENT))
+    (result,) = rig.copy(CopyRequest("a", "b", size=100, etag=etag, precondition=ABSENT))
 
     assert result.verified == "crc32"
-    assert (route.s3, route.azure) == ([("get_object", "")], ["PUT blob"])
-    properties = route.container.get_blob_client("b").get_blob_properties()
+    assert (rig.signed, rig.sent) == ([("get_object", "")], ["PUT blob"])
+    properties = rig.container.get_blob_client("b").get_blob_properties()
     assert properties.content_settings.content_type == "text/x-a"
     assert properties.metadata["my_key"] == "v"
 
 
-def test_each_range_is_signed_afresh_and_read_once(route: Route) -> None:
+def test_each_range_is_signed_afresh_and_read_once(rig: CopyRig) -> None:
     """Five blocks are five ranges with five URLs, none of them twice."""
-    route.bucket.put("a", _bytes(5 * BLOCK))
+    rig.bucket.put("a", _bytes(5 * BLOCK))
 
-    route.copy(CopyRequest("a", "b"))
+    rig.copy(CopyRequest("a", "b"))
 
-    ranges = [given for operation, given in route.s3 if operation == "get_object"]
+    ranges = [given for operation, given in rig.signed if operation == "get_object"]
     assert sorted(ranges) == sorted(f"bytes={n * BLOCK}-{(n + 1) * BLOCK - 1}" for n in range(5))
-    assert len(set(route.urls)) == len(route.urls)
-    assert sorted(route.azure) == sorted(["HEAD blob", "GET blocklist", *["PUT block"] * 5, "PUT blocklist"])
+    assert len(set(rig.urls)) == len(rig.urls)
+    assert sorted(rig.sent) == sorted(["HEAD blob", "GET blocklist", *["PUT block"] * 5, "PUT blocklist"])
 
 
-def test_a_copy_carries_headers_metadata_and_the_record_of_its_source(route: Route) -> None:
+def test_a_copy_carries_headers_metadata_and_the_record_of_its_source(rig: CopyRig) -> None:
     """The blob looks like the object, and says which version of it it is."""
     body = _bytes(BLOCK + 1)
-    etag = route.bucket.put(
+    etag = rig.bucket.put(
         "a",
         body,
         ContentType="text/csv; charset=utf-8",
@@ -202,9 +154,9 @@ def test_a_copy_carries_headers_metadata_and_the_record_of_its_source(route: Rou
         ChecksumAlgorithm="CRC64NVME",
     )
 
-    route.copy(CopyRequest("a", "b"))
+    rig.copy(CopyRequest("a", "b"))
 
-    found = route.container.get_blob_client("b").get_blob_properties()
+    found = rig.container.get_blob_client("b").get_blob_properties()
     settings = found.content_settings
     assert settings.content_type == "text/csv; charset=utf-8"
     assert settings.content_encoding == "gzip"
@@ -216,38 +168,38 @@ def test_a_copy_carries_headers_metadata_and_the_record_of_its_source(route: Rou
     assert found.metadata["s3_source_checksum"].startswith("CRC64NVME:")
 
 
-def test_nothing_is_visible_before_the_commit(route: Route) -> None:
+def test_nothing_is_visible_before_the_commit(rig: CopyRig) -> None:
     """A copy that fails at its last block leaves what was there, and its staged blocks for the next try."""
-    route.bucket.put("a", _bytes(4 * BLOCK))
-    route.container.upload_blob("b", b"old")
+    rig.bucket.put("a", _bytes(4 * BLOCK))
+    rig.container.upload_blob("b", b"old")
 
     def fail_last(number: int) -> None:
         if number == 3:
-            route.cancellation.set("test")
+            rig.cancellation.set("test")
 
-    route.before_get = fail_last
+    rig.before_get = fail_last
     with pytest.raises(Cancelled):
-        route.copy(CopyRequest("a", "b"), threads=1)
+        rig.copy(CopyRequest("a", "b"), threads=1)
 
-    assert route.read("b") == b"old"
+    assert rig.read("b") == b"old"
     # The third may have been in flight when the connections were aborted.
-    assert len(route.staged("b")) in (2, 3)
+    assert len(rig.staged("b")) in (2, 3)
 
 
-def test_a_second_try_reads_only_what_is_not_staged(route: Route) -> None:
+def test_a_second_try_reads_only_what_is_not_staged(rig: CopyRig) -> None:
     """The staged blocks are the checkpoint, in whatever order they were staged."""
     body = _bytes(6 * BLOCK + 1)
-    route.bucket.put("a", body, ChecksumAlgorithm="CRC32C")
+    rig.bucket.put("a", body, ChecksumAlgorithm="CRC32C")
 
     def stop(number: int) -> None:
         if number == 4:
-            route.cancellation.set("killed")
+            rig.cancellation.set("killed")
 
-    route.before_get = stop
+    rig.before_get = stop
     with pytest.raises(Cancelled):
-        route.copy(CopyRequest("a", "b"), threads=2)
-    staged = sum(block.size for block in route.staged("b"))
-    again = Route(route.bucket, route.container)
+        rig.copy(CopyRequest("a", "b"), threads=2)
+    staged = sum(block.size for block in rig.staged("b"))
+    again = CopyRig(rig.bucket, rig.container)
 
     (result,) = again.copy(CopyRequest("a", "b"))
 
@@ -258,15 +210,15 @@ def test_a_second_try_reads_only_what_is_not_staged(route: Route) -> None:
     assert result.bytes_read == len(body) - result.resumed_blocks * BLOCK
 
 
-def test_blocks_of_another_version_are_not_used(route: Route) -> None:
+def test_blocks_of_another_version_are_not_used(rig: CopyRig) -> None:
     """A source that changed between two tries is copied from scratch, whole."""
-    route.bucket.put("a", _bytes(4 * BLOCK))
-    route.before_get = lambda number: route.cancellation.set("killed") if number == 2 else None
+    rig.bucket.put("a", _bytes(4 * BLOCK))
+    rig.before_get = lambda number: rig.cancellation.set("killed") if number == 2 else None
     with pytest.raises(Cancelled):
-        route.copy(CopyRequest("a", "b"), threads=1)
+        rig.copy(CopyRequest("a", "b"), threads=1)
     body = bytes(reversed(_bytes(4 * BLOCK)))
-    route.bucket.put("a", body)
-    again = Route(route.bucket, route.container)
+    rig.bucket.put("a", body)
+    again = CopyRig(rig.bucket, rig.container)
 
     (result,) = again.copy(CopyRequest("a", "b"))
 
@@ -274,99 +226,99 @@ def test_blocks_of_another_version_are_not_used(route: Route) -> None:
     assert (result.resumed_blocks, result.bytes_read) == (0, len(body))
 
 
-def test_a_source_that_changes_under_the_copy_is_named(route: Route) -> None:
+def test_a_source_that_changes_under_the_copy_is_named(rig: CopyRig) -> None:
     """Bytes of two versions never mix: the range of the new one is refused, nothing is committed."""
-    route.bucket.put("a", _bytes(4 * BLOCK))
-    route.before_get = lambda number: _ignore(route.bucket.put("a", b"new")) if number == 2 else None
+    rig.bucket.put("a", _bytes(4 * BLOCK))
+    rig.before_get = lambda number: _ignore(rig.bucket.put("a", b"new")) if number == 2 else None
 
-    (result,) = route.copy(CopyRequest("a", "b"), threads=1)
+    (result,) = rig.copy(CopyRequest("a", "b"), threads=1)
 
     assert isinstance(result.error, SourceChanged)
     assert result.error.retryable
-    assert not route.container.get_blob_client("b").exists()
+    assert not rig.container.get_blob_client("b").exists()
 
 
 @pytest.mark.parametrize("size", [10, 3 * BLOCK])
-def test_an_object_that_is_not_the_planned_one_is_not_copied(route: Route, size: int) -> None:
+def test_an_object_that_is_not_the_planned_one_is_not_copied(rig: CopyRig, size: int) -> None:
     """A plan is for one ETag; a later version is for the next plan."""
-    etag = route.bucket.put("a", _bytes(size))
-    route.bucket.put("a", bytes(size))
+    etag = rig.bucket.put("a", _bytes(size))
+    rig.bucket.put("a", bytes(size))
 
-    (result,) = route.copy(CopyRequest("a", "b", size=size, etag=etag, precondition=ABSENT))
+    (result,) = rig.copy(CopyRequest("a", "b", size=size, etag=etag, precondition=ABSENT))
 
     assert isinstance(result.error, SourceChanged)
-    assert not route.container.get_blob_client("b").exists()
+    assert not rig.container.get_blob_client("b").exists()
 
 
 @pytest.mark.parametrize("size", [10, 3 * BLOCK])
-def test_a_blob_that_someone_else_wrote_since_the_plan_is_not_overwritten(route: Route, size: int) -> None:
+def test_a_blob_that_someone_else_wrote_since_the_plan_is_not_overwritten(rig: CopyRig, size: int) -> None:
     """The commit is conditional on what the plan saw."""
-    etag = route.bucket.put("a", _bytes(size))
-    route.container.upload_blob("b", b"theirs")
+    etag = rig.bucket.put("a", _bytes(size))
+    rig.container.upload_blob("b", b"theirs")
 
-    (result,) = route.copy(CopyRequest("a", "b", size=size, etag=etag, precondition=ABSENT))
+    (result,) = rig.copy(CopyRequest("a", "b", size=size, etag=etag, precondition=ABSENT))
 
     assert isinstance(result.error, DestinationConflict)
-    assert route.read("b") == b"theirs"
+    assert rig.read("b") == b"theirs"
 
 
 @pytest.mark.parametrize("size", [10, 3 * BLOCK])
-def test_a_concurrent_writer_that_finished_first_makes_it_unchanged(route: Route, size: int) -> None:
+def test_a_concurrent_writer_that_finished_first_makes_it_unchanged(rig: CopyRig, size: int) -> None:
     """Two tasks with one plan end in the same blob, and neither is an error."""
-    etag = route.bucket.put("a", _bytes(size))
+    etag = rig.bucket.put("a", _bytes(size))
     request = CopyRequest("a", "b", size=size, etag=etag, precondition=ABSENT)
 
-    statuses = [route.copy(request)[0].status, Route(route.bucket, route.container).copy(request)[0].status]
+    statuses = [rig.copy(request)[0].status, CopyRig(rig.bucket, rig.container).copy(request)[0].status]
 
     assert statuses == ["copied", "unchanged"]
-    assert route.read("b") == _bytes(size)
+    assert rig.read("b") == _bytes(size)
 
 
 @pytest.mark.parametrize("is_committed", [True, False])
-def test_blocks_that_a_concurrent_writer_committed_are_found(route: Route, *, is_committed: bool) -> None:
+def test_blocks_that_a_concurrent_writer_committed_are_found(rig: CopyRig, *, is_committed: bool) -> None:
     """InvalidBlockList: the blob is checked, and only if it is no copy the next try copies what is not staged."""
-    etag = route.bucket.put("a", _bytes(3 * BLOCK))
+    etag = rig.bucket.put("a", _bytes(3 * BLOCK))
     request = CopyRequest("a", "b", size=3 * BLOCK, etag=etag, precondition=ABSENT)
 
     def reject(*_: object) -> str:
         if is_committed:
-            Route(route.bucket, route.container).copy(request)
+            CopyRig(rig.bucket, rig.container).copy(request)
         raise BlockListRejected("Azure returned 400 InvalidBlockList")
 
-    commit, route.blobs.commit = route.blobs.commit, reject  # type: ignore[method-assign, assignment]
-    (result,) = route.copy(request)
-    route.blobs.commit = commit  # type: ignore[method-assign]
+    commit, rig.blobs.commit = rig.blobs.commit, reject  # type: ignore[method-assign, assignment]
+    (result,) = rig.copy(request)
+    rig.blobs.commit = commit  # type: ignore[method-assign]
 
     if is_committed:
         assert (result.status, result.error) == ("unchanged", None)
     else:
         assert (result.status, result.error and result.error.retryable) == ("failed", True)
-        (again,) = route.copy(request)
+        (again,) = rig.copy(request)
         assert (again.status, again.resumed_blocks, again.bytes_read) == ("copied", 3, 0)
-    assert route.read("b") == _bytes(3 * BLOCK)
+    assert rig.read("b") == _bytes(3 * BLOCK)
 
 
 @pytest.mark.parametrize("size", [10, 3 * BLOCK])
-def test_a_leased_blob_is_a_clear_error(route: Route, size: int) -> None:
+def test_a_leased_blob_is_a_clear_error(rig: CopyRig, size: int) -> None:
     """Someone holds it on purpose."""
-    route.bucket.put("a", _bytes(size))
-    route.container.upload_blob("b", b"theirs")
-    lease = route.container.get_blob_client("b").acquire_lease()
+    rig.bucket.put("a", _bytes(size))
+    rig.container.upload_blob("b", b"theirs")
+    lease = rig.container.get_blob_client("b").acquire_lease()
 
-    (result,) = route.copy(CopyRequest("a", "b"))
+    (result,) = rig.copy(CopyRequest("a", "b"))
 
     lease.release()
     assert isinstance(result.error, DestinationConflict)
     assert "the blob is leased" in str(result.error)
-    assert route.read("b") == b"theirs"
+    assert rig.read("b") == b"theirs"
 
 
-def test_foreign_blocks_are_named(route: Route) -> None:
+def test_foreign_blocks_are_named(rig: CopyRig) -> None:
     """Azure wants IDs of one length within a blob; the error says so, and what to do, before a byte is read."""
-    route.bucket.put("a", _bytes(3 * BLOCK))
-    route.container.get_blob_client("b").stage_block("short", b"theirs")
+    rig.bucket.put("a", _bytes(3 * BLOCK))
+    rig.container.get_blob_client("b").stage_block("short", b"theirs")
 
-    (result,) = route.copy(CopyRequest("a", "b"))
+    (result,) = rig.copy(CopyRequest("a", "b"))
 
     assert isinstance(result.error, DestinationConflict)
     assert "1 blocks of another tool are staged" in str(result.error)
@@ -374,21 +326,21 @@ def test_foreign_blocks_are_named(route: Route) -> None:
     assert result.bytes_read == 0
 
 
-def test_foreign_blocks_are_discarded_on_request(route: Route) -> None:
+def test_foreign_blocks_are_discarded_on_request(rig: CopyRig) -> None:
     """With the option the copy goes on; a blob that exists is still never touched for it."""
     body = _bytes(3 * BLOCK)
-    route.bucket.put("a", body)
-    route.container.get_blob_client("new").stage_block("short", b"theirs")
-    route.container.upload_blob("old", b"old")
-    route.container.get_blob_client("old").stage_block("short", b"theirs")
+    rig.bucket.put("a", body)
+    rig.container.get_blob_client("new").stage_block("short", b"theirs")
+    rig.container.upload_blob("old", b"old")
+    rig.container.get_blob_client("old").stage_block("short", b"theirs")
 
     options = replace(OPTIONS, discard_foreign_blocks=True)
-    results = route.copy(CopyRequest("a", "new"), CopyRequest("a", "old"), options=options, threads=1)
+    results = rig.copy(CopyRequest("a", "new"), CopyRequest("a", "old"), options=options, threads=1)
 
     new, old = sorted(results, key=lambda result: result.blob)
-    assert (new.status, route.read("new")) == ("copied", body)
+    assert (new.status, rig.read("new")) == ("copied", body)
     assert isinstance(old.error, DestinationConflict)
-    assert route.read("old") == b"old"
+    assert rig.read("old") == b"old"
 
 
 MIN_PART = 5 * 1024 * 1024
@@ -396,74 +348,74 @@ MIN_PART = 5 * 1024 * 1024
 
 @pytest.mark.parametrize("algorithm", ["CRC32", "CRC32C"])
 @pytest.mark.parametrize("block_size", [MIN_PART // 3, MIN_PART, 64 * MIN_PART])
-def test_a_composite_checksum_verifies(route: Route, algorithm: str, block_size: int) -> None:
+def test_a_composite_checksum_verifies(rig: CopyRig, algorithm: str, block_size: int) -> None:
     """What boto3 stores for a multipart upload is compared with blocks that end where the parts do, or with the whole."""
     body = _bytes(2 * MIN_PART + 12345)
-    route.bucket.put_multipart("a", body, MIN_PART, ChecksumAlgorithm=algorithm)
+    rig.bucket.put_multipart("a", body, MIN_PART, ChecksumAlgorithm=algorithm)
 
-    (result,) = route.copy(CopyRequest("a", "b"), options=replace(OPTIONS, block_size=block_size, verify="require"))
+    (result,) = rig.copy(CopyRequest("a", "b"), options=replace(OPTIONS, block_size=block_size, verify="require"))
 
     assert result.error is None
     assert result.verified == f"composite-{algorithm.lower()}"
-    assert route.read("b") == body
+    assert rig.read("b") == body
     assert result.blocks == {MIN_PART // 3: 9, MIN_PART: 3, 64 * MIN_PART: 0}[block_size]
 
 
-def test_a_composite_checksum_that_differs_commits_nothing(route: Route) -> None:
+def test_a_composite_checksum_that_differs_commits_nothing(rig: CopyRig) -> None:
     """The comparison is with S3's value, not with our own."""
-    route.bucket.put_multipart("a", _bytes(2 * MIN_PART + 1), MIN_PART)
-    source = route.source.head("a")
+    rig.bucket.put_multipart("a", _bytes(2 * MIN_PART + 1), MIN_PART)
+    source = rig.source.head("a")
     assert source.checksum is not None
     wrong = replace(source, checksum=replace(source.checksum, value=source.checksum.value ^ 1))
-    route.source.head = lambda key, version_id=None: wrong  # type: ignore[method-assign]
+    rig.source.head = lambda key, version_id=None: wrong  # type: ignore[method-assign]
 
-    (result,) = route.copy(CopyRequest("a", "b"), options=replace(OPTIONS, block_size=MIN_PART))
+    (result,) = rig.copy(CopyRequest("a", "b"), options=replace(OPTIONS, block_size=MIN_PART))
 
     assert isinstance(result.error, IntegrityError)
     assert f"S3 stored {wrong.checksum}" in str(result.error)
-    assert not route.container.get_blob_client("b").exists()
+    assert not rig.container.get_blob_client("b").exists()
 
 
-def _upload_parts(route: Route, parts: list[bytes]) -> None:
-    place: dict[str, Any] = {"Bucket": route.bucket.name, "Key": "a"}
-    place["UploadId"] = route.bucket.client.create_multipart_upload(**place, ChecksumAlgorithm="CRC32")["UploadId"]
+def _upload_parts(rig: CopyRig, parts: list[bytes]) -> None:
+    place: dict[str, Any] = {"Bucket": rig.bucket.name, "Key": "a"}
+    place["UploadId"] = rig.bucket.client.create_multipart_upload(**place, ChecksumAlgorithm="CRC32")["UploadId"]
     done = [
-        route.bucket.client.upload_part(**place, PartNumber=number, Body=part, ChecksumAlgorithm="CRC32")
+        rig.bucket.client.upload_part(**place, PartNumber=number, Body=part, ChecksumAlgorithm="CRC32")
         for number, part in enumerate(parts, 1)
     ]
     names = [
         {"PartNumber": number, "ETag": one["ETag"], "ChecksumCRC32": one["ChecksumCRC32"]}
         for number, one in enumerate(done, 1)
     ]
-    route.bucket.client.complete_multipart_upload(**place, MultipartUpload={"Parts": names})
+    rig.bucket.client.complete_multipart_upload(**place, MultipartUpload={"Parts": names})
 
 
-def test_parts_of_many_sizes_are_verified_by_blocks_alone(route: Route) -> None:
+def test_parts_of_many_sizes_are_verified_by_blocks_alone(rig: CopyRig) -> None:
     """Where the parts end cannot be told from the first one, so the composite value is of no use, and none is claimed."""
     parts = [_bytes(MIN_PART), _bytes(MIN_PART + 70_000), _bytes(3)]
-    _upload_parts(route, parts)
+    _upload_parts(rig, parts)
 
-    (result,) = route.copy(CopyRequest("a", "b"), options=replace(OPTIONS, block_size=MIN_PART))
+    (result,) = rig.copy(CopyRequest("a", "b"), options=replace(OPTIONS, block_size=MIN_PART))
 
     assert (result.error, result.verified) == (None, "blocks")
-    assert route.read("b") == b"".join(parts)
+    assert rig.read("b") == b"".join(parts)
 
 
-def test_an_old_object_is_verified_by_its_md5(route: Route) -> None:
+def test_an_old_object_is_verified_by_its_md5(rig: CopyRig) -> None:
     """Objects from before S3 stored checksums have their MD5 as the ETag, which verifies one block."""
-    etag = route.bucket.put("a", _bytes(BLOCK))
-    source = replace(route.source.head("a"), checksum=None)
+    etag = rig.bucket.put("a", _bytes(BLOCK))
+    source = replace(rig.source.head("a"), checksum=None)
     assert source.md5 == etag
     wrong = replace(source, md5="0" * 32)
     for blob, found in (("good", source), ("bad", wrong)):
-        route.source.read_whole = lambda *args, found=found: _whole(args[3], found)  # type: ignore[method-assign]
-        (result,) = route.copy(CopyRequest("a", blob))
+        rig.source.read_whole = lambda *args, found=found: _whole(args[3], found)  # type: ignore[method-assign]
+        (result,) = rig.copy(CopyRequest("a", blob))
         assert (result.verified, type(result.error)) == (
             ("md5", type(None)) if blob == "good" else (None, IntegrityError)
         )
 
-    assert route.container.get_blob_client("good").exists()
-    assert not route.container.get_blob_client("bad").exists()
+    assert rig.container.get_blob_client("good").exists()
+    assert not rig.container.get_blob_client("bad").exists()
 
 
 def _whole(into: memoryview, found: Any) -> Any:
@@ -471,67 +423,67 @@ def _whole(into: memoryview, found: Any) -> Any:
     return found
 
 
-def test_tags_and_tier_are_copied_on_request(route: Route) -> None:
+def test_tags_and_tier_are_copied_on_request(rig: CopyRig) -> None:
     """S3 tags become blob index tags; the blob is put into the tier that was asked for."""
     for key, size in (("small", 10), ("large", 2 * BLOCK)):
-        route.bucket.put(key, _bytes(size), Tagging="team=etl&cost-centre=4711")
+        rig.bucket.put(key, _bytes(size), Tagging="team=etl&cost-centre=4711")
 
-    route.copy(
+    rig.copy(
         *(CopyRequest(key, key) for key in ("small", "large")),
         options=replace(OPTIONS, copy_tags=True, access_tier="Cool"),
     )
 
     for key in ("small", "large"):
-        blob = route.container.get_blob_client(key)
+        blob = rig.container.get_blob_client(key)
         assert blob.get_blob_tags() == {"team": "etl", "cost-centre": "4711"}
         assert blob.get_blob_properties().blob_tier == "Cool"
 
 
-def test_an_archived_object_is_named_before_it_is_read(route: Route) -> None:
+def test_an_archived_object_is_named_before_it_is_read(rig: CopyRig) -> None:
     """Its storage class says that a GET would be refused."""
-    route.bucket.put("a", _bytes(10), StorageClass="GLACIER")
+    rig.bucket.put("a", _bytes(10), StorageClass="GLACIER")
 
-    (result,) = route.copy(CopyRequest("a", "b"))
+    (result,) = rig.copy(CopyRequest("a", "b"))
 
     assert isinstance(result.error, SourceArchived)
     assert "restore it" in str(result.error)
 
 
-def test_an_object_with_a_customers_key_is_refused_clearly(route: Route) -> None:
+def test_an_object_with_a_customers_key_is_refused_clearly(rig: CopyRig) -> None:
     """SSE-C needs the key in every request; nobody should put it into a DAG."""
-    route.bucket.put("a", _bytes(10), SSECustomerAlgorithm="AES256", SSECustomerKey="k" * 32)
+    rig.bucket.put("a", _bytes(10), SSECustomerAlgorithm="AES256", SSECustomerKey="k" * 32)
 
-    (result,) = route.copy(CopyRequest("a", "b"))
+    (result,) = rig.copy(CopyRequest("a", "b"))
 
     assert isinstance(result.error, SourceAccessDenied)
     assert "SSE-C" in str(result.error)
 
 
-def test_an_expired_signature_is_signed_again_once(route: Route) -> None:
+def test_an_expired_signature_is_signed_again_once(rig: CopyRig) -> None:
     """S3 really checks expiry; the second request has a fresh URL."""
-    route.bucket.put("a", _bytes(10))
-    fresh = route._presign
-    old = route.bucket.client.generate_presigned_url(
+    rig.bucket.put("a", _bytes(10))
+    fresh = rig.presign
+    old = rig.bucket.client.generate_presigned_url(
         "get_object",
         {
-            "Bucket": route.bucket.name,
+            "Bucket": rig.bucket.name,
             "Key": "a",
-            "IfMatch": f'"{route.source.head("a").etag}"',
+            "IfMatch": f'"{rig.source.head("a").etag}"',
             "ChecksumMode": "ENABLED",
         },
         ExpiresIn=1,
     )
-    _wait_until_refused(old, {"If-Match": f'"{route.source.head("a").etag}"', "x-amz-checksum-mode": "ENABLED"})
+    _wait_until_refused(old, {"If-Match": f'"{rig.source.head("a").etag}"', "x-amz-checksum-mode": "ENABLED"})
     stale = [old]
     source = S3Source(
-        route.bucket.name,
+        rig.bucket.name,
         lambda operation, params: stale.pop() if stale and operation == "get_object" else fresh(operation, params),
         requests.Session(),
         Cancellation(),
     )
-    route.source = source
+    rig.source = source
 
-    (result,) = route.copy(CopyRequest("a", "b"))
+    (result,) = rig.copy(CopyRequest("a", "b"))
 
     assert (result.error, result.retries, stale) == (None, 1, [])
 
@@ -543,58 +495,58 @@ def _wait_until_refused(url: str, headers: dict[str, str]) -> None:
         assert time.monotonic() < deadline
 
 
-def test_azure_rejects_a_block_that_was_damaged_in_transit(route: Route) -> None:
+def test_azure_rejects_a_block_that_was_damaged_in_transit(rig: CopyRig) -> None:
     """The CRC-64 goes with the block."""
     data = memoryview(_bytes(1000))
 
     with pytest.raises(DestinationWriteError, match="Crc64Mismatch") as caught:
-        route.blobs.stage("b", "one", data, compute("CRC64NVME", data) ^ 1)
+        rig.blobs.stage("b", "one", data, compute("CRC64NVME", data) ^ 1)
 
     assert caught.value.transient
 
 
-def test_a_put_replaces_atomically_and_only_on_its_condition(route: Route) -> None:
+def test_a_put_replaces_atomically_and_only_on_its_condition(rig: CopyRig) -> None:
     """Put Blob takes the same conditions as the commit."""
     data = memoryview(b"new")
     crc64 = compute("CRC64NVME", data)
     content = BlobContent({}, {})
-    first = route.blobs.put("b", data, crc64, content, ABSENT)
+    first = rig.blobs.put("b", data, crc64, content, ABSENT)
 
-    route.blobs.put("b", data, crc64, content, Precondition(first))
+    rig.blobs.put("b", data, crc64, content, Precondition(first))
     for stale in (ABSENT, Precondition(first)):
         with pytest.raises(DestinationConflict, match="the blob changed after planning"):
-            route.blobs.put("b", data, crc64, content, stale)
+            rig.blobs.put("b", data, crc64, content, stale)
 
 
-def test_what_s3_stored_must_be_what_was_read(route: Route) -> None:
+def test_what_s3_stored_must_be_what_was_read(rig: CopyRig) -> None:
     """A stored checksum that the bytes contradict commits nothing and says both values."""
-    route.bucket.put("a", _bytes(3 * BLOCK), ChecksumAlgorithm="CRC64NVME")
-    source = route.source.head("a")
+    rig.bucket.put("a", _bytes(3 * BLOCK), ChecksumAlgorithm="CRC64NVME")
+    source = rig.source.head("a")
     assert source.checksum is not None
     wrong = replace(source, checksum=replace(source.checksum, value=source.checksum.value ^ 1))
-    route.source.head = lambda key, version_id=None: wrong  # type: ignore[method-assign]
+    rig.source.head = lambda key, version_id=None: wrong  # type: ignore[method-assign]
 
-    (result,) = route.copy(CopyRequest("a", "b"))
+    (result,) = rig.copy(CopyRequest("a", "b"))
 
     assert isinstance(result.error, IntegrityError)
     assert str(source.checksum) in str(result.error)
     assert str(wrong.checksum) in str(result.error)
-    assert not route.container.get_blob_client("b").exists()
+    assert not rig.container.get_blob_client("b").exists()
 
 
-def test_a_wrong_staged_block_is_not_resumed_again(route: Route) -> None:
+def test_a_wrong_staged_block_is_not_resumed_again(rig: CopyRig) -> None:
     """After a mismatch the next try reads all blocks again, and succeeds."""
     body = _bytes(4 * BLOCK)
-    route.bucket.put("a", body, ChecksumAlgorithm="CRC64NVME")
-    route.before_get = lambda number: route.cancellation.set("killed") if number == 2 else None
+    rig.bucket.put("a", body, ChecksumAlgorithm="CRC64NVME")
+    rig.before_get = lambda number: rig.cancellation.set("killed") if number == 2 else None
     with pytest.raises(Cancelled):
-        route.copy(CopyRequest("a", "b"), threads=1)
+        rig.copy(CopyRequest("a", "b"), threads=1)
     # Someone staged other bytes under a name that claims to be ours.
-    genuine = BlockId.decode(route.staged("b")[0].id.encode())
+    genuine = BlockId.decode(rig.staged("b")[0].id.encode())
     assert genuine is not None
     forged = replace(genuine, index=3, crc64=secrets.randbits(64)).encode()
-    route.container.get_blob_client("b").stage_block(forged, bytes(BLOCK))
-    second, third = Route(route.bucket, route.container), Route(route.bucket, route.container)
+    rig.container.get_blob_client("b").stage_block(forged, bytes(BLOCK))
+    second, third = CopyRig(rig.bucket, rig.container), CopyRig(rig.bucket, rig.container)
 
     (mismatch,) = second.copy(CopyRequest("a", "b"))
     (result,) = third.copy(CopyRequest("a", "b"))
@@ -602,59 +554,59 @@ def test_a_wrong_staged_block_is_not_resumed_again(route: Route) -> None:
     assert isinstance(mismatch.error, IntegrityError)
     assert mismatch.error.retryable
     assert (result.status, result.resumed_blocks, result.bytes_read) == ("copied", 0, len(body))
-    assert route.read("b") == body
+    assert rig.read("b") == body
 
 
-def _stage_some(route: Route, blocks: int) -> None:
+def _stage_some(rig: CopyRig, blocks: int) -> None:
     """Copy until this many blocks are staged."""
-    read = route.source.read
+    read = rig.source.read
 
     def read_some(source: Any, block: Any, *arguments: Any) -> Any:
         if block.index >= blocks:
             raise SourceReadError("it is broken")
         return read(source, block, *arguments)
 
-    route.source.read = read_some  # type: ignore[method-assign, assignment]
-    (result,) = route.copy(CopyRequest("a", "b"), threads=1)
+    rig.source.read = read_some  # type: ignore[method-assign, assignment]
+    (result,) = rig.copy(CopyRequest("a", "b"), threads=1)
     assert result.status == "failed"
-    assert len(route.staged("b")) == blocks
+    assert len(rig.staged("b")) == blocks
 
 
 @pytest.mark.parametrize("verify", ["auto", "read_back"])
-def test_resumed_blocks_that_someone_staged_again_are_found_by_reading_them_back(route: Route, verify: Any) -> None:
+def test_resumed_blocks_that_someone_staged_again_are_found_by_reading_them_back(rig: CopyRig, verify: Any) -> None:
     """Who may stage blocks may put other bytes under an ID that we resume; ``auto`` trusts the ID."""
     body = _bytes(4 * BLOCK)
-    route.bucket.put("a", body)
-    _stage_some(route, 2)
-    forged = next(block for block in route.staged("b") if b".00001." in block.id.encode())
-    route.container.get_blob_client("b").stage_block(forged.id, bytes(BLOCK))
+    rig.bucket.put("a", body)
+    _stage_some(rig, 2)
+    forged = next(block for block in rig.staged("b") if b".00001." in block.id.encode())
+    rig.container.get_blob_client("b").stage_block(forged.id, bytes(BLOCK))
     options = replace(OPTIONS, verify=verify)
 
-    (result,) = Route(route.bucket, route.container).copy(CopyRequest("a", "b"), options=options)
+    (result,) = CopyRig(rig.bucket, rig.container).copy(CopyRequest("a", "b"), options=options)
 
     if verify == "auto":
-        assert (result.status, route.read("b") == body) == ("copied", False)
+        assert (result.status, rig.read("b") == body) == ("copied", False)
         return
     assert isinstance(result.error, IntegrityError)
     assert result.error.retryable
     assert "block 1 (bytes 65,536 to 131,072), which an earlier try staged, holds other bytes" in str(result.error)
-    assert not route.container.get_blob_client("b").exists()
+    assert not rig.container.get_blob_client("b").exists()
 
-    (again,) = Route(route.bucket, route.container).copy(CopyRequest("a", "b"), options=options)
+    (again,) = CopyRig(rig.bucket, rig.container).copy(CopyRequest("a", "b"), options=options)
 
-    assert (again.status, again.resumed_blocks, route.read("b")) == ("copied", 0, body)
+    assert (again.status, again.resumed_blocks, rig.read("b")) == ("copied", 0, body)
 
 
-def test_only_resumed_blocks_are_read_back(route: Route) -> None:
+def test_only_resumed_blocks_are_read_back(rig: CopyRig) -> None:
     """What this execution staged was checked by Azure on arrival."""
-    route.bucket.put("a", _bytes(4 * BLOCK))
-    _stage_some(route, 2)
-    second = Route(route.bucket, route.container)
+    rig.bucket.put("a", _bytes(4 * BLOCK))
+    _stage_some(rig, 2)
+    second = CopyRig(rig.bucket, rig.container)
 
     (result,) = second.copy(CopyRequest("a", "b"), options=replace(OPTIONS, verify="read_back"))
 
     assert (result.status, result.resumed_blocks) == ("copied", 2)
-    assert second.azure.count("GET blob") == 2
+    assert second.sent.count("GET blob") == 2
 
 
 def test_an_archived_copy_cannot_be_read_back() -> None:
@@ -663,71 +615,71 @@ def test_an_archived_copy_cannot_be_read_back() -> None:
         CopyOptions(verify="read_back", access_tier="Archive")
 
 
-def test_verify_require_refuses_what_s3_holds_no_checksum_for(route: Route) -> None:
+def test_verify_require_refuses_what_s3_holds_no_checksum_for(rig: CopyRig) -> None:
     """Before a byte is read."""
-    _upload_parts(route, [_bytes(MIN_PART), _bytes(2 * MIN_PART), b"end"])
+    _upload_parts(rig, [_bytes(MIN_PART), _bytes(2 * MIN_PART), b"end"])
 
-    (result,) = route.copy(CopyRequest("a", "b"), options=replace(OPTIONS, verify="require"))
-    (allowed,) = Route(route.bucket, route.container).copy(CopyRequest("a", "b"))
+    (result,) = rig.copy(CopyRequest("a", "b"), options=replace(OPTIONS, verify="require"))
+    (allowed,) = CopyRig(rig.bucket, rig.container).copy(CopyRequest("a", "b"))
 
     assert isinstance(result.error, IntegrityError)
     assert "verify='require'" in str(result.error)
-    assert {operation for operation, _ in route.s3} == {"head_object"}
+    assert {operation for operation, _ in rig.signed} == {"head_object"}
     assert not result.error.retryable
     assert allowed.verified == "blocks"
 
 
-def test_the_retries_of_one_object_have_a_budget(route: Route) -> None:
+def test_the_retries_of_one_object_have_a_budget(rig: CopyRig) -> None:
     """However many requests an object takes, it is given up when all of them together were retried too often."""
-    route.bucket.put("a", _bytes(9 * BLOCK))
+    rig.bucket.put("a", _bytes(9 * BLOCK))
 
     def fail(*_: object) -> None:
         raise SourceReadError("it is broken", transient=True)
 
-    route.source.read = fail  # type: ignore[assignment]
+    rig.source.read = fail  # type: ignore[assignment]
     options = replace(OPTIONS, retry=RetryPolicy(attempts=100, first_wait=0, max_wait=0), retry_budget=7)
 
-    (result,) = route.copy(CopyRequest("a", "b"), options=options, threads=1)
+    (result,) = rig.copy(CopyRequest("a", "b"), options=options, threads=1)
 
     assert isinstance(result.error, SourceReadError)
     assert "retry budget exhausted (7); the last error: it is broken" in str(result.error)
     assert result.retries == 8
 
 
-def test_a_version_can_be_copied(route: Route) -> None:
+def test_a_version_can_be_copied(rig: CopyRig) -> None:
     """An old version of a versioned bucket's object, whole and in ranges."""
-    route.bucket.client.put_bucket_versioning(Bucket=route.bucket.name, VersioningConfiguration={"Status": "Enabled"})
+    rig.bucket.client.put_bucket_versioning(Bucket=rig.bucket.name, VersioningConfiguration={"Status": "Enabled"})
     old = {}
     for key, size in (("small", 10), ("large", 2 * BLOCK)):
-        old[key] = route.bucket.client.put_object(Bucket=route.bucket.name, Key=key, Body=_bytes(size))["VersionId"]
-        route.bucket.put(key, b"new")
+        old[key] = rig.bucket.client.put_object(Bucket=rig.bucket.name, Key=key, Body=_bytes(size))["VersionId"]
+        rig.bucket.put(key, b"new")
 
-    results = route.copy(*(CopyRequest(key, key, version_id=version) for key, version in old.items()))
+    results = rig.copy(*(CopyRequest(key, key, version_id=version) for key, version in old.items()))
 
     assert {result.key: result.version_id for result in results} == old
-    assert (route.read("small"), route.read("large")) == (_bytes(10), _bytes(2 * BLOCK))
+    assert (rig.read("small"), rig.read("large")) == (_bytes(10), _bytes(2 * BLOCK))
 
 
 @pytest.mark.parametrize(("bucket_there", "message"), [(True, "there is no such object"), (False, "no bucket")])
-def test_a_missing_key_and_a_missing_bucket_are_two_errors(route: Route, bucket_there: bool, message: str) -> None:
+def test_a_missing_key_and_a_missing_bucket_are_two_errors(rig: CopyRig, bucket_there: bool, message: str) -> None:
     """HEAD says 404 for both; one more request tells them apart."""
     if not bucket_there:
-        route.bucket.client.delete_bucket(Bucket=route.bucket.name)
+        rig.bucket.client.delete_bucket(Bucket=rig.bucket.name)
 
-    (result,) = route.copy(CopyRequest("a", "b"))
+    (result,) = rig.copy(CopyRequest("a", "b"))
 
     assert isinstance(result.error, SourceNotFound)
     assert message in str(result.error)
 
 
-def test_s3_refuses_a_url_that_was_not_signed_for_this_range(route: Route) -> None:
+def test_s3_refuses_a_url_that_was_not_signed_for_this_range(rig: CopyRig) -> None:
     """The signature covers the range and the ETag, so a URL that leaks is good for one range of one version."""
-    route.bucket.put("a", _bytes(2 * BLOCK))
-    source = route.source.head("a")
-    sign = route.bucket.client.generate_presigned_url
-    other = {"Bucket": route.bucket.name, "Key": "a", "Range": "bytes=0-1", "IfMatch": f'"{source.etag}"'}
+    rig.bucket.put("a", _bytes(2 * BLOCK))
+    source = rig.source.head("a")
+    sign = rig.bucket.client.generate_presigned_url
+    other = {"Bucket": rig.bucket.name, "Key": "a", "Range": "bytes=0-1", "IfMatch": f'"{source.etag}"'}
     stolen = S3Source(
-        route.bucket.name,
+        rig.bucket.name,
         lambda operation, params: str(sign(operation, other)),
         requests.Session(),
         Cancellation(),

@@ -1,4 +1,4 @@
-"""A proxy before each server, over plain HTTP or TLS, and the way from an object to a blob through both."""
+"""A proxy before each server, over plain HTTP or TLS, and the route from an object to a blob through both."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import pytest
 
 from tests.faults.proxy import FaultProxy
-from tests.faults.route import Way, through
+from tests.faults.route import Route, through
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
@@ -50,21 +50,21 @@ def azure_proxy(azure_server: AzureServer, scheme: Scheme, shared_proxy: MakePro
 
 
 @pytest.fixture
-def way(make_way: Callable[[], Way]) -> Way:
-    """The way from an object that is not there yet to a blob that is not there yet."""
-    return make_way()
+def route(make_route: Callable[[], Route]) -> Route:
+    """The route from an object that does not exist yet to a blob that does not exist yet."""
+    return make_route()
 
 
 @pytest.fixture
-def make_way(
+def make_route(
     shared_bucket: Bucket,
     shared_container: ContainerClient,
     s3_signers: Callable[[FaultProxy], BaseClient],
     s3_proxy: FaultProxy,
     azure_proxy: FaultProxy,
-) -> Callable[[], Way]:
-    """Makes as many ways as are needed."""
-    return lambda: Way(
+) -> Callable[[], Route]:
+    """Makes as many routes as are needed."""
+    return lambda: Route(
         shared_bucket,
         shared_container,
         signer=s3_signers(s3_proxy),

@@ -1,26 +1,20 @@
-"""The way from a bucket to a container with a proxy on either side, and the names of the requests that take it."""
+"""The route from an object to a blob with a proxy at each endpoint, and the names of its requests."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 from azure.core.exceptions import ResourceNotFoundError
-from azure.core.pipeline import Pipeline
-from requests import Session
 
-from airflow_s3_azure.engine.azure.container import BlobContainer, ContainerAddress
-from airflow_s3_azure.engine.azure.transport import ConnectionsTransport
-from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.errors import DestinationWriteError, SourceReadError, TransferError
-from airflow_s3_azure.engine.http.client import Connections
 from airflow_s3_azure.engine.model import CopyRequest, CopyResult
 from airflow_s3_azure.engine.options import CopyOptions
-from airflow_s3_azure.engine.pool import copy_objects
-from airflow_s3_azure.engine.s3.source import S3Source
+from tests.rig import Rig
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobBlock, ContainerClient
@@ -37,7 +31,7 @@ class Step:
     """One of the requests that a copy consists of.
 
     :param sends: whether the request has a body
-    :param gets: whether the answer has a body
+    :param gets: whether the response has a body
     :param is_small: whether only an object of one block takes it
     """
 
@@ -109,7 +103,7 @@ def verified_with(proxy: FaultProxy) -> str | bool:
     return True if proxy.authority is None else str(proxy.authority.bundle)
 
 
-class Way:
+class Route:
     """From an object to a blob, through two proxies.
 
     :param signer: a boto3 client of the S3 server as it is reached through ``s3``
@@ -150,18 +144,19 @@ class Way:
     def copy(self, options: CopyOptions, *, threads: int = 3, read_timeout: float = 30.0) -> CopyResult:
         """Copy the object to the blob, over new connections, and return the result.
 
-        :param read_timeout: seconds, on both sides
+        :param read_timeout: seconds, at both endpoints
         """
-        cancellation = Cancellation()
-        with Session() as s3, Session() as azure:
-            s3.verify, azure.verify = verified_with(self.s3), verified_with(self.azure)
-            source = S3Source(self.bucket.name, self._presign, s3, cancellation, read_timeout=read_timeout)
-            connections = Connections(azure, cancellation, connect_timeout=20.0, read_timeout=read_timeout)
-            pipeline: Pipeline[Any, Any] = Pipeline(ConnectionsTransport(connections), [self.container.credential])
-            url = f"{self.azure.url}/{self.container.account_name}/{self.container.container_name}"
-            blobs = BlobContainer(ContainerAddress(url), pipeline, cancellation)
-            requests = [CopyRequest(self.name, self.name)]
-            (result,) = copy_objects(requests, source, blobs, replace(options, max_concurrency=threads), cancellation)
+        rig = Rig(
+            self.bucket,
+            self.container,
+            signer=self._signer,
+            container_url=f"{self.azure.url}/{self.container.account_name}/{self.container.container_name}",
+            read_timeout=read_timeout,
+            s3_verify=verified_with(self.s3),
+            azure_verify=verified_with(self.azure),
+        )
+        with closing(rig):
+            (result,) = rig.copy(CopyRequest(self.name, self.name), options=options, threads=threads)
         return result
 
     def exists(self) -> bool:
@@ -178,6 +173,3 @@ class Way:
             return self.container.get_blob_client(self.name).get_block_list("uncommitted")[1]
         except ResourceNotFoundError:
             return []
-
-    def _presign(self, operation: str, params: Mapping[str, str | int]) -> str:
-        return str(self._signer.generate_presigned_url(operation, {"Bucket": self.bucket.name, **params}))

@@ -15,7 +15,7 @@ from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.retry import RetryPolicy
 from tests.faults.http1 import Request
 from tests.faults.proxy import Close, Delay, Fault, FaultProxy, Flip, Garble, Refuse, Reset, Stall
-from tests.faults.route import OVER_BOTH, OVER_TLS, STEPS, Step, Way
+from tests.faults.route import OVER_BOTH, OVER_TLS, STEPS, Route, Step
 
 pytestmark = pytest.mark.servers
 
@@ -75,75 +75,75 @@ def cases(*kinds: Callable[[Step], list[Fault]]) -> list[ParameterSet]:
     ]
 
 
-def put(way: Way, *, blocks: int, seed: int = 5) -> bytes:
+def put(route: Route, *, blocks: int, seed: int = 5) -> bytes:
     """Put an object of a seeded size that takes so many blocks, and return its bytes."""
     seeded = random.Random(seed)
     body = seeded.randbytes(seeded.randint((blocks - 1) * BLOCK + 1, blocks * BLOCK))
-    way.put(body)
+    route.put(body)
     return body
 
 
-def put_for(way: Way, step: Step) -> bytes:
+def put_for(route: Route, step: Step) -> bytes:
     """Put an object that takes the step when it is copied, and return its bytes."""
-    return put(way, blocks=1 if step.is_small else 6)
+    return put(route, blocks=1 if step.is_small else 6)
 
 
-def stage_all(way: Way) -> None:
+def stage_all(route: Route) -> None:
     """Leave all blocks of the object staged and not committed."""
-    way.azure.strike(Refuse(403, "AuthorizationFailure"), STEPS["azure-commit"].matches)
-    assert way.copy(OPTIONS).status == "failed"
-    way.heal()
+    route.azure.strike(Refuse(403, "AuthorizationFailure"), STEPS["azure-commit"].matches)
+    assert route.copy(OPTIONS).status == "failed"
+    route.heal()
 
 
 @OVER_BOTH
 @pytest.mark.parametrize(("step", "fault"), cases(faults, late, with_a_wait))
-def test_a_fault_that_happens_once_is_survived(way: Way, step: Step, fault: Fault) -> None:
+def test_a_fault_that_happens_once_is_survived(route: Route, step: Step, fault: Fault) -> None:
     """One retry, and the blob is there, whole."""
-    body = put_for(way, step)
+    body = put_for(route, step)
     if step is STEPS["azure-list"]:
-        stage_all(way)  # or there would be no list
-    rule = way.proxy(step).strike(fault, step.matches)
+        stage_all(route)  # or there would be no list
+    rule = route.proxy(step).strike(fault, step.matches)
 
-    result = way.copy(OPTIONS, read_timeout=SHORT if isinstance(fault, Stall | Delay) else 30)
+    result = route.copy(OPTIONS, read_timeout=SHORT if isinstance(fault, Stall | Delay) else 30)
 
-    way.heal()
+    route.heal()
     assert (result.status, result.error, result.verified) == ("copied", None, "crc64nvme")
     assert (rule.struck, result.retries) == (1, 1)
     if isinstance(fault, Refuse) and fault.retry_after is not None:
         assert result.seconds >= fault.retry_after
     if isinstance(fault, Stall):
         assert SHORT <= result.seconds < 4
-    assert way.read() == body
+    assert route.read() == body
 
 
 @pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
-def test_a_delay_is_waited_for(way: Way, step: Step) -> None:
+def test_a_delay_is_waited_for(route: Route, step: Step) -> None:
     """Slow is not broken: nothing is sent twice."""
-    body = put_for(way, step)
-    rule = way.proxy(step).strike(Delay("done", 0.1), step.matches)
+    body = put_for(route, step)
+    rule = route.proxy(step).strike(Delay("done", 0.1), step.matches)
 
-    result = way.copy(OPTIONS)
+    result = route.copy(OPTIONS)
 
     assert (result.status, result.retries, rule.struck) == ("copied", 0, 1)
-    assert way.read() == body
+    assert route.read() == body
 
 
 @OVER_BOTH
 @pytest.mark.parametrize(("step", "fault"), cases(faults))
-def test_a_fault_that_stays_fails_by_name_and_commits_nothing(way: Way, step: Step, fault: Fault) -> None:
+def test_a_fault_that_stays_fails_by_name_and_commits_nothing(route: Route, step: Step, fault: Fault) -> None:
     """The blob is as it was, and the next try goes on from the blocks that are staged."""
-    body = put_for(way, step)
-    way.container.upload_blob(way.name, b"old")
+    body = put_for(route, step)
+    route.container.upload_blob(route.name, b"old")
     in_blocks = step in (STEPS["s3-get"], STEPS["azure-stage"])
     is_done = not isinstance(fault, Refuse) and fault.place == "done"
-    rule = way.proxy(step).strike(fault, step.matches, skip=2 if in_blocks else 0, times=None)
+    rule = route.proxy(step).strike(fault, step.matches, skip=2 if in_blocks else 0, times=None)
     is_slow = isinstance(fault, Stall)
     retry = replace(OPTIONS.retry, attempts=1 if is_slow else 2)
 
-    failed = way.copy(replace(OPTIONS, retry=retry), read_timeout=SHORT if is_slow else 30)
+    failed = route.copy(replace(OPTIONS, retry=retry), read_timeout=SHORT if is_slow else 30)
 
-    way.heal()
-    found, staged = way.read(), way.staged()
+    route.heal()
+    found, staged = route.read(), route.staged()
     assert type(failed.error) is step.error
     assert failed.error.retryable
     assert rule.struck >= retry.attempts
@@ -154,130 +154,130 @@ def test_a_fault_that_stays_fails_by_name_and_commits_nothing(way: Way, step: St
     if in_blocks and not (is_done and step.side == "azure"):
         assert len(staged) == 2
 
-    again = way.copy(OPTIONS)
+    again = route.copy(OPTIONS)
 
     assert again.status == ("unchanged" if found == body else "copied")
     assert again.retries == 0
     assert again.resumed_blocks == len(staged)
     assert again.bytes_read == (0 if found == body else len(body) - sum(block.size for block in staged))
-    assert way.read() == body
+    assert route.read() == body
 
 
 @OVER_TLS
 @pytest.mark.parametrize(("step", "fault"), cases(garbled))
-def test_a_damaged_tls_record_is_survived(way: Way, step: Step, fault: Fault) -> None:
+def test_a_damaged_tls_record_is_survived(route: Route, step: Step, fault: Fault) -> None:
     """TLS detects it and ends the connection; the request is sent again over another one."""
-    body = put_for(way, step)
+    body = put_for(route, step)
     if step is STEPS["azure-list"]:
-        stage_all(way)
-    rule = way.proxy(step).strike(fault, step.matches)
+        stage_all(route)
+    rule = route.proxy(step).strike(fault, step.matches)
 
-    result = way.copy(OPTIONS)
+    result = route.copy(OPTIONS)
 
     assert (result.status, result.verified, result.retries, rule.struck) == ("copied", "crc64nvme", 1, 1)
-    assert way.read() == body
+    assert route.read() == body
 
 
 @pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
-def test_a_copy_that_fails_creates_nothing(way: Way, step: Step) -> None:
+def test_a_copy_that_fails_creates_nothing(route: Route, step: Step) -> None:
     """Where there was no blob, there is none."""
-    put_for(way, step)
-    way.proxy(step).strike(Refuse(500, "InternalError"), step.matches, times=None)
+    put_for(route, step)
+    route.proxy(step).strike(Refuse(500, "InternalError"), step.matches, times=None)
 
-    failed = way.copy(OPTIONS)
+    failed = route.copy(OPTIONS)
 
     assert type(failed.error) is step.error
-    assert way.read() is None
+    assert route.read() is None
 
 
-def test_bytes_of_a_broken_answer_are_counted(way: Way) -> None:
+def test_bytes_of_a_broken_answer_are_counted(route: Route) -> None:
     """What S3 charges for, also when it was for nothing."""
-    put_for(way, STEPS["s3-get"])
-    before = way.s3.bytes_to_client
-    way.s3.strike(Close("answer"), STEPS["s3-get"].matches)
+    put_for(route, STEPS["s3-get"])
+    before = route.s3.bytes_to_client
+    route.s3.strike(Close("answer"), STEPS["s3-get"].matches)
 
-    result = way.copy(OPTIONS)
+    result = route.copy(OPTIONS)
 
-    assert result.bytes_read == way.s3.bytes_to_client - before
+    assert result.bytes_read == route.s3.bytes_to_client - before
 
 
-def test_a_bit_flipped_on_the_way_from_s3_is_caught_every_time(make_way: Callable[[], Way]) -> None:
+def test_a_bit_flipped_on_the_way_from_s3_is_caught_every_time(make_route: Callable[[], Route]) -> None:
     """An object of one block is read again at once; a larger one fails by name, and the next try is right."""
     errors = []
     for seed in FLIPS:
-        way, seeded = make_way(), random.Random(seed)
+        route, seeded = make_route(), random.Random(seed)
         blocks = seeded.randint(1, 4)
-        body = put(way, blocks=blocks, seed=seed)
+        body = put(route, blocks=blocks, seed=seed)
         step = STEPS["s3-get-whole" if blocks == 1 else "s3-get"]
-        rule = way.s3.strike(Flip("answer", seeded.getrandbits(40)), step.matches, skip=seeded.randrange(blocks))
+        rule = route.s3.strike(Flip("answer", seeded.getrandbits(40)), step.matches, skip=seeded.randrange(blocks))
 
-        first = way.copy(OPTIONS)
+        first = route.copy(OPTIONS)
 
-        way.heal()
+        route.heal()
         assert (seed, rule.struck) == (seed, 1)
         if blocks == 1:
             assert (seed, first.status, first.retries) == (seed, "copied", 1)
         else:
             errors.append(first.error)
-            assert (seed, type(first.error), way.read()) == (seed, IntegrityError, None)
-            second = way.copy(OPTIONS)
+            assert (seed, type(first.error), route.read()) == (seed, IntegrityError, None)
+            second = route.copy(OPTIONS)
             assert (seed, second.status, second.resumed_blocks) == (seed, "copied", 0)
-        assert way.read() == body, seed
+        assert route.read() == body, seed
     assert 60 < len(errors) < 90
 
 
-def test_a_bit_flipped_on_the_way_to_azure_is_caught_every_time(make_way: Callable[[], Way]) -> None:
+def test_a_bit_flipped_on_the_way_to_azure_is_caught_every_time(make_route: Callable[[], Route]) -> None:
     """Azure refuses the block or the blob, and it is sent again without another read."""
     for seed in FLIPS:
-        way, seeded = make_way(), random.Random(seed)
+        route, seeded = make_route(), random.Random(seed)
         blocks = seeded.randint(1, 4)
-        body = put(way, blocks=blocks, seed=seed)
+        body = put(route, blocks=blocks, seed=seed)
         step = STEPS["azure-put" if blocks == 1 else "azure-stage"]
-        rule = way.azure.strike(Flip("request", seeded.getrandbits(40)), step.matches, skip=seeded.randrange(blocks))
+        rule = route.azure.strike(Flip("request", seeded.getrandbits(40)), step.matches, skip=seeded.randrange(blocks))
 
-        result = way.copy(OPTIONS)
+        result = route.copy(OPTIONS)
 
-        way.heal()
+        route.heal()
         assert (seed, rule.struck) == (seed, 1)
         assert (seed, result.status, result.retries, result.bytes_read) == (seed, "copied", 1, len(body))
-        assert way.read() == body, seed
+        assert route.read() == body, seed
 
 
-def test_a_bit_flipped_in_a_commit_never_makes_a_wrong_blob(make_way: Callable[[], Way]) -> None:
+def test_a_bit_flipped_in_a_commit_never_makes_a_wrong_blob(make_route: Callable[[], Route]) -> None:
     """Whatever the list of blocks seems to say, each ID in it stands for its block's content and place."""
     for seed in LIST_FLIPS:
-        way = make_way()
-        body = put(way, blocks=3, seed=seed)
-        rule = way.azure.strike(Flip("request", random.Random(seed).getrandbits(40)), STEPS["azure-commit"].matches)
+        route = make_route()
+        body = put(route, blocks=3, seed=seed)
+        rule = route.azure.strike(Flip("request", random.Random(seed).getrandbits(40)), STEPS["azure-commit"].matches)
 
-        result = way.copy(OPTIONS)
+        result = route.copy(OPTIONS)
 
-        way.heal()
+        route.heal()
         assert (seed, rule.struck) == (seed, 1)
         if result.error is not None:
             assert isinstance(result.error, DestinationWriteError), seed
-            assert (seed, way.read()) == (seed, None)
-            assert (seed, way.copy(OPTIONS).error) == (seed, None)
-        assert way.read() == body, seed
+            assert (seed, route.read()) == (seed, None)
+            assert (seed, route.copy(OPTIONS).error) == (seed, None)
+        assert route.read() == body, seed
 
 
-def test_a_bit_flipped_in_the_list_of_staged_blocks_never_makes_a_wrong_blob(make_way: Callable[[], Way]) -> None:
+def test_a_bit_flipped_in_the_list_of_staged_blocks_never_makes_a_wrong_blob(make_route: Callable[[], Route]) -> None:
     """Whatever the list seems to say, the copy ends right or fails by name, and a later one ends right."""
     for seed in LIST_FLIPS:
-        way = make_way()
-        body = put(way, blocks=3, seed=seed)
-        stage_all(way)
-        rule = way.azure.strike(Flip("answer", random.Random(seed).getrandbits(40)), STEPS["azure-list"].matches)
+        route = make_route()
+        body = put(route, blocks=3, seed=seed)
+        stage_all(route)
+        rule = route.azure.strike(Flip("answer", random.Random(seed).getrandbits(40)), STEPS["azure-list"].matches)
 
-        result = way.copy(OPTIONS)
+        result = route.copy(OPTIONS)
 
-        way.heal()
+        route.heal()
         assert (seed, rule.struck) == (seed, 1)
         if result.error is not None:
             assert isinstance(result.error, TransferError), seed
-            assert (seed, way.read()) == (seed, None)
-            assert (seed, way.copy(OPTIONS).error) == (seed, None)
-        assert way.read() == body, seed
+            assert (seed, route.read()) == (seed, None)
+            assert (seed, route.copy(OPTIONS).error) == (seed, None)
+        assert route.read() == body, seed
 
 
 def rain(proxy: FaultProxy, step: Step, seeded: random.Random) -> None:
@@ -295,18 +295,18 @@ def rain(proxy: FaultProxy, step: Step, seeded: random.Random) -> None:
 
 @OVER_BOTH
 @pytest.mark.parametrize("seed", STORMS)
-def test_a_storm_of_faults_never_makes_a_wrong_blob(way: Way, seed: int) -> None:
+def test_a_storm_of_faults_never_makes_a_wrong_blob(route: Route, seed: int) -> None:
     """Where one request in five fails, in any way but silence, the blob is absent until it is whole."""
     seeded = random.Random(seed)
-    body = put(way, blocks=seeded.randint(1, 12), seed=seed)
+    body = put(route, blocks=seeded.randint(1, 12), seed=seed)
     for step in STEPS.values():
-        rain(way.proxy(step), step, seeded)
+        rain(route.proxy(step), step, seeded)
 
     tries: list[CopyResult] = []
     while not tries or (tries[-1].error is not None and len(tries) < 50):
         # One thread, so that the same seed always strikes the same requests.
-        tries.append(way.copy(OPTIONS, threads=1))
-        assert way.read() in (None, body)
+        tries.append(route.copy(OPTIONS, threads=1))
+        assert route.read() in (None, body)
 
     assert tries[-1].error is None
-    assert way.read() == body
+    assert route.read() == body

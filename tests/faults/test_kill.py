@@ -26,7 +26,7 @@ from airflow_s3_azure.engine.errors import IntegrityError, SourceChanged
 from airflow_s3_azure.engine.model import CopyResult
 from airflow_s3_azure.engine.options import CopyOptions
 from tests.faults.proxy import Act, FaultProxy, Place
-from tests.faults.route import OVER_BOTH, STEPS, Way, azure_through, through
+from tests.faults.route import OVER_BOTH, STEPS, Route, azure_through, through
 from tests.servers.process import child_environment
 
 if TYPE_CHECKING:
@@ -49,16 +49,16 @@ Start = Callable[[], "subprocess.Popen[str]"]
 
 @pytest.fixture
 def start(
-    way: Way, s3_server: S3Server, azure_server: AzureServer, s3_proxy: FaultProxy, azure_proxy: FaultProxy
+    route: Route, s3_server: S3Server, azure_server: AzureServer, s3_proxy: FaultProxy, azure_proxy: FaultProxy
 ) -> Iterator[Start]:
-    """Starts processes that copy the way's object to its blob."""
+    """Starts processes that copy the route's object to its blob."""
     environment = child_environment(
         AIRFLOW_HOME=os.environ["AIRFLOW_HOME"],
         AIRFLOW_CONN_AWS_DEFAULT=json.dumps(through(s3_server, s3_proxy).airflow_connection()),
         AIRFLOW_CONN_WASB_DEFAULT=json.dumps(azure_through(azure_server, azure_proxy).airflow_connection()),
     )
     command = [sys.executable, "-m", "tests.faults.copy_process"]
-    command += [way.bucket.name, way.name, str(way.container.container_name), way.name]
+    command += [route.bucket.name, route.name, str(route.container.container_name), route.name]
     command += ["--block-size", str(BLOCK), "--max-concurrency", str(CONCURRENCY)]
     started: list[subprocess.Popen[str]] = []
 
@@ -95,28 +95,28 @@ def assert_killed(process: subprocess.Popen[str]) -> None:
     assert process.returncode == -signal.SIGKILL, errors
 
 
-def put(way: Way, size: int, seed: int) -> bytes:
+def put(route: Route, size: int, seed: int) -> bytes:
     """Put an object of seeded bytes, and return them."""
     seeded = random.Random(seed)
     body = b"".join(seeded.randbytes(min(MIB, size - start)) for start in range(0, size, MIB))
-    way.put(body)
+    route.put(body)
     return body
 
 
-def sha256(way: Way) -> str:
+def sha256(route: Route) -> str:
     """Return the SHA-256 of the committed blob, as the SDK reads it."""
     digest = hashlib.sha256()
-    for piece in way.container.download_blob(way.name).chunks():
+    for piece in route.container.download_blob(route.name).chunks():
         digest.update(piece)
     return digest.hexdigest()
 
 
-def kill_somewhere(way: Way, start: Start, seeded: random.Random, lives: int) -> str:
+def kill_somewhere(route: Route, start: Start, seeded: random.Random, lives: int) -> str:
     """Start a process, kill it in the middle of a seeded request, and say where that was.
 
     :param lives: how many processes there are still to be, this one included
     """
-    left = (SIZE - sum(block.size for block in way.staged())) // BLOCK
+    left = (SIZE - sum(block.size for block in route.staged())) // BLOCK
     places: list[tuple[str, Place]] = [("s3-head", "done"), ("azure-list", "unseen")]
     number = 0
     if left and seeded.random() < 0.9:
@@ -127,39 +127,39 @@ def kill_somewhere(way: Way, start: Start, seeded: random.Random, lives: int) ->
     name, place = seeded.choice(places)
     step = STEPS[name]
     # The request is held until the signal is sent, so the copy cannot have gone on to its end.
-    way.proxy(step).strike(Act(place, lambda: process.kill()), step.matches, skip=number)  # noqa: PLW0108 - there is none yet
+    route.proxy(step).strike(Act(place, lambda: process.kill()), step.matches, skip=number)  # noqa: PLW0108 - there is none yet
     process = start()
     assert_killed(process)
-    way.heal()
+    route.heal()
     return f"{name} {number} {place}, {left} blocks left"
 
 
 @OVER_BOTH
-def test_a_copy_that_is_killed_again_and_again_ends_whole(way: Way, start: Start) -> None:
+def test_a_copy_that_is_killed_again_and_again_ends_whole(route: Route, start: Start) -> None:
     """The blob is absent until the end, then identical; a kill costs at most the blocks in flight."""
-    digest = hashlib.sha256(put(way, SIZE, SEED)).hexdigest()
+    digest = hashlib.sha256(put(route, SIZE, SEED)).hexdigest()
     seeded = random.Random(SEED)
-    before = way.s3.bytes_to_client
+    before = route.s3.bytes_to_client
     kills = []
     for number in range(KILLS):
-        kills.append(kill_somewhere(way, start, seeded, KILLS - number + 1))
+        kills.append(kill_somewhere(route, start, seeded, KILLS - number + 1))
         print(f"KILL_SEED={SEED} kill {number}:", kills[-1])  # noqa: T201
-        assert not way.exists(), kills
+        assert not route.exists(), kills
 
     result = result_of(start())
 
     assert (result["status"], result["verified"]) == ("copied", "crc64nvme")
-    assert sha256(way) == digest
-    read, allowed = way.s3.bytes_to_client - before, SIZE + KILLS * worker_count(CONCURRENCY, BLOCK) * BLOCK
+    assert sha256(route) == digest
+    read, allowed = route.s3.bytes_to_client - before, SIZE + KILLS * worker_count(CONCURRENCY, BLOCK) * BLOCK
     print(f"{read / MIB:.1f} MiB read, {allowed / MIB:.1f} allowed")  # noqa: T201
     assert SIZE < read <= allowed
 
 
 @OVER_BOTH
 @pytest.mark.parametrize("arrives", [False, True], ids=["lost", "in flight"])
-def test_a_copy_that_is_killed_while_it_commits_ends_whole(way: Way, start: Start, arrives: bool) -> None:
+def test_a_copy_that_is_killed_while_it_commits_ends_whole(route: Route, start: Start, arrives: bool) -> None:
     """Azure got the commit or it did not; in either case the next try finds what it needs, and reads nothing."""
-    body = put(way, 3 * BLOCK, 1)
+    body = put(route, 3 * BLOCK, 1)
 
     def kill() -> None:
         process.kill()
@@ -167,58 +167,58 @@ def test_a_copy_that_is_killed_while_it_commits_ends_whole(way: Way, start: Star
             raise ConnectionResetError
 
     # In the middle of its body, which is sent at once: so what was sent before the kill is all of it.
-    way.azure.strike(Act("request", kill), STEPS["azure-commit"].matches)
+    route.azure.strike(Act("request", kill), STEPS["azure-commit"].matches)
     process = start()
     assert_killed(process)
-    way.heal()
-    there = way.read()
+    route.heal()
+    there = route.read()
 
-    result = way.copy(CopyOptions(block_size=BLOCK))
+    result = route.copy(CopyOptions(block_size=BLOCK))
 
     assert there == (body if arrives else None)
     assert (result.status, result.bytes_read) == ("unchanged" if arrives else "copied", 0)
-    assert way.read() == body
+    assert route.read() == body
 
 
 @pytest.mark.parametrize("meet_at", ["s3-head", "azure-commit"])
-def test_two_processes_that_copy_one_key_at_once_are_harmless(way: Way, start: Start, meet_at: str) -> None:
+def test_two_processes_that_copy_one_key_at_once_are_harmless(route: Route, start: Start, meet_at: str) -> None:
     """Neither is an error, and the blob is whole, whether they begin or commit at the same moment."""
-    body = put(way, 12 * BLOCK + 1, 2)
+    body = put(route, 12 * BLOCK + 1, 2)
     step = STEPS[meet_at]
-    way.proxy(step).strike(Act("unseen", Barrier(2, timeout=PATIENCE).wait), step.matches, times=2)
+    route.proxy(step).strike(Act("unseen", Barrier(2, timeout=PATIENCE).wait), step.matches, times=2)
     writers = [start(), start()]
 
     results = [result_of(writer) for writer in writers]
 
     assert sorted(result["status"] for result in results) == ["copied", "unchanged"]
     assert [result["error"] for result in results] == [None, None]
-    assert way.read() == body
+    assert route.read() == body
 
 
-def test_a_process_that_comes_late_with_an_old_version_commits_nothing(way: Way, start: Start) -> None:
+def test_a_process_that_comes_late_with_an_old_version_commits_nothing(route: Route, start: Start) -> None:
     """All blocks of the old version are staged when another task copies the new one: only that one is there."""
-    put(way, 4 * BLOCK, 3)
+    put(route, 4 * BLOCK, 3)
     new: list[bytes] = []
     faster: list[CopyResult] = []
 
     def overtake() -> None:
-        new.append(put(way, 4 * BLOCK, 4))
-        faster.append(way.copy(CopyOptions(block_size=BLOCK)))
+        new.append(put(route, 4 * BLOCK, 4))
+        faster.append(route.copy(CopyOptions(block_size=BLOCK)))
 
-    way.azure.strike(Act("unseen", overtake), STEPS["azure-commit"].matches)
+    route.azure.strike(Act("unseen", overtake), STEPS["azure-commit"].matches)
 
     late = result_of(start())
 
     assert [result.status for result in faster] == ["copied"]
     assert str(late["error"]).startswith("PreconditionFailed: ")
-    assert [way.read()] == new
+    assert [route.read()] == new
 
 
-def test_a_process_whose_source_is_overwritten_again_and_again_commits_no_mixture(way: Way, start: Start) -> None:
+def test_a_process_whose_source_is_overwritten_again_and_again_commits_no_mixture(route: Route, start: Start) -> None:
     """It fails by name; when the source is left alone, the next try copies the last version."""
-    versions = [put(way, 12 * BLOCK, 0)]
-    rule = way.s3.strike(
-        Act("unseen", lambda: versions.append(put(way, 12 * BLOCK, len(versions)))),
+    versions = [put(route, 12 * BLOCK, 0)]
+    rule = route.s3.strike(
+        Act("unseen", lambda: versions.append(put(route, 12 * BLOCK, len(versions)))),
         STEPS["s3-get"].matches,
         skip=3,
         times=None,
@@ -226,41 +226,41 @@ def test_a_process_whose_source_is_overwritten_again_and_again_commits_no_mixtur
 
     failed = result_of(start())
 
-    way.heal()
+    route.heal()
     assert rule.struck > 0
     assert str(failed["error"]).startswith("SourceChanged: ")
-    assert not way.exists()
-    assert way.copy(CopyOptions(block_size=BLOCK)).status == "copied"
-    assert way.read() == versions[-1]
+    assert not route.exists()
+    assert route.copy(CopyOptions(block_size=BLOCK)).status == "copied"
+    assert route.read() == versions[-1]
 
 
 @pytest.mark.parametrize("place", ["unseen", "done", "answer"])
 @pytest.mark.parametrize("number", range(4))
-def test_a_source_that_is_overwritten_in_any_moment_makes_no_mixture(way: Way, place: Place, number: int) -> None:
+def test_a_source_that_is_overwritten_in_any_moment_makes_no_mixture(route: Route, place: Place, number: int) -> None:
     """Before, in and after each range of the old version: nothing is committed, or all of the old version."""
-    old = put(way, 4 * SMALL, 1)
-    way.s3.strike(Act(place, lambda: put(way, 4 * SMALL, 2)), STEPS["s3-get"].matches, skip=number)
+    old = put(route, 4 * SMALL, 1)
+    route.s3.strike(Act(place, lambda: put(route, 4 * SMALL, 2)), STEPS["s3-get"].matches, skip=number)
     is_read = number == 3 and place != "unseen"
     # The last range is asked for while the one before it is still being read.
     may_be_read = is_read or (number == 2 and place == "answer")
 
-    result = way.copy(OPTIONS, threads=1)
+    result = route.copy(OPTIONS, threads=1)
 
     allowed = {*([type(None)] * may_be_read), *([SourceChanged] * (not is_read))}
     if may_be_read and place == "answer":
         allowed.add(IntegrityError)  # LocalStack goes on with the new version's bytes; the checksum shows it
     assert type(result.error) in allowed
-    assert way.read() == (None if result.error else old)
-    assert way.copy(OPTIONS).status == "copied"
-    assert way.read() == random.Random(2).randbytes(4 * SMALL)
+    assert route.read() == (None if result.error else old)
+    assert route.copy(OPTIONS).status == "copied"
+    assert route.read() == random.Random(2).randbytes(4 * SMALL)
 
 
-def test_a_source_that_is_overwritten_after_the_head_makes_no_mixture(way: Way) -> None:
+def test_a_source_that_is_overwritten_after_the_head_makes_no_mixture(route: Route) -> None:
     """The ETag that was seen is the one that is read, or nothing is."""
-    put(way, 4 * SMALL, 1)
-    way.s3.strike(Act("done", lambda: put(way, 4 * SMALL, 2)), STEPS["s3-head"].matches)
+    put(route, 4 * SMALL, 1)
+    route.s3.strike(Act("done", lambda: put(route, 4 * SMALL, 2)), STEPS["s3-head"].matches)
 
-    result = way.copy(OPTIONS)
+    result = route.copy(OPTIONS)
 
     assert type(result.error) is SourceChanged
-    assert not way.exists()
+    assert not route.exists()

@@ -15,7 +15,7 @@ from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.retry import RetryPolicy
 from tests.faults.http1 import Request
 from tests.faults.proxy import Refuse
-from tests.faults.route import Way
+from tests.faults.route import Route
 
 pytestmark = pytest.mark.servers
 
@@ -51,17 +51,17 @@ class Limit:
             return not is_taken
 
 
-def test_tasks_that_are_throttled_together_do_not_come_back_together(make_way: Callable[[], Way]) -> None:
+def test_tasks_that_are_throttled_together_do_not_come_back_together(make_route: Callable[[], Route]) -> None:
     """All is copied, at about the rate; fewer requests are refused than taken, and they come at no time as a herd."""
-    ways = [make_way() for _ in range(TASKS)]
-    for way in ways:
-        way.put(random.Random(way.name).randbytes(BLOCKS * BLOCK))
+    routes = [make_route() for _ in range(TASKS)]
+    for route in routes:
+        route.put(random.Random(route.name).randbytes(BLOCKS * BLOCK))
     limit = Limit()
-    ways[0].s3.strike(Refuse(503, "SlowDown"), limit.refuses, times=None)
+    routes[0].s3.strike(Refuse(503, "SlowDown"), limit.refuses, times=None)
     options = CopyOptions(block_size=BLOCK, retry=RetryPolicy(first_wait=0.5, max_wait=8.0))
 
     with ThreadPoolExecutor(TASKS) as tasks:
-        results = list(tasks.map(lambda way: way.copy(options), ways))
+        results = list(tasks.map(lambda route: route.copy(options), routes))
 
     assert [result.error for result in results] == [None] * TASKS
     assert len(limit.taken) == TASKS * (BLOCKS + 1)

@@ -1,4 +1,4 @@
-"""A route from a bucket to an Azurite that reads blocks from S3."""
+"""A rig between a bucket and an Azurite that reads blocks from S3."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.engine.server_side.route import Way
+from tests.engine.server_side.rig import ServerSideRig
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
@@ -25,6 +25,6 @@ def reading_connections(s3_server: S3Server, reading_azurite: ReadingAzurite, mo
 
 
 @pytest.fixture
-def way(bucket: Bucket, reading_azurite: ReadingAzurite, container: ContainerClient) -> Way:
-    """A way from an empty bucket to an empty container."""
-    return Way(bucket, reading_azurite, container)
+def rig(bucket: Bucket, reading_azurite: ReadingAzurite, container: ContainerClient) -> ServerSideRig:
+    """A rig between an empty bucket and an empty container."""
+    return ServerSideRig(bucket, reading_azurite, container)

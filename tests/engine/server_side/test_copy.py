@@ -29,7 +29,7 @@ from airflow_s3_azure.engine.modes import block_mover
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.server_side.mover import ServerSideMover
 from airflow_s3_azure.engine.server_side.request import SourceRange
-from tests.engine.server_side.route import BLOCK, SERVER_SIDE, STREAM, Way
+from tests.engine.server_side.rig import BLOCK, SERVER_SIDE, STREAM, ServerSideRig
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,42 +50,42 @@ def _fails(result: CopyResult) -> Exception:
 
 
 @pytest.mark.parametrize("size", [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 7 * BLOCK + 13])
-def test_every_size_arrives_verified_and_no_byte_of_it_comes_here(way: Way, size: int) -> None:
+def test_every_size_arrives_verified_and_no_byte_of_it_comes_here(rig: ServerSideRig, size: int) -> None:
     """Around each boundary of a block; what Azure read is verified against the CRC-64 that S3 stored."""
     body = _bytes(size)
-    etag = way.bucket.put("a", body, ChecksumAlgorithm="CRC64NVME", ContentType="text/x", Metadata={"team": "etl"})
+    etag = rig.bucket.put("a", body, ChecksumAlgorithm="CRC64NVME", ContentType="text/x", Metadata={"team": "etl"})
 
-    result = way.one(REQUIRE)
+    result = rig.one(REQUIRE)
 
     blocks = -(-size // BLOCK)
     assert (result.status, result.verified, result.size) == ("copied", "crc64nvme", size)
-    assert (result.blocks, len(way.azure.pulls), result.bytes_read, result.retries) == (blocks, blocks, 0, 0)
-    assert way.read() == body
-    properties = way.container.get_blob_client("b").get_blob_properties()
+    assert (result.blocks, len(rig.azure.pulls), result.bytes_read, result.retries) == (blocks, blocks, 0, 0)
+    assert rig.read() == body
+    properties = rig.container.get_blob_client("b").get_blob_properties()
     assert properties.content_settings.content_type == "text/x"
     assert (properties.metadata["team"], properties.metadata["s3_source_etag"]) == ("etl", etag)
-    assert way.staged() == []
-    assert way.one().status == "unchanged"
+    assert rig.staged() == []
+    assert rig.one().status == "unchanged"
 
 
 @pytest.mark.parametrize("key", ["a./b", "end.", "a\\b", "a%2Fb", "a%2fb", ".", "a/../b"])
-def test_a_key_that_azure_rewrites_in_a_url_is_streamed_and_that_is_recorded(way: Way, key: str) -> None:
+def test_a_key_that_azure_rewrites_in_a_url_is_streamed_and_that_is_recorded(rig: ServerSideRig, key: str) -> None:
     """Put Block From URL would read another key, or be refused."""
     body = _bytes(3 * BLOCK)
-    etag = way.bucket.put(key, body, ChecksumAlgorithm="CRC64NVME")
+    etag = rig.bucket.put(key, body, ChecksumAlgorithm="CRC64NVME")
 
-    (result,) = way.copy(CopyRequest(key, "b", len(body), etag, reason="new"))
+    (result,) = rig.copy(CopyRequest(key, "b", len(body), etag, reason="new"))
 
     assert (result.status, result.verified, result.blocks, result.bytes_read) == ("copied", "crc64nvme", 3, len(body))
     assert result.reason == "new; streamed: Azure cannot read this key by URL"
-    assert way.azure.pulls == []
-    assert way.read() == body
+    assert rig.azure.pulls == []
+    assert rig.read() == body
 
 
-def test_streamed_keys_take_little_memory_however_large_server_side_blocks_are(way: Way) -> None:
+def test_streamed_keys_take_little_memory_however_large_server_side_blocks_are(rig: ServerSideRig) -> None:
     """Their blocks have the default size at most."""
     huge = replace(SERVER_SIDE, block_size=256 * MIB)
-    mover = block_mover(way.source, way.blobs, huge)
+    mover = block_mover(rig.source, rig.blobs, huge)
 
     assert (mover.block_size, mover.for_key("a.").block_size) == (256 * MIB, DEFAULT_BLOCK_SIZE)
 
@@ -93,73 +93,73 @@ def test_streamed_keys_take_little_memory_however_large_server_side_blocks_are(w
 @pytest.mark.parametrize(
     "key", ["a//b", "/lead", "a b+c%2C", "ü/日本/😀", "x?y#z&w=1", "dt=2026-01-01/part-0.parquet", "new\nline"]
 )
-def test_any_key_can_be_read_by_its_url(way: Way, key: str) -> None:
+def test_any_key_can_be_read_by_its_url(rig: ServerSideRig, key: str) -> None:
     """The URL travels in a header, where a key's odd characters must arrive as they were signed."""
-    way.bucket.put(key, key.encode(), ChecksumAlgorithm="CRC64NVME")
+    rig.bucket.put(key, key.encode(), ChecksumAlgorithm="CRC64NVME")
 
-    (result,) = way.copy(CopyRequest(key, "b"))
+    (result,) = rig.copy(CopyRequest(key, "b"))
 
     assert result.status == "copied", result.error
-    assert way.read() == key.encode()
+    assert rig.read() == key.encode()
 
 
-def test_each_block_has_a_url_of_its_own_that_pins_the_object(way: Way) -> None:
+def test_each_block_has_a_url_of_its_own_that_pins_the_object(rig: ServerSideRig) -> None:
     """Ranges and conditions are Azure's to send: the URL signs nothing but the host."""
-    etag = way.bucket.put("a", _bytes(3 * BLOCK), ChecksumAlgorithm="CRC64NVME")
+    etag = rig.bucket.put("a", _bytes(3 * BLOCK), ChecksumAlgorithm="CRC64NVME")
 
-    way.one()
+    rig.one()
 
-    asked = sorted((one["x-ms-source-range"], one["x-ms-source-if-match"]) for one in way.azure.pulls)
+    asked = sorted((one["x-ms-source-range"], one["x-ms-source-if-match"]) for one in rig.azure.pulls)
     assert asked == [(f"bytes={start}-{start + BLOCK - 1}", f'"{etag}"') for start in (0, 2 * BLOCK, BLOCK)]
-    assert all("X-Amz-SignedHeaders=host&" in one["x-ms-copy-source"] for one in way.azure.pulls)
-    assert way.signed.count("get_object") == 3
+    assert all("X-Amz-SignedHeaders=host&" in one["x-ms-copy-source"] for one in rig.azure.pulls)
+    assert [name for name, _ in rig.signed].count("get_object") == 3
 
 
-def test_the_version_that_was_begun_is_copied_to_its_end(way: Way) -> None:
+def test_the_version_that_was_begun_is_copied_to_its_end(rig: ServerSideRig) -> None:
     """In a versioned bucket an overwrite in the middle does no harm."""
-    way.bucket.client.put_bucket_versioning(Bucket=way.bucket.name, VersioningConfiguration={"Status": "Enabled"})
+    rig.bucket.client.put_bucket_versioning(Bucket=rig.bucket.name, VersioningConfiguration={"Status": "Enabled"})
     body = _bytes(4 * BLOCK)
-    way.bucket.put("a", body, ChecksumAlgorithm="CRC64NVME")
+    rig.bucket.put("a", body, ChecksumAlgorithm="CRC64NVME")
 
     def overwrite(number: int) -> None:
         if number == 1:
-            way.bucket.put("a", _bytes(5 * BLOCK))
+            rig.bucket.put("a", _bytes(5 * BLOCK))
 
-    way.azure.before = overwrite
+    rig.azure.before = overwrite
 
-    result = way.one(threads=1)
+    result = rig.one(threads=1)
 
     assert (result.status, result.version_id is None) == ("copied", False)
-    assert way.read() == body
+    assert rig.read() == body
 
 
 @pytest.mark.parametrize("algorithm", ["CRC64NVME", "CRC32"])
-def test_a_source_that_changes_under_the_copy_is_no_mixture(way: Way, algorithm: str) -> None:
+def test_a_source_that_changes_under_the_copy_is_no_mixture(rig: ServerSideRig, algorithm: str) -> None:
     """Azure is told which ETag it must find."""
-    way.bucket.put("a", _bytes(4 * BLOCK), ChecksumAlgorithm=algorithm)
+    rig.bucket.put("a", _bytes(4 * BLOCK), ChecksumAlgorithm=algorithm)
 
     def overwrite(number: int) -> None:
         if number == 2:
-            way.bucket.put("a", _bytes(4 * BLOCK)[::-1], ChecksumAlgorithm=algorithm)
+            rig.bucket.put("a", _bytes(4 * BLOCK)[::-1], ChecksumAlgorithm=algorithm)
 
-    way.azure.before = overwrite
+    rig.azure.before = overwrite
 
-    error = _fails(way.one(threads=1))
+    error = _fails(rig.one(threads=1))
 
     assert isinstance(error, SourceChanged)
     assert "while Azure was reading it: its ETag is another one now" in str(error)
-    assert not way.container.get_blob_client("b").exists()
-    assert way.one().status == "copied"
-    assert way.read() == _bytes(4 * BLOCK)[::-1]
+    assert not rig.container.get_blob_client("b").exists()
+    assert rig.one().status == "copied"
+    assert rig.read() == _bytes(4 * BLOCK)[::-1]
 
 
-def test_a_source_that_was_replaced_and_restored_is_seen_by_its_time(way: Way) -> None:
+def test_a_source_that_was_replaced_and_restored_is_seen_by_its_time(rig: ServerSideRig) -> None:
     """Its ETag is the old one again, but blocks may be of the version in between."""
     body = _bytes(3 * BLOCK)
-    way.bucket.put("a", body, ChecksumAlgorithm="SHA256")
-    source = way.source.head("a")
-    mover = ServerSideMover(way.source, way.blobs, SERVER_SIDE)
-    context = CopyContext("b", SERVER_SIDE.retry, 1, way.cancellation)
+    rig.bucket.put("a", body, ChecksumAlgorithm="SHA256")
+    source = rig.source.head("a")
+    mover = ServerSideMover(rig.source, rig.blobs, SERVER_SIDE)
+    context = CopyContext("b", SERVER_SIDE.retry, 1, rig.cancellation)
     assert source.last_modified is not None
     earlier = replace(source, last_modified=source.last_modified - timedelta(seconds=1))
 
@@ -169,39 +169,39 @@ def test_a_source_that_was_replaced_and_restored_is_seen_by_its_time(way: Way) -
 
 
 def test_where_azure_takes_no_condition_it_copies_without_and_says_so_once(
-    way: Way, caplog: pytest.LogCaptureFixture
+    rig: ServerSideRig, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Whether it takes one for a source outside Azure is not documented; the checksum verifies the copy anyway."""
-    way.azure.unsupported = "x-ms-source-if-match"
+    rig.azure.unsupported = "x-ms-source-if-match"
     bodies = {key: _bytes(size) for key, size in (("a", 3 * BLOCK), ("c", 2 * BLOCK))}
     for key, body in bodies.items():
-        way.bucket.put(key, body, ChecksumAlgorithm="CRC64NVME")
+        rig.bucket.put(key, body, ChecksumAlgorithm="CRC64NVME")
 
     with caplog.at_level(logging.WARNING):
-        results = way.copy(*(CopyRequest(key, key) for key in bodies), threads=1)
+        results = rig.copy(*(CopyRequest(key, key) for key in bodies), threads=1)
 
     assert [(one.status, one.verified) for one in results] == [("copied", "crc64nvme")] * 2
-    assert {key: way.read(key) for key in bodies} == bodies
+    assert {key: rig.read(key) for key in bodies} == bodies
     assert sum("copying without it" in line for line in caplog.messages) == 1
-    assert sum("x-ms-source-if-match" in one for one in way.azure.pulls) == 1
+    assert sum("x-ms-source-if-match" in one for one in rig.azure.pulls) == 1
 
 
 @pytest.mark.parametrize("algorithm", ["CRC64NVME", "SHA256"])
-def test_a_source_that_changes_is_no_mixture_without_the_condition(way: Way, algorithm: str) -> None:
+def test_a_source_that_changes_is_no_mixture_without_the_condition(rig: ServerSideRig, algorithm: str) -> None:
     """The combined CRC-64 differs; where there is none, a HEAD before the commit shows it."""
-    way.azure.unsupported = "x-ms-source-if-match"
-    way.bucket.put("a", _bytes(4 * BLOCK), ChecksumAlgorithm=algorithm)
+    rig.azure.unsupported = "x-ms-source-if-match"
+    rig.bucket.put("a", _bytes(4 * BLOCK), ChecksumAlgorithm=algorithm)
 
     def overwrite(number: int) -> None:
         if number == 2:
-            way.bucket.put("a", _bytes(4 * BLOCK)[::-1], ChecksumAlgorithm=algorithm)
+            rig.bucket.put("a", _bytes(4 * BLOCK)[::-1], ChecksumAlgorithm=algorithm)
 
-    way.azure.before = overwrite
+    rig.azure.before = overwrite
 
-    error = _fails(way.one(threads=1))
+    error = _fails(rig.one(threads=1))
 
     assert isinstance(error, IntegrityError if algorithm == "CRC64NVME" else SourceChanged)
-    assert not way.container.get_blob_client("b").exists()
+    assert not rig.container.get_blob_client("b").exists()
 
 
 def test_a_url_that_azure_does_not_accept_is_not_sent() -> None:
@@ -215,34 +215,34 @@ def test_a_url_that_azure_does_not_accept_is_not_sent() -> None:
     assert SourceRange("https://b/" + "x" * 2038, "etag", Block(0, 0, 1)).headers()["x-ms-source-if-match"] == '"etag"'
 
 
-def test_a_mixture_would_be_seen_if_azure_did_not_heed_the_condition(way: Way) -> None:
+def test_a_mixture_would_be_seen_if_azure_did_not_heed_the_condition(rig: ServerSideRig) -> None:
     """Where no checksum tells, the source is looked at once more before the commit."""
     body = _bytes(3 * BLOCK)
-    way.bucket.put("a", body, ChecksumAlgorithm="SHA256")
-    way.azure.damage = lambda number, found: (number == 2 and way.bucket.put("a", body[::-1]) and b"") or found
+    rig.bucket.put("a", body, ChecksumAlgorithm="SHA256")
+    rig.azure.damage = lambda number, found: (number == 2 and rig.bucket.put("a", body[::-1]) and b"") or found
 
-    error = _fails(way.one(threads=1))
+    error = _fails(rig.one(threads=1))
 
     assert isinstance(error, SourceChanged)
-    assert not way.container.get_blob_client("b").exists()
+    assert not rig.container.get_blob_client("b").exists()
 
 
 @pytest.mark.parametrize("options", [SERVER_SIDE, REQUIRE])
 @pytest.mark.parametrize("flipped", [0, 3, 6])
-def test_a_damaged_block_is_caught_before_the_commit(way: Way, options: CopyOptions, flipped: int) -> None:
+def test_a_damaged_block_is_caught_before_the_commit(rig: ServerSideRig, options: CopyOptions, flipped: int) -> None:
     """One bit, whichever block: the next try copies everything again, as a generation of its own, and is right."""
     body = _bytes(7 * BLOCK)
-    way.bucket.put("a", body, ChecksumAlgorithm="CRC64NVME")
-    way.azure.damage = lambda number, found: bytes([found[0] ^ 1]) + found[1:] if number == flipped else found
+    rig.bucket.put("a", body, ChecksumAlgorithm="CRC64NVME")
+    rig.azure.damage = lambda number, found: bytes([found[0] ^ 1]) + found[1:] if number == flipped else found
 
-    error = _fails(way.one(options))
+    error = _fails(rig.one(options))
 
     assert isinstance(error, IntegrityError)
     assert error.retryable
-    assert not way.container.get_blob_client("b").exists()
-    result = way.one(options)
-    assert (result.status, result.resumed_blocks, len(way.azure.pulls)) == ("copied", 0, 14)
-    assert way.read() == body
+    assert not rig.container.get_blob_client("b").exists()
+    result = rig.one(options)
+    assert (result.status, result.resumed_blocks, len(rig.azure.pulls)) == ("copied", 0, 14)
+    assert rig.read() == body
 
 
 @pytest.mark.parametrize(
@@ -254,144 +254,144 @@ def test_a_damaged_block_is_caught_before_the_commit(way: Way, options: CopyOpti
         ({"ChecksumAlgorithm": "CRC64NVME"}, "crc64nvme"),
     ],
 )
-def test_what_was_verified_is_said(way: Way, upload: dict[str, str], verified: str) -> None:
+def test_what_was_verified_is_said(rig: ServerSideRig, upload: dict[str, str], verified: str) -> None:
     """Only a CRC-64 can be compared with what Azure returns; the rest says so, or is refused."""
     body = _bytes(2 * BLOCK + 1)
-    way.bucket.put("a", body, **upload)
+    rig.bucket.put("a", body, **upload)
 
-    assert way.one().verified == verified
-    assert way.read() == body
-    required = way.copy(CopyRequest("a", "c"), options=REQUIRE)[0]
+    assert rig.one().verified == verified
+    assert rig.read() == body
+    required = rig.copy(CopyRequest("a", "c"), options=REQUIRE)[0]
     if verified == "transport":
         error = _fails(required)
         assert isinstance(error, IntegrityError)
         assert "CRC64NVME of the whole object" in str(error)
         assert "use mode='stream'" in str(error)
         assert not error.retryable
-        assert len(way.azure.pulls) == 3
+        assert len(rig.azure.pulls) == 3
     else:
         assert required.verified == verified
 
 
-def test_an_object_of_one_block_is_checked_by_its_md5(way: Way) -> None:
+def test_an_object_of_one_block_is_checked_by_its_md5(rig: ServerSideRig) -> None:
     """Azure checks the MD5 that the ETag is; a block that has another is read once more."""
     body = _bytes(BLOCK)
-    way.bucket.put("a", body, ChecksumAlgorithm="CRC32")
-    way.azure.damage = lambda number, found: found[::-1] if number == 0 else found
+    rig.bucket.put("a", body, ChecksumAlgorithm="CRC32")
+    rig.azure.damage = lambda number, found: found[::-1] if number == 0 else found
 
-    result = way.one(REQUIRE)
+    result = rig.one(REQUIRE)
 
-    assert (result.status, result.verified, result.retries, len(way.azure.pulls)) == ("copied", "md5", 1, 2)
-    assert way.read() == body
+    assert (result.status, result.verified, result.retries, len(rig.azure.pulls)) == ("copied", "md5", 1, 2)
+    assert rig.read() == body
 
 
-def test_an_md5_that_never_fits_is_an_integrity_error(way: Way) -> None:
+def test_an_md5_that_never_fits_is_an_integrity_error(rig: ServerSideRig) -> None:
     """It is not committed, and not retried without end."""
-    way.bucket.put("a", _bytes(BLOCK), ChecksumAlgorithm="CRC32")
-    way.azure.damage = lambda number, found: found[::-1]
+    rig.bucket.put("a", _bytes(BLOCK), ChecksumAlgorithm="CRC32")
+    rig.azure.damage = lambda number, found: found[::-1]
 
-    error = _fails(way.one())
+    error = _fails(rig.one())
 
     assert isinstance(error, IntegrityError)
-    assert len(way.azure.pulls) == 2
+    assert len(rig.azure.pulls) == 2
 
 
-def _break_off(way: Way, blocks: int, key: str = "a", blob: str = "b") -> None:
+def _break_off(rig: ServerSideRig, blocks: int, key: str = "a", blob: str = "b") -> None:
     """Begin a copy, and stop it while Azure reads the block after so many: that one ends too, but without a note."""
-    last = len(way.azure.pulls) + blocks
+    last = len(rig.azure.pulls) + blocks
 
     def stop(number: int) -> None:
         if number == last:
-            way.cancellation.set("the task was killed")
+            rig.cancellation.set("the task was killed")
 
-    way.azure.before = stop
+    rig.azure.before = stop
     with pytest.raises(Cancelled):
-        way.copy(CopyRequest(key, blob), threads=1)
-    way.azure.before = lambda number: None
+        rig.copy(CopyRequest(key, blob), threads=1)
+    rig.azure.before = lambda number: None
     deadline = time.monotonic() + 20
-    while sorted(block.size for block in way.staged(blob)) != [1] * blocks + [BLOCK] * (blocks + 1):
+    while sorted(block.size for block in rig.staged(blob)) != [1] * blocks + [BLOCK] * (blocks + 1):
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
 
-def _resumed(way: Way) -> Way:
-    return Way(way.bucket, way.azure, way.container)
+def _resumed(rig: ServerSideRig) -> ServerSideRig:
+    return ServerSideRig(rig.bucket, rig.azure, rig.container)
 
 
 @pytest.mark.parametrize("algorithm", ["CRC64NVME", "CRC32", "SHA256"])
-def test_a_later_try_resumes_what_azure_holds(way: Way, algorithm: str) -> None:
+def test_a_later_try_resumes_what_azure_holds(rig: ServerSideRig, algorithm: str) -> None:
     """The notes beside the blocks say their CRCs, so the proof is the same as without a break."""
     body = _bytes(6 * BLOCK)
-    way.bucket.put("a", body, ChecksumAlgorithm=algorithm)
-    _break_off(way, 4)
+    rig.bucket.put("a", body, ChecksumAlgorithm=algorithm)
+    _break_off(rig, 4)
 
-    result = _resumed(way).one(threads=1)
+    result = _resumed(rig).one(threads=1)
 
     assert (result.status, result.resumed_blocks, result.blocks) == ("copied", 4, 6)
-    assert len(way.azure.pulls) == 4 + 1 + 2  # the fifth ended while nobody waited any more: it has no note
+    assert len(rig.azure.pulls) == 4 + 1 + 2  # the fifth ended while nobody waited any more: it has no note
     assert result.verified == ("crc64nvme" if algorithm == "CRC64NVME" else "transport")
-    assert way.read() == body
-    assert way.staged() == []
+    assert rig.read() == body
+    assert rig.staged() == []
 
 
-def test_what_was_streamed_is_finished_on_the_server_side(way: Way) -> None:
+def test_what_was_streamed_is_finished_on_the_server_side(rig: ServerSideRig) -> None:
     """Blocks that went through a worker say their CRCs in their IDs; the proof is of all of them."""
     body = _bytes(6 * BLOCK)
-    way.bucket.put("a", body, ChecksumAlgorithm="CRC64NVME")
-    _stream_some(way, 4)
+    rig.bucket.put("a", body, ChecksumAlgorithm="CRC64NVME")
+    _stream_some(rig, 4)
 
-    result = _resumed(way).one(REQUIRE)
+    result = _resumed(rig).one(REQUIRE)
 
     assert (result.status, result.resumed_blocks, result.verified) == ("copied", 4, "crc64nvme")
-    assert (len(way.azure.pulls), result.bytes_read) == (2, 0)
-    assert way.read() == body
+    assert (len(rig.azure.pulls), result.bytes_read) == (2, 0)
+    assert rig.read() == body
 
 
-def test_what_the_server_side_began_is_finished_by_streaming(way: Way) -> None:
-    """And the other way round."""
+def test_what_the_server_side_began_is_finished_by_streaming(rig: ServerSideRig) -> None:
+    """And in the other direction."""
     body = _bytes(6 * BLOCK)
-    way.bucket.put("a", body, ChecksumAlgorithm="CRC64NVME")
-    _break_off(way, 4)
+    rig.bucket.put("a", body, ChecksumAlgorithm="CRC64NVME")
+    _break_off(rig, 4)
 
-    result = _resumed(way).one(replace(STREAM, verify="require"))
+    result = _resumed(rig).one(replace(STREAM, verify="require"))
 
     assert (result.status, result.resumed_blocks, result.verified) == ("copied", 4, "crc64nvme")
     assert result.bytes_read == 2 * BLOCK
-    assert way.read() == body
+    assert rig.read() == body
 
 
-def test_streaming_reads_again_what_lacks_the_crc_that_s3_stored(way: Way) -> None:
+def test_streaming_reads_again_what_lacks_the_crc_that_s3_stored(rig: ServerSideRig) -> None:
     """A CRC-32 can only be proven by reading; an object without any checksum is resumed, and says so."""
     for key, algorithm in (("a", "CRC32"), ("c", "SHA256")):
-        way.bucket.put(key, _bytes(6 * BLOCK), ChecksumAlgorithm=algorithm)
-        _break_off(_resumed(way), 4, key, key)
+        rig.bucket.put(key, _bytes(6 * BLOCK), ChecksumAlgorithm=algorithm)
+        _break_off(_resumed(rig), 4, key, key)
 
-    streamed = {key: _resumed(way).copy(CopyRequest(key, key), options=STREAM)[0] for key in "ac"}
+    streamed = {key: _resumed(rig).copy(CopyRequest(key, key), options=STREAM)[0] for key in "ac"}
 
     assert {key: (one.verified, one.resumed_blocks) for key, one in streamed.items()} == {
         "a": ("crc32", 0),
         "c": ("transport", 4),
     }
-    assert way.read("a") == way.read("c") == _bytes(6 * BLOCK)
+    assert rig.read("a") == rig.read("c") == _bytes(6 * BLOCK)
 
 
-def test_both_modes_cut_at_the_ends_of_parts(way: Way) -> None:
+def test_both_modes_cut_at_the_ends_of_parts(rig: ServerSideRig) -> None:
     """Where S3 stored a composite checksum, too: a block of one mode is a block of the other."""
     part = 5 * 1024 * 1024
     body = _bytes(part + 3 * 1024 * 1024)
-    way.bucket.put_multipart("a", body, part, ChecksumAlgorithm="CRC32")
+    rig.bucket.put_multipart("a", body, part, ChecksumAlgorithm="CRC32")
     options = replace(STREAM, block_size=2 * 1024 * 1024)
-    _stream_some(way, 2, options)
+    _stream_some(rig, 2, options)
 
-    result = _resumed(way).one(replace(options, mode="server_side"))
+    result = _resumed(rig).one(replace(options, mode="server_side"))
 
-    assert (result.status, result.resumed_blocks, len(way.azure.pulls)) == ("copied", 2, 3)
-    assert way.read() == body
+    assert (result.status, result.resumed_blocks, len(rig.azure.pulls)) == ("copied", 2, 3)
+    assert rig.read() == body
 
 
-def _stream_some(way: Way, blocks: int, options: CopyOptions = STREAM) -> None:
+def _stream_some(rig: ServerSideRig, blocks: int, options: CopyOptions = STREAM) -> None:
     """Begin a copy through this process, and stop it when so many blocks are staged and none is in flight."""
-    stopped = _resumed(way)
+    stopped = _resumed(rig)
     count = itertools.count()
     stage = stopped.blobs.stage
     one_at_a_time = threading.Lock()
@@ -406,26 +406,26 @@ def _stream_some(way: Way, blocks: int, options: CopyOptions = STREAM) -> None:
     stopped.blobs.stage = staged  # type: ignore[method-assign, assignment]
     with pytest.raises(Cancelled):
         stopped.one(options, threads=1)
-    assert sum(1 for one in way.staged() if BlockId.decode(one.id.encode())) == blocks
+    assert sum(1 for one in rig.staged() if BlockId.decode(one.id.encode())) == blocks
 
 
-def test_a_block_without_a_note_is_pulled_again(way: Way) -> None:
+def test_a_block_without_a_note_is_pulled_again(rig: ServerSideRig) -> None:
     """A worker that dies between the two requests loses that block, not the proof."""
     body = _bytes(3 * BLOCK)
-    way.bucket.put("a", body, ChecksumAlgorithm="CRC64NVME")
-    _break_off(way, 1)
+    rig.bucket.put("a", body, ChecksumAlgorithm="CRC64NVME")
+    _break_off(rig, 1)
 
-    result = _resumed(way).one()
+    result = _resumed(rig).one()
 
     assert (result.resumed_blocks, result.verified) == (1, "crc64nvme")
-    assert way.read() == body
+    assert rig.read() == body
 
 
-def test_what_a_concurrent_writer_damages_is_never_committed(way: Way) -> None:
+def test_what_a_concurrent_writer_damages_is_never_committed(rig: ServerSideRig) -> None:
     """It stages a damaged block after this copy has verified that block, and before it commits."""
     body = _bytes(4 * BLOCK)
-    way.bucket.put("a", body, ChecksumAlgorithm="CRC64NVME")
-    writer = _resumed(way)
+    rig.bucket.put("a", body, ChecksumAlgorithm="CRC64NVME")
+    writer = _resumed(rig)
     has_begun, goes_on = threading.Event(), threading.Event()
 
     def run_writer() -> None:
@@ -444,84 +444,84 @@ def test_what_a_concurrent_writer_damages_is_never_committed(way: Way) -> None:
         elif number == 5:  # the other writer's second one
             writer.cancellation.set("enough")
 
-    way.azure.before = before
-    way.azure.damage = lambda number, found: found[::-1] if number == 0 else found
+    rig.azure.before = before
+    rig.azure.damage = lambda number, found: found[::-1] if number == 0 else found
     running.start()
     assert has_begun.wait(30)
 
-    result = way.one(threads=1)
+    result = rig.one(threads=1)
 
-    assert (result.status, result.verified, len(way.azure.pulls)) == ("copied", "crc64nvme", 6)
-    assert way.read() == body
+    assert (result.status, result.verified, len(rig.azure.pulls)) == ("copied", "crc64nvme", 6)
+    assert rig.read() == body
 
 
 @pytest.mark.parametrize("status", [503, 500, 429])
-def test_a_busy_source_is_asked_again(way: Way, status: int) -> None:
+def test_a_busy_source_is_asked_again(rig: ServerSideRig, status: int) -> None:
     """What S3 answers Azure comes back through Azure."""
-    way.bucket.put("a", _bytes(2 * BLOCK), ChecksumAlgorithm="CRC64NVME")
-    way.azure.refusals = lambda number: status if number == 0 else None
+    rig.bucket.put("a", _bytes(2 * BLOCK), ChecksumAlgorithm="CRC64NVME")
+    rig.azure.refusals = lambda number: status if number == 0 else None
 
-    result = way.one()
+    result = rig.one()
 
     assert (result.status, result.retries) == ("copied", 1)
 
 
-def test_a_source_that_stays_busy_ends_in_a_retryable_error(way: Way) -> None:
+def test_a_source_that_stays_busy_ends_in_a_retryable_error(rig: ServerSideRig) -> None:
     """What is staged stays staged."""
-    way.bucket.put("a", _bytes(2 * BLOCK), ChecksumAlgorithm="CRC64NVME")
-    way.azure.refusals = lambda number: 503 if number else None
+    rig.bucket.put("a", _bytes(2 * BLOCK), ChecksumAlgorithm="CRC64NVME")
+    rig.azure.refusals = lambda number: 503 if number else None
 
-    error = _fails(way.one(threads=1))
+    error = _fails(rig.one(threads=1))
 
     assert isinstance(error, SourceReadError)
     assert error.retryable
     assert "mode='server_side': Azure requested a block from S3, which returned 503" in str(error)
-    assert len(way.staged()) == 2
+    assert len(rig.staged()) == 2
 
 
-def test_a_url_that_has_expired_is_signed_again(way: Way) -> None:
+def test_a_url_that_has_expired_is_signed_again(rig: ServerSideRig) -> None:
     """S3 refuses Azure, because Azure was slow to ask; a new URL is good again."""
-    way.bucket.put("a", _bytes(2 * BLOCK), ChecksumAlgorithm="CRC64NVME")
-    way.seconds = 1
-    way.azure.before = lambda number: time.sleep(2.1) if number == 0 else None
+    rig.bucket.put("a", _bytes(2 * BLOCK), ChecksumAlgorithm="CRC64NVME")
+    rig.url_seconds = 1
+    rig.azure.before = lambda number: time.sleep(2.1) if number == 0 else None
 
-    result = way.one(threads=1)
+    result = rig.one(threads=1)
 
-    assert (result.status, result.retries, len(way.azure.pulls)) == ("copied", 1, 3)
-    assert way.read() == _bytes(2 * BLOCK)
+    assert (result.status, result.retries, len(rig.azure.pulls)) == ("copied", 1, 3)
+    assert rig.read() == _bytes(2 * BLOCK)
 
 
-def test_a_source_that_azure_may_not_read_is_a_clear_error(way: Way) -> None:
-    """A signature that S3 refuses Azure: the mode is named, and the way out."""
-    way.bucket.put("a", _bytes(2 * BLOCK), ChecksumAlgorithm="CRC64NVME")
-    presign = way.source.readable_url
-    way.source.readable_url = lambda source: presign(source)[:-4] + "0000"  # type: ignore[method-assign]
+def test_a_source_that_azure_may_not_read_is_a_clear_error(rig: ServerSideRig) -> None:
+    """A signature that S3 refuses Azure: the error names the mode, and the remedy."""
+    rig.bucket.put("a", _bytes(2 * BLOCK), ChecksumAlgorithm="CRC64NVME")
+    presign = rig.source.readable_url
+    rig.source.readable_url = lambda source: presign(source)[:-4] + "0000"  # type: ignore[method-assign]
 
-    error = _fails(way.one(threads=1))
+    error = _fails(rig.one(threads=1))
 
     assert isinstance(error, SourceUnreachable)
     assert not error.retryable
     assert "mode='server_side': Azure requested a block from S3, which returned 403" in str(error)
     assert "use mode='stream'" in str(error)
-    assert len(way.azure.pulls) == 3
-    assert not way.container.get_blob_client("b").exists()
+    assert len(rig.azure.pulls) == 3
+    assert not rig.container.get_blob_client("b").exists()
 
 
-def test_a_source_that_azure_cannot_reach_is_a_clear_error(way: Way) -> None:
-    """Where the host does not answer Azure, the message says what may be in the way."""
-    way.bucket.put("a", _bytes(BLOCK), ChecksumAlgorithm="CRC64NVME")
-    way.source.readable_url = lambda source: "http://127.0.0.1:1/nobody"  # type: ignore[method-assign]
+def test_a_source_that_azure_cannot_reach_is_a_clear_error(rig: ServerSideRig) -> None:
+    """Where the host does not respond to Azure, the message says what may block it."""
+    rig.bucket.put("a", _bytes(BLOCK), ChecksumAlgorithm="CRC64NVME")
+    rig.source.readable_url = lambda source: "http://127.0.0.1:1/nobody"  # type: ignore[method-assign]
 
-    error = _fails(way.one(threads=1))
+    error = _fails(rig.one(threads=1))
 
     assert isinstance(error, SourceReadError)
     assert "which returned 500: S3 could not be reached from Azure, or was busy" in str(error)
 
 
-def test_no_url_is_ever_told(way: Way, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_url_is_ever_told(rig: ServerSideRig, caplog: pytest.LogCaptureFixture) -> None:
     """Neither in the log of a copy that fails in every way, at DEBUG, nor in its errors."""
     redact_http_logs()
-    way.bucket.put("a", _bytes(3 * BLOCK), ChecksumAlgorithm="CRC64NVME")
+    rig.bucket.put("a", _bytes(3 * BLOCK), ChecksumAlgorithm="CRC64NVME")
     faults: list[Callable[[int], int | None]] = [
         lambda number: 503,
         lambda number: 403,
@@ -533,14 +533,14 @@ def test_no_url_is_ever_told(way: Way, caplog: pytest.LogCaptureFixture) -> None
     told = ""
     with caplog.at_level(logging.DEBUG):
         for fault in faults:
-            way.azure.refusals = fault
-            told += repr(_fails(_resumed(way).one()).__dict__)
+            rig.azure.refusals = fault
+            told += repr(_fails(_resumed(rig).one()).__dict__)
     told += caplog.text
 
     assert "attempt 1 of 3 failed" in caplog.text
     assert "comp=block" in caplog.text
     assert "X-Amz-Signature" not in told.replace("X-Amz-Signature=***", "")
-    signatures = {one["x-ms-copy-source"].rpartition("=")[2] for one in way.azure.pulls}
+    signatures = {one["x-ms-copy-source"].rpartition("=")[2] for one in rig.azure.pulls}
     assert signatures
     assert [one for one in signatures if one in told] == []
 
@@ -556,9 +556,9 @@ def test_an_unknown_mode_is_refused() -> None:
         CopyOptions(mode="azcopy")  # type: ignore[arg-type]
 
 
-def test_a_copy_that_is_stopped_ends_while_azure_reads(way: Way) -> None:
+def test_a_copy_that_is_stopped_ends_while_azure_reads(rig: ServerSideRig) -> None:
     """The connection on which Azure's answer is awaited is cut."""
-    way.bucket.put("a", _bytes(3 * BLOCK), ChecksumAlgorithm="CRC64NVME")
+    rig.bucket.put("a", _bytes(3 * BLOCK), ChecksumAlgorithm="CRC64NVME")
     going_on = threading.Event()
     begun = threading.Event()
 
@@ -568,15 +568,15 @@ def test_a_copy_that_is_stopped_ends_while_azure_reads(way: Way) -> None:
 
     def stop() -> None:
         begun.wait(30)
-        way.cancellation.set("the task was killed")
+        rig.cancellation.set("the task was killed")
 
-    way.azure.before = hang
+    rig.azure.before = hang
     stopper = threading.Thread(target=stop)
     stopper.start()
     started = time.monotonic()
     try:
         with pytest.raises(Cancelled):
-            way.one()
+            rig.one()
         assert time.monotonic() - started < 10
     finally:
         going_on.set()
