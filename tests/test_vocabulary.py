@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-WHERE = ["README.md", "docs", "dags", "demo", "tests", "benchmarks", "Makefile"]
+WHERE = ["README.md", "airflow_s3_azure", "dags", "demo", "docs", "tests", "benchmarks", "Makefile"]
 SUFFIXES = {".py", ".md", ".js", ".css", ".yaml", ""}
 REPLACED = {
     "whoever": "anyone, who",

@@ -1,4 +1,4 @@
-"""What an execution of a batch takes over from the ledger rows of earlier executions: the retry policy of a batch.
+"""What an execution of a batch reuses from the ledger rows of earlier executions: the retry policy of a batch.
 
 XCom does not survive a retry, so no trusted value says what an earlier execution wrote: its rows are claims. A claim that
 would keep a key from being copied is confirmed by a HEAD of the blob, which costs less than the copy.

@@ -221,7 +221,7 @@ class BatchExecution:
         options: CopyOptions,
         cancellation: Cancellation,
     ) -> None:
-        """Take over the confirmed rows of earlier executions, and claim their part of the ledger."""
+        """Reuse the confirmed rows of earlier executions, and claim their part of the ledger."""
         reference = self._reference
         if self._has_claims:
             self._claims = confirmed(
