@@ -58,7 +58,8 @@ def test_what_only_this_network_knows_is_refused(source: str, found: str) -> Non
     with pytest.raises(ConfigurationError) as caught:
         check_reachable(source, AZURE)
 
-    assert str(caught.value) == (
+    # Where the long line is broken depends on the address.
+    assert str(caught.value).replace("\n ", "") == (
         f"mode='server_side': Azure (account.blob.core.windows.net) cannot reach S3 at {found}: the address is private "
         "to this network; use mode='stream', or give the AWS connection an endpoint_url that is public"
     )
