@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks.cases import TO_SINK, TO_SOURCE, Case, full, quick
+from benchmarks.cases import LARGE, SMALL, TO_SINK, TO_SOURCE, Case, full, quick
 from benchmarks.chart import svg
 from benchmarks.job import Job
 from benchmarks.link import linked, prove
@@ -57,8 +57,13 @@ def main() -> int:
     results = Results(is_quick=given.quick)
     cases = [case for case in (quick() if given.quick else full()) if case.id.startswith(given.only)]
     rounds = given.rounds or (1 if given.quick else ROUNDS)
-    with scratch_folder() as scratch, stand_ins() as near, linked(near, TO_SOURCE, TO_SINK) as far:
-        bench = _Bench(near, far, results, scratch)
+    with (
+        scratch_folder() as scratch,
+        stand_ins() as near,
+        stand_ins(tls=True) as secure,
+        linked(near, TO_SOURCE, TO_SINK) as far,
+    ):
+        bench = _Bench(near, secure, far, results, scratch)
         if any(case.is_linked for case in cases):
             bench.prove_link()
         for number in range(rounds):
@@ -92,7 +97,7 @@ def _write(folder: Path, results: Results, targets: list[Target], report: str) -
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "latest.md").write_text(report)
     (folder / "latest.json").write_text(results.as_json([asdict(target) for target in targets]))
-    if "large" in results.runs and "small" in results.runs:
+    if {LARGE, SMALL} <= results.runs.keys():
         (folder / "performance.svg").write_text(svg(results))
     DOCUMENT.write_text(fill(DOCUMENT.read_text(), sections(results, targets)))
 
@@ -101,12 +106,14 @@ class _Bench:
     """One run of the benchmark.
 
     :param near: the stand-ins
-    :param far: the same behind the shaped link
+    :param secure: others, over TLS
+    :param far: ``near`` behind the shaped link
     :param scratch: a folder on a disk
     """
 
-    def __init__(self, near: StandIns, far: StandIns, results: Results, scratch: Path) -> None:
+    def __init__(self, near: StandIns, secure: StandIns, far: StandIns, results: Results, scratch: Path) -> None:
         self._near = near
+        self._secure = secure
         self._far = far
         self._results = results
         self._scratch = scratch
@@ -129,7 +136,8 @@ class _Bench:
 
         :param turn: which round it is, for the log
         """
-        servers = self._far if case.is_linked else self._near
+        counted = self._secure if case.is_tls else self._near
+        servers = self._far if case.is_linked else counted
         job = Job(
             servers.source,
             servers.sink,
@@ -140,7 +148,7 @@ class _Bench:
             block_size=case.block_size,
         )
         try:
-            found = run(client, job, self._near, self._scratch)
+            found = run(client, job, counted, self._scratch)
         except BrokenRunError as error:
             self._broken(f"{case.title}: {error}")
             return

@@ -24,6 +24,7 @@ class Case:
     :param rounds: at most so many, however many the others have
     :param once: clients that copy it in the first round only, because they take minutes
     :param is_linked: whether over the shaped link, else over loopback
+    :param is_tls: whether over TLS 1.3, as all real traffic is, else over plain HTTP
     """
 
     id: str
@@ -34,6 +35,7 @@ class Case:
     rounds: int = 100
     once: Sequence[str] = ()
     is_linked: bool = False
+    is_tls: bool = False
     connections: int = 8
     block_size: int = 8 * MIB
 
@@ -42,6 +44,9 @@ class Case:
         """Bytes of all objects."""
         return self.objects * self.size
 
+
+LARGE, SMALL = "tls-large", "tls-small"
+"""The cases that the summary and the chart show: all real traffic is TLS."""
 
 EVERYONE = tuple(CLIENTS)
 ON_LINK = ("ours", "rclone-tuned", "stock")
@@ -53,6 +58,8 @@ GRID_CONNECTIONS = (4, 8, 16)
 def full() -> list[Case]:
     """Return the cases of `make bench`."""
     return [
+        Case("tls-large", "1 GiB object, TLS", 1, GIB, EVERYONE, is_tls=True),
+        Case("tls-small", "1,000 × 64 KiB, TLS", 1000, 64 * 1024, EVERYONE, is_tls=True),
         Case("large", "1 GiB object", 1, GIB, EVERYONE),
         Case("several", "8 × 128 MiB", 8, 128 * MIB, EVERYONE),
         Case("small", "1,000 × 64 KiB", 1000, 64 * 1024, EVERYONE),
@@ -97,6 +104,8 @@ def full() -> list[Case]:
 def quick() -> list[Case]:
     """Return the cases of `make bench-quick`: the same questions, fewer bytes."""
     return [
+        Case("tls-large", "512 MiB object, TLS", 1, 512 * MIB, EVERYONE, is_tls=True),
+        Case("tls-small", "250 × 64 KiB, TLS", 250, 64 * 1024, EVERYONE, is_tls=True),
         Case("large", "512 MiB object", 1, 512 * MIB, EVERYONE),
         Case("small", "250 × 64 KiB", 250, 64 * 1024, EVERYONE),
         Case("link-large", "256 MiB object, shaped link", 1, 256 * MIB, ON_LINK, is_linked=True),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
+from benchmarks.cases import LARGE, SMALL
 from benchmarks.clients import CLIENTS
 from benchmarks.results import Results
 
@@ -31,8 +32,8 @@ _STYLE = """
 def svg(results: Results) -> str:
     """Return a picture of the client's CPU time for one large object and for many small ones."""
     panels = [
-        ("large", f"CPU seconds: {results.cases['large'].title}", "MiB/s"),
-        ("small", f"CPU seconds: {results.cases['small'].title}", "objects/s"),
+        (LARGE, f"CPU seconds: {results.cases[LARGE].title}", "MiB/s"),
+        (SMALL, f"CPU seconds: {results.cases[SMALL].title}", "objects/s"),
     ]
     rows = max(len(results.runs[case]) for case, _, _ in panels)
     height = 64 + 2 * (rows * ROW + 46)

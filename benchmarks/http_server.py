@@ -2,8 +2,8 @@
 
 It shall not be what a benchmark measures. Bodies that are sent come from one pattern in memory, a MiB at a time
 (``sendfile`` from a file in memory was seen to cost either side up to 1.6 times as much); bodies that are received
-are dropped in the kernel. A connection is a generator that says what it waits for. What it does not do:
-TLS, chunked request bodies, pipelining, timeouts.
+are dropped in the kernel, or over TLS after they were decrypted. A connection is a generator that yields the event that
+it waits for. Not supported: chunked request bodies, pipelining, timeouts.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ import json
 import mmap
 import select
 import socket
+import ssl
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl, unquote
 
 from awscrt.checksums import crc64nvme
@@ -75,10 +76,53 @@ class Answer:
     name: str = ""
 
 
+class Connection:
+    """A client's connection without TLS, which never blocks: BlockingIOError, as a non-blocking socket raises it."""
+
+    def __init__(self, accepted: socket.socket) -> None:
+        accepted.setblocking(False)
+        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket = accepted
+        self.fileno = accepted.fileno
+        self.close = accepted.close
+        self.recv = accepted.recv
+        self.recv_into = accepted.recv_into
+        self.send = accepted.send
+
+    def discard(self, scratch: memoryview, most: int) -> int:
+        """Receive at most so many bytes, and drop them. With MSG_TRUNC Linux's TCP does not even copy them."""
+        return self._socket.recv_into(scratch, most, socket.MSG_TRUNC)
+
+
+class TLSConnection(Connection):
+    """The same over TLS; the first read or write does the handshake."""
+
+    def __init__(self, accepted: socket.socket, context: ssl.SSLContext) -> None:
+        super().__init__(context.wrap_socket(accepted, server_side=True, do_handshake_on_connect=False))
+        self.recv = _non_blocking(self._socket.recv)
+        self.recv_into = _non_blocking(self._socket.recv_into)
+        send = _non_blocking(self._socket.send)
+        self.send = lambda data, _flags=0: send(data)
+
+    def discard(self, scratch: memoryview, most: int) -> int:
+        """Receive at most so many bytes, and drop them."""
+        return int(self.recv_into(scratch, most))
+
+
+def _non_blocking(call: Callable[..., Any]) -> Callable[..., Any]:
+    def called(*arguments: Any) -> Any:
+        try:
+            return call(*arguments)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise BlockingIOError from None
+
+    return called
+
+
 class Body:
     """The body of a request: the handler says whether to keep it, to look at it, or to drop it unseen."""
 
-    def __init__(self, connection: socket.socket, size: int, begun: bytes, scratch: memoryview) -> None:
+    def __init__(self, connection: Connection, size: int, begun: bytes, scratch: memoryview) -> None:
         self._connection = connection
         self._begun = begun
         self._scratch = scratch
@@ -88,28 +132,29 @@ class Body:
         """Return the whole of it."""
         kept = bytearray(self._begun)
         while len(kept) < self.size:
-            kept += self._scratch[: (yield from self._receive(self.size - len(kept), 0))]
+            kept += self._scratch[: (yield from self._receive(self.size - len(kept)))]
         return bytes(kept)
 
     def checksum(self) -> Steps[int]:
         """Drop it, and return its CRC-64/NVME."""
         crc64, left = crc64nvme(self._begun), self.size - len(self._begun)
         while left:
-            received = yield from self._receive(left, 0)
+            received = yield from self._receive(left)
             crc64 = crc64nvme(self._scratch[:received], crc64)
             left -= received
         return int(crc64)
 
     def drop(self) -> Steps[None]:
-        """Drop it. With MSG_TRUNC Linux's TCP does not even copy it."""
+        """Drop it."""
         left = self.size - len(self._begun)
         while left:
-            left -= yield from self._receive(left, socket.MSG_TRUNC)
+            left -= yield from self._receive(left, is_kept=False)
 
-    def _receive(self, most: int, flags: int) -> Steps[int]:
+    def _receive(self, most: int, *, is_kept: bool = True) -> Steps[int]:
+        receive = self._connection.recv_into if is_kept else self._connection.discard
         while True:
             try:
-                received = self._connection.recv_into(self._scratch, min(most, PIECE), flags)
+                received = receive(self._scratch, min(most, PIECE))
             except BlockingIOError:
                 yield select.EPOLLIN
                 continue
@@ -124,10 +169,13 @@ Handler = Callable[[Request, Body], Steps[Answer]]
 class Server:
     """Serves one handler on a port of 127.0.0.1, and counts its exchanges, the bytes of the bodies that came in, and
     those that went out from a pattern.
+
+    :param context: for TLS; None: plain HTTP
     """
 
-    def __init__(self, handler: Handler, port: int = 0) -> None:
+    def __init__(self, handler: Handler, port: int = 0, context: ssl.SSLContext | None = None) -> None:
         self._handler = handler
+        self._context = context
         self._listener = socket.create_server(("127.0.0.1", port), backlog=512)
         self._listener.setblocking(False)
         self._scratch = memoryview(mmap.mmap(-1, PIECE))
@@ -139,16 +187,15 @@ class Server:
         """Serve until the process is killed."""
         epoll = select.epoll()
         epoll.register(self._listener, select.EPOLLIN)
-        waiting: dict[int, tuple[socket.socket, Steps[None], int]] = {}
+        waiting: dict[int, tuple[Connection, Steps[None], int]] = {}
         while True:
             for descriptor, _ in epoll.poll():
                 if descriptor == self._listener.fileno():
                     with suppress(BlockingIOError):
-                        connection, _ = self._listener.accept()
-                        connection.setblocking(False)
-                        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                        accepted, _ = self._listener.accept()
+                        connection = TLSConnection(accepted, self._context) if self._context else Connection(accepted)
                         waiting[connection.fileno()] = connection, self._converse(connection), select.EPOLLIN
-                        epoll.register(connection, select.EPOLLIN)
+                        epoll.register(connection.fileno(), select.EPOLLIN)
                     continue
                 connection, steps, interest = waiting[descriptor]
                 try:
@@ -162,7 +209,7 @@ class Server:
                     epoll.modify(descriptor, wanted)
                     waiting[descriptor] = connection, steps, wanted
 
-    def _converse(self, connection: socket.socket) -> Steps[None]:
+    def _converse(self, connection: Connection) -> Steps[None]:
         """Answer one client's requests, one after the other."""
         rest = b""
         while True:
@@ -186,7 +233,7 @@ class Server:
                     self._counts["bytes in"] += request.size
             yield from self._answer(connection, request, answer)
 
-    def _answer(self, connection: socket.socket, request: Request, answer: Answer) -> Steps[None]:
+    def _answer(self, connection: Connection, request: Request, answer: Answer) -> Steps[None]:
         body = answer.body
         size = body.size if isinstance(body, Slice) else len(body)
         lines = [f"HTTP/1.1 {answer.status} {answer.status}"]
@@ -202,7 +249,7 @@ class Server:
         else:
             yield from _send(connection, head + body)
 
-    def _send_slice(self, connection: socket.socket, body: Slice) -> Steps[None]:
+    def _send_slice(self, connection: Connection, body: Slice) -> Steps[None]:
         period = len(body.pattern)
         position, left = body.start % period, body.size
         while left:
@@ -242,7 +289,7 @@ def parse(head: bytes) -> Request:
     )
 
 
-def _send(connection: socket.socket, data: bytes, flags: int = 0) -> Steps[None]:
+def _send(connection: Connection, data: bytes, flags: int = 0) -> Steps[None]:
     while data:
         try:
             data = data[connection.send(data, flags) :]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from benchmarks.cases import GIB, GRID_BLOCKS, GRID_CONNECTIONS, MIB
+from benchmarks.cases import GIB, GRID_BLOCKS, GRID_CONNECTIONS, LARGE, MIB, SMALL
 from benchmarks.clients import CLIENTS
 from benchmarks.results import Results, Spread
 from benchmarks.targets import Target
@@ -29,7 +29,7 @@ _BRIEF = (0, 1, 3, 4, 5, 6, 7, 8, 9)
 """Those that the documentation shows."""
 _SECTION = re.compile(r"<!-- measured: ([a-z-]+) -->\n(.*?)<!-- end -->", re.DOTALL)
 
-COMPARED = ("large", "several", "small", "link-large", "link-small")
+COMPARED = ("tls-large", "tls-small", "large", "several", "small", "link-large", "link-small")
 
 
 def markdown(results: Results, targets: list[Target]) -> str:
@@ -140,21 +140,21 @@ def _compared(results: Results, case_id: str, columns: Sequence[int]) -> Iterato
 
 def _summary(results: Results) -> Iterator[str]:
     """Yield the one table that says most, of the clients that copied both a large object and many small ones."""
-    if not {"large", "small"} <= results.runs.keys():
+    if not {LARGE, SMALL} <= results.runs.keys():
         return
-    large, small = results.cases["large"], results.cases["small"]
+    large, small = results.cases[LARGE], results.cases[SMALL]
     rows = []
-    for client in results.runs["large"]:
-        if not results.has("small", client):
+    for client in results.runs[LARGE]:
+        if not results.has(SMALL, client):
             continue
-        written = results.spread("large", client, lambda run: run.cost.written).high
+        written = results.spread(LARGE, client, lambda run: run.cost.written).high
         figures = (
-            f"{results.cpu('large', client):.2f}",
-            f"{large.total / MIB / results.seconds('large', client):,.0f}",
-            f"{results.memory('large', client) / MIB:,.0f}",
+            f"{results.cpu(LARGE, client):.2f}",
+            f"{large.total / MIB / results.seconds(LARGE, client):,.0f}",
+            f"{results.memory(LARGE, client) / MIB:,.0f}",
             f"{written / MIB:,.0f}",
-            f"{results.cpu('small', client):.2f}",
-            f"{small.objects / results.seconds('small', client):,.0f}",
+            f"{results.cpu(SMALL, client):.2f}",
+            f"{small.objects / results.seconds(SMALL, client):,.0f}",
         )
         rows.append((f"**{CLIENTS[client]}**" if client == "ours" else CLIENTS[client], *figures))
     head = (f"{large.title}: CPU s", "MiB/s", "memory + MiB", "disk MiB", f"{small.title}: CPU s", "objects/s")

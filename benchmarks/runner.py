@@ -90,7 +90,8 @@ def _run_python(name: str, job: Job, scratch: Path, servers: StandIns) -> Cost:
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
         # The warm-up and the measured copy share the process; the servers restart their counters in between.
-        "BENCHMARK_COUNTS": json.dumps([servers.source, servers.sink]),
+        "BENCHMARK_COUNTS": json.dumps([servers.source, servers.sink, servers.bundle]),
+        **servers.trust(),
         **replace(servers, source=job.source, sink=job.sink).airflow_connections(),
     }
     _, _, output = _wait(name, command, environment, scratch)
@@ -102,7 +103,7 @@ def _run_rclone(job: Job, scratch: Path, servers: StandIns, *, tuned: bool) -> C
     costs = []
     for command in ([str(rclone.BINARY), "version"], rclone.command(job, tuned=tuned)):
         servers.reset_counts()
-        used, seconds, _ = _wait("rclone", command, rclone.environment(job), scratch)
+        used, seconds, _ = _wait("rclone", command, rclone.environment(job) | servers.trust(), scratch)
         costs.append(Cost(cpu_seconds(used), seconds, used.ru_maxrss * 1024, used.ru_oublock * BLOCK))
     start, whole = costs
     return Cost(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from benchmarks.cases import GIB, MIB, TO_SOURCE
+from benchmarks.cases import GIB, LARGE, MIB, SMALL, TO_SOURCE
 from benchmarks.results import Results, Spread
 
 FLAT = 1.15
@@ -32,6 +32,7 @@ class Target:
 def judge(results: Results) -> list[Target]:
     """Return every target that this run measured something for."""
     return [
+        *_tls(results),
         *(target for case in ("large", "several") for target in _bulk(results, case)),
         *_small(results),
         *_linked(results),
@@ -46,6 +47,18 @@ def _at_most(what: str, limit: float, measured: float, unit: str) -> Target:
 
 def _at_least(what: str, limit: float, measured: float, unit: str) -> Target:
     return Target(what, f"≥ {limit:g}{unit}", f"{measured:.2f}{unit}", measured >= limit)
+
+
+def _tls(results: Results) -> Iterator[Target]:
+    for case, client, limit, name in (
+        (LARGE, "floor", 1.10, "the floor"),
+        (LARGE, "rclone-tuned", 0.55, "rclone, tuned"),
+        (SMALL, "rclone-tuned", 1.0, "rclone, tuned"),
+        (SMALL, "rclone", 1.0, "rclone, default"),
+    ):
+        if results.has(case, "ours") and results.has(case, client):
+            factor = results.cpu(case, "ours") / results.cpu(case, client)
+            yield _at_most(f"{results.cases[case].title}: CPU against {name}", limit, factor, " ×")
 
 
 def _bulk(results: Results, case: str) -> Iterator[Target]:
@@ -77,7 +90,7 @@ def _small(results: Results) -> Iterator[Target]:
     rclone = [name for name in ("rclone", "rclone-tuned") if results.has("small", name)]
     if rclone:
         cheaper = min(results.cpu("small", name) for name in rclone)
-        yield _at_most(f"{case.title}: CPU against rclone, the cheaper of both", 1.2, ours / cheaper, " ×")
+        yield _at_most(f"{case.title}: CPU against rclone, the cheaper of both", 1.0, ours / cheaper, " ×")
     if results.has("small", "stock"):
         yield _at_most(
             f"{case.title}: CPU against the stock operator", 0.12, ours / results.cpu("small", "stock"), " ×"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import xml.etree.ElementTree as ET
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from benchmarks.cases import GIB, MIB, Case
 from benchmarks.chart import svg
@@ -17,6 +17,7 @@ from benchmarks.targets import judge
 MACHINE = {"processor": "two & a half cores"}
 LARGE = Case("large", "1 GiB object", 1, GIB, ("ours", "rclone", "stock"))
 SMALL = Case("small", "1,000 × 64 KiB", 1000, 65536, ("ours", "rclone", "stock"))
+TLS = [replace(case, id=f"tls-{case.id}", title=f"{case.title}, TLS", is_tls=True) for case in (LARGE, SMALL)]
 
 
 def a_run(cpu: float, seconds: float, *, memory: int = 80 * MIB, read: int = GIB, writes: int = 1000) -> Run:
@@ -29,7 +30,7 @@ def a_run(cpu: float, seconds: float, *, memory: int = 80 * MIB, read: int = GIB
 def measured(ours: list[float], rclone: float, stock: float) -> Results:
     """Return the results of a run with these CPU seconds."""
     results = Results(is_quick=False, machine=MACHINE, started="2026-11-22T00:00:00+00:00")
-    for case in (LARGE, SMALL):
+    for case in (LARGE, SMALL, *TLS):
         for cpu in ours:
             results.add(case, "ours", a_run(cpu, cpu))
         results.add(case, "rclone", a_run(rclone, rclone))

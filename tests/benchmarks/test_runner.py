@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import trustme
 
 from benchmarks.job import Job
 from benchmarks.runner import BrokenRunError, run
@@ -26,6 +27,13 @@ def servers() -> Iterator[StandIns]:
         yield started
 
 
+@pytest.fixture(scope="module")
+def secure() -> Iterator[StandIns]:
+    """Both stand-ins over TLS."""
+    with stand_ins(tls=True) as started:
+        yield started
+
+
 @pytest.fixture
 def job(servers: StandIns) -> Job:
     """Three objects of three blocks and a bit."""
@@ -39,6 +47,28 @@ def test_a_client_copies_its_job(client: str, job: Job, servers: StandIns, tmp_p
     assert found.bytes_read == 3 * job.size
     assert found.cost.cpu > 0
     assert found.cost.seconds > 0
+
+
+@pytest.mark.parametrize("client", ["ours", "floor"])
+def test_a_client_copies_over_tls(client: str, job: Job, secure: StandIns, tmp_path: Path) -> None:
+    """All of it arrives, as without TLS."""
+    found = run(client, replace(job, source=secure.source, sink=secure.sink), secure, tmp_path)
+    assert found.bytes_read == 3 * job.size
+
+
+@pytest.mark.parametrize("client", ["ours", "floor"])
+def test_a_client_verifies_certificates(client: str, job: Job, secure: StandIns, tmp_path: Path) -> None:
+    """Of a client that trusts another certificate authority, no copy arrives."""
+    other = tmp_path / "other.pem"
+    trustme.CA().cert_pem.write_to_path(str(other))
+
+    class Distrusted(StandIns):
+        def trust(self) -> dict[str, str]:
+            return dict.fromkeys(super().trust(), str(other))
+
+    servers = Distrusted(secure.source, secure.sink, secure.bundle)
+    with pytest.raises(BrokenRunError, match=r"(?i)certificate"):
+        run(client, replace(job, source=secure.source, sink=secure.sink, objects=1), servers, tmp_path)
 
 
 def test_requests_are_those_of_the_job_alone(job: Job, servers: StandIns, tmp_path: Path) -> None:
