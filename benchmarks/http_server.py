@@ -262,11 +262,11 @@ class Server:
             self._counts["bytes out"] += sent
 
     def _tell(self, method: str) -> Answer:
-        told = json.dumps({**self._counts, CPU: round((time.process_time() - self._used) * 1000)}).encode()
+        counted = json.dumps({**self._counts, CPU: round((time.process_time() - self._used) * 1000)}).encode()
         if method == "DELETE":
             self._counts.clear()
             self._used = time.process_time()
-        return Answer(200, {"Content-Type": "application/json"}, told)
+        return Answer(200, {"Content-Type": "application/json"}, counted)
 
 
 def parse(head: bytes) -> Request:

@@ -17,8 +17,8 @@ class Job:
     :param container: an empty container
     :param objects: how many
     :param size: bytes of each
-    :param connections: at most so many to each side, for the clients that can be told
-    :param block_size: bytes, for the clients that can be told
+    :param connections: at most so many to each endpoint, for the clients that take it
+    :param block_size: bytes, for the clients that take it
     """
 
     source: str

@@ -187,14 +187,14 @@ def measure_plan(result_to: Connection, count: int, url: str, *, hierarchical: b
 
 @contextmanager
 def process(target: Callable[..., None], *arguments: object, **named: object) -> Iterator[Connection]:
-    """Run a function in a process of its own, and give the end of what it tells."""
+    """Run a function in a process of its own, and yield the receiving end of its pipe."""
     context = multiprocessing.get_context("spawn")
-    told, tell = context.Pipe(duplex=False)
-    running = context.Process(target=target, args=(tell, *arguments), kwargs=named, daemon=True)
+    receiver, sender = context.Pipe(duplex=False)
+    running = context.Process(target=target, args=(sender, *arguments), kwargs=named, daemon=True)
     running.start()
-    tell.close()
+    sender.close()
     try:
-        yield told
+        yield receiver
     finally:
         running.kill()
         running.join()

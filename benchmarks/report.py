@@ -100,8 +100,8 @@ def fill(document: str, parts: Mapping[str, str]) -> str:
 
 def _machine(results: Results) -> str:
     load = ", ".join(f"{load:.1f}" for load in results.load)
-    told = [f"{name} {value}" for name, value in results.machine.items()]
-    return f"{'; '.join(told)}. Load average before the first round and after each: {load}."
+    facts = [f"{name} {value}" for name, value in results.machine.items()]
+    return f"{'; '.join(facts)}. Load average before the first round and after each: {load}."
 
 
 def _compared(results: Results, case_id: str, columns: Sequence[int]) -> Iterator[str]:

@@ -36,12 +36,12 @@ _PACKAGES = (
 def describe_machine() -> dict[str, str]:
     """Say on what was measured: processor, kernel, versions, commit."""
     model = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    told = {
+    facts = {
         "processor": f"{model[1] if model else platform.machine()}, {os.cpu_count()} cores",
         "kernel": platform.release(),
         "python": ".".join(map(str, sys.version_info[:3])),
     }
-    return told | {package: version(package) for package in _PACKAGES}
+    return facts | {package: version(package) for package in _PACKAGES}
 
 
 @dataclass(frozen=True, slots=True)

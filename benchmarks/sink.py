@@ -46,7 +46,7 @@ class Content:
 class Blob:
     """A committed blob.
 
-    :param headers: as HEAD tells them
+    :param headers: as HEAD returns them
     """
 
     content: Content
@@ -264,7 +264,7 @@ class Sink:
 
 
 def sink(*, check: bool = False) -> Handler:
-    """Return what answers for an Azure account.
+    """Return what responds for an Azure account.
 
     :param check: refuse bodies whose CRC-64 is not the one that the request names
     """
@@ -316,7 +316,7 @@ def _listing(request: Request, name: str, container: Container) -> Answer:
 
 
 def _listed(path: str, blob: Blob, *, with_metadata: bool) -> str:
-    told = {
+    described = {
         "Last-Modified": _LAST_MODIFIED,
         "Etag": blob.etag.strip('"'),
         "Content-Length": str(blob.content.size),
@@ -326,7 +326,7 @@ def _listed(path: str, blob: Blob, *, with_metadata: bool) -> str:
         "LeaseStatus": "unlocked",
         "LeaseState": "available",
     }
-    properties = "".join(f"<{tag}>{escape(value)}</{tag}>" for tag, value in told.items())
+    properties = "".join(f"<{tag}>{escape(value)}</{tag}>" for tag, value in described.items())
     metadata = "".join(
         f"<{tag}>{escape(value)}</{tag}>"
         for tag, value in (

@@ -75,7 +75,7 @@ def describe(size: int) -> Described:
 
 
 def source() -> Handler:
-    """Return what answers for S3."""
+    """Return what responds for S3."""
 
     def handle(request: Request, body: Body) -> Steps[Answer]:
         yield from body.drop()

@@ -79,8 +79,8 @@ class StandIns:
 
     def counts(self) -> tuple[Mapping[str, int], Mapping[str, int]]:
         """Return what the source and the sink counted: exchanges by name, ``bytes in``, ``bytes out``, ``ms cpu``."""
-        told = [self._request("GET", _root(url) + COUNTS).json() for url in (self.source, self.sink)]
-        return told[0], told[1]
+        counted = [self._request("GET", _root(url) + COUNTS).json() for url in (self.source, self.sink)]
+        return counted[0], counted[1]
 
     def _request(self, method: str, url: str) -> requests.Response:
         return requests.request(method, url, timeout=60, verify=self.bundle or True)

@@ -100,7 +100,7 @@ def _small(results: Results) -> Iterator[Target]:
         "small",
         "ours",
         lambda run: sum(
-            count for told in (run.reads, run.writes) for name, count in told.items() if name not in listings
+            count for counted in (run.reads, run.writes) for name, count in counted.items() if name not in listings
         ),
     ).high
     yield _at_most(f"{case.title}: requests per object, beside the listings", 2, asked / case.objects, "")

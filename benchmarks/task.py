@@ -111,7 +111,7 @@ def run_task(name: str, job: Job, environment: dict[str, str], scratch: Path) ->
 
 
 def _startup(file: str) -> dict[str, Any]:
-    """Return the message that tells a task process what it is to run."""
+    """Return the message that says what a task process runs."""
     now = datetime.now(UTC)
     return {
         "type": "StartupDetails",
@@ -172,6 +172,6 @@ def _answer(connection: socket.socket, message: list[Any]) -> str:
     """Say that it is done; return what was asked for."""
     number, body, *_ = message
     kind = str(body["type"])
-    answers = {"ValidateInletsAndOutlets": {"type": "InactiveAssetsResult", "inactive_assets": []}}
-    _send(connection, [number, answers.get(kind), None])
+    responses = {"ValidateInletsAndOutlets": {"type": "InactiveAssetsResult", "inactive_assets": []}}
+    _send(connection, [number, responses.get(kind), None])
     return kind

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def open_both(job: Job, cancellation: Cancellation) -> dict[str, tuple[S3Bucket, AzureContainer]]:
-    """Open both sides of a job and of the one to warm up with, by container, as an operator does."""
+    """Open source and destination of a job and of the one to warm up with, by container, as an operator does."""
     from airflow_s3_azure.connections import open_bucket, open_container
 
     return {
@@ -26,7 +26,7 @@ def open_both(job: Job, cancellation: Cancellation) -> dict[str, tuple[S3Bucket,
 
 
 def prepare(job: Job) -> Copy:
-    """Open both sides."""
+    """Open source and destination."""
     from airflow_s3_azure.engine.cancellation import Cancellation
     from airflow_s3_azure.engine.model import CopyRequest, Precondition
     from airflow_s3_azure.engine.options import CopyOptions
@@ -41,7 +41,7 @@ def prepare(job: Job) -> Copy:
         if one.objects == 1:
             requests = [CopyRequest(key, key) for key in one.keys]
         else:
-            # As the plan does it: both sides are listed, and what is missing is copied.
+            # As the plan does it: both endpoints are listed, and what is missing is copied.
             blobs = dict(list_blobs(container.client))
             requests = [
                 CopyRequest(found.key, found.key, found.size, found.etag, precondition=Precondition(None))

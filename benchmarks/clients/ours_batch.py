@@ -10,7 +10,7 @@ from benchmarks.job import Job
 
 
 def prepare(job: Job) -> Copy:
-    """Open both sides, and make the plan of each job: planning is another task's work."""
+    """Open source and destination, and make the plan of each job: planning is another task's work."""
     from airflow_s3_azure.engine.cancellation import Cancellation
     from airflow_s3_azure.engine.options import CopyOptions
     from airflow_s3_azure.sync.execution import BatchExecution
