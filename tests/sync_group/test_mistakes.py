@@ -273,7 +273,7 @@ MISTAKES = {
         {"s3_bucket": "{{ 's3://acme/exports/' }}"},
     ),
     "missing bucket": Mistake(
-        "S3 answered 404 NoSuchBucket: there is no bucket 'no-such-bucket-of-mine'",
+        "S3 returned 404 NoSuchBucket: there is no bucket 'no-such-bucket-of-mine'",
         "check the name",
         {"s3_bucket": "no-such-bucket-of-mine"},
     ),
@@ -284,7 +284,7 @@ MISTAKES = {
     ),
     "wrong AWS secret": Mistake(
         "2 of 2 objects could not be copied",
-        "S3 answered 403 SignatureDoesNotMatch: the secret access key of AWS connection 'aws_default' is wrong",
+        "S3 returned 403 SignatureDoesNotMatch: the secret access key of AWS connection 'aws_default' is wrong",
         given=lambda given: given.connection(S3, password="not-the-secret"),
         fails="copy",  # LocalStack checks presigned URLs, but no signatures of listings
     ),

@@ -142,7 +142,7 @@ def _plan_failed(airflow: FakeAirflow) -> str:
             "error_detail": [
                 {
                     "exc_type": "AirflowFailException",
-                    "exc_value": "SourceNotFound: S3 answered 404 NoSuchBucket: there is no bucket 'acme-exprots'; check the "
+                    "exc_value": "SourceNotFound: S3 returned 404 NoSuchBucket: there is no bucket 'acme-exprots'; check the "
                     "name, and region and endpoint of AWS connection 'aws_default'\n  ('s3://acme-exprots/exports/')",
                 }
             ],
