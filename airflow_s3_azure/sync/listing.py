@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
     from botocore.client import BaseClient
 
-_MALFORMED = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+_MALFORMED = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """What botocore's parsers raise for XML that is not a listing."""
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from airflow_s3_azure.engine.errors import SourceAccessDenied, SourceNotFound, SourceReadError, TransferError
@@ -109,7 +109,9 @@ def test_a_refused_listing_has_the_remedies_of_a_refused_read(
     """And the request ID of S3."""
     server.status, server.body, server.headers = status, error_document(code), {"x-amz-request-id": "R1"}
 
-    with pytest.raises(error, match=rf"S3 returned {status} {code}: {message}[^\n]*\s+\('s3://bucket/'; request R1\)$"):
+    with pytest.raises(
+        error, match=rf"S3 returned {status} {code}: {message}(?s:.*)\s+\('s3://bucket/'; request R1\)$"
+    ):
         list(list_objects(client, "bucket", connection="AWS connection 'night'"))
 
 
@@ -122,6 +124,7 @@ def test_a_refused_listing_has_the_remedies_of_a_refused_read(
     more=st.sampled_from(["", "<IsTruncated>x</IsTruncated>", "<EncodingType>url</EncodingType>", "<Contents/>", "<"]),
     body=st.none() | st.binary(max_size=30),
 )
+@example(entry={"LastModified": "1E100"}, more="", body=None)
 def test_any_listing_is_read_or_an_error_of_this_package(
     server: CannedServer, client: Any, entry: dict[str, str | None], more: str, body: bytes | None
 ) -> None:
