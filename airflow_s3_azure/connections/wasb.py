@@ -29,7 +29,7 @@ from azure.core.rest import HttpRequest
 from airflow_s3_azure.connections.lookup import USER_AGENT, require_connection
 from airflow_s3_azure.engine.azure.blob_names import why_invalid_container
 from airflow_s3_azure.engine.azure.container import BlobContainer, ContainerAddress
-from airflow_s3_azure.engine.azure.sdk_errors import describe_response, translate
+from airflow_s3_azure.engine.azure.sdk_errors import describe_response, sdk_request, translate
 from airflow_s3_azure.engine.azure.shared_key import SharedKeyPolicy
 from airflow_s3_azure.engine.azure.transport import ConnectionsTransport
 from airflow_s3_azure.engine.cancellation import Cancellation
@@ -174,7 +174,8 @@ def _check_container(client: ContainerClient, wasb_conn_id: str, create: bool) -
     name = client.container_name
     try:
         # The SDK's own retries would take a minute to report an unreachable host.
-        client.get_container_properties(retry_total=0)
+        with sdk_request():
+            client.get_container_properties(retry_total=0)
     except ResourceNotFoundError:
         if not create:
             raise ConfigurationError(
@@ -210,7 +211,8 @@ def _refused(error: AzureError, wasb_conn_id: str, name: str) -> ConfigurationEr
 
 def _create_container(client: ContainerClient, wasb_conn_id: str) -> None:
     try:
-        client.create_container()
+        with sdk_request():
+            client.create_container()
     except ResourceExistsError:
         return  # a concurrent task was faster
     except AzureError as error:

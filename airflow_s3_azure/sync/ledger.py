@@ -31,7 +31,7 @@ from azure.core.exceptions import AzureError
 from azure.storage.blob import ContentSettings
 
 from airflow_s3_azure.engine.azure.blob_names import RESERVED, why_invalid
-from airflow_s3_azure.engine.azure.sdk_errors import describe_response
+from airflow_s3_azure.engine.azure.sdk_errors import describe_response, sdk_request
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.errors import DestinationWriteError, PlanError
 from airflow_s3_azure.engine.model import CopyRequest, Precondition
@@ -170,12 +170,13 @@ class PlanFolder:
         """Write the run's totals into the plan's folder; return their URL, without any credential."""
         name = f"{self.path}/summary.json"
         try:
-            self._client.upload_blob(
-                name,
-                json.dumps(summary, indent=2, ensure_ascii=False).encode(),
-                overwrite=True,
-                content_settings=ContentSettings(content_type="application/json"),
-            )
+            with sdk_request():
+                self._client.upload_blob(
+                    name,
+                    json.dumps(summary, indent=2, ensure_ascii=False).encode(),
+                    overwrite=True,
+                    content_settings=ContentSettings(content_type="application/json"),
+                )
         except AzureError as error:
             raise DestinationWriteError(
                 f"summary.json could not be written: {describe_response(error)}", blob=name

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 
-from airflow_s3_azure.engine.azure.sdk_errors import describe_response
+from airflow_s3_azure.engine.azure.sdk_errors import describe_response, sdk_request
 from airflow_s3_azure.engine.blocks import MIB
 from airflow_s3_azure.engine.errors import DestinationWriteError, UntrustedFile
 from airflow_s3_azure.engine.model import Precondition
@@ -136,7 +136,8 @@ def _download(
     pinned = {} if etag is None else condition_options(Precondition(etag))
     try:
         # Not decompressed: 200 kB that name a Content-Encoding can become 500 MiB.
-        return bytes(client.download_blob(name, offset=start, length=length, decompress=False, **pinned).readall())
+        with sdk_request():
+            return bytes(client.download_blob(name, offset=start, length=length, decompress=False, **pinned).readall())
     except ResourceNotFoundError:
         if missing_ok:
             return b""
@@ -158,7 +159,8 @@ def etag_of(client: ContainerClient, name: str) -> str | None:
     :raises DestinationWriteError: if the request failed
     """
     try:
-        return str(client.get_blob_client(name).get_blob_properties().etag)
+        with sdk_request():
+            return str(client.get_blob_client(name).get_blob_properties().etag)
     except ResourceNotFoundError:
         return None
     except AzureError as error:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from azure.core.exceptions import AzureError
 from azure.storage.blob import BlobBlock, ContentSettings
 
-from airflow_s3_azure.engine.azure.sdk_errors import translate
+from airflow_s3_azure.engine.azure.sdk_errors import sdk_request, translate
 from airflow_s3_azure.engine.azure.service_errors import BlockListRejected, PreconditionFailed
 from airflow_s3_azure.engine.blocks import MIB
 from airflow_s3_azure.engine.cancellation import Cancellation
@@ -187,7 +187,8 @@ class LinesWriter:
 
         def attempt() -> Any:
             try:
-                return call(*arguments, **options)
+                with sdk_request():
+                    return call(*arguments, **options)
             except AzureError as error:
                 failure = translate(error, f"{self._name.rpartition('/')[2]} could not be written", self._name)
             raise failure

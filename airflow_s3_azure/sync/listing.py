@@ -13,7 +13,7 @@ from azure.core.exceptions import AzureError
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as BotoConnectionError
 
-from airflow_s3_azure.engine.azure.sdk_errors import translate
+from airflow_s3_azure.engine.azure.sdk_errors import sdk_request, translate
 from airflow_s3_azure.engine.errors import (
     SourceReadError,
 )
@@ -100,7 +100,8 @@ def list_blobs(client: ContainerClient, prefix: str = "") -> Iterator[tuple[str,
     blobs = iter(client.list_blobs(name_starts_with=prefix or None, include=["metadata"]))
     while True:
         try:
-            blob = next(blobs, None)
+            with sdk_request():
+                blob = next(blobs, None)
         except AzureError as error:
             raise translate(error, "the container could not be listed", where) from None
         if blob is None:

@@ -11,7 +11,7 @@ from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 
 from airflow_s3_azure.engine.azure.blob_names import why_refused
-from airflow_s3_azure.engine.azure.sdk_errors import describe_response
+from airflow_s3_azure.engine.azure.sdk_errors import describe_response, sdk_request
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.model import CopyResult
 from airflow_s3_azure.engine.quoting import MAX_TEXT, get_logger, shorten
@@ -60,7 +60,10 @@ def _delete(client: ContainerClient, found: Mapping[str, Any]) -> dict[str, Any]
             found, "failed", reason, shorten(f"no request was sent to delete {blob!r}: {refused}", MAX_TEXT)
         ) | {"retryable": False}
     try:
-        client.delete_blob(blob, delete_snapshots="include", etag=etag, match_condition=MatchConditions.IfNotModified)
+        with sdk_request():
+            client.delete_blob(
+                blob, delete_snapshots="include", etag=etag, match_condition=MatchConditions.IfNotModified
+            )
     except AzureError as caught:
         # A leased blob, for example, fails with another error code.
         if not isinstance(caught, ResourceNotFoundError) and getattr(caught, "error_code", None) != "ConditionNotMet":
@@ -83,6 +86,7 @@ def _row(found: Mapping[str, Any], status: str, reason: str, error: str | None) 
 def _exists(client: ContainerClient, blob: str) -> bool:
     """Return whether the blob exists; True if the request fails."""
     try:
-        return bool(client.get_blob_client(blob).exists())
+        with sdk_request():
+            return bool(client.get_blob_client(blob).exists())
     except AzureError:
         return True

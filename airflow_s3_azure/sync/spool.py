@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from azure.core.exceptions import AzureError
 
+from airflow_s3_azure.engine.azure.sdk_errors import sdk_request
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.model import BlobState, Precondition
 from airflow_s3_azure.engine.properties import SourceRecord
@@ -37,7 +38,7 @@ class _Segments:
 
     def drop(self, segment: int) -> None:
         """Delete a segment, or leave it where the connection may not delete."""
-        with suppress(AzureError):
+        with suppress(AzureError), sdk_request():
             self._client.delete_blob(self._name(segment))
 
     def _name(self, segment: int) -> str:

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+from xml.etree.ElementTree import ParseError
 
-from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
+from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError, ServiceResponseError
 
 from airflow_s3_azure.engine.azure.service_errors import ErrorResponse
 from airflow_s3_azure.engine.errors import DestinationAccessDenied, DestinationWriteError, TransferError
 from airflow_s3_azure.engine.http.failures import describe
+
+
+@contextmanager
+def sdk_request() -> Iterator[None]:
+    """Raise an ``AzureError`` for a response that the SDK cannot parse; it raises whatever its parser raised.
+
+    An error document without a Message, for example, is a TypeError (``process_storage_error`` of azure-storage-blob).
+    """
+    try:
+        yield
+    except (AttributeError, KeyError, ParseError, TypeError, ValueError) as error:
+        raise ServiceResponseError(f"malformed response ({type(error).__name__})") from None
 
 
 def translate(error: AzureError, what: str, blob: str | None = None) -> TransferError:
