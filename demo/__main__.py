@@ -20,6 +20,10 @@ from demo.story import Demo, DemoError
 from tests.servers import ServerError
 
 _INTERRUPTED = 128 + signal.SIGINT
+_HINT = (
+    "Next: `make demo KEEP=1` keeps everything running: open Airflow, and paste the connections that it prints into "
+    "your own shell. docs/tutorial/first-copy.md begins there."
+)
 
 
 def main() -> int:
@@ -79,7 +83,7 @@ def _run(directory: Path, *, keep: bool) -> int:
             demo.run()
             if keep:
                 demo.keep()
-        demo.end(hint="" if keep else "`make demo KEEP=1` keeps it running, to explore it in Airflow.")
+        demo.end(hint="" if keep else _HINT)
     except KeyboardInterrupt:
         print("Cancelled.", file=sys.stderr)
         return _INTERRUPTED

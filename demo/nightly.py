@@ -14,6 +14,7 @@ from typing import Any
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.storage.blob import ContainerClient
 
+from demo.accident import Accident
 from demo.screen import Bar, Progress, size_text
 from demo.seed import PART_SIZE
 from demo.verify import LEDGER_ROOT
@@ -24,7 +25,7 @@ GROUP = "s3_to_azure"
 PLAN, COPY, REPORT = (f"{GROUP}.{name}" for name in ("plan", "copy", "report"))
 
 _POLL_SECONDS = 0.7
-_COUNT_SECONDS = 2.0
+_COUNT_SECONDS = 4.0
 """Interval of the counts of the destination's blobs. Each costs Azurite some 50 ms of the copy's time."""
 _OBJECT_COST = 64 * 1024
 """Bytes that take about as long as an object's requests, so that the bar advances evenly."""
@@ -98,13 +99,19 @@ class Round:
     """The parallel runs of one round."""
 
     def __init__(
-        self, airflow: AirflowServer, buckets: Sequence[str], destinations: Mapping[str, Destination] | None = None
+        self,
+        airflow: AirflowServer,
+        buckets: Sequence[str],
+        destinations: Mapping[str, Destination] | None = None,
+        accidents: Mapping[str, Accident] | None = None,
     ) -> None:
         """Trigger the runs.
 
         :param destinations: by bucket, to count what they receive; None: count nothing
+        :param accidents: by bucket, copies to kill
         """
         self._airflow = airflow
+        self._accidents = dict(accidents or {})
         self._destinations = destinations or {}
         self._tasks: dict[str, list[dict[str, Any]]] = {bucket: [] for bucket in buckets}
         self._ended: dict[str, dict[str, Any]] = {}
@@ -119,6 +126,8 @@ class Round:
             )
             for bucket in buckets
         }
+        for bucket, accident in self._accidents.items():
+            accident.watch(self._runs[bucket].run_id)
 
     def wait(self, within: float, check: Callable[[], None], note: Callable[[str], None]) -> list[Outcome]:
         """Return the outcomes, in the order of the buckets, once all runs have succeeded.
@@ -173,7 +182,8 @@ class Round:
 
     def _report_retries(self, run: Run, note: Callable[[str], None]) -> None:
         for task in self._tasks[run.bucket]:
-            if task["state"] != "up_for_retry":
+            accident = self._accidents.get(run.bucket)
+            if task["state"] != "up_for_retry" or (accident and accident.task_id == task["task_id"]):
                 continue
             if task["try_number"] > 1:
                 raise RunFailed(f"a task of {run.bucket} failed twice: {_failure(self._airflow, run)}")

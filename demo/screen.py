@@ -18,7 +18,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-_WIDEST = 100
+_WIDEST = 80
 _PLAIN_SECONDS = 5.0
 """Interval of progress lines without a terminal."""
 _GAP = 2

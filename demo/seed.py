@@ -33,6 +33,8 @@ TEMPLATE_KEY = "odd/{{ conn.aws_default.password }}.txt"
 EMOJI_KEY = "odd/🚀 launch/日本語.txt"
 DOUBLE_SLASH_KEY = "odd/a//b.txt"
 
+LARGEST_KEY = "backups/warehouse-2026-11-21.dump"
+
 _ODD_KEYS = (
     "odd/annual report 2026.txt",
     "odd/c++/a+b.txt",
@@ -153,10 +155,9 @@ def _large_objects() -> Iterator[SeedObject]:
     crc32 = {"ChecksumAlgorithm": "CRC32", "ChecksumType": "FULL_OBJECT"}
     parts: dict[str, str] = {}
     for key, size, content_type, metadata, checksum in (
-        ("backups/warehouse-2026-11-21.dump", 250, data, dump, crc64),
-        ("video/2026/11/21/store-01.mp4", 128, video, camera, crc32),
-        ("video/2026/11/20/store-01.mp4", 96, video, camera, parts),
-        ("models/churn-v7.safetensors", 64, data, {"framework": "torch"}, crc64),
+        (LARGEST_KEY, 128, data, dump, crc64),
+        ("video/2026/11/21/store-01.mp4", 24, video, camera, crc32),
+        ("video/2026/11/20/store-01.mp4", 20, video, camera, parts),
     ):
         headers = {"CacheControl": "private", "ContentDisposition": f'attachment; filename="{key.rpartition("/")[2]}"'}
         # Not a whole number of blocks.
@@ -180,7 +181,7 @@ def _odd_objects() -> Iterator[SeedObject]:
 def _exports(chance: random.Random) -> Iterator[SeedObject]:
     for day in (20, 21):
         folder = f"exports/2026/11/{day}"
-        for number in range(1, 351):
+        for number in range(1, 56):
             yield SeedObject(
                 EXPORTS,
                 f"{folder}/orders-{number:05d}.csv.gz",
@@ -190,10 +191,10 @@ def _exports(chance: random.Random) -> Iterator[SeedObject]:
                 headers={"ContentEncoding": "gzip"},
                 metadata={"source-system": "erp", "schema": "orders.v3"},
             )
-        for number in range(1, 351):
+        for number in range(1, 56):
             key = f"{folder}/events-{number:05d}.jsonl"
             yield SeedObject(EXPORTS, key, "jsonl", _size(chance), "application/x-ndjson", metadata={"topic": "clicks"})
-        for number in range(1, 301):
+        for number in range(1, 41):
             key = f"{folder}/items-{number:05d}.parquet"
             yield SeedObject(EXPORTS, key, "parquet", _size(chance), "application/vnd.apache.parquet")
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import shlex
+import shutil
 import signal
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,21 +15,21 @@ from typing import Any, Self
 from azure.storage.blob import ContainerClient
 
 from demo import nightly, seed, verify
+from demo.accident import Accident
 from demo.nightly import Destination, Outcome, Round
 from demo.screen import Phase, Progress, Screen, size_text
+from demo.summary import Ledgers, connection_lines, show_accident, show_runs
 from tests.servers import AirflowServer, AzureServer, S3Server
+from tests.servers.process import Startable
 from tests.servers.sessions import session_members
 
-_DAGS = Path(__file__).parent.parent / "dags"
+_DAG = Path(__file__).parent.parent / "dags" / f"{nightly.DAG_ID}.py"
 _ROUND_SECONDS = 300.0
+_KILLED_AT_BLOCKS = 3
 _UPLOADS = 4
 _READERS = 8
-_SHOWN_KEYS = (seed.TEMPLATE_KEY, seed.EMOJI_KEY, seed.DOUBLE_SLASH_KEY, "exports/2026/11/21/orders-00001.csv.gz")
 _MOST = 10
 """Lines of a list in an error."""
-
-Ledgers = Mapping[str, Sequence[Mapping[str, Any]]]
-"""Rows by bucket."""
 
 
 class DemoError(Exception):
@@ -44,18 +43,24 @@ class Demo:
         self._directory = directory
         self._screen = screen
         self._servers = ExitStack()
+        self._starts: dict[Startable, Future[None]] = {}
         self._objects = seed.all_objects()
         self._s3 = S3Server(directory)
         self._azure = AzureServer(directory)
+        dags = directory / "dags"
+        dags.mkdir()
+        shutil.copy(_DAG, dags)  # alone: each file more is parsed again and again
         self._airflow = AirflowServer(
             directory,
-            _DAGS,
+            dags,
             {"aws_default": self._s3.airflow_connection(), "wasb_default": self._azure.airflow_connection()},
             {
                 # The defaults of the trigger form.
                 "S3_TO_AZURE_BUCKET": seed.EXPORTS,
                 "S3_TO_AZURE_CONTAINER": seed.EXPORTS,
                 "S3_TO_AZURE_DRY_RUN": "false",
+                # A killed task is seen within a second.
+                "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
                 # All runs are the demo's own: once unpaused, last night's would start too.
                 "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
             },
@@ -83,21 +88,21 @@ class Demo:
         self._screen.say("S3 to Azure with Airflow: a nightly sync, twice, on this machine", "bold")
         self._screen.say(f"Servers, data and logs are in {self._directory}", "dim")
         self._screen.say()
-        self._start_storage()
-        sizes = self._start_airflow_and_fill()
+        self._start_servers()
+        sizes = self._fill()
         first = self._run_first(sizes)
         ledgers = self._check_ledgers(first)
-        self._show_first(first, ledgers)
-        self._screen.say()
+        self._check_resumed(ledgers)
         etags = self._prove(first)
         self._run_again(first, etags)
+        show_runs(self._screen, first, ledgers)
 
     def keep(self) -> None:
         """Print the URLs and the connections, and wait for Ctrl-C."""
         screen = self._screen
-        screen.heading("Everything is still running; press Ctrl-C to stop it")
+        screen.heading("Everything is still running; press Ctrl-C to stop it. Open the first:")
         for name, where in (
-            ("Airflow", f"{self._airflow.url}/dags/{nightly.DAG_ID} (no login)"),
+            ("Airflow", f"{self._airflow.url}/dags/{nightly.DAG_ID}/plugin/transfers"),
             ("S3", self._s3.endpoint_url),
             ("Azurite", self._azure.endpoint),
             ("files", str(self._directory)),
@@ -123,13 +128,19 @@ class Demo:
             self._screen.say()
             self._screen.say(hint)
 
-    def _start_storage(self) -> None:
-        with self._screen.phase("Starting S3 and Azure", "start S3 and Azure") as phase:
-            self._servers.enter_context(self._s3)
-            self._servers.enter_context(self._azure)
+    def _start_servers(self) -> None:
+        """Start all servers at once; each is waited for where it is needed."""
+        pool = ThreadPoolExecutor(3)
+        for server in (self._airflow, self._s3, self._azure):
+            self._servers.callback(server.stop)
+            self._starts[server] = pool.submit(server.start)
+        pool.shutdown(wait=False)
+        with self._screen.phase("Starting S3, Azure and Airflow", "start S3 and Azure") as phase:
+            self._starts[self._s3].result()
+            self._starts[self._azure].result()
             phase.result = "S3 (LocalStack) and Azure Blob Storage (Azurite) are running"
 
-    def _start_airflow_and_fill(self) -> dict[str, int]:
+    def _fill(self) -> dict[str, int]:
         """Return the bytes of each object by its key, once Airflow has the DAG and all objects are uploaded."""
         uploads: list[Future[int]] = []
 
@@ -144,7 +155,7 @@ class Demo:
         ):
             client = self._s3.client(max_pool_connections=2 * _UPLOADS)
             uploads += seed.start_filling(client, self._s3.region, self._objects, pool)
-            self._servers.enter_context(self._airflow)
+            self._starts[self._airflow].result()
             self._airflow.wait_for_dag(nightly.DAG_ID)
             self._airflow.unpause(nightly.DAG_ID)
             sizes = [upload.result() for upload in uploads]
@@ -161,15 +172,34 @@ class Demo:
         for bucket in seed.BUCKETS:
             wanted = {item.key: sizes[item.key] for item in self._objects if item.bucket == bucket and item.copied}
             destinations[bucket] = Destination(self._azure, bucket, wanted)
-        with self._round("Running the nightly DAG", "first run", destinations) as (phase, outcomes):
+        blob = self._azure.service_client(retry_total=0, read_timeout=10).get_blob_client(seed.MEDIA, seed.LARGEST_KEY)
+        self._accident = Accident(
+            airflow=self._airflow,
+            dag_id=nightly.DAG_ID,
+            task_id=nightly.COPY,
+            blob=blob,
+            blocks=_KILLED_AT_BLOCKS,
+            note=self._screen.note,
+        )
+        with self._round(
+            "Running the nightly DAG; one copy will be killed", "first run", destinations, {seed.MEDIA: self._accident}
+        ) as (
+            phase,
+            outcomes,
+        ):
+            self._accident.end()
             for outcome in outcomes:
                 self._check_first(outcome, sizes)
             copied = sum(outcome.report["copied"] for outcome in outcomes)
             size = sum(outcome.report["copied_bytes"] for outcome in outcomes)
-            phase.result = (
-                f"The nightly DAG copied {copied:,} objects, {size_text(size)}: {len(outcomes)} successful runs"
-            )
+            phase.result = f"Copied: {copied:,} objects, {size_text(size)}, in {len(outcomes)} runs of the nightly DAG"
         return outcomes
+
+    def _check_resumed(self, ledgers: Ledgers) -> None:
+        (row,) = (row for row in ledgers[seed.MEDIA] if row["key"] == seed.LARGEST_KEY)
+        if self._accident.staged and not row["resumed_blocks"]:
+            raise DemoError(f"the copy that was killed resumed nothing: {dict(row)}")
+        show_accident(self._screen, row, killed=self._accident.staged > 0)
 
     def _check_first(self, outcome: Outcome, sizes: Mapping[str, int]) -> None:
         bucket = outcome.run.bucket
@@ -205,31 +235,6 @@ class Demo:
                 )
         return ledgers
 
-    def _show_first(self, outcomes: Sequence[Outcome], ledgers: Ledgers) -> None:
-        screen = self._screen
-        reports = [outcome.report for outcome in outcomes]
-        rows = [(name, *(f"{one[name]:,}" for one in reports)) for name in ("copied", "unchanged", "skipped", "failed")]
-        rows.append(("bytes", *(size_text(one["copied_bytes"]) for one in reports)))
-        proofs = sorted({how for one in reports for how in one["verified"]})
-        rows += [(f"verified by {how}", *(f"{one['verified'].get(how, 0):,}" for one in reports)) for how in proofs]
-        rows.append(("seconds", *(f"{outcome.seconds:.1f}" for outcome in outcomes)))
-        screen.heading("Reports of the runs (XCom)")
-        screen.table(("", *(outcome.run.bucket for outcome in outcomes)), rows, right=(1, 2))
-        all_rows = [row for bucket in ledgers for row in ledgers[bucket]]
-        screen.heading("Skipped keys and reasons (ledger)")
-        screen.table(("key", "reason"), [(row["key"], row["reason"]) for row in all_rows if row["status"] == "skipped"])
-        largest = max(all_rows, key=lambda row: int(row["size"]))
-        chosen = [largest, *(row for key in _SHOWN_KEYS for row in all_rows if row["key"] == key)]
-        screen.heading(f"{len(chosen)} of {len(all_rows):,} ledger rows")
-        screen.table(
-            ("key", "status", "size", "blocks", "verified"),
-            [
-                (row["key"], row["status"], size_text(row["size"]), str(row["blocks"] or "-"), row["verified"] or "-")
-                for row in chosen
-            ],
-            right=(2, 3),
-        )
-
     def _prove(self, outcomes: Sequence[Outcome]) -> dict[str, dict[str, str]]:
         """Read S3 and Azure again, and return the ETags of the blobs by container and name."""
         read = 0
@@ -255,8 +260,8 @@ class Demo:
                 raise DemoError(f"{len(differences):,} differences between S3 and Azure:{_listed(differences)}")
             blobs, size = sum(proof.blobs for proof in proofs), sum(proof.size for proof in proofs)
             phase.result = (
-                f"{blobs:,} blobs ({size_text(size)}) are byte-identical to their objects: read again with boto3 and "
-                "Azure's SDK, compared by SHA-256; content headers and metadata too"
+                f"Verified: {blobs:,} blobs ({size_text(size)}) are byte-identical to their objects, by SHA-256, read with "
+                "boto3 and Azure's SDK; content headers and metadata too"
             )
         return {bucket: verify.blob_etags(self._container(bucket)) for bucket in seed.BUCKETS}
 
@@ -284,13 +289,17 @@ class Demo:
             unchanged = sum(one.report["unchanged"] for one in second)
             skipped = sum(one.report["skipped"] for one in second)
             phase.result = (
-                f"The second run copied nothing: 0 copied, {unchanged:,} unchanged, {skipped} skipped; the ETag of every blob "
-                "is the same"
+                f"Unchanged: the same runs again copied 0 objects, {unchanged:,} were unchanged, {skipped} skipped; every "
+                "blob has the ETag it had"
             )
 
     @contextmanager
     def _round(
-        self, title: str, name: str, destinations: Mapping[str, Destination] | None = None
+        self,
+        title: str,
+        name: str,
+        destinations: Mapping[str, Destination] | None = None,
+        accidents: Mapping[str, Accident] | None = None,
     ) -> Iterator[tuple[Phase, list[Outcome]]]:
         """Show a phase that runs the DAG for all buckets; the body begins when all runs have succeeded."""
         runs: list[Round] = []
@@ -299,7 +308,7 @@ class Demo:
             return runs[0].progress() if runs else Progress()
 
         with self._screen.phase(title, name, progress) as phase:
-            runs.append(Round(self._airflow, seed.BUCKETS, destinations))
+            runs.append(Round(self._airflow, seed.BUCKETS, destinations, accidents))
             yield phase, runs[0].wait(_ROUND_SECONDS, self._check_servers, self._screen.note)
 
     def _check_servers(self) -> None:
@@ -310,20 +319,6 @@ class Demo:
     def _container(self, name: str) -> ContainerClient:
         # Without the SDK's retries, which would take a minute if Azurite is down.
         return self._azure.service_client(retry_total=1).get_container_client(name)
-
-
-def connection_lines(s3: S3Server, azure: AzureServer) -> list[str]:
-    """Return shell lines: Airflow connections, and environment variables of the AWS and Azure CLIs."""
-    values = {
-        "AIRFLOW_CONN_AWS_DEFAULT": json.dumps(s3.airflow_connection()),
-        "AIRFLOW_CONN_WASB_DEFAULT": json.dumps(azure.airflow_connection()),
-        "AWS_ENDPOINT_URL": s3.endpoint_url,
-        "AWS_ACCESS_KEY_ID": s3.access_key,
-        "AWS_SECRET_ACCESS_KEY": s3.secret_key,
-        "AWS_DEFAULT_REGION": s3.region,
-        "AZURE_STORAGE_CONNECTION_STRING": azure.connection_string,
-    }
-    return [f"export {name}={shlex.quote(value)}" for name, value in values.items()]
 
 
 @contextmanager

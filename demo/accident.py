@@ -1,0 +1,99 @@
+"""The accident: a copy is killed with SIGKILL in the middle of its largest object, and its task is cleared.
+
+Airflow would retry it after a minute by itself; clearing it, as the UI's button does, only saves the wait.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+from urllib.parse import quote
+
+from azure.core.exceptions import AzureError
+from azure.storage.blob import BlobClient
+
+from tests.servers import AirflowServer, ServerError
+
+_WATCH_SECONDS = 0.05
+_POLL_SECONDS = 0.3
+
+
+class Accident:
+    """Waits in a thread of its own until some blocks of a blob are staged, and kills the task that copies it.
+
+    :param blob: what the task copies; a client without retries
+    :param blocks: staged blocks to wait for
+    :param note: called with what happened
+    """
+
+    def __init__(
+        self,
+        *,
+        airflow: AirflowServer,
+        dag_id: str,
+        task_id: str,
+        blob: BlobClient,
+        blocks: int,
+        note: Callable[[str], None],
+    ) -> None:
+        self._airflow = airflow
+        self._dag_id = dag_id
+        self.task_id = task_id
+        self._blob = blob
+        self._blocks = blocks
+        self._note = note
+        self._over = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.staged = 0
+        """Blocks that were staged when the task was killed; 0: it was done before."""
+
+    def watch(self, run_id: str) -> None:
+        """Begin to watch a run."""
+        self._thread = threading.Thread(target=self._run, args=(run_id,), daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Watch no more."""
+        self._over.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self, run_id: str) -> None:
+        while (staged := self._staged()) < self._blocks:
+            if self._over.wait(_WATCH_SECONDS):
+                return
+        task = self._task(run_id)
+        if task["state"] != "running" or not task["pid"]:
+            return
+        with suppress(ProcessLookupError):
+            os.kill(task["pid"], signal.SIGKILL)
+            self.staged = staged
+            self._note(f"Killed the copy of {self._blob.blob_name} with SIGKILL, {staged} blocks staged")
+        while self._task(run_id)["state"] == "running":
+            if self._over.wait(_POLL_SECONDS):
+                return
+        # A run that ends meanwhile has no task to clear.
+        with suppress(ServerError):
+            self._airflow.api(
+                "POST",
+                f"/dags/{quote(self._dag_id)}/clearTaskInstances",
+                dry_run=False,
+                dag_run_id=run_id,
+                task_ids=[[self.task_id, task["map_index"]]],
+                only_failed=False,
+            )
+
+    def _staged(self) -> int:
+        try:
+            _, blocks = self._blob.get_block_list("uncommitted")
+        except AzureError:
+            return 0
+        return len(blocks)
+
+    def _task(self, run_id: str) -> dict[str, Any]:
+        tasks = self._airflow.task_instances(self._dag_id, run_id)
+        return next(task for task in tasks if task["task_id"] == self.task_id and task["map_index"] == 0)
