@@ -72,7 +72,7 @@ class Accident:
         with suppress(ProcessLookupError):
             os.kill(task["pid"], signal.SIGKILL)
             self.staged = staged
-            self._note(f"Killed the copy of {self._blob.blob_name} with SIGKILL, {staged} blocks staged")
+            self._note(f"Killed (SIGKILL): copy of {self._blob.blob_name}, {staged} blocks staged")
         while self._task(run_id)["state"] == "running":
             if self._over.wait(_POLL_SECONDS):
                 return

@@ -57,6 +57,11 @@ class Outcome:
     plan: dict[str, Any]
     report: dict[str, Any]
 
+    @property
+    def in_azure(self) -> int:
+        """Objects that the run found or left in the container: what a killed try copied is unchanged for the next."""
+        return int(self.report["copied"] + self.report["unchanged"])
+
 
 class Destination:
     """Counts the objects and bytes that a container has received, including the staged blocks of large objects."""

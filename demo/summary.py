@@ -25,7 +25,8 @@ def show_accident(screen: Screen, row: Mapping[str, Any], *, killed: bool) -> No
     if killed:
         screen.say(
             f"Killed and resumed: the copy of {row['key']} was killed in the middle. Its next try found "
-            f"{row['resumed_blocks']} of {row['blocks']} blocks staged, and copied the others."
+            f"{row['resumed_blocks']} of {row['blocks']} blocks staged, and copied the others. Objects that the killed try "
+            "had copied are unchanged."
         )
     else:
         screen.say(f"  ({row['key']} was copied before its task could be killed.)", "dim")
