@@ -430,7 +430,7 @@ def test_a_block_that_someone_else_staged_again_is_found(container: ContainerCli
     blob.stage_block(block.id, b'"forged"\n')
     writer.commit()
 
-    with pytest.raises(UntrustedFile, match="it does not hold what was written to it") as caught:
+    with pytest.raises(UntrustedFile, match="its content is not what was written: another client wrote to the same blob") as caught:
         writer.read_back()
 
     assert caught.value.retryable

@@ -85,7 +85,7 @@ def test_any_bytes_give_a_response_or_a_protocol_error(data: bytes) -> None:
             assert str(error) in {  # noqa: PT017 - either outcome is right
                 "malformed status line or header field",
                 "malformed, repeated or too large Content-Length",
-                "the server switches protocols, which no request asks for",
+                "the server switches protocols, which no request asked for",
                 "unsupported Transfer-Encoding, or one beside a Content-Length or from HTTP/1.0",
             }
 
