@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from azure.core.exceptions import ResourceNotFoundError
 from azure.core.pipeline import Pipeline, PipelineRequest
 from azure.core.pipeline.policies import SansIOHTTPPolicy
-from requests import Session
+from requests import Session, get
 
 from airflow_s3_azure.engine.azure.container import BlobContainer, ContainerAddress
 from airflow_s3_azure.engine.azure.transport import ConnectionsTransport
@@ -103,6 +104,13 @@ class Rig:
         arguments = {"Bucket": self.bucket.name, **params}
         self.urls.append(str(self._signer.generate_presigned_url(operation, arguments, self.url_seconds)))
         return self.urls[-1]
+
+
+def wait_until_expired(url: str, headers: dict[str, str] | None = None) -> None:
+    """Wait until S3 refuses a presigned URL because it has expired."""
+    deadline = time.monotonic() + 60
+    while "Request has expired" not in get(url, headers=headers, timeout=30).text:
+        assert time.monotonic() < deadline
 
 
 class _Recorder(SansIOHTTPPolicy[Any, Any]):

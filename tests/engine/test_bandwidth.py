@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -14,16 +13,20 @@ from airflow_s3_azure.engine.errors import Cancelled, ConfigurationError
 
 
 class Clock(Cancellation):
-    """Time that passes only where somebody sleeps."""
+    """Time that passes only in a sleep, or, if it is stopped, not at all."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, is_stopped: bool = False) -> None:
         super().__init__()
         self.now = 1000.0
+        self.sleeps: list[float] = []
+        self._is_stopped = is_stopped
         monkeypatch.setattr("airflow_s3_azure.engine.bandwidth.time.monotonic", lambda: self.now)
 
     def sleep(self, seconds: float) -> None:
-        """Let time pass."""
-        self.now += seconds
+        """Record a sleep, and let time pass."""
+        self.sleeps.append(seconds)
+        if not self._is_stopped:
+            self.now += seconds
 
 
 def test_bytes_pass_at_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,15 +53,15 @@ def test_a_pause_is_not_made_up_for(monkeypatch: pytest.MonkeyPatch) -> None:
     assert clock.now - 1060.0 == pytest.approx(1.0)
 
 
-def test_all_threads_share_the_limit() -> None:
-    """Eight threads read no faster than one."""
-    bandwidth = Bandwidth(1_000_000, Cancellation())
-    began = time.monotonic()
+def test_all_threads_share_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of eight threads that spend at the same instant, each waits for all bytes admitted before its own."""
+    clock = Clock(monkeypatch, is_stopped=True)
+    bandwidth = Bandwidth(1_000_000, clock)
 
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(bandwidth.spend, [5000] * 100))
 
-    assert time.monotonic() - began >= 99 * 0.005
+    assert sorted(clock.sleeps) == pytest.approx([number * 0.005 for number in range(1, 100)])
 
 
 def test_a_wait_ends_when_the_copy_is_stopped() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import secrets
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +30,7 @@ from airflow_s3_azure.engine.model import BlobContent, CopyRequest, CopyResult, 
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.retry import RetryPolicy
 from airflow_s3_azure.engine.s3.source import S3Source
-from tests.rig import Rig
+from tests.rig import Rig, wait_until_expired
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
@@ -473,7 +472,7 @@ def test_an_expired_signature_is_signed_again_once(rig: CopyRig) -> None:
         },
         ExpiresIn=1,
     )
-    _wait_until_refused(old, {"If-Match": f'"{rig.source.head("a").etag}"', "x-amz-checksum-mode": "ENABLED"})
+    wait_until_expired(old, {"If-Match": f'"{rig.source.head("a").etag}"', "x-amz-checksum-mode": "ENABLED"})
     stale = [old]
     source = S3Source(
         rig.bucket.name,
@@ -486,13 +485,6 @@ def test_an_expired_signature_is_signed_again_once(rig: CopyRig) -> None:
     (result,) = rig.copy(CopyRequest("a", "b"))
 
     assert (result.error, result.retries, stale) == (None, 1, [])
-
-
-def _wait_until_refused(url: str, headers: dict[str, str]) -> None:
-    deadline = time.monotonic() + 10
-    assert requests.get(url, headers=headers, timeout=5).status_code == 200
-    while requests.get(url, headers=headers, timeout=5).status_code != 403:
-        assert time.monotonic() < deadline
 
 
 def test_azure_rejects_a_block_that_was_damaged_in_transit(rig: CopyRig) -> None:

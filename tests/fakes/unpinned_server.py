@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -119,8 +120,13 @@ def rclone_server(directory: Path) -> Iterator[str]:
 
 
 def _wait_until_it_responds(url: str) -> None:
-    from tenacity import Retrying, stop_after_delay, wait_fixed
-
-    for attempt in Retrying(stop=stop_after_delay(_START_SECONDS), wait=wait_fixed(0.05), reraise=True):
-        with attempt:
+    deadline = time.monotonic() + _START_SECONDS
+    while True:
+        try:
             requests.get(url, timeout=5).close()
+        except requests.ConnectionError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return

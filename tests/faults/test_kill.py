@@ -39,7 +39,7 @@ SEED = int(os.environ.get("KILL_SEED", "1"))
 SIZE = int(os.environ.get("KILL_MIB", "64")) * MIB
 BLOCK = MIB
 CONCURRENCY = 4
-PATIENCE = 120.0
+PATIENCE = 600.0
 """Seconds after which a process is taken to hang."""
 SMALL = 16 * 1024
 OPTIONS = CopyOptions(block_size=SMALL)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from urllib.parse import parse_qs, urlsplit
 
@@ -20,7 +19,6 @@ from airflow_s3_azure.engine.errors import (
     TransferError,
 )
 from airflow_s3_azure.engine.model import SourceObject
-from airflow_s3_azure.engine.s3.ending import Ending
 from airflow_s3_azure.engine.s3.source import S3Source
 from tests.fakes.canned_server import CannedServer, canned_server, error_document, source_at
 
@@ -470,36 +468,25 @@ def test_an_etag_is_an_md5_only_outside_directory_buckets(server: CannedServer, 
     assert found == ("0123456789abcdef0123456789abcdef" if bucket == "bucket" else None)
 
 
-@pytest.mark.parametrize(
-    ("wait", "requested_at"),
-    [(0.0, 100), (0.051, 90), (0.101, 80), (9.0, 50)],
-    ids=["no wait", "half a tenth", "a tenth", "long"],
-)
-def test_the_next_block_is_requested_when_its_response_would_come_in_time(
-    monkeypatch: pytest.MonkeyPatch, wait: float, requested_at: int
-) -> None:
-    """A body of a hundred bytes at two hundred bytes a second: requested as early as a response takes to begin."""
-    now = [50.0 + wait]
-    monkeypatch.setattr("airflow_s3_azure.engine.s3.ending.time.monotonic", lambda: now[0])
-    requested: list[int] = []
-    read = 0
-    ending = Ending(50.0, 100, lambda: requested.append(read))
+class _RecordingBandwidth(Bandwidth):
+    """A limit that records what is spent, and never waits."""
 
-    while read < 100:
-        read += 10
-        now[0] += 0.05
-        ending.add(10)
+    def __init__(self) -> None:
+        super().__init__(1, Cancellation())
+        self.spent = 0
 
-    assert requested == [requested_at]
+    def spend(self, size: int) -> None:
+        self.spent += size
 
 
-def test_a_body_is_read_no_faster_than_the_bandwidth_allows(server: CannedServer) -> None:
-    """Whole objects and blocks alike: 60,000 bytes at 200,000 a second, of which the first piece passes at once."""
-    server.status, server.headers, server.body = 200, {"ETag": '"etag"'}, bytes(60_000)
-    source = source_at(server.url, bandwidth=Bandwidth(200_000, Cancellation()))
-    began = time.monotonic()
+def test_every_byte_that_is_read_is_spent_of_the_bandwidth(server: CannedServer) -> None:
+    """Of whole objects and of blocks alike."""
+    bandwidth = _RecordingBandwidth()
+    source = source_at(server.url, bandwidth=bandwidth)
 
-    for _ in range(2):
-        source.read_whole("key", "etag", None, memoryview(bytearray(60_000)), lambda count: None)
+    server.status, server.headers, server.body = 200, PINNED, bytes(60_000)
+    assert len(_read_whole(source, 60_000)) == bandwidth.spent == 60_000
+    server.status, server.headers, server.body = 206, RANGE, bytes(10)
+    _read(source)
 
-    assert time.monotonic() - began >= 60_000 / 200_000
+    assert bandwidth.spent == 60_010

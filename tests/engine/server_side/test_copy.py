@@ -30,6 +30,7 @@ from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.server_side.mover import ServerSideMover
 from airflow_s3_azure.engine.server_side.request import SourceRange
 from tests.engine.server_side.rig import BLOCK, SERVER_SIDE, STREAM, ServerSideRig
+from tests.rig import wait_until_expired
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -483,7 +484,13 @@ def test_a_url_that_has_expired_is_signed_again(rig: ServerSideRig) -> None:
     """S3 refuses Azure, because Azure was slow to ask; a new URL is good again."""
     rig.bucket.put("a", _bytes(2 * BLOCK), ChecksumAlgorithm="CRC64NVME")
     rig.url_seconds = 1
-    rig.azure.before = lambda number: time.sleep(2.1) if number == 0 else None
+
+    def expire(number: int) -> None:
+        if number == 0:
+            rig.url_seconds = 3600
+            wait_until_expired(rig.urls[-1])
+
+    rig.azure.before = expire
 
     result = rig.one(threads=1)
 

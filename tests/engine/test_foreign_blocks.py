@@ -1,0 +1,85 @@
+"""Staged blocks of another tool: a conflict, unless they may be discarded."""
+
+from __future__ import annotations
+
+import logging
+from typing import cast
+
+import pytest
+
+from airflow_s3_azure.engine.azure.container import BlobContainer
+from airflow_s3_azure.engine.block_mover import CopyContext
+from airflow_s3_azure.engine.blocks import BlockId
+from airflow_s3_azure.engine.cancellation import Cancellation
+from airflow_s3_azure.engine.errors import DestinationConflict
+from airflow_s3_azure.engine.foreign_blocks import discard_foreign_blocks
+from airflow_s3_azure.engine.model import Precondition, StagedBlock
+from airflow_s3_azure.engine.retry import RetryPolicy
+
+OURS = StagedBlock(BlockId(0, "f" * 20, 1).encode().encode(), 10)
+FOREIGN = StagedBlock(b"00000001", 10)
+NO_BLOB = Precondition(None)
+
+
+class _Container:
+    def __init__(self) -> None:
+        self.discarded: list[str] = []
+
+    def discard_staged(self, blob: str) -> None:
+        self.discarded.append(blob)
+
+
+def _discard(
+    container: _Container, staged: list[StagedBlock], *, precondition: Precondition = NO_BLOB, is_allowed: bool = True
+) -> list[StagedBlock]:
+    context = CopyContext("b", RetryPolicy(), 10, Cancellation())
+    return discard_foreign_blocks(
+        context, cast("BlobContainer", container), staged, precondition, is_allowed=is_allowed
+    )
+
+
+@pytest.mark.parametrize("is_allowed", [False, True])
+@pytest.mark.parametrize("staged", [[], [OURS]])
+def test_our_own_blocks_stay(staged: list[StagedBlock], is_allowed: bool) -> None:
+    """They are resumed; no request is sent."""
+    container = _Container()
+
+    assert _discard(container, staged, is_allowed=is_allowed) == staged
+    assert container.discarded == []
+
+
+def test_foreign_blocks_are_a_conflict_unless_the_user_agrees() -> None:
+    """The message counts only theirs, and names the three remedies."""
+    container = _Container()
+
+    with pytest.raises(DestinationConflict) as caught:
+        _discard(container, [OURS, FOREIGN, FOREIGN], is_allowed=False)
+
+    assert caught.value.message == (
+        "2 blocks of another tool are staged for this blob and conflict with ours; let that tool finish, wait until Azure "
+        "drops them (7 days), or set discard_foreign_blocks=True"
+    )
+    assert container.discarded == []
+
+
+def test_foreign_blocks_of_an_existing_blob_stay() -> None:
+    """Only replacing the blob would discard them."""
+    container = _Container()
+
+    with pytest.raises(DestinationConflict, match="they cannot be discarded without replacing it"):
+        _discard(container, [FOREIGN], precondition=Precondition('"etag"'))
+
+    assert container.discarded == []
+
+
+def test_all_staged_blocks_are_discarded_together(caplog: pytest.LogCaptureFixture) -> None:
+    """Azure cannot discard single ones, so ours go as well; one warning says so."""
+    container = _Container()
+
+    with caplog.at_level(logging.WARNING):
+        assert _discard(container, [OURS, FOREIGN]) == []
+
+    assert container.discarded == ["b"]
+    assert [record.getMessage() for record in caplog.records] == [
+        "'b': 1 blocks of another tool are staged for this blob and conflict with ours; discarding them"
+    ]
