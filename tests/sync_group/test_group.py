@@ -75,7 +75,7 @@ def test_what_is_documented_as_templated_is_rendered_wherever_it_goes() -> None:
     assert found["overwrite"] == {"s3_to_azure.plan", "s3_to_azure.copy"}
 
 
-@pytest.mark.parametrize("name", operators.__all__)
+@pytest.mark.parametrize("name", [name for name in operators.__all__ if name.endswith("Operator")])
 def test_operators_render_what_they_document_as_templated(name: str) -> None:
     """For those whose arguments are documented at the group, what it says of them holds."""
     operator = getattr(operators, name)
