@@ -19,7 +19,7 @@ from azure.storage.blob import BlobClient
 from tests.servers import AirflowServer, ServerError
 
 _WATCH_SECONDS = 0.05
-_POLL_SECONDS = 0.3
+_POLL_SECONDS = 0.5
 
 
 class Accident:
@@ -63,17 +63,18 @@ class Accident:
             self._thread.join()
 
     def _run(self, run_id: str) -> None:
+        # The process first: a question to Airflow takes as long as a few blocks.
+        while (task := self._task(run_id)) is None or task["state"] != "running" or not task["pid"]:
+            if self._over.wait(_POLL_SECONDS):
+                return
         while (staged := self._staged()) < self._blocks:
             if self._over.wait(_WATCH_SECONDS):
                 return
-        task = self._task(run_id)
-        if task["state"] != "running" or not task["pid"]:
-            return
         with suppress(ProcessLookupError):
             os.kill(task["pid"], signal.SIGKILL)
             self.staged = staged
             self._note(f"Killed (SIGKILL): copy of {self._blob.blob_name}, {staged} blocks staged")
-        while self._task(run_id)["state"] == "running":
+        while (now := self._task(run_id)) is not None and now["state"] == "running":
             if self._over.wait(_POLL_SECONDS):
                 return
         # A run that ends meanwhile has no task to clear.
@@ -94,6 +95,7 @@ class Accident:
             return 0
         return len(blocks)
 
-    def _task(self, run_id: str) -> dict[str, Any]:
+    def _task(self, run_id: str) -> dict[str, Any] | None:
+        """Return the first copy; None before the plan has mapped it."""
         tasks = self._airflow.task_instances(self._dag_id, run_id)
-        return next(task for task in tasks if task["task_id"] == self.task_id and task["map_index"] == 0)
+        return next((task for task in tasks if task["task_id"] == self.task_id and task["map_index"] == 0), None)
