@@ -17,11 +17,8 @@ PACKAGE = Path(airflow_s3_azure.__file__).parent
 ENGINE = PACKAGE / "engine"
 ENGINE_TESTS = Path(__file__).parent / "engine"
 TESTED_ELSEWHERE = {
-    "http/receive_buffer.py": "test_body and test_connection read through it, and test_limits fills it",
-    "s3/bucket_names.py": "test_source and test_presign use buckets of each kind",
     "azure/responses.py": "test_container sends each malformed response",
     "azure/block_list.py": "test_container reads each malformed list",
-    "options.py": "one test follows the options through all layers: tests/operators/test_option_groups.py",
 }
 """Modules of the engine without a test file of their name, each with the reason."""
 LINES = {str(path.relative_to(PACKAGE)): path.read_text().splitlines() for path in sorted(PACKAGE.rglob("*.py"))}

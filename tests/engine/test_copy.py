@@ -16,7 +16,6 @@ from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.checksums import compute
 from airflow_s3_azure.engine.errors import (
     Cancelled,
-    ConfigurationError,
     DestinationConflict,
     DestinationWriteError,
     IntegrityError,
@@ -599,12 +598,6 @@ def test_only_resumed_blocks_are_read_back(rig: CopyRig) -> None:
 
     assert (result.status, result.resumed_blocks) == ("copied", 2)
     assert second.sent.count("GET blob") == 2
-
-
-def test_an_archived_copy_cannot_be_read_back() -> None:
-    """Said before anything is copied."""
-    with pytest.raises(ConfigurationError, match="verify='read_back' cannot read blobs with access_tier='Archive'"):
-        CopyOptions(verify="read_back", access_tier="Archive")
 
 
 def test_verify_require_refuses_what_s3_holds_no_checksum_for(rig: CopyRig) -> None:

@@ -17,7 +17,6 @@ from airflow_s3_azure.engine.block_mover import CopyContext
 from airflow_s3_azure.engine.blocks import DEFAULT_BLOCK_SIZE, MIB, BlockId
 from airflow_s3_azure.engine.errors import (
     Cancelled,
-    ConfigurationError,
     IntegrityError,
     SourceChanged,
     SourceReadError,
@@ -538,12 +537,6 @@ def test_no_url_is_ever_told(rig: ServerSideRig, caplog: pytest.LogCaptureFixtur
     signatures = {one["x-ms-copy-source"].rpartition("=")[2] for one in rig.azure.pulls}
     assert signatures
     assert [one for one in signatures if one in told] == []
-
-
-def test_an_unknown_mode_is_refused() -> None:
-    """Before anything is opened."""
-    with pytest.raises(ConfigurationError, match="mode is 'azcopy'; it takes 'stream' or 'server_side'"):
-        CopyOptions(mode="azcopy")  # type: ignore[arg-type]
 
 
 def test_a_copy_that_is_stopped_ends_while_azure_reads(rig: ServerSideRig) -> None:

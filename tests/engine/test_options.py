@@ -1,0 +1,41 @@
+"""The options of a copy: valid values, and their JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from airflow_s3_azure.engine.errors import ConfigurationError
+from airflow_s3_azure.engine.options import CopyOptions
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"mode": "azcopy"}, "^mode is 'azcopy'; it takes 'stream' or 'server_side'$"),
+        ({"max_concurrency": 0}, "^max_concurrency is 0; it takes at least 1 thread$"),
+        ({"verify": "md5"}, "^verify is 'md5'; it takes 'auto', 'require' or 'read_back'$"),
+        ({"access_tier": "Warm"}, "^access_tier is 'Warm'; it takes 'Hot', 'Cool', 'Cold', 'Archive' or None$"),
+        ({"block_size": 0}, "block_size is 0"),
+        (
+            {"verify": "read_back", "access_tier": "Archive"},
+            "^verify='read_back' cannot read blobs with access_tier='Archive'; use another tier$",
+        ),
+    ],
+)
+def test_an_invalid_option_is_an_error(options: dict[str, Any], message: str) -> None:
+    """Before anything is opened; the message has what the option takes."""
+    with pytest.raises(ConfigurationError, match=message):
+        CopyOptions(**options)
+
+
+def test_options_survive_json() -> None:
+    """Internal ones are left out and have their defaults again."""
+    options = CopyOptions(mode="server_side", max_bandwidth=1.5, access_tier="Cool", retry_budget=1)
+
+    found = json.loads(json.dumps(options.as_json()))
+
+    assert {"retry", "retry_budget"} & found.keys() == set()
+    assert CopyOptions.from_json(found) == CopyOptions(mode="server_side", max_bandwidth=1.5, access_tier="Cool")
