@@ -10,6 +10,7 @@ from airflow_s3_azure.engine.azure.container import BlobContainer
 from airflow_s3_azure.engine.block_mover import CopyContext
 from airflow_s3_azure.engine.errors import DestinationConflict
 from airflow_s3_azure.engine.model import Precondition, StagedBlock
+from airflow_s3_azure.engine.progress import count_text
 from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.engine.resume import count_conflicting_blocks
 
@@ -32,7 +33,7 @@ def discard_foreign_blocks(
     count = count_conflicting_blocks(staged)
     if not count:
         return staged
-    found = f"{count:,} blocks of another tool are staged for this blob and conflict with ours"
+    found = f"this blob has {count_text(count, 'staged block')} of another tool, in conflict with ours"
     if not is_allowed:
         raise DestinationConflict(
             f"{found}; let that tool finish, wait until Azure drops them (7 days), or set discard_foreign_blocks=True"

@@ -319,7 +319,7 @@ def test_foreign_blocks_are_named(rig: CopyRig) -> None:
     (result,) = rig.copy(CopyRequest("a", "b"))
 
     assert isinstance(result.error, DestinationConflict)
-    assert "1 blocks of another tool are staged" in str(result.error)
+    assert "this blob has 1 staged block of another tool" in str(result.error)
     assert "discard_foreign_blocks=True" in str(result.error)
     assert result.bytes_read == 0
 

@@ -56,7 +56,7 @@ def test_foreign_blocks_are_a_conflict_unless_the_user_agrees() -> None:
         _discard(container, [OURS, FOREIGN, FOREIGN], is_allowed=False)
 
     assert caught.value.message == (
-        "2 blocks of another tool are staged for this blob and conflict with ours; let that tool finish, wait until Azure "
+        "this blob has 2 staged blocks of another tool, in conflict with ours; let that tool finish, wait until Azure "
         "drops them (7 days), or set discard_foreign_blocks=True"
     )
     assert container.discarded == []
@@ -81,5 +81,5 @@ def test_all_staged_blocks_are_discarded_together(caplog: pytest.LogCaptureFixtu
 
     assert container.discarded == ["b"]
     assert [record.getMessage() for record in caplog.records] == [
-        "'b': 1 blocks of another tool are staged for this blob and conflict with ours; discarding them"
+        "'b': this blob has 1 staged block of another tool, in conflict with ours; discarding them"
     ]
