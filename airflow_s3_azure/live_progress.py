@@ -61,20 +61,24 @@ class LiveProgress:
             # The task shares one channel to its supervisor, so a write in flight must end before the task goes on.
             self._thread.join(_END_SECONDS)
 
-    def update(self, objects: int, size: int, current: str | None = None, total: int | None = None) -> None:
+    def update(
+        self, objects: int, size: int, current: str | None = None, *, resumed: int = 0, total: int | None = None
+    ) -> None:
         """Set the latest progress, without I/O.
 
         :param objects: done
         :param size: bytes done
         :param current: the key that was started last
+        :param resumed: bytes of ``size`` that an earlier execution copied; they do not count for the rate
         :param total: total bytes, if they were unknown before
         """
         now, (then, before) = time.monotonic(), self._last
-        if now > then and size >= before:
-            rate = (size - before) / (now - then)
+        copied = size - resumed
+        if now > then and copied >= before:
+            rate = (copied - before) / (now - then)
             # A moving average, so that it does not jump with each block.
             self._rate = rate if self._rate is None else (self._rate + rate) / 2
-        self._last = (now, size)
+        self._last = (now, copied)
         every = total if self._size is None else self._size
         # Below one byte per second the copy stalls, and the time left is unknown.
         left = (

@@ -56,6 +56,17 @@ def test_bytes_never_pass_what_there_is_in_all() -> None:
     assert (store.told[0]["bytes"], store.told[0]["seconds_left"]) == (1000, None)
 
 
+def test_bytes_of_an_earlier_execution_do_not_count_for_the_rate() -> None:
+    """They are done, and were not copied now: the rate and the time left stay those of this execution."""
+    store = Store()
+    with LiveProgress({"task_state_store": store}, objects=1, size=1000, seconds=0.01) as live:
+        live.update(0, 900, "key", resumed=900)
+        assert store.was_told.wait(PATIENCE)
+
+    found = store.told[0]
+    assert (found["bytes"], found["bytes_per_second"], found["seconds_left"]) == (900, 0, None)
+
+
 def test_the_size_may_be_known_later() -> None:
     """A single object's is known when it was asked for."""
     store = Store()
@@ -63,7 +74,7 @@ def test_the_size_may_be_known_later() -> None:
         live.update(0, 0, "key")
         assert store.was_told.wait(PATIENCE)
         store.was_told.clear()
-        live.update(0, 5, "key", 20)
+        live.update(0, 5, "key", total=20)
         assert store.was_told.wait(PATIENCE)
 
     assert [(one["bytes"], one["all_bytes"]) for one in store.told] == [(0, None), (5, 20)]

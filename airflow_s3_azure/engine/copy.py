@@ -44,6 +44,7 @@ from airflow_s3_azure.engine.model import (
     Status,
 )
 from airflow_s3_azure.engine.options import CopyOptions
+from airflow_s3_azure.engine.progress import ByteCounter
 from airflow_s3_azure.engine.properties import CopyIdentity
 from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.engine.read_back import read_back
@@ -68,11 +69,11 @@ class ObjectCopy:
         mover: BlockMover,
         *,
         cancellation: Cancellation,
-        on_bytes: Callable[[int], None],
+        on_bytes: ByteCounter,
     ) -> None:
         """Bind a request to its endpoints and its block mover.
 
-        :param on_bytes: called with bytes that were staged or put, or found staged
+        :param on_bytes: called with the bytes of each block and object, once they are in Azure
         """
         self.request = request
         self._identity = CopyIdentity(source.bucket, request.key, request.blob)
@@ -181,7 +182,7 @@ class ObjectCopy:
         if self._resumed:
             count = len(self._resumed)
             log.info("%r: resuming: %d of %d blocks already staged", self.request.key, count, len(layout.blocks))
-            self._on_bytes(sum(known.checksums.size for known in self._resumed.values()))
+            self._on_bytes(sum(known.checksums.size for known in self._resumed.values()), resumed=True)
         return [block for block in layout.blocks if block.index not in self._resumed]
 
     def _copy_whole(

@@ -4,35 +4,44 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Protocol
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
+class ByteCounter(Protocol):
+    """Counts bytes that are in Azure."""
+
+    def __call__(self, size: int, *, resumed: bool = False) -> None:
+        """Count bytes.
+
+        :param resumed: whether an earlier execution staged them
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """The progress of one call of ``copy_objects``.
+    """The progress of one execution: of ``copy_objects``, or of a batch.
 
     :param objects: finished, with any result
-    :param size: bytes staged or put, or found staged
-    :param total: bytes of all objects begun so far
-    :param seconds: since the start
+    :param size: bytes staged or put, by this execution or an earlier one
+    :param total: bytes of all objects, as far as they are known
+    :param seconds: since the start of this execution
+    :param resumed: bytes of ``size`` that an earlier execution copied; they do not count for the rate
     """
 
     objects: int
     size: int
     total: int
     seconds: float
+    resumed: int = 0
 
-    def describe(self, total: int | None = None) -> str:
-        """Return one line: ``42 % of 3.1 GiB, 85.3 MiB/s, 0:00:21 left``.
-
-        :param total: bytes in all, if the caller knows of objects that are not begun yet
-        """
-        total = self.total if total is None else total
-        rate = self.size / self.seconds if self.seconds > 0 else 0.0
-        left = duration_text((total - self.size) / rate) if rate and total >= self.size else "unknown"
-        percent = min(100 * self.size // total, 100) if total else 100
-        return f"{percent} % of {size_text(total)}, {size_text(rate)}/s, {left} left"
+    def describe(self) -> str:
+        """Return one line: ``42 % of 3.1 GiB, 85.3 MiB/s, 0:00:21 left``."""
+        rate = (self.size - self.resumed) / self.seconds if self.seconds > 0 else 0.0
+        left = duration_text((self.total - self.size) / rate) if rate and self.total >= self.size else "unknown"
+        percent = min(100 * self.size // self.total, 100) if self.total else 100
+        return f"{percent} % of {size_text(self.total)}, {size_text(rate)}/s, {left} left"
 
 
 def size_text(size: float) -> str:

@@ -29,6 +29,7 @@ from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.copy import ObjectCopy
 from airflow_s3_azure.engine.errors import TransferError
 from airflow_s3_azure.engine.model import Blocks, CopyRequest, Finished
+from airflow_s3_azure.engine.progress import ByteCounter
 
 POLL_SECONDS = 0.5
 """Cancellation poll interval of idle workers."""
@@ -65,7 +66,7 @@ class Scheduler:
     def __init__(
         self,
         requests: Iterable[CopyRequest],
-        new_copy: Callable[[CopyRequest, Callable[[int], None]], ObjectCopy],
+        new_copy: Callable[[CopyRequest, ByteCounter], ObjectCopy],
         admission: Admission,
         cancellation: Cancellation,
         *,
@@ -86,7 +87,9 @@ class Scheduler:
         self._free_buffers: list[Buffer] = []
         self.slice_ended = False
         self.size = 0
-        """Bytes staged or put, or found staged."""
+        """Bytes staged or put, by this execution or an earlier one."""
+        self.resumed = 0
+        """Bytes of ``size`` that an earlier execution staged."""
         self.total = 0
         """Bytes of all objects begun so far that are, or were, copied."""
 
@@ -202,6 +205,7 @@ class Scheduler:
         # At least one step per slice: a slice that is shorter than a block would repeat forever.
         return self._end_of_slice is not None and self._steps > 0 and time.monotonic() >= self._end_of_slice
 
-    def _count(self, size: int) -> None:
+    def _count(self, size: int, *, resumed: bool = False) -> None:
         with self._changed:
             self.size += size
+            self.resumed += size if resumed else 0

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_s3_azure.engine.errors import S3ToAzureError
+    from airflow_s3_azure.engine.progress import Progress
 
 log = get_logger(__name__)
 
@@ -72,6 +73,10 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
                 CopyMetrics(ti) as metrics,
                 LiveProgress(context, objects=reference.objects, size=reference.size) as live,
             ):
+
+                def on_progress(progress: Progress, current: str | None) -> None:
+                    live.update(progress.objects, progress.size, current, resumed=progress.resumed)
+
                 batch.copy(
                     bucket.source,
                     container.blobs,
@@ -79,7 +84,7 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
                     cancellation,
                     slice_seconds=self._slice_seconds(),
                     check=request_check(read_options(Endpoints, self), bucket, container),
-                    on_progress=live.update,
+                    on_progress=on_progress,
                     on_result=metrics.add,
                 )
             failures: S3ToAzureError | None = None

@@ -134,7 +134,13 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
 
             def on_progress(progress: Progress) -> None:
                 in_log(progress)
-                live.update(progress.objects, progress.size, self.s3_key, progress.total or None)
+                live.update(
+                    progress.objects,
+                    progress.size,
+                    self.s3_key,
+                    resumed=progress.resumed,
+                    total=progress.total or None,
+                )
 
             with CopyMetrics(context["ti"]) as metrics, LiveProgress(context, objects=1) as live:
                 (result,) = copy_objects(

@@ -111,14 +111,14 @@ class BatchExecution:
         *,
         slice_seconds: float | None = None,
         check: Callable[[CopyRequest], None] = lambda _: None,
-        on_progress: Callable[[int, int, str | None], None] = lambda *_: None,
+        on_progress: Callable[[Progress, str | None], None] = lambda *_: None,
         on_result: Callable[[CopyResult], None] = lambda _: None,
     ) -> None:
         """Copy what is still to do, and write the ledger every 15 seconds and at the end, also when cancelled.
 
         :param slice_seconds: after this time no further object is started
         :param check: called with each open request before its copy starts; what it raises ends the execution
-        :param on_progress: called every two seconds with the objects and bytes done, and the key started last
+        :param on_progress: called every two seconds with the batch's progress, and the key started last
         :param on_result: called with the result of each object that this execution processed
         :raises SliceEnded: if ``slice_seconds`` passed before all objects were copied
         :raises Cancelled: if ``cancellation`` was set
@@ -162,18 +162,24 @@ class BatchExecution:
                     self._ledger.commit()
                     written = time.monotonic()
 
-    def _progress_reporter(self, on_progress: Callable[[int, int, str | None], None]) -> Callable[[Progress], None]:
-        """Return a function that passes the pool's progress to ``on_progress``, and to the log every 10 seconds."""
+    def _progress_reporter(self, on_progress: Callable[[Progress, str | None], None]) -> Callable[[Progress], None]:
+        """Return a function that adds what earlier executions did to the pool's progress, and reports and logs it."""
         done = self._totals.size
         logged = 0.0
 
         def report(progress: Progress) -> None:
             nonlocal logged
-            on_progress(self._totals.objects, done + progress.size, self._started_last)
-            if progress.seconds >= logged + LOG_SECONDS:
-                logged = progress.seconds
-                left = progress.describe(self._reference.size - done)
-                log.info("%d of %d objects, %s", self._totals.objects, self._reference.objects, left)
+            whole = Progress(
+                self._totals.objects,
+                done + progress.size,
+                self._reference.size,
+                progress.seconds,
+                done + progress.resumed,
+            )
+            on_progress(whole, self._started_last)
+            if whole.seconds >= logged + LOG_SECONDS:
+                logged = whole.seconds
+                log.info("%d of %d objects, %s", whole.objects, self._reference.objects, whole.describe())
 
         return report
 

@@ -350,4 +350,4 @@ def test_staged_blocks_count_as_progress() -> None:
 
     copy_one(source, container, on_progress=note, progress_interval=0.001)
 
-    assert next(progress.size for progress in reported if progress.total) == 5 * BLOCK
+    assert next((one.size, one.resumed) for one in reported if one.total) == (5 * BLOCK, 5 * BLOCK)

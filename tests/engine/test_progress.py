@@ -55,11 +55,11 @@ def test_progress_is_told_in_one_line() -> None:
     assert progress.describe() == "25 % of 400 MiB, 10.0 MiB/s, 0:00:30 left"
 
 
-def test_progress_is_compared_with_a_known_total() -> None:
-    """Objects that are not begun yet count where the caller knows of them."""
-    progress = Progress(objects=3, size=100 * MIB, total=400 * MIB, seconds=10.0)
+def test_the_rate_is_that_of_this_execution() -> None:
+    """Bytes that an earlier execution copied are done, and do not make this one faster."""
+    progress = Progress(objects=3, size=900 * MIB, total=1000 * MIB, seconds=10.0, resumed=800 * MIB)
 
-    assert progress.describe(total=1000 * MIB) == "10 % of 1000 MiB, 10.0 MiB/s, 0:01:30 left"
+    assert progress.describe() == "90 % of 1000 MiB, 10.0 MiB/s, 0:00:10 left"
 
 
 def test_nothing_moved_leaves_the_time_open() -> None:
