@@ -44,7 +44,7 @@ def deploy(
         home = tmp_path / prefix.strip("/")
         (home / "dags").mkdir(parents=True)
         bundle = {
-            "name": "dags",
+            "name": "tests",  # the bundle of run_dag()
             "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
             "kwargs": {"path": str(home / "dags")},
         }
