@@ -16,6 +16,7 @@ from tests.servers.process import ServerError, Startable
 
 NAME = "Airflow"
 POLL_SECONDS = 0.5
+_LOCKED_TRIES = 10
 _PAGE = 100
 _FINAL_RUN_STATES = ("success", "failed")
 
@@ -61,6 +62,12 @@ class AirflowApi(Startable):
         answer = self._request(method, path, values)
         if answer.status_code == requests.codes.unauthorized:
             self._token = None
+            answer = self._request(method, path, values)
+        for _ in range(_LOCKED_TRIES):
+            # SQLite was locked for longer than its driver waits; the transaction was rolled back.
+            if answer.status_code != requests.codes.server_error or "Database error" not in answer.text:
+                break
+            time.sleep(1)
             answer = self._request(method, path, values)
         _refuse_errors(answer)
         return dict(answer.json()) if answer.content else {}
