@@ -65,7 +65,7 @@ class AirflowServer(AirflowApi):
             # SIGTERM ends standalone without its children, SIGINT with them.
             stop_signal=signal.SIGINT,
             # Its home is thrown away: nothing is gained by waiting longer.
-            grace=5.0,
+            grace=2.0,
         )
 
     def start(self) -> None:
