@@ -1,6 +1,6 @@
 """The accident: a copy is killed with SIGKILL in the middle of its largest object, and its task is cleared.
 
-Airflow would retry it after a minute by itself; clearing it, as the UI's button does, only saves the wait.
+Airflow would retry the task after a minute. Clearing it, as the UI's button does, saves the wait.
 """
 
 from __future__ import annotations

@@ -144,8 +144,8 @@ class _WorkerPool:
                     yield outcome
             if on_progress is not None and (now := time.monotonic()) >= reported + interval:
                 reported = now
-                made = self._scheduler
-                on_progress(Progress(objects, made.size, made.total, now - started, made.resumed))
+                counts = self._scheduler
+                on_progress(Progress(objects, counts.size, counts.total, now - started, counts.resumed))
             if deadline is None and (error is not None or self._cancellation.is_set()):
                 # Workers may still hand over what they finished, within the grace period.
                 deadline = time.monotonic() + STOP_SECONDS

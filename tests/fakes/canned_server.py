@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, TypeVar
 
 import boto3
 import requests
@@ -14,6 +14,8 @@ from botocore.config import Config
 
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.s3.source import Operation, Params, S3Source
+
+Server = TypeVar("Server", bound=ThreadingHTTPServer)
 
 
 class CannedServer(ThreadingHTTPServer):
@@ -75,16 +77,21 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def canned_server() -> Iterator[CannedServer]:
-    """Run a server."""
-    with CannedServer() as running:
-        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
+def serving(server: Server) -> Iterator[Server]:
+    """Run a server in a thread of its own."""
+    with server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
-            yield running
+            yield server
         finally:
-            running.shutdown()
+            server.shutdown()
             thread.join()
+
+
+def canned_server() -> AbstractContextManager[CannedServer]:
+    """Run a server."""
+    return serving(CannedServer())
 
 
 def source_at(endpoint_url: str, bucket: str = "bucket", **options: Any) -> S3Source:

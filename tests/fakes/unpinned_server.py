@@ -9,13 +9,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import requests
 
+from tests.fakes.canned_server import serving
 from tests.servers.process import free_port
 
 _RANGE = re.compile(r"bytes=(\d+)-(\d+)")
@@ -86,17 +87,9 @@ class _Handler(BaseHTTPRequestHandler):
         """Log nothing."""
 
 
-@contextmanager
-def unpinned_server(body: bytes) -> Iterator[UnpinnedServer]:
+def unpinned_server(body: bytes) -> AbstractContextManager[UnpinnedServer]:
     """Run a server."""
-    with UnpinnedServer(body) as running:
-        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield running
-        finally:
-            running.shutdown()
-            thread.join()
+    return serving(UnpinnedServer(body))
 
 
 @contextmanager

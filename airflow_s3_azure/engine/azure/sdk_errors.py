@@ -12,6 +12,7 @@ from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpRes
 from airflow_s3_azure.engine.azure.service_errors import ErrorResponse
 from airflow_s3_azure.engine.errors import DestinationAccessDenied, DestinationWriteError, TransferError
 from airflow_s3_azure.engine.http.failures import describe
+from airflow_s3_azure.engine.http.message import ProtocolError
 
 
 @contextmanager
@@ -23,7 +24,8 @@ def sdk_request() -> Iterator[None]:
     try:
         yield
     except (AttributeError, KeyError, ParseError, TypeError, ValueError) as error:
-        raise ServiceResponseError(f"malformed response ({type(error).__name__})") from None
+        malformed = ProtocolError(f"malformed response ({type(error).__name__})")
+        raise ServiceResponseError(str(malformed), error=malformed) from None
 
 
 def translate(error: AzureError, what: str, blob: str | None = None) -> TransferError:
@@ -38,14 +40,16 @@ def translate(error: AzureError, what: str, blob: str | None = None) -> Transfer
     if isinstance(error, ClientAuthenticationError):
         reason = f"could not get an Azure access token ({describe(error)}); check the wasb connection's identity"
         return DestinationAccessDenied(f"{what}: {reason}", blob=blob)
-    return DestinationWriteError(f"{what}: Azure could not be reached: {describe(error)}", blob=blob, transient=True)
+    is_malformed = isinstance(error.inner_exception, ProtocolError)
+    problem = str(error) if is_malformed else f"Azure could not be reached: {describe(error)}"
+    return DestinationWriteError(f"{what}: {problem}", blob=blob, transient=True)
 
 
 def describe_response(error: AzureError) -> str:
     """Return status, code and remedy of an error response, or why there was no response."""
     if isinstance(error, HttpResponseError) and error.status_code:
         return _error_response(error).as_error().message
-    return describe(error)
+    return str(error) if isinstance(error.inner_exception, ProtocolError) else describe(error)
 
 
 def _error_response(error: HttpResponseError) -> ErrorResponse:

@@ -10,7 +10,7 @@ import pytest
 from azure.core.exceptions import AzureError
 from azure.storage.blob import ContainerClient
 
-from airflow_s3_azure.engine.azure.sdk_errors import sdk_request
+from airflow_s3_azure.engine.azure.sdk_errors import describe_response, sdk_request, translate
 from airflow_s3_azure.engine.errors import TransferError
 from airflow_s3_azure.sync.lines_reader import etag_of, read_lines
 from airflow_s3_azure.sync.listing import list_blobs
@@ -69,6 +69,17 @@ def test_an_error_response_is_an_error_of_this_package(
     server.status, server.body, server.headers = status, body, {"Content-Type": content_type}
     with pytest.raises(TransferError):
         read(client)
+
+
+def test_the_message_of_a_malformed_response_does_not_blame_the_network() -> None:
+    """Azure was reached."""
+    with pytest.raises(AzureError) as caught, sdk_request():
+        raise TypeError
+
+    assert translate(caught.value, "the container could not be listed").message == (
+        "the container could not be listed: malformed response (TypeError)"
+    )
+    assert describe_response(caught.value) == "malformed response (TypeError)"
 
 
 def test_a_response_that_the_sdk_cannot_parse_is_named() -> None:

@@ -13,6 +13,7 @@ import requests
 
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.http.client import Connections
+from airflow_s3_azure.engine.http.receive_buffer import ReceiveBuffer
 from tests.fakes.scripted_server import ScriptedServer
 from tests.servers.tls import CertificateAuthority
 
@@ -29,6 +30,15 @@ def serve() -> Iterator[Callable[..., ScriptedServer]]:
     yield start
     for server in started:
         server.close()
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, ReceiveBuffer]]:
+    """The server's end of a connection, and the receiving side of the client's."""
+    server, client = socket.socketpair()
+    client.settimeout(30)
+    with server, client:
+        yield server, ReceiveBuffer(client, 30)
 
 
 @pytest.fixture

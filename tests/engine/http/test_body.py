@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 
 import pytest
 
@@ -12,15 +11,6 @@ from airflow_s3_azure.engine.http.message import ParsedResponse, ProtocolError, 
 from airflow_s3_azure.engine.http.receive_buffer import ReceiveBuffer
 
 Pair = tuple[socket.socket, ReceiveBuffer]
-
-
-@pytest.fixture
-def pair() -> Iterator[Pair]:
-    """The server's end of a connection, and the receiving side of the client's."""
-    server, client = socket.socketpair()
-    client.settimeout(30)
-    with server, client:
-        yield server, ReceiveBuffer(client, 30)
 
 
 def _send(server: socket.socket, data: bytes) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -14,15 +13,6 @@ from airflow_s3_azure.engine.http.receive_buffer import ReceiveBuffer
 LATER = time.monotonic() + 3600
 
 Pair = tuple[socket.socket, ReceiveBuffer]
-
-
-@pytest.fixture
-def pair() -> Iterator[Pair]:
-    """The server's end of a connection, and the receiving side of the client's."""
-    server, client = socket.socketpair()
-    client.settimeout(30)
-    with server, client:
-        yield server, ReceiveBuffer(client, 30)
 
 
 def test_bytes_beyond_a_delimiter_stay_in_the_buffer(pair: Pair) -> None:
