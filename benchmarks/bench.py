@@ -40,7 +40,7 @@ MIB = 1024 * 1024
 
 
 def main() -> int:
-    """Measure, print, keep."""
+    """Measure, print and store the results."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench", description="Side by side with the others.")
     parser.add_argument("--quick", action="store_true", help="fewer bytes, one round: under two minutes")
     parser.add_argument("--check", action="store_true", help="end with 1 if a target is missed")
@@ -52,7 +52,7 @@ def main() -> int:
         help="folder for latest.md, latest.json and performance.svg; the documentation's tables are replaced too",
     )
     given = parser.parse_args()
-    # Else the stand-ins would outlive a benchmark that is asked to end.
+    # Otherwise the stand-ins would outlive a benchmark that is terminated.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     results = Results(is_quick=given.quick)
     cases = [case for case in (quick() if given.quick else full()) if case.id.startswith(given.only)]
@@ -85,7 +85,7 @@ def main() -> int:
 
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """Give a folder on the checkout's disk, not in /tmp, which may be memory: what is written to disk is counted."""
+    """Yield a folder on the checkout's disk, not in /tmp, which may be memory: disk writes are counted."""
     root = Path(__file__).parent.parent / ".cache"
     root.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bench-", dir=root) as folder:
@@ -119,7 +119,7 @@ class _Bench:
         self._scratch = scratch
 
     def prove_link(self) -> None:
-        """Let the shaped link measure itself; again if another process was in its way."""
+        """Measure the shaped link; again if another process disturbed it."""
         for name, url, link, size in (
             ("to S3", self._far.source, TO_SOURCE, 25_000_000),
             ("to Azure", self._far.sink, TO_SINK, 0),
@@ -127,12 +127,12 @@ class _Bench:
             proofs = (prove(url, link, size=size) for _ in range(PROOFS))
             proof = next((one for one in proofs if one.holds), None) or prove(url, link, size=size)
             self._results.links.append(f"{name}: {proof.describe()}")
-            _say(f"shaped link {self._results.links[-1]}")
+            _log(f"shaped link {self._results.links[-1]}")
             if not proof.holds:
                 self._broken(f"the shaped link {name} is not what it should be: {proof.describe()}")
 
     def run_client(self, client: str, case: Case, turn: str) -> None:
-        """Let a client copy a case once.
+        """Run one case with one client once.
 
         :param turn: which round it is, for the log
         """
@@ -154,10 +154,10 @@ class _Bench:
             return
         self._results.add(case, client, found)
         cost = found.cost
-        _say(f"{turn} {case.title}: {client}: {cost.cpu:.2f} s CPU, {cost.seconds:.2f} s, {cost.memory / MIB:.0f} MiB")
+        _log(f"{turn} {case.title}: {client}: {cost.cpu:.2f} s CPU, {cost.seconds:.2f} s, {cost.memory / MIB:.0f} MiB")
 
     def run_tasks(self) -> None:
-        """Run each kind of task once; before the first time once more, for bytecode and Airflow's look at its home."""
+        """Run each kind of task once; before the first time once more, for bytecode and for Airflow's first start in its home."""
         inherited = {name: os.environ[name] for name in ("PATH", "PYTHONPYCACHEPREFIX", "LANG") if name in os.environ}
         environment = {
             **inherited,
@@ -176,7 +176,7 @@ class _Bench:
                 self._broken(str(error))
                 continue
             self._results.tasks.setdefault(name, []).append(cost)
-            _say(f"{TASKS[name]}: {cost.cpu:.2f} s CPU, {cost.seconds:.2f} s")
+            _log(f"{TASKS[name]}: {cost.cpu:.2f} s CPU, {cost.seconds:.2f} s")
 
     def _run_task(self, name: str, environment: dict[str, str]) -> Cost:
         container = f"task-{secrets.token_hex(6)}"
@@ -193,10 +193,10 @@ class _Bench:
 
     def _broken(self, what: str) -> None:
         self._results.broken.append(what)
-        _say(what)
+        _log(what)
 
 
-def _say(text: str) -> None:
+def _log(text: str) -> None:
     sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")
     sys.stderr.flush()
 

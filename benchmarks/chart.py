@@ -64,11 +64,11 @@ def _panel(results: Results, case: str, title: str, unit: str, top: int) -> list
         speed = found.total / 2**20 / seconds if unit == "MiB/s" else found.objects / seconds
         width = max(2.0, cpu / most * room)
         mark, bold = ("ours", " bold") if client == "ours" else ("bar", "")
-        said = f'<tspan class="note" dx="8">{speed:,.0f} {unit}</tspan>'
+        throughput = f'<tspan class="note" dx="8">{speed:,.0f} {unit}</tspan>'
         lines += [
             f'  <text class="label{bold}" x="{LABEL + 12}" y="{y + 14}" text-anchor="end">{escape(_short(client))}</text>',
             f'  <rect class="{mark}" x="{LABEL + 20}" y="{y}" width="{width:.1f}" height="{ROW - 7}" rx="3"/>',
-            f'  <text class="value{bold}" x="{LABEL + 28 + width:.1f}" y="{y + 14}">{cpu:.2f} s{said}</text>',
+            f'  <text class="value{bold}" x="{LABEL + 28 + width:.1f}" y="{y + 14}">{cpu:.2f} s{throughput}</text>',
         ]
     return lines
 

@@ -63,13 +63,13 @@ class Copied:
         return self.size / MIB / self.seconds
 
     def describe(self) -> str:
-        """Say it in a line."""
+        """Return it as one line."""
         shares = ", ".join(f"{name} {count}" for name, count in sorted(self.tasks.items()))
         return f"{self.size / MIB:,.0f} MiB in {self.seconds:.0f} s: {self.rate:.1f} MiB/s (tasks: {shares})"
 
 
 def main() -> int:
-    """Measure, print, and say whether the bound holds."""
+    """Measure and print; return 1 if the bound does not hold."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cluster", description="Two workers against one.")
     parser.add_argument("--batches", type=int, default=BATCHES)
     given = parser.parse_args()
@@ -99,7 +99,7 @@ def main() -> int:
 def _sync(cluster: AirflowCluster, servers: StandIns, name: str, batches: int) -> Copied:
     """Run a sync into a container of this name and return what became of it."""
     objects = batches * BATCH_OBJECTS
-    # One more than a batch shall hold: their bytes, however few, count too.
+    # One more than the objects of a batch: their bytes, however few, count too.
     text = _DAG.format(dag_id=name, bucket=bucket_name(objects, SIZE), objects=BATCH_OBJECTS + 1)
     servers.create_container(name)
     (cluster.dags_folder / f"{name}.py").write_text(text)

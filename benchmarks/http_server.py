@@ -1,6 +1,6 @@
-"""The HTTP/1.1 server below both stand-ins: one thread, one epoll, no copy of a body in Python.
+"""The HTTP/1.1 server of both stand-ins: one thread, one epoll, no copy of a body in Python.
 
-It shall not be what a benchmark measures. Bodies that are sent come from one pattern in memory, a MiB at a time
+It must not be what a benchmark measures. Bodies that are sent come from one pattern in memory, a MiB at a time
 (``sendfile`` from a file in memory was seen to cost either side up to 1.6 times as much); bodies that are received
 are dropped in the kernel, or over TLS after they were decrypted. A connection is a generator that yields the event that
 it waits for. Not supported: chunked request bodies, pipelining, timeouts.
@@ -32,9 +32,9 @@ HEAD_SIZE = 64 * 1024
 PIECE = 1024 * 1024
 """Bytes received or sent at once."""
 CPU = "ms cpu"
-"""The count of what the server itself took, in milliseconds."""
+"""The server's own CPU time, in milliseconds."""
 COUNTS = "/_counts"
-"""GET: what was counted so far; DELETE: count from zero."""
+"""GET: the counts so far; DELETE: count from zero."""
 
 
 @dataclass(slots=True)
@@ -64,10 +64,10 @@ class Slice:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """An answer.
+class Response:
+    """A response.
 
-    :param name: what the exchange is counted as; empty: it is not
+    :param name: the name under which the exchange is counted; empty: it is not counted
     """
 
     status: int
@@ -120,7 +120,7 @@ def _non_blocking(call: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class Body:
-    """The body of a request: the handler says whether to keep it, to look at it, or to drop it unseen."""
+    """The body of a request: the handler reads it, computes its checksum, or drops it."""
 
     def __init__(self, connection: Connection, size: int, begun: bytes, scratch: memoryview) -> None:
         self._connection = connection
@@ -163,7 +163,7 @@ class Body:
             return received
 
 
-Handler = Callable[[Request, Body], Steps[Answer]]
+Handler = Callable[[Request, Body], Steps[Response]]
 
 
 class Server:
@@ -210,7 +210,7 @@ class Server:
                     waiting[descriptor] = connection, steps, wanted
 
     def _converse(self, connection: Connection) -> Steps[None]:
-        """Answer one client's requests, one after the other."""
+        """Serve one client's requests, one after the other."""
         rest = b""
         while True:
             while (end := rest.find(b"\r\n\r\n")) < 0:
@@ -225,20 +225,20 @@ class Server:
             request = parse(rest[:end])
             begun, rest = rest[end + 4 :][: request.size], rest[end + 4 + request.size :]
             if request.path == COUNTS:
-                answer = self._tell(request.method)
+                response = self._report_counts(request.method)
             else:
-                answer = yield from self._handler(request, Body(connection, request.size, begun, self._scratch))
-                if answer.name:
-                    self._counts[answer.name] += 1
+                response = yield from self._handler(request, Body(connection, request.size, begun, self._scratch))
+                if response.name:
+                    self._counts[response.name] += 1
                     self._counts["bytes in"] += request.size
-            yield from self._answer(connection, request, answer)
+            yield from self._respond(connection, request, response)
 
-    def _answer(self, connection: Connection, request: Request, answer: Answer) -> Steps[None]:
-        body = answer.body
+    def _respond(self, connection: Connection, request: Request, response: Response) -> Steps[None]:
+        body = response.body
         size = body.size if isinstance(body, Slice) else len(body)
-        lines = [f"HTTP/1.1 {answer.status} {answer.status}"]
-        lines += [f"{name}: {value}" for name, value in answer.headers.items()]
-        if "Content-Length" not in answer.headers:
+        lines = [f"HTTP/1.1 {response.status} {response.status}"]
+        lines += [f"{name}: {value}" for name, value in response.headers.items()]
+        if "Content-Length" not in response.headers:
             lines.append(f"Content-Length: {size}")
         head = ("\r\n".join(lines) + "\r\n\r\n").encode()
         if request.method == "HEAD" or not size:
@@ -261,12 +261,12 @@ class Server:
             position, left = (position + sent) % period, left - sent
             self._counts["bytes out"] += sent
 
-    def _tell(self, method: str) -> Answer:
+    def _report_counts(self, method: str) -> Response:
         counted = json.dumps({**self._counts, CPU: round((time.process_time() - self._used) * 1000)}).encode()
         if method == "DELETE":
             self._counts.clear()
             self._used = time.process_time()
-        return Answer(200, {"Content-Type": "application/json"}, counted)
+        return Response(200, {"Content-Type": "application/json"}, counted)
 
 
 def parse(head: bytes) -> Request:

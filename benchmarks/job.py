@@ -1,4 +1,4 @@
-"""What a client is asked to copy."""
+"""What a client copies."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Job:
         return replace(self, container=f"{self.container}-warm", objects=1, size=1024)
 
     def as_text(self) -> str:
-        """Return the job as a command line takes it."""
+        """Return the job as command line arguments."""
         return json.dumps(asdict(self))
 
     @classmethod

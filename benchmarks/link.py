@@ -30,9 +30,9 @@ WINDOW = 4 * 1024 * 1024
 TOLERANCE = 0.1
 """How far from what it should be a link may prove to be, as a share."""
 SLACK = 0.005
-"""Seconds that a round trip may take longer in any case: three processes have their turn in it."""
+"""Seconds of tolerance of a round trip: three processes are scheduled in it."""
 EXCHANGES = 5
-"""How often a link is tried; the median counts."""
+"""Attempts per link; their median counts."""
 _MIB = 1024 * 1024
 
 
@@ -72,7 +72,7 @@ class Proof:
         return all(0 <= found - wanted <= max(TOLERANCE * wanted, SLACK) for wanted, found in trips)
 
     def describe(self) -> str:
-        """Say what was wanted and what was found."""
+        """Return the expected and the measured values, as one line."""
         rate = ""
         if self.link.rate is not None and self.rate is not None:
             rate = f", {self.rate / 1e6:.1f} MB/s per connection (wanted {self.link.rate / 1e6:.0f})"
@@ -84,7 +84,7 @@ class Proof:
 
 @contextmanager
 def linked(servers: StandIns, to_source: Link, to_sink: Link) -> Iterator[StandIns]:
-    """Put a link before each of the two stand-ins; give the addresses of its near end."""
+    """Put a link before each of the two stand-ins; yield the addresses of its near end."""
     source, sink = urlsplit(servers.source), urlsplit(servers.sink)
     with started(_serve, source.port, to_source) as source_port, started(_serve, sink.port, to_sink) as sink_port:
         yield StandIns(f"http://127.0.0.1:{source_port}", f"http://127.0.0.1:{sink_port}{sink.path}")
@@ -111,7 +111,7 @@ def prove(url: str, link: Link, *, size: int = 25_000_000) -> Proof:
 
 
 def _exchange(by: Any, url: str) -> float:
-    """Return the seconds of a request without a body either way."""
+    """Return the seconds of a request without a body in either direction."""
     started_at = time.monotonic()
     by.head(f"{url}/none", timeout=10)
     return time.monotonic() - started_at
@@ -196,7 +196,7 @@ class _Direction:
             try:
                 await loop.sock_sendall(self._end, data)
             except OSError:
-                # Nobody listens any more: let the other end know.
+                # The reader is gone: close the other end.
                 with suppress(OSError):
                     self._begin.shutdown(socket.SHUT_RDWR)
             self._in_flight -= len(data)

@@ -1,4 +1,4 @@
-"""What a piece of work takes of this process: CPU, time, memory above what was there before, bytes written to disk."""
+"""The cost of a piece of work to this process: CPU, time, additional memory, bytes written to disk."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Cost:
 
 
 def measure(function: Callable[[], object]) -> Cost:
-    """Return what a function takes of this process. Linux only."""
+    """Return the cost of a function to this process. Linux only."""
     gc.collect()
     reset_peak()
     before, used, started = memory("VmRSS"), resource.getrusage(resource.RUSAGE_SELF), time.monotonic()
@@ -58,5 +58,5 @@ def memory(name: str) -> int:
 
 
 def reset_peak() -> None:
-    """Let VmHWM start again from what is resident now."""
+    """Reset VmHWM to what is resident now."""
     Path("/proc/self/clear_refs").write_text("5")

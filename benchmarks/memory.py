@@ -3,7 +3,7 @@
 `python -m benchmarks.memory` copies one object through the engine, as the operators do, and ends with 1 if the peak
 over the imports is more than max_concurrency x block_size + 40 MiB, or if a byte was written to disk. The object and
 the blob are two stand-ins in processes of their own, so that their memory does not count: a source that makes up its
-bytes as they are asked for, and a sink that checks each block's CRC and drops it. Both are behind the shaped link:
+bytes as they are requested, and a sink that checks each block's CRC and drops it. Both are behind the shaped link:
 where nothing is waited for, a copy keeps two blocks in flight, and no more. Linux only.
 """
 
@@ -45,7 +45,7 @@ def cost_of_copy(size: int, *, max_concurrency: int, block_size: int) -> Cost:
 
 
 def main() -> int:
-    """Measure, print, and say whether the bounds hold."""
+    """Measure and print; return 1 if a bound does not hold."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description="Memory and disk of a copy.")
     parser.add_argument("--size-gib", type=float, default=2.0)
     parser.add_argument("--concurrency", type=int, default=8)

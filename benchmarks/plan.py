@@ -125,7 +125,7 @@ def plan(count: int, url: str, *, hierarchical: bool) -> Plan:
 
 
 class Container(BaseHTTPRequestHandler):
-    """Answers for a container that keeps what is read back: the runs of a sort and the manifest, but no ledger."""
+    """A container that stores what is read back: the runs of a sort and the manifest, but no ledger."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -133,7 +133,7 @@ class Container(BaseHTTPRequestHandler):
     committed: dict[str, bytes] = {}  # noqa: RUF012
 
     def do_PUT(self) -> None:
-        """Take a block, or put blocks together."""
+        """Stage a block, or commit blocks."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
         url = urlsplit(self.path)
         query = parse_qs(url.query)
@@ -142,25 +142,25 @@ class Container(BaseHTTPRequestHandler):
         elif "/ledger/" not in url.path:
             ids = re.findall(r"<Latest>([^<]+)</Latest>", body.decode())
             self.committed[url.path] = b"".join(self.blocks.pop(url.path + one) for one in ids)
-        self._answer(201)
+        self._respond(201)
 
     def do_GET(self) -> None:
-        """Give a range of a sorted run, or of the manifest."""
+        """Return a range of a sorted run, or of the manifest."""
         whole = self.committed[urlsplit(self.path).path]
         first, last = re.findall(r"\d+", self.headers["x-ms-range"])
         piece = whole[int(first) : int(last) + 1]
         if not piece:
-            self._answer(416, {"x-ms-error-code": "InvalidRange"})
+            self._respond(416, {"x-ms-error-code": "InvalidRange"})
             return
         span = f"bytes {first}-{int(first) + len(piece) - 1}/{len(whole)}"
-        self._answer(206, {"Content-Range": span, "x-ms-blob-type": "BlockBlob"}, piece)
+        self._respond(206, {"Content-Range": span, "x-ms-blob-type": "BlockBlob"}, piece)
 
     def do_DELETE(self) -> None:
-        """Forget a sorted run."""
+        """Delete a sorted run."""
         del self.committed[urlsplit(self.path).path]
-        self._answer(202)
+        self._respond(202)
 
-    def _answer(self, status: int, headers: Mapping[str, str] | None = None, body: bytes = b"") -> None:
+    def _respond(self, status: int, headers: Mapping[str, str] | None = None, body: bytes = b"") -> None:
         self.send_response(status)
         for name, value in {"ETag": '"0x1"', "Content-Length": str(len(body)), **(headers or {})}.items():
             self.send_header(name, value)
@@ -168,18 +168,18 @@ class Container(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *arguments: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 def serve(port_to: Connection) -> None:
-    """Serve the container, after telling the port, until the process is killed."""
+    """Send the port, then serve the container until the process is killed."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Container)
     port_to.send(server.server_port)
     server.serve_forever()
 
 
 def measure_plan(result_to: Connection, count: int, url: str, *, hierarchical: bool) -> None:
-    """Measure one plan, and tell the result. The body of a process, so that no plan inherits another's memory."""
+    """Measure one plan, and send the result. The body of a process, so that no plan inherits another's memory."""
     plan(2_000, url, hierarchical=hierarchical)  # whatever is imported or compiled at first use is no plan's memory
     cost = measure(lambda: plan(count, url, hierarchical=hierarchical))
     result_to.send(Measured(count, HIERARCHICAL if hierarchical else BY_BYTES, cost.memory, cost.cpu, cost.seconds))
@@ -215,7 +215,7 @@ def judge(measured: Sequence[Measured]) -> tuple[bool, str]:
 
 
 def main() -> int:
-    """Measure, print, and say whether the bounds hold."""
+    """Measure and print; return 1 if a bound does not hold."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.plan", description="Memory and time of a plan.")
     parser.add_argument("--keys", type=int, nargs="*", default=SIZES, help="keys of each plan, the fewest first")
     parser.add_argument(

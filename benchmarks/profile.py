@@ -37,7 +37,7 @@ _FILES = {
 
 
 def belongs_to(file: str, name: str) -> str:
-    """Say what a function of a profile belongs to."""
+    """Return the part of the code to which a function of a profile belongs."""
     if file == "~":
         return next(
             (kind for kind, parts in _BUILT_IN.items() if any(part in name for part in parts)), "other built-ins"

@@ -139,7 +139,7 @@ def _compared(results: Results, case_id: str, columns: Sequence[int]) -> Iterato
 
 
 def _summary(results: Results) -> Iterator[str]:
-    """Yield the one table that says most, of the clients that copied both a large object and many small ones."""
+    """Yield the main table, of the clients that copied both a large object and many small ones."""
     if not {LARGE, SMALL} <= results.runs.keys():
         return
     large, small = results.cases[LARGE], results.cases[SMALL]

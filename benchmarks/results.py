@@ -34,7 +34,7 @@ _PACKAGES = (
 
 
 def describe_machine() -> dict[str, str]:
-    """Say on what was measured: processor, kernel, versions, commit."""
+    """Describe the machine: processor, kernel, versions, commit."""
     model = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     facts = {
         "processor": f"{model[1] if model else platform.machine()}, {os.cpu_count()} cores",
@@ -80,7 +80,7 @@ class Results:
     started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
     def add(self, case: Case, client: str, run: Run) -> None:
-        """Note one run."""
+        """Add one run."""
         self.cases[case.id] = case
         self.runs.setdefault(case.id, {}).setdefault(client, []).append(run)
 

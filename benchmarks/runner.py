@@ -51,7 +51,7 @@ class Run:
 
 
 def run(name: str, job: Job, servers: StandIns, scratch: Path) -> Run:
-    """Let a client copy a job, and check that all of it arrived.
+    """Copy a job with a client, and check that all of it arrived.
 
     :param job: without container; a new one is made
     :param servers: that count; the job's addresses may lead there by way of a slower link
@@ -99,7 +99,7 @@ def _run_python(name: str, job: Job, scratch: Path, servers: StandIns) -> Cost:
 
 
 def _run_rclone(job: Job, scratch: Path, servers: StandIns, *, tuned: bool) -> Cost:
-    """Run rclone, and take off what a process of it costs that copies nothing, as the others' imports are."""
+    """Run rclone, and subtract the cost of a process that copies nothing, as the imports of the others are subtracted."""
     costs = []
     for command in ([str(rclone.BINARY), "version"], rclone.command(job, tuned=tuned)):
         servers.reset_counts()

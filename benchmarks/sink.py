@@ -1,4 +1,4 @@
-"""A stand-in for Azure Blob Storage that takes everything and keeps nothing but names and sizes.
+"""A stand-in for Azure Blob Storage that accepts everything and keeps only names and sizes.
 
 Only what lies under ``_s3_to_azure/`` (the manifest and the ledger of a sync) is kept, because it is read again.
 Authorisation is not checked. CRC-64 values are checked only on demand, the same for all clients.
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from xml.sax.saxutils import escape
 
-from benchmarks.http_server import Answer, Body, Handler, Request, Steps
+from benchmarks.http_server import Body, Handler, Request, Response, Steps
 
 KEPT = "_s3_to_azure/"
 PAGE = 5000
@@ -70,7 +70,7 @@ class Sink:
         self._check = check
         self._containers: dict[str, Container] = {}
         self._etags = itertools.count(1)
-        self._actions: dict[tuple[str, str], Callable[[Request, Container, str, Content], Answer]] = {
+        self._actions: dict[tuple[str, str], Callable[[Request, Container, str, Content], Response]] = {
             ("PUT", ""): self._put,
             ("PUT", "block"): self._stage,
             ("PUT", "blocklist"): self._commit_blocks,
@@ -80,19 +80,21 @@ class Sink:
             ("DELETE", ""): self._delete,
         }
 
-    def handle(self, request: Request, body: Body) -> Steps[Answer]:
-        """Answer one request, with the headers of every response of Azure."""
-        answer = yield from self._handle(request, body)
-        return replace(answer, headers={**_SERVICE_HEADERS, **answer.headers})
+    def handle(self, request: Request, body: Body) -> Steps[Response]:
+        """Handle one request, with the headers of every response of Azure."""
+        response = yield from self._handle(request, body)
+        return replace(response, headers={**_SERVICE_HEADERS, **response.headers})
 
-    def _handle(self, request: Request, body: Body) -> Steps[Answer]:
+    def _handle(self, request: Request, body: Body) -> Steps[Response]:
         content, refused = yield from self._take(request, body)
         _, _, name, *rest = (*request.path.split("/", 3), "")
         blob = rest[0] if len(request.path.split("/", 3)) > 3 else ""
         if refused is not None:
             return refused
         if not name or request.query.get("restype") == "account":
-            return Answer(200, {"x-ms-sku-name": "Standard_LRS", "x-ms-account-kind": "StorageV2"}, name="GET account")
+            return Response(
+                200, {"x-ms-sku-name": "Standard_LRS", "x-ms-account-kind": "StorageV2"}, name="GET account"
+            )
         if not blob:
             return self._on_container(request, name)
         container = self._containers.get(name)
@@ -100,7 +102,7 @@ class Sink:
             return _error(request, 404, "ContainerNotFound")
         return self._on_blob(request, container, blob, content)
 
-    def _take(self, request: Request, body: Body) -> Steps[tuple[Content, Answer | None]]:
+    def _take(self, request: Request, body: Body) -> Steps[tuple[Content, Response | None]]:
         """Read or drop a request's body."""
         if f"/{KEPT}" in request.path or request.query.get("comp") == "blocklist":
             return Content(body.size, (yield from body.read())), None
@@ -112,46 +114,46 @@ class Sink:
             yield from body.drop()
         return Content(body.size), None
 
-    def _on_container(self, request: Request, name: str) -> Answer:
+    def _on_container(self, request: Request, name: str) -> Response:
         if request.method == "PUT":
             if name in self._containers:
                 return _error(request, 409, "ContainerAlreadyExists")
             self._containers[name] = Container()
-            return Answer(201, self._stamp(), name="Create Container")
+            return Response(201, self._stamp(), name="Create Container")
         container = self._containers.get(name)
         if container is None:
             return _error(request, 404, "ContainerNotFound")
         if request.method == "DELETE":
             del self._containers[name]
-            return Answer(202, name="Delete Container")
+            return Response(202, name="Delete Container")
         if request.query.get("comp") == "list":
             return _listing(request, name, container)
         if request.query.get("comp") == TOTALS:
             sizes = [blob.content.size for path, blob in container.blobs.items() if not path.startswith(KEPT)]
-            return Answer(200, {}, f"{len(sizes)} {sum(sizes)}".encode())
-        return Answer(
+            return Response(200, {}, f"{len(sizes)} {sum(sizes)}".encode())
+        return Response(
             200,
             {"ETag": '"0x1"', "Last-Modified": _LAST_MODIFIED, "x-ms-lease-status": "unlocked"},
             name="Get Container Properties",
         )
 
-    def _on_blob(self, request: Request, container: Container, name: str, content: Content) -> Answer:
+    def _on_blob(self, request: Request, container: Container, name: str, content: Content) -> Response:
         action = self._actions.get((request.method, request.query.get("comp", "")))
         if action is None:
             return _error(request, 501, "NotImplemented")
         return action(request, container, name, content)
 
-    def _put(self, request: Request, container: Container, name: str, content: Content) -> Answer:
+    def _put(self, request: Request, container: Container, name: str, content: Content) -> Response:
         if refused := _refused(request, container.blobs.get(name)):
             return refused
         container.staged.pop(name, None)
         return self._commit(request, container, name, content, "Put Blob")
 
-    def _stage(self, request: Request, container: Container, name: str, content: Content) -> Answer:
+    def _stage(self, request: Request, container: Container, name: str, content: Content) -> Response:
         container.staged.setdefault(name, {})[request.query["blockid"]] = content
-        return Answer(201, self._stamp() | _echo(request), name="Put Block")
+        return Response(201, self._stamp() | _echo(request), name="Put Block")
 
-    def _commit_blocks(self, request: Request, container: Container, name: str, content: Content) -> Answer:
+    def _commit_blocks(self, request: Request, container: Container, name: str, content: Content) -> Response:
         blob = container.blobs.get(name)
         if refused := _refused(request, blob):
             return refused
@@ -170,13 +172,13 @@ class Sink:
             chosen.append((block, block_content))
         container.staged.pop(name, None)
         data = b"".join(one.data or b"" for _, one in chosen) if name.startswith(KEPT) else None
-        answer = self._commit(
+        response = self._commit(
             request, container, name, Content(sum(one.size for _, one in chosen), data), "Put Block List"
         )
         container.blobs[name].blocks = chosen
-        return answer
+        return response
 
-    def _commit(self, request: Request, container: Container, name: str, content: Content, action: str) -> Answer:
+    def _commit(self, request: Request, container: Container, name: str, content: Content, action: str) -> Response:
         headers = {"Content-Type": request.headers.get("content-type", "application/octet-stream")}
         if action == "Put Block List":
             headers["Content-Type"] = "application/octet-stream"
@@ -189,9 +191,9 @@ class Sink:
                 headers[given] = value
         stamp = self._stamp()
         container.blobs[name] = Blob(content, stamp["ETag"], headers)
-        return Answer(201, stamp | _echo(request), name=action)
+        return Response(201, stamp | _echo(request), name=action)
 
-    def _list_blocks(self, request: Request, container: Container, name: str, content: Content) -> Answer:
+    def _list_blocks(self, request: Request, container: Container, name: str, content: Content) -> Response:
         del content
         blob, staged = container.blobs.get(name), container.staged.get(name, {})
         if blob is None and not staged:
@@ -209,9 +211,9 @@ class Sink:
             if kind in (this, "all")
         )
         document = f'<?xml version="1.0" encoding="utf-8"?><BlockList>{shown}</BlockList>'.encode()
-        return Answer(200, {"Content-Type": "application/xml"}, document, "Get Block List")
+        return Response(200, {"Content-Type": "application/xml"}, document, "Get Block List")
 
-    def _read(self, request: Request, container: Container, name: str, content: Content) -> Answer:
+    def _read(self, request: Request, container: Container, name: str, content: Content) -> Response:
         del content
         blob = container.blobs.get(name)
         if blob is None:
@@ -229,23 +231,23 @@ class Sink:
         }
         size = blob.content.size
         if request.method == "HEAD":
-            return Answer(200, {**headers, "Content-Length": str(size)}, name="HEAD blob")
+            return Response(200, {**headers, "Content-Length": str(size)}, name="HEAD blob")
         data = blob.content.data
         if data is None:
             return _error(request, 501, "NotImplemented")
-        asked = re.fullmatch(
+        requested = re.fullmatch(
             r"bytes=(\d+)-(\d*)", request.headers.get("x-ms-range") or request.headers.get("range", "")
         )
-        if asked is None:
-            return Answer(200, headers, data, "GET blob")
-        start, stop = int(asked[1]), min(int(asked[2] or size) + 1, size)
+        if requested is None:
+            return Response(200, headers, data, "GET blob")
+        start, stop = int(requested[1]), min(int(requested[2] or size) + 1, size)
         if start >= size:
             return _error(request, 416, "InvalidRange")
-        return Answer(
+        return Response(
             206, {**headers, "Content-Range": f"bytes {start}-{stop - 1}/{size}"}, data[start:stop], "GET blob"
         )
 
-    def _delete(self, request: Request, container: Container, name: str, content: Content) -> Answer:
+    def _delete(self, request: Request, container: Container, name: str, content: Content) -> Response:
         del content
         blob = container.blobs.get(name)
         if refused := _refused(request, blob):
@@ -253,7 +255,7 @@ class Sink:
         if blob is None:
             return _error(request, 404, "BlobNotFound")
         del container.blobs[name]
-        return Answer(202, name="Delete Blob")
+        return Response(202, name="Delete Blob")
 
     def _stamp(self) -> dict[str, str]:
         return {
@@ -271,7 +273,7 @@ def sink(*, check: bool = False) -> Handler:
     return Sink(check=check).handle
 
 
-def _refused(request: Request, blob: Blob | None) -> Answer | None:
+def _refused(request: Request, blob: Blob | None) -> Response | None:
     """Return the refusal of a request whose condition does not hold."""
     if request.headers.get("if-none-match") == "*" and blob is not None:
         return _error(request, 409, "BlobAlreadyExists")
@@ -282,12 +284,12 @@ def _refused(request: Request, blob: Blob | None) -> Answer | None:
 
 
 def _echo(request: Request) -> dict[str, str]:
-    """Return the checksum that a request named, as Azure says it back."""
+    """Return the checksum that a request named, as Azure echoes it."""
     names = {"content-md5": "Content-MD5", "x-ms-content-crc64": "x-ms-content-crc64"}
     return {name: request.headers[given] for given, name in names.items() if given in request.headers}
 
 
-def _listing(request: Request, name: str, container: Container) -> Answer:
+def _listing(request: Request, name: str, container: Container) -> Response:
     query = request.query
     prefix, delimiter, marker = query.get("prefix", ""), query.get("delimiter", ""), query.get("marker", "")
     with_metadata = "metadata" in query.get("include", "")
@@ -312,7 +314,7 @@ def _listing(request: Request, name: str, container: Container) -> Answer:
         f"<Prefix>{escape(prefix)}</Prefix><MaxResults>{most}</MaxResults><Blobs>{''.join(shown.values())}</Blobs>"
         f"<NextMarker>{escape(after)}</NextMarker></EnumerationResults>"
     )
-    return Answer(200, {"Content-Type": "application/xml"}, document.encode(), "List Blobs")
+    return Response(200, {"Content-Type": "application/xml"}, document.encode(), "List Blobs")
 
 
 def _listed(path: str, blob: Blob, *, with_metadata: bool) -> str:
@@ -342,8 +344,10 @@ def _listed(path: str, blob: Blob, *, with_metadata: bool) -> str:
     )
 
 
-def _error(request: Request, status: int, code: str) -> Answer:
+def _error(request: Request, status: int, code: str) -> Response:
     document = f'<?xml version="1.0" encoding="utf-8"?><Error><Code>{code}</Code><Message>{code}</Message></Error>'
     body = b"" if request.method == "HEAD" else document.encode()
     headers = {"x-ms-error-code": code, "Content-Type": "application/xml"}
-    return Answer(status, headers, body, f"{request.method} refused" if status != 404 else f"{request.method} missing")
+    return Response(
+        status, headers, body, f"{request.method} refused" if status != 404 else f"{request.method} missing"
+    )

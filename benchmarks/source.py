@@ -1,6 +1,6 @@
 """A stand-in for S3 that makes up its objects: what a bucket holds is in its name.
 
-Bucket ``objects-1000-65536`` holds 1,000 objects of 65,536 bytes, ``data/000000`` to ``data/000999``. They are cut from
+Bucket ``objects-1000-65536`` holds 1,000 objects of 65,536 bytes, ``data/000000`` to ``data/000999``. They are slices of
 one pattern that repeats after a bit more than 1 MiB, so that no block is like another, and have the ETag and the
 CRC-64/NVME of their content, as objects have that were uploaded without naming a checksum. Signatures are not checked.
 """
@@ -17,7 +17,7 @@ from xml.sax.saxutils import escape
 
 from awscrt.checksums import combine_crc64nvme, crc64nvme
 
-from benchmarks.http_server import Answer, Body, Handler, Request, Slice, Steps
+from benchmarks.http_server import Body, Handler, Request, Response, Slice, Steps
 
 MIB = 1024 * 1024
 PERIOD = MIB + 4099
@@ -77,7 +77,7 @@ def describe(size: int) -> Described:
 def source() -> Handler:
     """Return what responds for S3."""
 
-    def handle(request: Request, body: Body) -> Steps[Answer]:
+    def handle(request: Request, body: Body) -> Steps[Response]:
         yield from body.drop()
         bucket, _, key = request.path[1:].partition("/")
         holds = _BUCKET.fullmatch(bucket)
@@ -86,7 +86,7 @@ def source() -> Handler:
         objects, size = int(holds[1]), int(holds[2])
         if not key:
             if request.method == "HEAD":
-                return Answer(
+                return Response(
                     200, {"x-amz-bucket-region": REGION, "Content-Type": "application/xml"}, name="HEAD bucket"
                 )
             return _listing(request, bucket, objects, size)
@@ -100,7 +100,7 @@ def source() -> Handler:
     return handle
 
 
-def _object(request: Request, size: int) -> Answer:
+def _object(request: Request, size: int) -> Response:
     known = describe(size)
     name = f"{request.method} object"
     if request.headers.get("if-match", known.etag).strip('"') != known.etag.strip('"'):
@@ -111,21 +111,21 @@ def _object(request: Request, size: int) -> Answer:
         "ETag": known.etag,
         "Last-Modified": "Thu, 01 Jan 2026 00:00:00 GMT",
     }
-    asked = _RANGE.fullmatch(request.headers.get("range", ""))
-    if asked is None:
+    requested = _RANGE.fullmatch(request.headers.get("range", ""))
+    if requested is None:
         if request.headers.get("x-amz-checksum-mode", "").upper() == "ENABLED":
             headers |= {"x-amz-checksum-crc64nvme": known.crc64, "x-amz-checksum-type": "FULL_OBJECT"}
-        return Answer(200, headers | {"Content-Length": str(size)}, Slice(memoryview(_PATTERN), 0, size), name)
-    first, last = asked[1], asked[2]
+        return Response(200, headers | {"Content-Length": str(size)}, Slice(memoryview(_PATTERN), 0, size), name)
+    first, last = requested[1], requested[2]
     start = int(first) if first else max(0, size - int(last))
     stop = min(int(last) + 1, size) if first and last else size
     if start >= size:
         return _error(request, 416, "InvalidRange")
     headers |= {"Content-Range": f"bytes {start}-{stop - 1}/{size}", "Content-Length": str(stop - start)}
-    return Answer(206, headers, Slice(memoryview(_PATTERN), start, stop - start), name)
+    return Response(206, headers, Slice(memoryview(_PATTERN), start, stop - start), name)
 
 
-def _listing(request: Request, bucket: str, objects: int, size: int) -> Answer:
+def _listing(request: Request, bucket: str, objects: int, size: int) -> Response:
     query = request.query
     if query.get("list-type") != "2":
         return _error(request, 501, "NotImplemented")
@@ -167,10 +167,10 @@ def _listing(request: Request, bucket: str, objects: int, size: int) -> Answer:
         + "".join(f"<CommonPrefixes><Prefix>{folder}</Prefix></CommonPrefixes>" for folder in folders)
         + "</ListBucketResult>"
     )
-    return Answer(200, {"Content-Type": "application/xml"}, document.encode(), "LIST bucket")
+    return Response(200, {"Content-Type": "application/xml"}, document.encode(), "LIST bucket")
 
 
-def _error(request: Request, status: int, code: str) -> Answer:
+def _error(request: Request, status: int, code: str) -> Response:
     document = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code><Message>{code}</Message></Error>'
     body = b"" if request.method == "HEAD" else document.encode()
-    return Answer(status, {"Content-Type": "application/xml"}, body, f"{request.method} refused")
+    return Response(status, {"Content-Type": "application/xml"}, body, f"{request.method} refused")

@@ -1,4 +1,4 @@
-"""Starting the two stand-ins, each in a process of its own, and asking what they counted."""
+"""The two stand-ins, each in a process of its own, and their counts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from benchmarks.source import REGION, source
 
 ACCOUNT = "account"
 KEY = base64.b64encode(bytes(range(64))).decode()
-"""Of the sink, which does not look at it."""
+"""Of the sink, which does not check it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class StandIns:
 
     :param source: S3's endpoint
     :param sink: Azure's account
-    :param bundle: file of the certificate authority that vouches for both; empty: they speak plain HTTP
+    :param bundle: file of the certificate authority that signed both certificates; empty: plain HTTP
     """
 
     source: str
@@ -67,9 +67,9 @@ class StandIns:
 
     def totals(self, container: str) -> tuple[int, int]:
         """Return how many blobs a container holds, and of how many bytes, without manifest and ledger."""
-        answer = self._request("GET", f"{self.sink}/{container}?comp={TOTALS}")
-        answer.raise_for_status()
-        blobs, size = answer.text.split()
+        response = self._request("GET", f"{self.sink}/{container}?comp={TOTALS}")
+        response.raise_for_status()
+        blobs, size = response.text.split()
         return int(blobs), int(size)
 
     def reset_counts(self) -> None:

@@ -96,14 +96,14 @@ def _small(results: Results) -> Iterator[Target]:
             f"{case.title}: CPU against the stock operator", 0.12, ours / results.cpu("small", "stock"), " ×"
         )
     listings = ("LIST bucket", "List Blobs")
-    asked = results.spread(
+    requests = results.spread(
         "small",
         "ours",
         lambda run: sum(
             count for counted in (run.reads, run.writes) for name, count in counted.items() if name not in listings
         ),
     ).high
-    yield _at_most(f"{case.title}: requests per object, beside the listings", 2, asked / case.objects, "")
+    yield _at_most(f"{case.title}: requests per object, beside the listings", 2, requests / case.objects, "")
 
 
 def _linked(results: Results) -> Iterator[Target]:

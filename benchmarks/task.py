@@ -1,7 +1,7 @@
 """What it costs to be an operator: a whole task process, from its first import to its exit, through Airflow's task runner.
 
 A stand-in for Airflow's supervisor starts the runner as a fresh interpreter (as the Kubernetes executor's pods do) with a
-socket on its standard input, tells it what to run, and says yes to all it asks. So the cost is the task process's own:
+socket on its standard input, sends it what to run, and confirms every request. So the cost is the task process's own:
 no scheduler, no API server, no database.
 """
 
@@ -100,18 +100,18 @@ def run_task(name: str, job: Job, environment: dict[str, str], scratch: Path) ->
                 stderr=log,
             )
         _send(ours, [0, _startup(f"{name}.py"), None])
-        asked = [_answer(ours, message) for message in _messages(ours)]
+        requests = [_respond(ours, message) for message in _messages(ours)]
         _, status, used = os.wait4(process.pid, 0)
         seconds = time.monotonic() - started
         process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode or "SucceedTask" not in asked:
+    if process.returncode or "SucceedTask" not in requests:
         tail = (scratch / f"{name}.log").read_text()[-3000:]
-        raise BrokenRunError(f"{name} ended with {process.returncode}; it asked for {asked}\n{tail}")
+        raise BrokenRunError(f"{name} ended with {process.returncode}; its requests: {requests}\n{tail}")
     return Cost(cpu_seconds(used), seconds, used.ru_maxrss * 1024, used.ru_oublock * BLOCK)
 
 
 def _startup(file: str) -> dict[str, Any]:
-    """Return the message that says what a task process runs."""
+    """Return the message that defines what a task process runs."""
     now = datetime.now(UTC)
     return {
         "type": "StartupDetails",
@@ -156,7 +156,7 @@ def _send(connection: socket.socket, frame: list[Any]) -> None:
 
 
 def _messages(connection: socket.socket) -> Iterator[list[Any]]:
-    """Yield what the task process asks for, until it hangs up."""
+    """Yield the task process's requests, until it closes the connection."""
     while True:
         length = _receive(connection, 4)
         if not length:
@@ -168,8 +168,8 @@ def _receive(connection: socket.socket, size: int) -> bytes:
     return connection.recv(size, socket.MSG_WAITALL)
 
 
-def _answer(connection: socket.socket, message: list[Any]) -> str:
-    """Say that it is done; return what was asked for."""
+def _respond(connection: socket.socket, message: list[Any]) -> str:
+    """Confirm a request; return its type."""
     number, body, *_ = message
     kind = str(body["type"])
     responses = {"ValidateInletsAndOutlets": {"type": "InactiveAssetsResult", "inactive_assets": []}}

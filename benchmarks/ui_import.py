@@ -1,11 +1,9 @@
-"""What the UI costs those who do not look at it: each task process that loads the plugin, and each copy that tells
-its progress.
+"""What the UI costs tasks: each task process that loads the plugin, and each copy that reports its progress.
 
 `python -m benchmarks.ui_import` imports the plugin in fresh processes that have loaded what every task process loads,
-and measures the CPU that telling and writing the progress take of a copy's process, at the pace at which a copy does
-both. It ends with 1 if a process takes more than 5 ms or 1 MiB for the plugin, or a copy more than a thousandth of a
-core for its progress. Seconds are of CPU, since other work on the machine takes from those of the clock. What Airflow
-takes to send a write to its API server is not in it: the store is a stand-in.
+and measures the CPU that a copy's process spends on reporting and writing its progress, at the rate of a real copy. It ends with 1 if a process takes more than 5 ms or 1 MiB for the plugin, or a copy more than a thousandth of a
+core for its progress. Seconds are of CPU: wall time depends on other work on the machine. The request with which
+Airflow sends a write to its API server is not included: the store is a fake.
 """
 
 from __future__ import annotations
@@ -20,7 +18,7 @@ from dataclasses import dataclass
 from airflow_s3_azure.live_progress import UPDATE_SECONDS, WRITE_SECONDS, LiveProgress
 
 PROCESSES = 9
-TELLS = 100_000
+UPDATES = 100_000
 WRITES = 200
 MOST_MS, MOST_KIB, MOST_SHARE = 5.0, 1024, 0.001
 
@@ -55,7 +53,7 @@ class Store:
         self.is_enough = threading.Event()
 
     def set(self, key: str, value: object) -> None:
-        """Take a value."""
+        """Count a write."""
         del key, value
         self.writes += 1
         if self.writes >= WRITES:
@@ -69,42 +67,42 @@ def import_plugin() -> Import:
     return Import(float(milliseconds), int(kib))
 
 
-def tell_seconds() -> float:
-    """Return the seconds of CPU that telling takes the copy, once."""
+def update_seconds() -> float:
+    """Return the seconds of CPU that one update takes."""
     live = LiveProgress({}, objects=1, size=1 << 40)
     began = time.process_time()
-    for size in range(TELLS):
+    for size in range(UPDATES):
         live.update(0, size, "exports/2026/11/21/orders.parquet")
-    return (time.process_time() - began) / TELLS
+    return (time.process_time() - began) / UPDATES
 
 
-def write_seconds(telling: float) -> float:
+def write_seconds(updating: float) -> float:
     """Return the seconds of CPU that a write takes this process, its thread's waking included.
 
-    :param telling: what telling takes
+    :param updating: seconds of CPU of one update
     """
     store = Store()
-    began, tells = time.process_time(), 0
+    began, updates = time.process_time(), 0
     with LiveProgress({"task_state_store": store}, objects=1, size=1 << 40, seconds=0.005) as live:
         while not store.is_enough.wait(0.005):
-            live.update(0, tells, "exports/2026/11/21/orders.parquet")
-            tells += 1
-    return (time.process_time() - began - tells * telling) / store.writes
+            live.update(0, updates, "exports/2026/11/21/orders.parquet")
+            updates += 1
+    return (time.process_time() - began - updates * updating) / store.writes
 
 
 def main() -> int:
-    """Measure, print, and say whether the bounds hold."""
+    """Measure and print; return 1 if a bound does not hold."""
     imports = [import_plugin() for _ in range(PROCESSES)]
     milliseconds = statistics.median(one.milliseconds for one in imports)
     kib = statistics.median(one.kib for one in imports)
-    telling = tell_seconds()
-    writing = write_seconds(telling)
-    share = telling / UPDATE_SECONDS + writing / WRITE_SECONDS
+    updating = update_seconds()
+    writing = write_seconds(updating)
+    share = updating / UPDATE_SECONDS + writing / WRITE_SECONDS
     holds = milliseconds <= MOST_MS and kib <= MOST_KIB and share <= MOST_SHARE
     sys.stdout.write(
         f"the plugin in a task process: {milliseconds:.1f} ms, {kib:,.0f} KiB "
         f"(median of {PROCESSES}; allowed: {MOST_MS:g} ms, {MOST_KIB:,} KiB)\n"
-        f"the progress of a copy: {telling * 1e6:.1f} us to tell every {UPDATE_SECONDS:g} s, {writing * 1e6:.0f} us to "
+        f"the progress of a copy: {updating * 1e6:.1f} us to update every {UPDATE_SECONDS:g} s, {writing * 1e6:.0f} us to "
         f"write every {WRITE_SECONDS:g} s: {share:.5%} of a core (allowed: {MOST_SHARE:.1%})\n"
         f"{'all bounds hold' if holds else 'A BOUND IS BROKEN'}\n"
     )

@@ -14,7 +14,7 @@ from benchmarks.stand_ins import StandIns
 
 
 def main() -> None:
-    """Take the module's name and the job from the command line; the last line printed is the cost."""
+    """Run the module and the job of the command line; print the cost in the last line."""
     name, text = sys.argv[1:]
     job = Job.from_text(text)
     client = importlib.import_module(f"benchmarks.clients.{name}")

@@ -67,8 +67,8 @@ class _Connection:
             context = ssl.create_default_context(cafile=os.environ["SSL_CERT_FILE"])
             self._socket = context.wrap_socket(self._socket, server_hostname=parts.hostname)
 
-    def ask(self, method: str, path: str, headers: str = "", data: memoryview | None = None) -> tuple[bytes, bytes]:
-        """Send a request; return the head of its answer, and what came with it of the body."""
+    def request(self, method: str, path: str, headers: str = "", data: memoryview | None = None) -> tuple[bytes, bytes]:
+        """Send a request; return the response's headers, and the part of the body that came with them."""
         length = "" if data is None else f"Content-Length: {len(data)}\r\n"
         head = f"{method} {self._path}{path} HTTP/1.1\r\nHost: {self._host}\r\n{headers}{length}\r\n".encode()
         if data:
@@ -84,7 +84,7 @@ class _Connection:
         return received[:end], received[end + 4 :]
 
     def read(self, into: memoryview, begun: bytes) -> None:
-        """Read the body of an answer."""
+        """Read the body of a response."""
         into[: len(begun)] = begun
         done = len(begun)
         while done < len(into):
@@ -101,12 +101,12 @@ def _copy_blocks(job: Job, waiting: Iterator[tuple[str, int, int]], turn: thread
             return
         key, start, stop = block
         view = buffer[: stop - start]
-        _, begun = source.ask("GET", f"/{job.bucket}/{key}", f"Range: bytes={start}-{stop - 1}\r\n")
+        _, begun = source.request("GET", f"/{job.bucket}/{key}", f"Range: bytes={start}-{stop - 1}\r\n")
         source.read(view, begun)
         if job.size > job.block_size:
-            sink.ask("PUT", f"/{job.container}/{key}?comp=block&blockid={_name(start)}", "", view)
+            sink.request("PUT", f"/{job.container}/{key}?comp=block&blockid={_name(start)}", "", view)
         else:
-            sink.ask("PUT", f"/{job.container}/{key}", "x-ms-blob-type: BlockBlob\r\n", view)
+            sink.request("PUT", f"/{job.container}/{key}", "x-ms-blob-type: BlockBlob\r\n", view)
 
 
 def _commit(job: Job, blocks: list[tuple[str, int, int]]) -> None:
@@ -114,7 +114,7 @@ def _commit(job: Job, blocks: list[tuple[str, int, int]]) -> None:
     for key in job.keys:
         names = "".join(f"<Latest>{_name(start)}</Latest>" for name, start, _ in blocks if name == key)
         body = memoryview(f"<BlockList>{names}</BlockList>".encode())
-        sink.ask("PUT", f"/{job.container}/{key}?comp=blocklist", "", body)
+        sink.request("PUT", f"/{job.container}/{key}?comp=blocklist", "", body)
 
 
 def _name(start: int) -> str:

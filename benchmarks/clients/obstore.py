@@ -1,4 +1,4 @@
-"""obstore (Rust's object_store), the quickest way to use it that was found: streams, many objects at a time."""
+"""obstore (Rust's object_store), the fastest use of it that was found: streams, many objects at a time."""
 
 from __future__ import annotations
 

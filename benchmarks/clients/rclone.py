@@ -33,7 +33,7 @@ def environment(job: Job) -> dict[str, str]:
 def command(job: Job, *, tuned: bool) -> list[str]:
     """Return the command that copies a job.
 
-    :param tuned: as many connections and as large blocks as the job says, and no look at what need not be looked at
+    :param tuned: with the connections and the block size of the job, and without needless checks
     """
     source = f"s3:{job.bucket}/{job.keys[0] if job.objects == 1 else PREFIX}"
     sink = f"azure:{job.container}/{job.keys[0] if job.objects == 1 else PREFIX}"
