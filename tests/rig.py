@@ -32,7 +32,7 @@ class Rig:
     """Copies from a bucket to a container over connections of its own, and records what it signs and sends.
 
     :param signer: signs the URLs; the bucket's own client by default
-    :param container_url: where the container is reached; where its client reaches it by default
+    :param container_url: URL of the container; by default that of its client
     :param read_timeout: seconds, at both endpoints
     :param s3_verify: what S3's certificate is verified with: a CA bundle, or True for what the system trusts
     :param azure_verify: the same for Azure's
@@ -82,7 +82,7 @@ class Rig:
         return list(copy_objects(wanted, self.source, self.blobs, options, self.cancellation))
 
     def exists(self, blob: str) -> bool:
-        """Tell whether a blob is visible."""
+        """Return whether a blob is visible."""
         return bool(self.container.get_blob_client(blob).exists())
 
     def read(self, blob: str) -> bytes:

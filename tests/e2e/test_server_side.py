@@ -79,7 +79,7 @@ def test_a_deferred_copy_holds_no_worker_and_resumes_when_it_is_cleared(
             while_azure_reads = _states(airflow, run)
             cleared = {"dry_run": False, "dag_run_id": run, "task_ids": ["copy"], "only_failed": False}
             airflow.api("POST", "/dags/server_side/clearTaskInstances", **cleared)
-            _wait(lambda: len(azure.pulls) > HANGING + 1, 60)
+            _wait(lambda: len(azure.reads) > HANGING + 1, 60)
             going_on.set()
             state = airflow.wait_for_run("server_side", run, timeout=300)
             logs = [airflow.logs("server_side", run, "copy", try_number=number) for number in (1, 2)]
@@ -100,7 +100,7 @@ def test_a_deferred_copy_holds_no_worker_and_resumes_when_it_is_cleared(
     assert f"resuming: {HANGING - 1} of {BLOCKS} blocks already staged" in logs[1]
     assert f"{BLOCKS} blocks ({HANGING - 1} resumed), verified by crc64nvme, 0 B read from S3" in logs[1]
     known = [s3_server.secret_key, azure_server.key]
-    known += [one["x-ms-copy-source"].rpartition("X-Amz-Signature=")[2] for one in azure.pulls]
+    known += [one["x-ms-copy-source"].rpartition("X-Amz-Signature=")[2] for one in azure.reads]
     assert _found(tmp_path, known) == []
 
 

@@ -54,7 +54,7 @@ class AdmissionMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.slots)
     @rule(data=st.data())
     def end_read(self, data: st.DataObject) -> None:
-        """The end of a read is reported once, however often it is noted."""
+        """The end of a read is reported once, however often it is called."""
         slot = data.draw(st.sampled_from(self.slots))
         was_reading = slot.is_reading
         assert self.admission.end_read(slot) is was_reading

@@ -20,7 +20,7 @@ def test_a_buffer_gives_the_same_bytes_again() -> None:
 
 
 def test_a_buffer_grows_without_keeping_the_old_bytes() -> None:
-    """A larger block gets new memory, and the old is given back as soon as nobody reads it."""
+    """A larger block gets new memory, and the old is freed as soon as nothing reads it."""
     buffer = Buffer()
     old = weakref.ref(buffer.view(10))
 

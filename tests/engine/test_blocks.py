@@ -1,4 +1,4 @@
-"""How objects are cut into blocks, and what the blocks are called."""
+"""How objects are split into blocks, and the block IDs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ block_ids = st.builds(
 
 
 @given(block_size=st.integers(1, 1000), blocks=st.integers(0, 200), more=st.integers(0, 999))
-def test_cut_covers_the_object_exactly(block_size: int, blocks: int, more: int) -> None:
+def test_split_covers_the_object_exactly(block_size: int, blocks: int, more: int) -> None:
     """The blocks begin at 0, end at the size, and each begins where the one before ends."""
     size = block_size * blocks + more % block_size
 
@@ -51,7 +51,7 @@ def test_cut_covers_the_object_exactly(block_size: int, blocks: int, more: int) 
 
 
 @given(block_size=st.integers(1, 1000), size=st.integers(0, 50_000))
-def test_cut_gives_full_blocks_and_a_rest(block_size: int, size: int) -> None:
+def test_split_yields_full_blocks_and_a_rest(block_size: int, size: int) -> None:
     """All blocks have the block size, but for the last, which has what remains; none is empty."""
     whole, rest = divmod(size, block_size)
 
@@ -61,14 +61,14 @@ def test_cut_gives_full_blocks_and_a_rest(block_size: int, size: int) -> None:
 
 
 @given(block_size=st.integers(1, 1000), size=st.integers(0, 50_000))
-def test_cut_numbers_blocks_from_zero(block_size: int, size: int) -> None:
+def test_split_numbers_blocks_from_zero(block_size: int, size: int) -> None:
     """A block's index is its place in the list."""
     found = split(size, block_size)
 
     assert [block.index for block in found] == list(range(len(found)))
 
 
-def test_cut_is_half_open() -> None:
+def test_split_ranges_are_half_open() -> None:
     """Ten bytes in blocks of four are [0, 4), [4, 8) and [8, 10)."""
     assert split(10, 4) == [Block(0, 0, 4), Block(1, 4, 8), Block(2, 8, 10)]
 
@@ -97,7 +97,7 @@ def test_a_block_size_is_one_that_azure_takes(size: int, preferred: int) -> None
 
 @given(preferred=preferred_sizes, share=st.floats(0, 1))
 def test_the_preferred_block_size_is_kept_if_it_suffices(preferred: int, share: float) -> None:
-    """Whatever fits 50,000 blocks of the preferred size is cut into blocks of that size."""
+    """An object that fits 50,000 blocks of the preferred size is split into blocks of that size."""
     size = int(preferred * MAX_BLOCKS * share)
 
     assert block_size_for(size, preferred) == preferred
@@ -136,14 +136,14 @@ def test_the_default_block_size_makes_high_throughput_blobs() -> None:
 
 
 def test_exactly_50000_blocks_are_taken() -> None:
-    """The largest size for the preferred block size is cut into exactly 50,000 blocks."""
+    """The largest size for the preferred block size is split into exactly 50,000 blocks."""
     size = 50_000 * 8 * MIB
 
     assert len(split(size, block_size_for(size, 8 * MIB))) == 50_000
 
 
 def test_one_byte_more_than_50000_blocks_grows_them() -> None:
-    """One byte above 50,000 blocks of 8 MiB asks for 9 MiB."""
+    """One byte above 50,000 blocks of 8 MiB needs blocks of 9 MiB."""
     assert block_size_for(50_000 * 8 * MIB + 1, 8 * MIB) == 9 * MIB
 
 
@@ -162,7 +162,7 @@ def test_a_block_size_that_azure_lacks_is_refused(preferred: int) -> None:
 
 
 @given(block_id=block_ids)
-def test_a_block_id_says_what_it_was_made_of(block_id: BlockId) -> None:
+def test_a_decoded_block_id_equals_the_encoded_one(block_id: BlockId) -> None:
     """Decoding an encoded ID gives the same index, fingerprint and CRCs."""
     assert BlockId.decode(block_id.encode().encode("ascii")) == block_id
 
@@ -182,7 +182,7 @@ def test_the_format_of_a_block_id_is_pinned() -> None:
 
 @given(name=st.binary(max_size=64))
 def test_random_bytes_are_not_our_block_id(name: bytes) -> None:
-    """The IDs of other tools, of whatever length, say nothing."""
+    """IDs of other tools, of any length, decode to None."""
     assert BlockId.decode(name) is None
 
 
@@ -245,7 +245,7 @@ def test_a_fingerprint_differs_whenever_one_input_differs(
 
 @given(one=versions, other=versions)
 def test_a_fingerprint_differs_whenever_any_inputs_differ(one: dict[str, object], other: dict[str, object]) -> None:
-    """Two versions, or two cuts of one version, share a fingerprint only if they are the same."""
+    """Two versions, or two layouts of one version, share a fingerprint only if they are the same."""
     assert (fingerprint(**one) == fingerprint(**other)) == (one == other)  # type: ignore[arg-type]
 
 
@@ -264,7 +264,7 @@ def test_a_fingerprint_fits_a_block_id(version: dict[str, object]) -> None:
     ("generation", "expected"), [(0, "lNshP21nZsQY-rj8r-pp"), (1, "EL2KuLnfIPbobaUKXZrg")], ids=["first", "second"]
 )
 def test_the_fingerprint_of_one_version_is_pinned(generation: int, expected: str) -> None:
-    """Another way to compute it would break the resume of what an older release staged."""
+    """Another algorithm would break the resume of what an older release staged."""
     found = fingerprint(
         etag="9bb58f26192e4ba00f01e2e7b136bbd8-2",
         version_id="v1",

@@ -14,7 +14,7 @@ PATIENCE = 60.0
 
 
 def test_an_unset_cancellation_lets_work_continue() -> None:
-    """Looking at it does nothing."""
+    """Checking it does nothing."""
     cancellation = Cancellation()
 
     cancellation.check()
@@ -23,7 +23,7 @@ def test_an_unset_cancellation_lets_work_continue() -> None:
 
 
 def test_a_set_cancellation_stops_work_with_its_reason() -> None:
-    """The error says why, and that what is staged is not lost."""
+    """The error names the reason, and that staged blocks are not lost."""
     cancellation = Cancellation()
     cancellation.set("SIGTERM")
 
@@ -76,7 +76,7 @@ def test_sleep_ends_when_another_thread_sets_it() -> None:
 
 
 def test_an_abort_ends_what_workers_are_blocked_in() -> None:
-    """Everything that asked for it is closed."""
+    """Every registered callback is called."""
     cancellation, closed = Cancellation(), list[str]()
     cancellation.on_abort(lambda: closed.append("one"))
     cancellation.on_abort(lambda: closed.append("other"))

@@ -34,7 +34,7 @@ every_algorithm = pytest.mark.parametrize("algorithm", get_args(Algorithm))
 
 
 def crc64_bit_by_bit(data: bytes) -> int:
-    """Return CRC-64/NVME as its definition says: reflected, all ones at both ends."""
+    """Return CRC-64/NVME by its definition: reflected, initial value and final XOR all ones."""
     value = 2**64 - 1
     for byte in data:
         value ^= byte
@@ -67,11 +67,11 @@ def test_crc64_agrees_with_another_implementation(data: bytes) -> None:
 
 
 @every_algorithm
-@given(data=st.binary(max_size=200), cuts=st.lists(st.integers(0, 200), max_size=8))
-def test_combined_pieces_give_the_value_of_the_whole(algorithm: Algorithm, data: bytes, cuts: list[int]) -> None:
-    """Wherever an object is cut, also into empty pieces, the pieces' values combine to the object's."""
-    edges = sorted([0, *(min(cut, len(data)) for cut in cuts), len(data)])
-    pieces = [describe_block(algorithm, data[start:stop]) for start, stop in pairwise(edges)]
+@given(data=st.binary(max_size=200), edges=st.lists(st.integers(0, 200), max_size=8))
+def test_combined_pieces_give_the_value_of_the_whole(algorithm: Algorithm, data: bytes, edges: list[int]) -> None:
+    """Wherever an object is split, also into empty pieces, the pieces' values combine to the object's."""
+    bounds = sorted([0, *(min(edge, len(data)) for edge in edges), len(data)])
+    pieces = [describe_block(algorithm, data[start:stop]) for start, stop in pairwise(bounds)]
 
     assert combine(algorithm, pieces) == compute(algorithm, memoryview(data))
 
@@ -128,7 +128,7 @@ def test_azure_writes_values_little_endian() -> None:
 
 @given(value=st.integers(0, 2**64 - 1))
 def test_azure_and_s3_texts_are_each_other_reversed(value: int) -> None:
-    """The two sides differ in the order of the bytes and in nothing else."""
+    """Only the order of the bytes differs."""
     azure, s3 = base64.b64decode(azure_text(value)), base64.b64decode(s3_text("CRC64NVME", value))
 
     assert azure == s3[::-1]
@@ -145,7 +145,7 @@ def test_what_s3_writes_is_read_back(algorithm: Algorithm, data: bytes) -> None:
 
 
 @every_algorithm
-def test_a_stored_checksum_says_its_name_and_s3_text(algorithm: Algorithm) -> None:
+def test_a_stored_checksum_has_its_name_and_s3_text(algorithm: Algorithm) -> None:
     """Messages and the blob's record show the value as S3 does."""
     text = str(StoredChecksum(algorithm, CHECK_VALUES[algorithm]))
 
@@ -177,19 +177,21 @@ def test_a_full_object_checksum_is_taken() -> None:
 
 
 @pytest.mark.parametrize("parts", [1, 12, 10000])
-@pytest.mark.parametrize("told", [{}, {"x-amz-checksum-type": "COMPOSITE"}], ids=["without its type", "with its type"])
-def test_a_composite_checksum_is_known_by_its_number_of_parts(parts: int, told: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "headers", [{}, {"x-amz-checksum-type": "COMPOSITE"}], ids=["without its type", "with its type"]
+)
+def test_a_composite_checksum_is_known_by_its_number_of_parts(parts: int, headers: dict[str, str]) -> None:
     """Some endpoints name no type, but all write how many parts there were."""
-    found = stored_checksum({"x-amz-checksum-crc32": f"y/Q5Jg==-{parts}", **told})
+    found = stored_checksum({"x-amz-checksum-crc32": f"y/Q5Jg==-{parts}", **headers})
 
     assert found == StoredChecksum("CRC32", 0xCBF43926, parts=parts)
     assert found.verifies == "composite-crc32"
 
 
-@pytest.mark.parametrize(("value", "told"), [("y/Q5Jg==", "COMPOSITE"), ("y/Q5Jg==-3", "FULL_OBJECT")])
-def test_a_checksum_that_contradicts_its_type_is_left_out(value: str, told: str) -> None:
-    """Whatever it is, nothing can be verified against it."""
-    assert stored_checksum({"x-amz-checksum-crc32": value, "x-amz-checksum-type": told}) is None
+@pytest.mark.parametrize(("value", "kind"), [("y/Q5Jg==", "COMPOSITE"), ("y/Q5Jg==-3", "FULL_OBJECT")])
+def test_a_checksum_that_contradicts_its_type_is_left_out(value: str, kind: str) -> None:
+    """Nothing can be verified against it."""
+    assert stored_checksum({"x-amz-checksum-crc32": value, "x-amz-checksum-type": kind}) is None
 
 
 @pytest.mark.parametrize(

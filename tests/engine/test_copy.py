@@ -113,7 +113,7 @@ def test_odd_keys_are_read_from_the_right_object(rig: CopyRig, key: str, size: i
 
 
 def test_a_planned_small_object_costs_one_get_and_one_put(rig: CopyRig) -> None:
-    """What the two listings said is not asked again."""
+    """What the two listings returned is not requested again."""
     etag = rig.bucket.put("a", b"x" * 100, ContentType="text/x-a", Metadata={"my-key": "v"})
 
     (result,) = rig.copy(CopyRequest("a", "b", size=100, etag=etag, precondition=ABSENT))
@@ -138,7 +138,7 @@ def test_each_range_is_signed_afresh_and_read_once(rig: CopyRig) -> None:
 
 
 def test_a_copy_carries_headers_metadata_and_the_record_of_its_source(rig: CopyRig) -> None:
-    """The blob looks like the object, and says which version of it it is."""
+    """The blob has the object's properties, and a record of its version."""
     body = _bytes(BLOCK + 1)
     etag = rig.bucket.put(
         "a",
@@ -389,7 +389,7 @@ def _upload_parts(rig: CopyRig, parts: list[bytes]) -> None:
 
 
 def test_parts_of_many_sizes_are_verified_by_blocks_alone(rig: CopyRig) -> None:
-    """Where the parts end cannot be told from the first one, so the composite value is of no use, and none is claimed."""
+    """The size of the first part does not give the ends of the others, so the composite value is not used or reported."""
     parts = [_bytes(MIN_PART), _bytes(MIN_PART + 70_000), _bytes(3)]
     _upload_parts(rig, parts)
 
@@ -422,7 +422,7 @@ def _whole(into: memoryview, found: Any) -> Any:
 
 
 def test_tags_and_tier_are_copied_on_request(rig: CopyRig) -> None:
-    """S3 tags become blob index tags; the blob is put into the tier that was asked for."""
+    """S3 tags become blob index tags; the blob is put into the requested tier."""
     for key, size in (("small", 10), ("large", 2 * BLOCK)):
         rig.bucket.put(key, _bytes(size), Tagging="team=etl&cost-centre=4711")
 
@@ -448,7 +448,7 @@ def test_an_archived_object_is_named_before_it_is_read(rig: CopyRig) -> None:
 
 
 def test_an_object_with_a_customers_key_is_refused_clearly(rig: CopyRig) -> None:
-    """SSE-C needs the key in every request; nobody should put it into a DAG."""
+    """SSE-C needs the key in every request; it does not belong in a DAG."""
     rig.bucket.put("a", _bytes(10), SSECustomerAlgorithm="AES256", SSECustomerKey="k" * 32)
 
     (result,) = rig.copy(CopyRequest("a", "b"))
@@ -647,7 +647,7 @@ def test_a_version_can_be_copied(rig: CopyRig) -> None:
 
 @pytest.mark.parametrize(("bucket_there", "message"), [(True, "there is no such object"), (False, "no bucket")])
 def test_a_missing_key_and_a_missing_bucket_are_two_errors(rig: CopyRig, bucket_there: bool, message: str) -> None:
-    """HEAD says 404 for both; one more request tells them apart."""
+    """HEAD returns 404 for both; one more request distinguishes them."""
     if not bucket_there:
         rig.bucket.client.delete_bucket(Bucket=rig.bucket.name)
 

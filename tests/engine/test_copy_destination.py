@@ -29,7 +29,7 @@ from tests.fakes.memory import (
 
 
 def test_a_second_copy_moves_nothing() -> None:
-    """The record on the blob says that it is the same content."""
+    """The record on the blob names the same content."""
     container = FakeAzure()
     copy_one(FakeS3({"key": stored(DATA)}), container)
     source = FakeS3({"key": stored(DATA)})
@@ -129,7 +129,7 @@ def test_two_copies_of_one_object_end_in_one_blob() -> None:
 
 
 def test_a_planned_small_object_costs_one_get_and_one_put() -> None:
-    """Where the listings said everything, nobody asks again."""
+    """What the listings returned is not requested again."""
     found = stored(b"x" * BLOCK)
     source, container = FakeS3({"key": found}), FakeAzure()
 

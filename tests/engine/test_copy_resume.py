@@ -22,7 +22,7 @@ from tests.fakes.memory import (
 
 
 def test_a_block_is_staged_under_its_own_id() -> None:
-    """The ID is the checkpoint that these tests prepare by hand."""
+    """The ID is the checkpoint, which these tests build themselves."""
     source, container = FakeS3({"key": stored(DATA)}, break_off_at(2)), FakeAzure()
 
     copy_one(source, container)

@@ -29,7 +29,7 @@ from tests.fakes.memory import (
     ("algorithm", "verified"),
     [("CRC64NVME", "crc64nvme"), ("CRC32", "crc32"), ("CRC32C", "crc32c"), (None, "blocks")],
 )
-def test_a_result_says_what_verified_it(size: int, algorithm: Algorithm | None, verified: Verified) -> None:
+def test_a_result_names_what_verified_it(size: int, algorithm: Algorithm | None, verified: Verified) -> None:
     """It is the checksum that S3 stored, or else only that of each block."""
     data = content_of(size)
     found = stored(data, checksum=algorithm and checksum_of(data, algorithm))

@@ -1,4 +1,4 @@
-"""The tree of errors: what is said, and what a retry can help."""
+"""The tree of errors: their messages, and which are retryable."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_every_error_is_in_the_drawn_tree() -> None:
         ("s3://b/k", "https://a/c/k", "it failed ('s3://b/k' -> 'https://a/c/k')"),
     ],
 )
-def test_a_transfer_error_says_where(key: str | None, blob: str | None, text: str) -> None:
+def test_a_transfer_error_names_key_and_blob(key: str | None, blob: str | None, text: str) -> None:
     """After the cause, which is what a list of errors shows of it."""
     assert str(TransferError("it failed", key=key, blob=blob)) == text
 
@@ -141,8 +141,8 @@ def test_a_key_cannot_forge_a_line_of_the_log() -> None:
     assert str(error).splitlines() == ["it failed ('s3://b/k\\n2026-01-01 INFO all is well')"]
 
 
-def test_a_side_that_is_filled_in_later_is_told() -> None:
-    """The copy adds the side that the failing one does not know."""
+def test_an_endpoint_that_is_set_later_is_in_the_message() -> None:
+    """The copy adds the key or the blob that the failing layer does not know."""
     error = TransferError("it failed", key="s3://b/k")
 
     error.blob = "https://a/c/k"
@@ -151,7 +151,7 @@ def test_a_side_that_is_filled_in_later_is_told() -> None:
 
 
 def test_the_services_request_ids_end_the_message() -> None:
-    """The service's support asks for them, so they reach log and ledger with the error."""
+    """The service's support needs them, so they reach log and ledger with the error."""
     error = TransferError("it failed", key="s3://b/k", request_id="4442587FB7D0A2F9, id2 vlR7PnpV2Ce")
 
     assert str(error) == "it failed ('s3://b/k'; request 4442587FB7D0A2F9, id2 vlR7PnpV2Ce)"
@@ -166,7 +166,7 @@ def test_an_error_of_a_version_without_request_ids_is_read() -> None:
 
 
 def test_a_failed_batch_quotes_its_errors() -> None:
-    """Each error is a line, after how many of how many failed; the list is cut, with the count of what is left out."""
+    """Each error is a line, after how many of how many failed; the list is truncated, with the count of omitted errors."""
     error = BatchFailed(1200, 5, [f"SourceNotFound: gone {number}" for number in range(2)], retryable=True)
 
     assert error.retryable
@@ -199,7 +199,7 @@ def test_one_errors_verdict_can_be_changed_without_changing_its_kind() -> None:
     ],
 )
 def test_an_error_travels_to_another_process(error: S3ToAzureError) -> None:
-    """As JSON; it says there what it said here."""
+    """As JSON, with the same message."""
     travelled = error_from_json(json.loads(json.dumps(error_as_json(error))))
 
     assert type(travelled) is type(error)

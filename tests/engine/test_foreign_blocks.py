@@ -73,7 +73,7 @@ def test_foreign_blocks_of_an_existing_blob_stay() -> None:
 
 
 def test_all_staged_blocks_are_discarded_together(caplog: pytest.LogCaptureFixture) -> None:
-    """Azure cannot discard single ones, so ours go as well; one warning says so."""
+    """Azure cannot discard single ones, so ours go as well; one warning reports it."""
     container = _Container()
 
     with caplog.at_level(logging.WARNING):

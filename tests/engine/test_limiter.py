@@ -113,7 +113,7 @@ def test_the_limit_of_blocks_grows_only_where_blocks_were_refused() -> None:
 
 
 def test_nothing_is_sampled_within_the_sampling_interval() -> None:
-    """One response that takes 20 ms says nothing."""
+    """One response that takes 20 ms proves nothing."""
     load = Load()
 
     assert load.run(0.0, seconds=0.02) is None

@@ -93,7 +93,7 @@ def test_a_failure_does_not_stop_the_others() -> None:
 
 
 def test_an_error_names_source_and_destination() -> None:
-    """Whichever side failed, the message says what was copied to where."""
+    """Whether source or destination failed, the message names both."""
     (result,) = start(FakeS3({}), FakeAzure(), [CopyRequest("a/key", "a/blob")])
 
     assert str(result.error) == (
@@ -104,7 +104,7 @@ def test_an_error_names_source_and_destination() -> None:
 def test_requests_are_taken_as_they_are_needed() -> None:
     """A batch may be longer than memory: each thread takes one request at a time."""
     cancellation, taken = Cancellation(), []
-    hang = wait_until_cancelled(cancellation, threading.Event())
+    wait = wait_until_cancelled(cancellation, threading.Event())
     objects = {str(number): stored(b"x") for number in range(100)}
 
     def requests() -> Iterator[CopyRequest]:
@@ -112,7 +112,7 @@ def test_requests_are_taken_as_they_are_needed() -> None:
             taken.append(key)
             yield CopyRequest(key, key)
 
-    source = FakeS3(objects, lambda key, first: None if key == "0" else hang(key, first))
+    source = FakeS3(objects, lambda key, first: None if key == "0" else wait(key, first))
     results = start(source, FakeAzure(), requests(), threads=3, cancellation=cancellation)
 
     first = next(results)
@@ -123,7 +123,7 @@ def test_requests_are_taken_as_they_are_needed() -> None:
 
 
 def test_fifty_thousand_blocks_are_one_blob() -> None:
-    """As many blocks as Azure takes, each of one byte, in the order of the object; one byte more, and they grow."""
+    """As many blocks as Azure accepts, each of one byte, in the order of the object; one byte more, and they grow."""
     for size, blocks in ((50_000, 50_000), (50_001, 1)):
         data = content_of(size)
         container = FakeAzure()
@@ -273,7 +273,7 @@ def test_no_more_blocks_are_in_flight_than_the_load_allows(monkeypatch: pytest.M
 
 
 def test_a_transient_failure_is_read_again() -> None:
-    """One block is asked for again; its neighbours are not."""
+    """One block is requested again; its neighbours are not."""
     failures = iter([SourceReadError("busy", transient=True)])
 
     def fail_once(_: str, first: int) -> None:
@@ -319,7 +319,7 @@ def test_progress_is_reported_while_the_copy_runs() -> None:
     reported: list[tuple[Progress, threading.Thread]] = []
     heard = threading.Event()
 
-    def note(progress: Progress) -> None:
+    def record(progress: Progress) -> None:
         reported.append((progress, threading.current_thread()))
         if progress.size == 5 * BLOCK:
             heard.set()
@@ -328,7 +328,7 @@ def test_progress_is_reported_while_the_copy_runs() -> None:
         if first == 5 * BLOCK:
             assert heard.wait(5)
 
-    copy_one(FakeS3({"key": stored(DATA)}, wait), FakeAzure(), on_progress=note, progress_interval=0.001)
+    copy_one(FakeS3({"key": stored(DATA)}, wait), FakeAzure(), on_progress=record, progress_interval=0.001)
 
     progress, thread = next(one for one in reported if one[0].size == 5 * BLOCK)
     assert (progress.objects, progress.total, thread) == (0, SIZE, threading.current_thread())
@@ -341,13 +341,13 @@ def test_staged_blocks_count_as_progress() -> None:
     reported: list[Progress] = []
     heard = threading.Event()
 
-    def note(progress: Progress) -> None:
+    def record(progress: Progress) -> None:
         reported.append(progress)
         if progress.total:
             heard.set()
 
     source = FakeS3({"key": stored(DATA)}, lambda key, first: heard.wait(5))
 
-    copy_one(source, container, on_progress=note, progress_interval=0.001)
+    copy_one(source, container, on_progress=record, progress_interval=0.001)
 
     assert next((one.size, one.resumed) for one in reported if one.total) == (5 * BLOCK, 5 * BLOCK)

@@ -84,9 +84,9 @@ def test_a_cancellation_does_not_hide_what_was_copied_before() -> None:
 def test_closing_early_ends_the_workers() -> None:
     """A caller that takes no more results ends the work."""
     cancellation, reading = Cancellation(), threading.Event()
-    hang = wait_until_cancelled(cancellation, reading)
+    wait = wait_until_cancelled(cancellation, reading)
     objects = {"first": stored(b"x"), "second": stored(b"y"), "third": stored(b"z")}
-    source = FakeS3(objects, lambda key, first: None if key == "first" else hang(key, first))
+    source = FakeS3(objects, lambda key, first: None if key == "first" else wait(key, first))
     results = start(source, FakeAzure(), threads=2, cancellation=cancellation)
     assert next(results).key == "first"
 
@@ -99,9 +99,9 @@ def test_closing_early_ends_the_workers() -> None:
 def test_an_exception_at_the_callers_ends_the_workers() -> None:
     """Airflow's timeout is raised in the caller's thread, as any exception may be."""
     cancellation, reading = Cancellation(), threading.Event()
-    hang = wait_until_cancelled(cancellation, reading)
+    wait = wait_until_cancelled(cancellation, reading)
     objects = {"first": stored(b"x"), "second": stored(b"y")}
-    source = FakeS3(objects, lambda key, first: None if key == "first" else hang(key, first))
+    source = FakeS3(objects, lambda key, first: None if key == "first" else wait(key, first))
     results = start(source, FakeAzure(), threads=2, cancellation=cancellation)
     next(results)
 
@@ -114,7 +114,7 @@ def test_an_exception_at_the_callers_ends_the_workers() -> None:
 @pytest.mark.usefixtures("no_thread_left")
 @pytest.mark.parametrize("size", [1, 5 * BLOCK], ids=["small", "large"])
 def test_a_defect_in_a_worker_is_raised_to_the_caller(size: int) -> None:
-    """What is not a transfer's error is nobody's result: it ends the copy."""
+    """An exception that is not a transfer error is no object's result: it ends the copy."""
     defect = RuntimeError("a defect")
 
     def break_down(key: str, _: int) -> None:

@@ -26,7 +26,7 @@ MIB = 1024**2
         (5000 * 1024**5, "5000 PiB"),
     ],
 )
-def test_a_size_is_told_in_a_readable_unit(size: float, text: str) -> None:
+def test_a_size_is_formatted_in_a_readable_unit(size: float, text: str) -> None:
     """The unit keeps the number small, and small numbers get a decimal."""
     assert size_text(size) == text
 
@@ -43,12 +43,12 @@ def test_a_size_is_told_in_a_readable_unit(size: float, text: str) -> None:
         (2 * 86400 + 1, "2 days, 0:00:01"),
     ],
 )
-def test_a_duration_is_told_as_a_clock(seconds: float, text: str) -> None:
-    """Days stand in front where there are any."""
+def test_a_duration_is_formatted_as_a_clock(seconds: float, text: str) -> None:
+    """Days come first where there are any."""
     assert duration_text(seconds) == text
 
 
-def test_progress_is_told_in_one_line() -> None:
+def test_progress_is_described_in_one_line() -> None:
     """Percent, size, rate and time left, from what was moved so far."""
     progress = Progress(objects=3, size=100 * MIB, total=400 * MIB, seconds=10.0)
 
@@ -63,7 +63,7 @@ def test_the_rate_is_that_of_this_execution() -> None:
 
 
 def test_nothing_moved_leaves_the_time_open() -> None:
-    """Without a rate nobody knows when it ends."""
+    """Without a rate the end is unknown."""
     assert Progress(0, 0, 8 * MIB, 10.0).describe() == "0 % of 8.0 MiB, 0 B/s, unknown left"
 
 
@@ -78,5 +78,5 @@ def test_empty_objects_are_done_at_once() -> None:
 
 
 def test_percent_is_rounded_down() -> None:
-    """100 percent is only told when all is there."""
+    """100 percent means that everything is copied."""
     assert Progress(0, 999, 1000, 1.0).describe().startswith("99 % of")

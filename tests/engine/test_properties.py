@@ -75,7 +75,7 @@ def test_no_metadata_value_is_lost(user: dict[str, str]) -> None:
 @example(user={"s3_source_etag": "1", "_s3_source_etag": "2", "s3-source-etag": "3"})
 @example(user={"1": "1", "_1": "2", "-1": "3"})
 def test_s3_metadata_comes_back_from_azure(user: dict[str, str]) -> None:
-    """The original names and values can be told from what the blob holds."""
+    """The original names and values can be derived from the blob's."""
     assert s3_metadata(azure_metadata(user)) == user
 
 
@@ -178,7 +178,7 @@ def test_a_foreign_value_that_s3_already_encoded_is_kept() -> None:
 
 @given(record=records)
 def test_a_record_comes_back_from_metadata(record: SourceRecord) -> None:
-    """What a blob carries says which version it is a copy of."""
+    """A blob's metadata names the version of which it is a copy."""
     assert SourceRecord.from_metadata(record.as_metadata()) == record
 
 
@@ -192,7 +192,7 @@ def test_a_record_is_found_under_names_in_any_case(record: SourceRecord) -> None
 
 @given(record=records, user=s3_user_metadata)
 def test_user_metadata_does_not_disturb_a_record(record: SourceRecord, user: dict[str, str]) -> None:
-    """No name that a user gives can change what the record says."""
+    """No user metadata can change the record."""
     assert SourceRecord.from_metadata({**record.as_metadata(), **azure_metadata(user)}) == record
 
 
@@ -270,7 +270,7 @@ def test_a_record_names_one_copy(bucket: str, key: str, blob: str, other: str) -
 @pytest.mark.parametrize("bucket", ["bucket", ACCESS_POINT])
 @given(blob=st.text(), other=st.text())
 def test_a_blob_is_owned_under_its_own_name_only(bucket: str, blob: str, other: str) -> None:
-    """Whatever its key was, which is gone when the blob is to be deleted. Without an identity nobody owns it."""
+    """For any key, because the key is gone when the blob is deleted. Without an identity it belongs to no sync."""
     record = SourceRecord("abc", 5, identity=str(CopyIdentity(bucket, "key", blob)))
 
     assert record.is_owned(bucket, blob)

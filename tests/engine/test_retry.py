@@ -21,21 +21,21 @@ from airflow_s3_azure.engine.errors import (
 from airflow_s3_azure.engine.retry import RetryPolicy
 
 
-class RecordedInterruption(Cancellation):
-    """Notes how long it was asked to sleep, and does not."""
+class RecordedWaits(Cancellation):
+    """Records each requested sleep, and returns at once."""
 
     def __init__(self) -> None:
         super().__init__()
         self.waits: list[float] = []
 
     def sleep(self, seconds: float) -> None:
-        """Note the seconds."""
+        """Record the seconds."""
         self.waits.append(seconds)
         self.check()
 
 
 class Request:
-    """Fails as often as it has errors, then answers."""
+    """Raises each of its errors once, then returns."""
 
     def __init__(self, *errors: BaseException, then: Callable[[], None] = lambda: None) -> None:
         self.errors = list(errors)
@@ -43,16 +43,16 @@ class Request:
         self._then = then
 
     def __call__(self) -> str:
-        """Count the call, and fail or answer."""
+        """Count the call, and raise or return."""
         self.calls += 1
         if self.errors:
             self._then()
             raise self.errors.pop(0)
-        return "answer"
+        return "response"
 
 
 def ignore(error: TransferError) -> None:
-    """Take no notice of a retry."""
+    """Ignore a retry."""
 
 
 def transient(retry_after: float | None = None) -> SourceReadError:
@@ -60,28 +60,28 @@ def transient(retry_after: float | None = None) -> SourceReadError:
     return SourceReadError("busy", transient=True, retry_after=retry_after)
 
 
-def test_a_first_answer_is_returned_without_a_wait() -> None:
-    """Nothing is tried again that worked."""
-    request, cancellation = Request(), RecordedInterruption()
+def test_a_first_response_is_returned_without_a_wait() -> None:
+    """A success is not repeated."""
+    request, cancellation = Request(), RecordedWaits()
 
-    answer = RetryPolicy().call(request, cancellation, ignore)
+    response = RetryPolicy().call(request, cancellation, ignore)
 
-    assert (answer, request.calls, cancellation.waits) == ("answer", 1, [])
+    assert (response, request.calls, cancellation.waits) == ("response", 1, [])
 
 
 def test_a_transient_failure_is_tried_again() -> None:
-    """The answer of a later attempt counts."""
+    """The response of a later attempt counts."""
     request = Request(transient(), transient())
 
-    answer = RetryPolicy().call(request, RecordedInterruption(), ignore)
+    response = RetryPolicy().call(request, RecordedWaits(), ignore)
 
-    assert (answer, request.calls) == ("answer", 3)
+    assert (response, request.calls) == ("response", 3)
 
 
-def test_a_server_that_asks_for_fewer_requests_is_given_time() -> None:
+def test_a_throttling_server_is_given_time() -> None:
     """Twice as many attempts, whose waits grow to half a minute."""
     errors = [SourceReadError("SlowDown", transient=True, throttled=True) for _ in range(20)]
-    request, cancellation = Request(*errors), RecordedInterruption()
+    request, cancellation = Request(*errors), RecordedWaits()
 
     with pytest.raises(SourceReadError):
         RetryPolicy().call(request, cancellation, ignore)
@@ -93,7 +93,7 @@ def test_each_further_attempt_is_counted() -> None:
     """The callback hears of retries, not of first attempts."""
     retries: list[TransferError] = []
 
-    RetryPolicy().call(Request(transient(), transient()), RecordedInterruption(), retries.append)
+    RetryPolicy().call(Request(transient(), transient()), RecordedWaits(), retries.append)
 
     assert len(retries) == 2
 
@@ -105,7 +105,7 @@ def test_attempts_are_bounded(attempts: int) -> None:
     request = Request(*errors)
 
     with pytest.raises(SourceReadError) as caught:
-        RetryPolicy(attempts=attempts).call(request, RecordedInterruption(), ignore)
+        RetryPolicy(attempts=attempts).call(request, RecordedWaits(), ignore)
 
     assert request.calls == attempts
     assert caught.value is errors[attempts - 1]
@@ -125,11 +125,11 @@ def test_attempts_are_bounded(attempts: int) -> None:
     ids=lambda error: type(error).__name__,
 )
 def test_anything_else_is_raised_at_once(error: BaseException) -> None:
-    """Only what says of itself that it may pass is tried again."""
+    """Only an error that is marked as transient is tried again."""
     request = Request(error)
 
     with pytest.raises(type(error)) as caught:
-        RetryPolicy().call(request, RecordedInterruption(), ignore)
+        RetryPolicy().call(request, RecordedWaits(), ignore)
 
     assert caught.value is error
     assert request.calls == 1
@@ -138,7 +138,7 @@ def test_anything_else_is_raised_at_once(error: BaseException) -> None:
 @given(first=st.floats(0.01, 1), longest=st.floats(0.01, 60))
 def test_waits_stay_below_their_bounds(first: float, longest: float) -> None:
     """Each wait is at most twice the last bound, and none is longer than the longest."""
-    cancellation = RecordedInterruption()
+    cancellation = RecordedWaits()
     policy = RetryPolicy(attempts=6, first_wait=first, max_wait=longest)
 
     policy.call(Request(*[transient() for _ in range(5)]), cancellation, ignore)
@@ -149,7 +149,7 @@ def test_waits_stay_below_their_bounds(first: float, longest: float) -> None:
 
 def test_waits_are_jittered() -> None:
     """Many workers that were throttled at once do not come back at once."""
-    cancellation = RecordedInterruption()
+    cancellation = RecordedWaits()
 
     for _ in range(5):
         RetryPolicy(first_wait=8.0).call(Request(transient()), cancellation, ignore)
@@ -157,19 +157,19 @@ def test_waits_are_jittered() -> None:
     assert len(set(cancellation.waits)) == 5
 
 
-@pytest.mark.parametrize("asked", [1.0, 7.5, 600.0])
-def test_a_longer_retry_after_is_obeyed(asked: float) -> None:
-    """The server's wish goes before the backoff, and also before its bound."""
-    cancellation = RecordedInterruption()
+@pytest.mark.parametrize("retry_after", [1.0, 7.5, 600.0])
+def test_a_longer_retry_after_is_obeyed(retry_after: float) -> None:
+    """Retry-After takes precedence over the backoff and over its bound."""
+    cancellation = RecordedWaits()
 
-    RetryPolicy(first_wait=0.5, max_wait=0.5).call(Request(transient(asked)), cancellation, ignore)
+    RetryPolicy(first_wait=0.5, max_wait=0.5).call(Request(transient(retry_after)), cancellation, ignore)
 
-    assert cancellation.waits == [asked]
+    assert cancellation.waits == [retry_after]
 
 
 def test_a_shorter_retry_after_does_not_shorten_the_backoff() -> None:
-    """A server that asks for no wait is not stormed."""
-    cancellation = RecordedInterruption()
+    """Retry-After: 0 does not disable the backoff."""
+    cancellation = RecordedWaits()
 
     for _ in range(20):
         RetryPolicy(first_wait=8.0).call(Request(transient(0.0)), cancellation, ignore)
@@ -179,7 +179,7 @@ def test_a_shorter_retry_after_does_not_shorten_the_backoff() -> None:
 
 def test_a_retry_after_counts_for_one_wait() -> None:
     """The next failure without one goes back to the backoff."""
-    cancellation = RecordedInterruption()
+    cancellation = RecordedWaits()
 
     RetryPolicy(first_wait=0.5, max_wait=0.5).call(Request(transient(9.0), transient()), cancellation, ignore)
 
@@ -199,11 +199,11 @@ def test_a_cancellation_ends_the_attempts() -> None:
 
 
 def test_each_retry_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
-    """The line says which attempt of how many failed, how long the wait is, and why."""
+    """The line has the attempt, the number of attempts, the wait and the cause."""
     request = Request(TransferError("busy", key="s3://b/k", transient=True, retry_after=2.0))
 
     with caplog.at_level(logging.WARNING):
-        RetryPolicy(attempts=3, first_wait=0.1).call(request, RecordedInterruption(), ignore)
+        RetryPolicy(attempts=3, first_wait=0.1).call(request, RecordedWaits(), ignore)
 
     assert caplog.messages == ["attempt 1 of 3 failed, next in 2.0 s: busy ('s3://b/k')"]
 
@@ -211,6 +211,6 @@ def test_each_retry_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
 def test_the_last_failure_is_not_warned_of(caplog: pytest.LogCaptureFixture) -> None:
     """It is raised, and the caller logs it."""
     with pytest.raises(SourceReadError), caplog.at_level(logging.WARNING):
-        RetryPolicy(attempts=1).call(Request(transient()), RecordedInterruption(), ignore)
+        RetryPolicy(attempts=1).call(Request(transient()), RecordedWaits(), ignore)
 
     assert caplog.messages == []

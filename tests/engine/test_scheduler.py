@@ -133,7 +133,7 @@ def test_a_buffer_is_reused_once_its_task_has_ended() -> None:
     assert claimed(work).buffer is first.buffer
 
 
-def test_a_slice_hands_out_at_least_one_task() -> None:
+def test_a_slice_yields_at_least_one_task() -> None:
     """A slice that is shorter than a block would repeat forever; after one step it ends."""
     work = scheduler("ab", end_of_slice=0.0)
     first = claimed(work)
@@ -145,7 +145,7 @@ def test_a_slice_hands_out_at_least_one_task() -> None:
     assert work.slice_ended
 
 
-def test_a_cancelled_copy_hands_out_nothing() -> None:
+def test_a_cancelled_copy_yields_nothing() -> None:
     """The reason of the cancellation reaches the worker."""
     cancellation = Cancellation()
     cancellation.set("killed")
@@ -154,7 +154,7 @@ def test_a_cancelled_copy_hands_out_nothing() -> None:
         scheduler("a", cancellation=cancellation).claim()
 
 
-def test_a_closed_scheduler_hands_out_nothing() -> None:
+def test_a_closed_scheduler_yields_nothing() -> None:
     """Its workers exit without an error."""
     work = scheduler("a")
     work.close()

@@ -80,7 +80,7 @@ def test_an_etag_that_is_an_md5_verifies_a_whole_object(data: bytes) -> None:
 
 
 def test_without_a_stored_checksum_only_the_blocks_are_verified() -> None:
-    """The result says so."""
+    """The result reports it."""
     source = SourceObject("k", 3, "e")
 
     assert verify_blocks(source, [checksum_block(memoryview(b"abc"), None)]) == "blocks"

@@ -1,4 +1,4 @@
-"""A small server that gives every request the response that a test wants, over real sockets."""
+"""A small HTTP server that sends one response to every request, over real sockets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Server = TypeVar("Server", bound=ThreadingHTTPServer)
 
 
 class CannedServer(ThreadingHTTPServer):
-    """A server with one response, and the requests that it saw.
+    """A server with one response, and the requests that it received.
 
     :ivar headers: of the response; ``Content-Length`` is added unless it is among them, None: leave it out
     :ivar raw: the whole response instead, after which the connection is closed

@@ -61,7 +61,7 @@ class StoredObject:
     """What the bucket holds under a key.
 
     :param data: the bytes that a GET brings
-    :param checksum: as S3 would show it; the data's own CRC-64 unless told otherwise
+    :param checksum: as S3 would show it; the data's own CRC-64 by default
     """
 
     data: bytes
@@ -260,7 +260,7 @@ def start(
     cancellation: Cancellation | None = None,
     **settings: Any,
 ) -> Generator[CopyResult, None, None]:
-    """Begin to copy; every object of the bucket to a blob of its name unless told otherwise."""
+    """Begin to copy; by default every object of the bucket to a blob of its name."""
     return copy_objects(
         [CopyRequest(key, key) for key in source.objects] if requests is None else requests,
         cast("S3Source", source),
@@ -283,12 +283,12 @@ def copy_one(source: FakeS3, container: FakeAzure, **settings: Any) -> CopyResul
 
 
 def request_for(key: str, found: StoredObject, precondition: Precondition) -> CopyRequest:
-    """Return the request of a plan that listed both sides."""
+    """Return the request of a plan that listed source and destination."""
     return CopyRequest(key, key, size=len(found.data), etag=found.etag, precondition=precondition)
 
 
 def wait_until_cancelled(cancellation: Cancellation, reading: threading.Event) -> Callable[[str, int], None]:
-    """Return a read that never gets a byte, but looks at the cancellation as a real one does."""
+    """Return a read that never gets a byte, and checks the cancellation as a real one does."""
 
     def wait(key: str, first: int) -> None:
         del key, first

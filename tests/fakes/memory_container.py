@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def refusal(status: int, code: str) -> HttpResponseError:
-    """Return what the SDK raises for an answer."""
+    """Return what the SDK raises for an error response."""
     kind = ResourceNotFoundError if status == 404 else HttpResponseError
     error = kind(message=code)
     error.status_code = status
@@ -52,7 +52,7 @@ class MemoryContainer:
         self._committed: dict[str, dict[str, bytes]] = {}
 
     def as_client(self) -> ContainerClient:
-        """Return it as what it stands in for."""
+        """Return it typed as the SDK's client."""
         return cast("ContainerClient", self)
 
     def get_blob_client(self, name: str) -> MemoryBlob:
@@ -65,11 +65,11 @@ class MemoryContainer:
         return f'"{self._versions[name]}"'
 
     def stage(self, name: str, block_id: str, data: bytes) -> None:
-        """Keep a block for a blob."""
+        """Stage a block of a blob."""
         self._staged.setdefault(name, {})[block_id] = data
 
     def commit(self, name: str, ids: Sequence[str]) -> None:
-        """Make a blob of blocks, and forget those that are not in it."""
+        """Commit blocks, and drop the others."""
         known = {**self._committed.get(name, {}), **self._staged.get(name, {})}
         if any(one not in known for one in ids):
             raise refusal(400, "InvalidBlockList")
@@ -87,7 +87,7 @@ class MemoryContainer:
         match_condition: MatchConditions = MatchConditions.Unconditionally,
         **options: Any,
     ) -> _Piece:
-        """Return what can read a part of a blob."""
+        """Return a reader of a range of a blob."""
         del options
         if name not in self.blobs:
             raise refusal(404, "BlobNotFound")
@@ -131,7 +131,7 @@ class MemoryBlob:
         self._name = name
 
     def stage_block(self, block_id: str, data: bytes, length: int, **options: Any) -> None:
-        """Keep a block."""
+        """Stage a block."""
         del options
         assert len(data) == length
         self._container.stage(self._name, block_id, data)
@@ -144,7 +144,7 @@ class MemoryBlob:
         match_condition: MatchConditions = MatchConditions.Unconditionally,
         **options: Any,
     ) -> dict[str, str]:
-        """Make the blob of blocks."""
+        """Commit the blob."""
         del options
         container = self._container
         if match_condition == MatchConditions.IfMissing and self._name in container.blobs:
@@ -157,7 +157,7 @@ class MemoryBlob:
         return {"etag": container.etags[self._name]}
 
     def get_blob_properties(self, **options: Any) -> _Properties:
-        """Tell what is known of the blob."""
+        """Return the blob's properties."""
         del options
         if self._name not in self._container.blobs:
             raise refusal(404, "BlobNotFound")

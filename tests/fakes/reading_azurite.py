@@ -37,8 +37,8 @@ _CHECKS = {"x-ms-source-content-md5": "Content-MD5", "x-ms-source-content-crc64"
 
 
 @dataclass(frozen=True)
-class Answer:
-    """An answer of Azurite's, or one in its form."""
+class Response:
+    """A response of Azurite, or one in its form."""
 
     status: int
     headers: list[tuple[str, str]]
@@ -54,16 +54,16 @@ class Answer:
 class ReadingAzurite:
     """An Azurite behind the proxy.
 
-    :param pulls: the headers of each Put Block From URL that came
-    :param before: called with the number of a pull, from 0, before its source is read
-    :param damage: what becomes of the bytes in transit
+    :param reads: the headers of each Put Block From URL
+    :param before: called with the number of the request, from 0, before its source is read
+    :param damage: changes the bytes in transit
     :param unsupported: a header that is refused as one
-    :param refusals: answers of the source to be made up, by the number of the pull: status and ``Retry-After``
+    :param refusals: simulated statuses of the source, by the number of the request
     """
 
     server: AzureServer
     port: int = 0
-    pulls: list[dict[str, str]] = field(default_factory=list)
+    reads: list[dict[str, str]] = field(default_factory=list)
     before: Callable[[int], None] = lambda number: None
     damage: Callable[[int, bytes], bytes] = lambda number, body: body
     refusals: Callable[[int], int | None] = lambda number: None
@@ -83,46 +83,48 @@ class ReadingAzurite:
         """Return the Airflow connection to this account."""
         return {**self.server.airflow_connection(), "host": self.endpoint}
 
-    def answer(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Return what becomes of a request."""
-        answer = self._ask(method, target, headers, body)
+    def respond(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Response:
+        """Return the response to a request."""
+        response = self._send(method, target, headers, body)
         source = headers.get("x-ms-copy-source")
         query = parse_qs(urlsplit(target).query)
         if source is None or query.get("comp") != ["block"]:
-            return answer
+            return response
         with self.lock:
-            number = len(self.pulls)
-            self.pulls.append(dict(headers))
-        if (answer.status, answer.code) != (404, "CannotVerifyCopySource"):
-            return answer
+            number = len(self.reads)
+            self.reads.append(dict(headers))
+        if (response.status, response.code) != (404, "CannotVerifyCopySource"):
+            return response
         if not re.fullmatch(r"bytes=\d+-\d*", headers.get("x-ms-source-range", "bytes=0-")):
-            return _refusal(answer, 400, "InvalidHeaderValue")
+            return _refusal(response, 400, "InvalidHeaderValue")
         if self.unsupported in headers:
-            return _refusal(answer, 400, "UnsupportedHeader", f"<HeaderName>{self.unsupported}</HeaderName>")
+            return _refusal(response, 400, "UnsupportedHeader", f"<HeaderName>{self.unsupported}</HeaderName>")
         self.before(number)
         status, found = self._read(source, headers)
         status = self.refusals(number) or status
         if status in (304, 412):
-            return _refusal(answer, 412, "SourceConditionNotMet")
+            return _refusal(response, 412, "SourceConditionNotMet")
         if status not in (200, 206):
-            return _refusal(answer, status, "CannotVerifyCopySource")
+            return _refusal(response, status, "CannotVerifyCopySource")
         return self._stage(target, headers, self.damage(number, found))
 
-    def _ask(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    def _send(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Response:
         connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
         try:
             connection.request(method, target, body or None, dict(headers))
             response = connection.getresponse()
-            return Answer(response.status, response.getheaders(), response.read())
+            return Response(response.status, response.getheaders(), response.read())
         finally:
             connection.close()
 
     def _read(self, source: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
         parts = urlsplit(source)
         connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=20)
-        asked = {name: headers[given] for given, name in _CONDITIONS.items() if given in headers}
+        conditions = {name: headers[given] for given, name in _CONDITIONS.items() if given in headers}
         try:
-            connection.request("GET", f"{parts.path}?{parts.query}", headers={"Accept-Encoding": "identity", **asked})
+            connection.request(
+                "GET", f"{parts.path}?{parts.query}", headers={"Accept-Encoding": "identity", **conditions}
+            )
             response = connection.getresponse()
             return response.status, response.read()
         except OSError:
@@ -130,7 +132,7 @@ class ReadingAzurite:
         finally:
             connection.close()
 
-    def _stage(self, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    def _stage(self, target: str, headers: Mapping[str, str], body: bytes) -> Response:
         ours = {name: value for name, value in headers.items() if name in ("x-ms-version", "x-ms-date")}
         ours |= {name: headers[given] for given, name in _CHECKS.items() if given in headers}
         ours |= {"Content-Length": str(len(body)), "Content-Type": "application/octet-stream"}
@@ -138,17 +140,17 @@ class ReadingAzurite:
         if "authorization" in headers:
             policy: Any = BlobServiceClient(self.server.endpoint, credential=self.server.key).credential
             policy.on_request(PipelineRequest(request, PipelineContext(None)))
-        answer = self._ask("PUT", target, request.headers, body)
-        if answer.status == 201:
-            answer.headers.append(("content-md5", base64.b64encode(hashlib.md5(body).digest()).decode()))
-        return answer
+        response = self._send("PUT", target, request.headers, body)
+        if response.status == 201:
+            response.headers.append(("content-md5", base64.b64encode(hashlib.md5(body).digest()).decode()))
+        return response
 
 
-def _refusal(like: Answer, status: int, code: str, detail: str = "") -> Answer:
+def _refusal(like: Response, status: int, code: str, detail: str = "") -> Response:
     """Return a refusal in the form of another one."""
     headers = [(name, code if name.lower() == "x-ms-error-code" else value) for name, value in like.headers]
     body = like.body.replace(like.code.encode(), code.encode()).replace(b"</Error>", f"{detail}</Error>".encode())
-    return Answer(status, headers, body)
+    return Response(status, headers, body)
 
 
 @contextmanager
@@ -159,20 +161,20 @@ def reading_azurite(server: AzureServer) -> Iterator[ReadingAzurite]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def _answer(self) -> None:
+        def _respond(self) -> None:
             headers = {name.lower(): value for name, value in self.headers.items()}
             body = self.rfile.read(int(headers.get("content-length", 0)))
-            answer = azure.answer(self.command, self.path, headers, body)
-            self.send_response_only(answer.status)
-            for name, value in answer.headers:
+            response = azure.respond(self.command, self.path, headers, body)
+            self.send_response_only(response.status)
+            for name, value in response.headers:
                 if name.lower() not in _NOT_FORWARDED or (self.command == "HEAD" and name.lower() == "content-length"):
                     self.send_header(name, value)
             if self.command != "HEAD":
-                self.send_header("Content-Length", str(len(answer.body)))
+                self.send_header("Content-Length", str(len(response.body)))
             self.end_headers()
-            self.wfile.write(answer.body)
+            self.wfile.write(response.body)
 
-        do_GET = do_HEAD = do_PUT = do_DELETE = do_POST = _answer  # noqa: N815 - the names are http.server's
+        do_GET = do_HEAD = do_PUT = do_DELETE = do_POST = _respond  # noqa: N815 - the names are http.server's
 
         def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 - as above
             pass
@@ -182,7 +184,7 @@ def reading_azurite(server: AzureServer) -> Iterator[ReadingAzurite]:
         request_queue_size = 64
 
         def handle_error(self, request: Any, client_address: Any) -> None:
-            """Say nothing of clients that hang up: tests make them do so."""
+            """Ignore clients that close the connection: tests make them do so."""
 
     with Server(("127.0.0.1", 0), Handler) as listener:
         azure.port = listener.server_port

@@ -16,7 +16,7 @@ HELLO = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 
 
 class ScriptedServer:
-    """Answers each request with the next of its responses; closes the connection when it has none left.
+    """Sends the next of its responses to each request; closes the connection after the last one.
 
     :param pieces: bytes of a response that are sent at once
     :param context: for TLS
@@ -84,7 +84,7 @@ class ScriptedServer:
                 connection.sendall(response[start : start + self.pieces])
 
 
-def ask(connections: Connections, url: str, method: str = "GET", **headers: str) -> bytes:
+def fetch(connections: Connections, url: str, method: str = "GET", **headers: str) -> bytes:
     """Return the body of a response."""
     with connections.send(method, url, headers) as response:
         return response.read(2**20)

@@ -1,4 +1,4 @@
-"""The proxy that lets Azurite read from elsewhere answers as Azurite does where it reads from itself."""
+"""The proxy that lets Azurite read from elsewhere responds as Azurite does where it reads from itself."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.servers
 
 BODY = bytes(range(256)) * 40
-TOLD = ("x-ms-error-code", "x-ms-content-crc64", "content-md5", "x-ms-request-server-encrypted")
+COMPARED = ("x-ms-error-code", "x-ms-content-crc64", "content-md5", "x-ms-request-server-encrypted")
 
 
 def _source(reading_azurite: ReadingAzurite, container: ContainerClient, blob: str = "source", **sas: Any) -> str:
@@ -53,8 +53,8 @@ def _put_block(
     return requests.put(url, headers=dict(request.headers), timeout=30)
 
 
-def _told(response: requests.Response) -> tuple[int, dict[str, str]]:
-    return response.status_code, {name: response.headers[name] for name in TOLD if name in response.headers}
+def _compared(response: requests.Response) -> tuple[int, dict[str, str]]:
+    return response.status_code, {name: response.headers[name] for name in COMPARED if name in response.headers}
 
 
 MD5 = base64.b64encode(hashlib.md5(BODY[:1000]).digest()).decode()
@@ -70,29 +70,29 @@ CASES: dict[str, tuple[int, dict[str, str]]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_proxy_answers_as_azurite_does(
+def test_the_proxy_responds_as_azurite_does(
     reading_azurite: ReadingAzurite, container: ContainerClient, case: str
 ) -> None:
-    """The same request, with a source in the same Azurite, straight to it and through the proxy."""
+    """The same request, with a source in the same Azurite, directly and through the proxy."""
     container.upload_blob("source", BODY)
-    status, asked = CASES[case]
-    headers = {"x-ms-copy-source": _source(reading_azurite, container), **asked}
+    status, requested = CASES[case]
+    headers = {"x-ms-copy-source": _source(reading_azurite, container), **requested}
 
-    straight = _put_block(reading_azurite.server.endpoint, reading_azurite.server.key, container, headers, "b001")
+    direct = _put_block(reading_azurite.server.endpoint, reading_azurite.server.key, container, headers, "b001")
     proxied = _put_block(reading_azurite.endpoint, reading_azurite.server.key, container, headers, "b002")
 
-    assert straight.status_code == status
-    assert _told(proxied) == _told(straight)
+    assert direct.status_code == status
+    assert _compared(proxied) == _compared(direct)
     staged = container.get_blob_client("target")
-    if straight.ok:
+    if direct.ok:
         sizes = {block.id: block.size for block in staged.get_block_list("uncommitted")[1]}
         assert sizes["b001"] == sizes["b002"]
 
 
-def test_a_source_that_is_missing_or_forbidden_is_answered_as_azurite_does(
+def test_a_missing_or_forbidden_source_gets_the_response_of_azurite(
     reading_azurite: ReadingAzurite, container: ContainerClient
 ) -> None:
-    """A missing blob and a SAS that has run out."""
+    """A missing blob, an expired SAS and a wrong one."""
     container.upload_blob("source", BODY)
     for source in (
         _source(reading_azurite, container, "missing"),
@@ -100,10 +100,10 @@ def test_a_source_that_is_missing_or_forbidden_is_answered_as_azurite_does(
         _source(reading_azurite, container) + "x",
     ):
         headers = {"x-ms-copy-source": source, "x-ms-source-range": "bytes=0-9"}
-        straight = _put_block(reading_azurite.server.endpoint, reading_azurite.server.key, container, headers)
+        direct = _put_block(reading_azurite.server.endpoint, reading_azurite.server.key, container, headers)
         proxied = _put_block(reading_azurite.endpoint, reading_azurite.server.key, container, headers)
-        assert _told(proxied) == _told(straight)
-        assert straight.headers["x-ms-error-code"] == "CannotVerifyCopySource"
+        assert _compared(proxied) == _compared(direct)
+        assert direct.headers["x-ms-error-code"] == "CannotVerifyCopySource"
 
 
 def test_the_signature_of_the_request_is_checked(reading_azurite: ReadingAzurite, container: ContainerClient) -> None:
@@ -111,20 +111,20 @@ def test_the_signature_of_the_request_is_checked(reading_azurite: ReadingAzurite
     container.upload_blob("source", BODY)
     wrong = base64.b64encode(b"x" * 64).decode()
 
-    answer = _put_block(
+    response = _put_block(
         reading_azurite.endpoint, wrong, container, {"x-ms-copy-source": _source(reading_azurite, container)}
     )
 
-    assert (answer.status_code, answer.headers["x-ms-error-code"]) == (403, "AuthorizationFailure")
+    assert (response.status_code, response.headers["x-ms-error-code"]) == (403, "AuthorizationFailure")
     assert not container.get_blob_client("target").exists()
 
 
-def test_a_source_that_nobody_serves_cannot_be_verified(
+def test_a_source_that_refuses_connections_cannot_be_verified(
     reading_azurite: ReadingAzurite, container: ContainerClient
 ) -> None:
-    """As Azure says it where a connection fails."""
+    """The status and the code are those of Azure after a failed connection."""
     headers = {"x-ms-copy-source": f"http://127.0.0.1:{free_port()}/nothing"}
 
-    answer = _put_block(reading_azurite.endpoint, reading_azurite.server.key, container, headers)
+    response = _put_block(reading_azurite.endpoint, reading_azurite.server.key, container, headers)
 
-    assert _told(answer) == (500, {"x-ms-error-code": "CannotVerifyCopySource"})
+    assert _compared(response) == (500, {"x-ms-error-code": "CannotVerifyCopySource"})

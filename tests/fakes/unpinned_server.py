@@ -27,8 +27,8 @@ class UnpinnedServer(ThreadingHTTPServer):
     """A server of one object, over real sockets.
 
     :ivar body: the current version
-    :ivar head_body: the version that a HEAD is answered from, as a cache would; None: the current one
-    :ivar before: called with the number of each request, from 0, before it is answered
+    :ivar head_body: the version that a HEAD describes, as a cache would; None: the current one
+    :ivar before: called with the number of each request, from 0, before its response
     """
 
     daemon_threads = True
@@ -57,7 +57,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: UnpinnedServer
 
     def do_GET(self) -> None:
-        """Answer with the requested range of the current version, whatever version was requested."""
+        """Respond with the requested range of the current version, and ignore If-Match."""
         server = self.server
         with server.lock:
             server.before(len(server.requests))

@@ -1,4 +1,4 @@
-"""Cutting the objects to copy into batches, as they come."""
+"""Partitioning the objects to copy into batches, in their order."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from airflow_s3_azure.sync.batch import MAX_BATCHES, Batcher, ManifestRange, shared_start
 
 UNBOUNDED = 10**9
-"""More batches than any of these tests needs, so that no limit has to give way."""
+"""More batches than any of these tests needs, so that no other limit is relaxed."""
 LINE = 10
 """Bytes of each object's line."""
 
@@ -22,7 +22,7 @@ max_objects_in_batch = st.integers(1, 20)
 max_sizes = st.integers(1, 3000)
 
 
-def cut(sizes: list[int], **limits: Any) -> list[ManifestRange]:
+def partition(sizes: list[int], **limits: Any) -> list[ManifestRange]:
     """Return the batches of objects of these sizes."""
     batcher = Batcher(**limits)
     for number, size in enumerate(sizes):
@@ -36,7 +36,7 @@ def sizes_in(sizes: list[int], batches: list[ManifestRange]) -> list[list[int]]:
 
 
 def assert_whole(sizes: list[int], batches: list[ManifestRange]) -> None:
-    """Assert that the batches are the objects, in their order, each once, and say rightly what they hold."""
+    """Assert that the batches are the objects, in their order, each once, and describe their content."""
     assert [0, *(one.stop for one in batches)] == [*(one.start for one in batches), len(sizes) * LINE]
     for one, found in zip(batches, sizes_in(sizes, batches), strict=True):
         first, last = one.start // LINE, one.stop // LINE - 1
@@ -49,8 +49,8 @@ def assert_whole(sizes: list[int], batches: list[ManifestRange]) -> None:
 def test_batches_keep_the_order_and_lose_nothing(
     sizes: list[int], max_objects: int, max_size: int, max_batches: int
 ) -> None:
-    """Put together again, they are what was cut; none is empty."""
-    assert_whole(sizes, cut(sizes, max_objects=max_objects, max_size=max_size, max_batches=max_batches))
+    """Their concatenation is the input; none is empty."""
+    assert_whole(sizes, partition(sizes, max_objects=max_objects, max_size=max_size, max_batches=max_batches))
 
 
 @given(sizes=sizes_to_copy, max_objects=max_objects_in_batch, max_size=max_sizes, max_batches=st.integers(1, 70))
@@ -58,37 +58,37 @@ def test_batches_are_never_more_than_allowed(
     sizes: list[int], max_objects: int, max_size: int, max_batches: int
 ) -> None:
     """Airflow refuses a longer map."""
-    assert len(cut(sizes, max_objects=max_objects, max_size=max_size, max_batches=max_batches)) <= max_batches
+    assert len(partition(sizes, max_objects=max_objects, max_size=max_size, max_batches=max_batches)) <= max_batches
 
 
 @given(sizes=sizes_to_copy, max_objects=max_objects_in_batch, max_size=max_sizes)
 def test_a_batch_keeps_its_limits(sizes: list[int], max_objects: int, max_size: int) -> None:
     """It has at most so many objects, and at most so many bytes unless it is one object."""
-    found = cut(sizes, max_objects=max_objects, max_size=max_size, max_batches=UNBOUNDED)
+    found = partition(sizes, max_objects=max_objects, max_size=max_size, max_batches=UNBOUNDED)
 
     assert all(one.objects <= max_objects for one in found)
     assert all(one.size <= max_size or one.objects == 1 for one in found)
 
 
 @given(sizes=sizes_to_copy, max_objects=max_objects_in_batch, max_size=max_sizes)
-def test_a_huge_object_stands_alone(sizes: list[int], max_objects: int, max_size: int) -> None:
+def test_a_huge_object_shares_its_batch_with_none(sizes: list[int], max_objects: int, max_size: int) -> None:
     """An object that fills a batch shares it with no other."""
-    found = cut(sizes, max_objects=max_objects, max_size=max_size, max_batches=UNBOUNDED)
+    found = partition(sizes, max_objects=max_objects, max_size=max_size, max_batches=UNBOUNDED)
 
     assert [one for one in sizes_in(sizes, found) if len(one) > 1 and max(one) >= max_size] == []
 
 
 @given(sizes=sizes_to_copy, max_objects=max_objects_in_batch, max_size=max_sizes, max_batches=st.integers(1, 70))
-def test_the_same_objects_are_always_cut_alike(
+def test_the_same_objects_always_have_the_same_batches(
     sizes: list[int], max_objects: int, max_size: int, max_batches: int
 ) -> None:
-    """A plan that is made again has the same batches; to look at them changes nothing."""
+    """A repeated plan has the same batches; reading them changes nothing."""
     batcher = Batcher(max_objects=max_objects, max_size=max_size, max_batches=max_batches)
     for number, size in enumerate(sizes):
         batcher.add(ManifestRange.of(f"{number:06}", size, number * LINE, (number + 1) * LINE))
     first = batcher.batches()
 
-    again = cut(sizes, max_objects=max_objects, max_size=max_size, max_batches=max_batches)
+    again = partition(sizes, max_objects=max_objects, max_size=max_size, max_batches=max_batches)
 
     assert first == batcher.batches() == again
 
@@ -104,7 +104,7 @@ def test_runs_that_were_joined_early_lose_nothing(
     sizes: list[int], max_objects: int, max_size: int, max_batches: int, max_ranges: int
 ) -> None:
     """Of more objects than there are runs the batches are coarser, but still all objects, and no more than allowed."""
-    found = cut(sizes, max_objects=max_objects, max_size=max_size, max_batches=max_batches, max_ranges=max_ranges)
+    found = partition(sizes, max_objects=max_objects, max_size=max_size, max_batches=max_batches, max_ranges=max_ranges)
 
     assert_whole(sizes, found)
     assert len(found) <= min(max_batches, max_ranges)
@@ -114,7 +114,7 @@ def test_runs_that_were_joined_early_lose_nothing(
 @pytest.mark.parametrize("size", [0, 7, 10**7])
 def test_batches_of_joined_runs_are_balanced(objects: int, size: int) -> None:
     """Equal objects in sixteen runs make batches of which none has more than four times its share."""
-    found = cut([size] * objects, max_objects=10, max_size=1000, max_batches=8, max_ranges=16)
+    found = partition([size] * objects, max_objects=10, max_size=1000, max_batches=8, max_ranges=16)
 
     assert_whole([size] * objects, found)
     assert max(one.objects for one in found) <= max(10, 4 * objects / 8)
@@ -124,7 +124,7 @@ def test_batches_of_joined_runs_are_balanced(objects: int, size: int) -> None:
 def test_a_huge_object_stays_alone_among_joined_runs() -> None:
     """As long as a batch has room for the others."""
     sizes = [1] * 500 + [10**6] + [1] * 500
-    found = sizes_in(sizes, cut(sizes, max_objects=1000, max_size=1000, max_batches=8, max_ranges=16))
+    found = sizes_in(sizes, partition(sizes, max_objects=1000, max_size=1000, max_batches=8, max_ranges=16))
 
     assert [10**6] in found
 
@@ -140,7 +140,7 @@ def test_a_huge_object_stays_alone_among_joined_runs() -> None:
 )
 def test_equal_objects_are_shared_equally(objects: int, size: int, batches: int) -> None:
     """Where the objects can be partitioned evenly, they are."""
-    found = cut([size] * objects, max_objects=5, max_size=1000)
+    found = partition([size] * objects, max_objects=5, max_size=1000)
 
     assert [one.objects for one in found] == [objects // batches] * batches
 
@@ -148,7 +148,7 @@ def test_equal_objects_are_shared_equally(objects: int, size: int, batches: int)
 @pytest.mark.parametrize("objects", [1001, 1999, 2500])
 def test_the_last_batch_is_no_small_remainder(objects: int) -> None:
     """Objects of equal size that need several batches are shared so that none is much smaller than the others."""
-    lengths = [one.objects for one in cut([0] * objects, max_objects=1000, max_size=1000)]
+    lengths = [one.objects for one in partition([0] * objects, max_objects=1000, max_size=1000)]
 
     assert max(lengths) - min(lengths) <= 1
 
@@ -156,28 +156,28 @@ def test_the_last_batch_is_no_small_remainder(objects: int) -> None:
 @given(objects=st.integers(1, 300), size=st.integers(1, 1000), max_objects=st.integers(1, 20))
 def test_objects_of_one_size_make_batches_of_one_size(objects: int, size: int, max_objects: int) -> None:
     """Also where a batch is not quite filled by a whole number of them."""
-    lengths = [one.objects for one in cut([size] * objects, max_objects=max_objects, max_size=2000)]
+    lengths = [one.objects for one in partition([size] * objects, max_objects=max_objects, max_size=2000)]
 
     assert max(lengths) - min(lengths) <= 1
 
 
-def test_a_huge_object_among_small_ones_is_cut_out() -> None:
+def test_a_huge_object_among_small_ones_has_its_own_batch() -> None:
     """The small ones before and after it are batches of their own."""
     sizes = [1, 1, 10**6, 1, 1]
 
-    assert sizes_in(sizes, cut(sizes, max_objects=100, max_size=1000)) == [[1, 1], [10**6], [1, 1]]
+    assert sizes_in(sizes, partition(sizes, max_objects=100, max_size=1000)) == [[1, 1], [10**6], [1, 1]]
 
 
 def test_many_small_objects_beside_a_huge_one_keep_their_limit() -> None:
     """The huge object does not make the others' batches large."""
-    found = cut([10**12] + [1000] * 50_000, max_objects=1000)
+    found = partition([10**12] + [1000] * 50_000, max_objects=1000)
 
     assert max(one.objects for one in found) <= 1000
 
 
 def test_more_objects_than_planned_for_fit_the_map() -> None:
     """More objects than the batches were meant for make the batches larger."""
-    found = cut([0] * 30_000, max_objects=10)
+    found = partition([0] * 30_000, max_objects=10)
 
     assert len(found) <= MAX_BATCHES
     assert max(one.objects for one in found) <= 40
@@ -185,7 +185,7 @@ def test_more_objects_than_planned_for_fit_the_map() -> None:
 
 def test_nothing_to_copy_makes_no_batch() -> None:
     """A sync without changes maps over nothing."""
-    assert cut([]) == []
+    assert partition([]) == []
 
 
 texts = st.text("ab/", max_size=12)

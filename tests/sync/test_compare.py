@@ -95,7 +95,7 @@ def test_a_copy_whose_record_names_it_is_unchanged() -> None:
     ],
 )
 def test_a_copy_of_our_blob_under_another_name_is_not_unchanged(identity: str) -> None:
-    """Who copies a blob by hand copies its metadata too; content of another object must not pass for this one's."""
+    """A manual copy of a blob copies its metadata too; another object's content must not count as this one's."""
     found = blob(record=SourceRecord("etag", 5, identity=identity))
 
     assert decide(ITEM, found) == Decision("copy", FOREIGN, Precondition('"blob"'))
@@ -159,7 +159,7 @@ def test_always_replaces(found: BlobState) -> None:
     ("compare", "reason"),
     [("size", "another size, but overwrite is off"), ("always", "compare is 'always', but overwrite is off")],
 )
-def test_no_way_to_compare_overwrites_what_must_be_kept(compare: Compare, reason: str) -> None:
+def test_no_comparison_overwrites_what_must_be_kept(compare: Compare, reason: str) -> None:
     """``overwrite=False`` never touches a blob."""
     found = blob(4, record=SourceRecord("etag", 5))
 

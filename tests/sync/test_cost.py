@@ -82,14 +82,14 @@ def test_egress_has_the_price_that_is_given(price: float | None, total: float | 
 
 
 class Counted:
-    """Requests that a proxy passed on, of those that a test asks about."""
+    """Counts the requests of a copy that a proxy forwards."""
 
     def __init__(self, proxy: FaultProxy) -> None:
         self.requests = 0
         proxy.strike(Delay("unseen", 0), self._is_struck, times=None)
 
     def _is_struck(self, request: Request) -> bool:
-        # Listings, the look at the container, and what the plan and the ledger take are no part of the cost.
+        # Listings, the HEAD of the container, and the requests of plan and ledger are not part of the cost.
         is_counted = "restype" not in request.query and "list-type" not in request.query
         self.requests += is_counted and "/_s3_to_azure/" not in request.path
         return False

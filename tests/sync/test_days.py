@@ -82,14 +82,14 @@ def test_a_folder_that_is_no_day_is_refused(day_folder: str) -> None:
         DayRange("", day_folder)
 
 
-def test_days_the_wrong_way_round_are_refused() -> None:
+def test_a_range_that_ends_before_it_begins_is_refused() -> None:
     """A sync that can select nothing is a mistake."""
     with pytest.raises(ConfigurationError, match=r"first_day \(2026-11-02\) is after last_day \(2026-11-01\)"):
         DayRange("", "%Y/%m/%d/", date(2026, 11, 2), date(2026, 11, 1))
 
 
 def test_a_selection_may_ask_for_days() -> None:
-    """Beside all else that it asks for."""
+    """Its other criteria still apply."""
     selection = Selection(days=DayRange("", "%Y/%m/%d/", date(2026, 11, 1), date(2026, 11, 1)), exclude=["**/b"])
     keys = ["2026/11/01/a", "2026/11/01/b", "2026/11/02/a", "a"]
 

@@ -142,8 +142,8 @@ def test_a_retry_copies_only_what_is_not_done(
     assert tries.ledger() == {"a": ("copied", 10), "b": ("copied", 20), "c": ("copied", 2500)}
 
 
-def test_what_a_killed_try_copied_without_telling_is_found(bucket: Bucket, container: ContainerClient) -> None:
-    """A try that died before it wrote the ledger costs one look at each blob, and no byte."""
+def test_what_a_killed_try_copied_without_a_ledger_is_found(bucket: Bucket, container: ContainerClient) -> None:
+    """A try that died before it wrote the ledger costs one HEAD per blob, and no byte."""
     tries = Tries(bucket, container, {"a": b"a" * 10, "c": b"c" * 2500})
     tries.run(try_number=1)
     container.delete_blob("_s3_to_azure/plan/ledger/00000.jsonl")
@@ -156,7 +156,7 @@ def test_what_a_killed_try_copied_without_telling_is_found(bucket: Bucket, conta
 def test_a_retry_does_not_overwrite_what_someone_else_wrote_since_the_plan(
     bucket: Bucket, container: ContainerClient
 ) -> None:
-    """Looking at the blob first is not a new plan."""
+    """The HEAD of the blob is not a new plan."""
     tries = Tries(bucket, container, {"a": b"a" * 10})
     container.upload_blob("a", b"theirs")
 
@@ -167,10 +167,10 @@ def test_a_retry_does_not_overwrite_what_someone_else_wrote_since_the_plan(
     assert container.download_blob("a").readall() == b"theirs"
 
 
-def test_an_interrupted_try_has_written_its_ledger(
+def test_a_cancelled_try_has_written_its_ledger(
     bucket: Bucket, container: ContainerClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever was copied before the task was killed is in the ledger."""
+    """Everything that was copied before the task was killed is in the ledger."""
     tries = Tries(bucket, container, {str(number): b"x" * 10 for number in range(50)})
     stop = Cancellation()
     read_whole, seen = S3Source.read_whole, []
@@ -191,7 +191,7 @@ def test_an_interrupted_try_has_written_its_ledger(
 
 
 def test_a_try_that_hung_leaves_the_ledger_of_the_next_one_alone(bucket: Bucket, container: ContainerClient) -> None:
-    """Airflow took its worker for dead. It wakes up when all is done, and is told to stop: it writes what it knows."""
+    """Airflow considered its worker dead. It resumes after the next try has ended, and is killed: the ledger stays."""
     tries = Tries(bucket, container, {"a": b"a" * 10, "c": b"c" * 2500})
     hung = BatchExecution(tries.reference, tries.folder, try_number=1)
     tries.run(try_number=2)
@@ -205,7 +205,7 @@ def test_a_try_that_hung_leaves_the_ledger_of_the_next_one_alone(bucket: Bucket,
 
 
 def test_a_try_that_hung_stops_when_it_sees_that_it_was_replaced(bucket: Bucket, container: ContainerClient) -> None:
-    """Even if nobody tells it to; it ends as a failure that Airflow no longer asks for."""
+    """Without a signal; its failure no longer reaches Airflow."""
     tries = Tries(bucket, container, {"a": b"a" * 10, "c": b"c" * 2500})
     hung = BatchExecution(tries.reference, tries.folder, try_number=1)
     tries.run(try_number=2)
@@ -496,7 +496,7 @@ def test_a_blob_that_the_plan_saw_confirms_no_claim(bucket: Bucket, container: C
 
 
 def test_an_old_version_that_was_copied_since_the_plan_is_not_done(bucket: Bucket, container: ContainerClient) -> None:
-    """Another tool's, or another run's: what S3 has now is asked, and the batch fails as it would without the claim."""
+    """By another tool or run: S3 is checked again, and the batch fails as it would without the claim."""
     tries = Tries(bucket, container, {"a": b"a" * 10})
     container.upload_blob("a", b"old", metadata=SourceRecord("0" * 32, 3).as_metadata())
     forge(tries, container, claim("a", b"old", "0" * 32))

@@ -14,7 +14,7 @@ names = st.text(st.characters(exclude_categories=["Cs"]), max_size=3) | st.text(
 
 
 @given(source=st.lists(st.tuples(names, st.integers())), destination=st.dictionaries(names, st.integers()))
-def test_a_join_equals_a_look_up(source: list[tuple[str, int]], destination: dict[str, int]) -> None:
+def test_a_join_equals_a_dictionary_lookup(source: list[tuple[str, int]], destination: dict[str, int]) -> None:
     """Each of the source's entries comes with what the destination has, each of the destination's others alone."""
     source.sort(key=lambda entry: entry[0])
 
@@ -28,11 +28,11 @@ def test_a_join_equals_a_look_up(source: list[tuple[str, int]], destination: dic
 
 @given(entries=st.dictionaries(names, st.integers(), min_size=2), is_source=st.booleans())
 def test_the_order_is_that_of_the_names_bytes(entries: dict[str, int], *, is_source: bool) -> None:
-    """What S3 and Azure sort by is what a join takes."""
+    """S3 and Azure sort by it."""
     ordered = sorted(entries.items(), key=lambda entry: entry[0].encode())
-    sides = (ordered, []) if is_source else ([], ordered)
+    listings = (ordered, []) if is_source else ([], ordered)
 
-    assert len(list(join(*sides))) == len(entries)
+    assert len(list(join(*listings))) == len(entries)
 
 
 @given(entries=st.lists(st.tuples(names, st.integers())), others=st.lists(names, unique=True), is_source=st.booleans())

@@ -133,16 +133,16 @@ def test_nothing_is_written_as_an_empty_blob(client: ContainerClient) -> None:
     assert list(read_lines(client, NAME, 0, 0)) == []
 
 
-def test_a_range_past_the_end_is_no_short_answer(client: ContainerClient) -> None:
-    """Keys that are not read would be keys that are lost."""
+def test_a_range_past_the_end_is_an_error(client: ContainerClient) -> None:
+    """A short read would lose keys."""
     stop = write(client, ["a", "b"])[-1]
 
     with pytest.raises(DestinationWriteError, match=f"it ends at byte {stop}, before byte {stop + 1}; clear the plan"):
         list(read_lines(client, NAME, 0, stop + 1))
 
 
-def test_a_blob_that_is_gone_is_told(client: ContainerClient) -> None:
-    """With what to do."""
+def test_a_missing_blob_is_reported(client: ContainerClient) -> None:
+    """With the remedy."""
     with pytest.raises(DestinationWriteError, match="it is gone; clear the plan task to make a new one") as caught:
         list(read_lines(client, NAME))
 
@@ -176,7 +176,7 @@ def test_commits_add_up(client: ContainerClient) -> None:
     assert seen == [["a"], ["a", "b"]]
 
 
-def test_a_commit_without_new_lines_asks_nothing() -> None:
+def test_a_commit_without_new_lines_sends_no_request() -> None:
     """A batch with one object that takes hours commits every few seconds."""
     container = MemoryContainer()
     writer = LinesWriter(container.as_client(), NAME)
@@ -196,7 +196,7 @@ def test_lines_of_many_blocks_are_read(client: ContainerClient) -> None:
     assert list(read_lines(client, NAME, positions[30], positions[32])) == lines[30:32]
 
 
-def test_of_two_writers_the_one_whose_lines_were_replaced_is_told(client: ContainerClient) -> None:
+def test_of_two_writers_the_one_whose_lines_were_replaced_fails(client: ContainerClient) -> None:
     """The lines of both are never mixed, and neither believes that its own are there when they are not."""
     one, other = LinesWriter(client, NAME), LinesWriter(client, NAME)
     one.write("one")
@@ -253,18 +253,18 @@ def test_a_writer_that_was_replaced_before_its_first_commit_writes_nothing(clien
     assert list(read_lines(client, NAME)) == ["heir"]
 
 
-def test_a_commit_whose_answer_was_lost_is_the_writers_own(
+def test_a_commit_whose_response_was_lost_is_the_writers_own(
     client: ContainerClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The SDK sends it again, and what stands in its way is what it did itself."""
+    """The SDK sends it again, and the retry conflicts with the first attempt."""
     writer = LinesWriter(client, NAME, Precondition(None))
     kind = type(client.get_blob_client(NAME))
     commit = kind.commit_block_list
     lost = iter([True, False] * 2)
 
     def commit_again(self: Any, *arguments: Any, **options: Any) -> Any:
-        answer = commit(self, *arguments, **options)
-        return commit(self, *arguments, **options) if next(lost) else answer
+        response = commit(self, *arguments, **options)
+        return commit(self, *arguments, **options) if next(lost) else response
 
     monkeypatch.setattr(kind, "commit_block_list", commit_again)
     for line in ("a", "b"):
@@ -274,7 +274,7 @@ def test_a_commit_whose_answer_was_lost_is_the_writers_own(
     assert list(read_lines(client, NAME)) == ["a", "b"]
 
 
-def test_a_commit_that_nobody_heard_of_is_not_taken_for_the_next_one(
+def test_a_commit_of_unknown_outcome_is_not_mistaken_for_the_next_one(
     client: ContainerClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It conflicts with the next one, which has more lines."""
@@ -282,13 +282,13 @@ def test_a_commit_that_nobody_heard_of_is_not_taken_for_the_next_one(
     kind = type(client.get_blob_client(NAME))
     commit = kind.commit_block_list
 
-    def commit_unheard(self: Any, *arguments: Any, **options: Any) -> None:
+    def commit_and_lose_the_response(self: Any, *arguments: Any, **options: Any) -> None:
         commit(self, *arguments, **options)
         raise ServiceRequestError("lost")
 
     writer.write("a")
     with monkeypatch.context() as patched:
-        patched.setattr(kind, "commit_block_list", commit_unheard)
+        patched.setattr(kind, "commit_block_list", commit_and_lose_the_response)
         with pytest.raises(DestinationWriteError):
             writer.commit()
     writer.write("b")
@@ -439,8 +439,8 @@ def test_a_block_that_someone_else_staged_again_is_found(container: ContainerCli
 
 
 @pytest.mark.servers
-def test_an_answer_is_told_by_its_code(azure_server: AzureServer) -> None:
-    """What Azure answered says what to do; the class of an exception does not."""
+def test_a_response_is_identified_by_its_code(azure_server: AzureServer) -> None:
+    """The remedy depends on Azure's error code, not on the class of the exception."""
     writer = LinesWriter(azure_server.container_client("missing-container", create=False), NAME)
     writer.write("a")
 
@@ -543,7 +543,7 @@ def _count_connections(listener: socket.socket) -> int:
 
 
 def test_a_dying_task_does_not_wait_for_a_dead_server(silent_server: socket.socket) -> None:
-    """Airflow kills a task five seconds after it asked it to end: one request with a short timeout, and no retry."""
+    """Airflow kills a task five seconds after SIGTERM: one request with a short timeout, and no retry."""
     url = f"http://127.0.0.1:{silent_server.getsockname()[1]}/account"
     with ContainerClient(url, "container", credential="a2V5") as client:
         writer = LinesWriter(client, NAME)
@@ -558,10 +558,10 @@ def test_a_dying_task_does_not_wait_for_a_dead_server(silent_server: socket.sock
 
 
 @pytest.mark.parametrize("name", ["missing", NAME])
-def test_a_stand_in_refuses_as_azurite_does(client: ContainerClient, name: str) -> None:
-    """By the status and the code that the code looks at."""
+def test_the_fake_refuses_as_azurite_does(client: ContainerClient, name: str) -> None:
+    """With the status and the error code that the package reads."""
     write(client, ["a"])
-    answers = []
+    refusals = []
     for act in (
         lambda: client.download_blob(name, offset=100, length=1).readall(),
         lambda: client.get_blob_client(name).commit_block_list([BlobBlock(block_id="none")]),
@@ -570,7 +570,7 @@ def test_a_stand_in_refuses_as_azurite_does(client: ContainerClient, name: str) 
         try:
             act()
         except AzureError as error:
-            answers.append((getattr(error, "status_code", None), getattr(error, "error_code", None)))
+            refusals.append((getattr(error, "status_code", None), getattr(error, "error_code", None)))
 
     missing, invalid = (404, "BlobNotFound"), (400, "InvalidBlockList")
-    assert answers == ([(416, "InvalidRange"), invalid] if name == NAME else [missing, invalid, missing])
+    assert refusals == ([(416, "InvalidRange"), invalid] if name == NAME else [missing, invalid, missing])

@@ -27,7 +27,7 @@ namings = st.builds(lambda template, rename: Naming(template=template, rename=re
 
 @given(blob_prefix=texts, strip_prefix=texts, rest=texts)
 def test_a_name_is_the_key_with_another_front(blob_prefix: str, strip_prefix: str, rest: str) -> None:
-    """The stripped prefix is cut off, and the blob prefix put in its place."""
+    """The blob prefix replaces the stripped prefix."""
     assert Naming(blob_prefix, strip_prefix).name(strip_prefix + rest) == blob_prefix + rest
 
 
@@ -68,7 +68,7 @@ def test_names_from_a_template_begin_with_the_prefix_that_is_listed(
 
 @given(naming=namings, s3_prefix=odd_texts, key=odd_texts)
 def test_a_blob_that_is_not_covered_is_of_no_key_under_the_prefix(naming: Naming, s3_prefix: str, key: str) -> None:
-    """Who deletes blobs without a key looks no further than the plan's own; so no other key may have one there."""
+    """Deletion is limited to the plan's own blobs, so no other key may have a blob among them."""
     name = naming.name(key, MODIFIED)
     is_ours = name.startswith(naming.common_prefix(s3_prefix)) and naming.covers(name, s3_prefix)
 
@@ -80,7 +80,7 @@ def test_a_blob_that_is_not_covered_is_of_no_key_under_the_prefix(naming: Naming
     ("name", "covered"),
     [("a/b/x", True), ("a/b%2F", True), ("a/bc/x", False), ("a/b", False), ("a/b.x", False), ("a/b%25", False)],
 )
-def test_a_renaming_sync_tells_its_own_blobs_from_their_neighbours(*, name: str, covered: bool) -> None:
+def test_a_renaming_sync_distinguishes_its_own_blobs_from_their_neighbours(*, name: str, covered: bool) -> None:
     """What it lists begins with ``a/b``, because the key ``a/b/`` becomes ``a/b%2F``."""
     naming = Naming(rename=True)
 
@@ -102,7 +102,7 @@ def test_a_renaming_sync_tells_its_own_blobs_from_their_neighbours(*, name: str,
         ("x", "a/", "x", False),
     ],
 )
-def test_a_template_tells_keys_of_two_prefixes_apart_or_not(
+def test_a_template_separates_keys_of_two_prefixes_or_not(
     *, template: str, s3_prefix: str, listed: str, separates: bool
 ) -> None:
     """Only where it begins with the whole prefix are the blobs under it those of this prefix and no other."""

@@ -36,7 +36,7 @@ def delete(container: ContainerClient, deletions: list[dict[str, Any]], **option
     return {row["blob"]: row for row in rows}
 
 
-def test_each_blob_is_deleted_and_told(container: ContainerClient) -> None:
+def test_each_blob_is_deleted_and_reported(container: ContainerClient) -> None:
     """The ledger's row has no key, for there is none any more."""
     deletions = upload(container, "a", "b/ä 😀%2F")
     container.upload_blob("c", b"c")

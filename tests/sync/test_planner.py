@@ -247,7 +247,7 @@ def test_a_plan_can_be_interrupted(are_sorted: tuple[bool, bool]) -> None:
 
 
 def test_a_missing_blob_is_to_be_copied() -> None:
-    """The request says what both listings said, and why."""
+    """The request has the values of both listings, and the reason."""
     made = plan([listed("a")])
 
     assert made.batches == [
@@ -332,7 +332,7 @@ def test_a_different_blob_is_skipped_without_overwrite() -> None:
 
 
 @pytest.mark.parametrize(("compare", "status"), [("etag", "copy"), ("size", "unchanged"), ("always", "copy")])
-def test_the_comparison_is_the_one_asked_for(compare: str, status: str) -> None:
+def test_the_comparison_is_the_requested_one(compare: str, status: str) -> None:
     """A blob with another recorded ETag has the same size."""
     assert plan([listed("a")], {"a": copied(etag="old")}, compare=compare).statuses == {"a": status}
 
@@ -345,7 +345,7 @@ def test_what_is_not_selected_is_not_in_the_plan() -> None:
     assert [request.key for request in made.to_copy] == ["a.csv"]
 
 
-def test_blobs_are_looked_up_under_their_new_names() -> None:
+def test_blobs_are_compared_under_their_new_names() -> None:
     """The comparison is with the blob that the key becomes."""
     naming = Naming(blob_prefix="in/", strip_prefix="out/")
 
@@ -422,8 +422,8 @@ def test_a_key_that_is_not_selected_meets_no_other() -> None:
 
 
 def test_blobs_without_an_object_are_left_alone() -> None:
-    """A sync copies; it deletes nothing, and does not even say what it could."""
-    made = plan([], {"extra": copied()})
+    """A sync without delete neither deletes orphaned blobs nor counts them."""
+    made = plan([], {"orphan": copied()})
 
     assert (made.plan.objects, made.plan.batches, made.plan.orphaned) == (0, [], 0)
     assert sorted(made.container.blobs) == [f"{PATH}/ledger/plan.jsonl", f"{PATH}/manifest.jsonl"]
@@ -462,7 +462,7 @@ def test_a_mirror_never_deletes_what_this_package_did_not_copy(name: str) -> Non
     ],
 )
 def test_a_mirror_never_deletes_a_blob_whose_record_names_another(identity: str) -> None:
-    """A blob that someone copied by hand has the record of the original; one from another bucket is another sync's."""
+    """A manual copy of a blob has the record of the original; one from another bucket belongs to another sync."""
     blobs = {"a": copied(), "b": replace(copied(), record=SourceRecord("etag", 5, identity=identity))}
 
     made = plan([listed("a")], blobs, delete=True, budget=Budget(max_delete=10))
@@ -471,7 +471,7 @@ def test_a_mirror_never_deletes_a_blob_whose_record_names_another(identity: str)
 
 
 def test_a_mirror_never_deletes_what_an_earlier_version_copied() -> None:
-    """Its record names no object, so a copy of it by hand could not be told from it. It still counts as unchanged."""
+    """Its record names no object, so a manual copy of it would look the same. It still counts as unchanged."""
     options = PlanOptions(Selection(), Naming(), bucket=BUCKET, delete=True, budget=Budget(max_delete=10))
 
     made = Made([listed("a")], [("a", copied()), ("b", copied())], options)
@@ -519,28 +519,28 @@ def test_a_mirror_deletes_nothing_for_an_empty_listing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("max_delete", "extra", "refused"),
+    ("max_delete", "orphaned", "refused"),
     [(2, 2, False), (2, 3, True), (0, 1, True), (0, 0, False), (0.2, 2, False), (0.2, 3, True), (0.1, 1, False)],
 )
-def test_a_mirror_deletes_no_more_than_it_may(*, max_delete: float, extra: int, refused: bool) -> None:
+def test_a_mirror_deletes_no_more_than_it_may(*, max_delete: float, orphaned: int, refused: bool) -> None:
     """A number of blobs, or, below 1, a share of the blobs under the plan's prefix; ledgers and others do not count."""
     blobs = {f"{number:02}": copied() for number in range(10)} | {
         f"_s3_to_azure/{number}": THEIRS for number in range(90)
     }
 
     made = plan(
-        [listed(f"{number:02}") for number in range(extra, 10)],
+        [listed(f"{number:02}") for number in range(orphaned, 10)],
         blobs,
         delete=True,
         budget=Budget(max_delete=max_delete),
     )
 
-    assert made.plan.orphaned == extra
+    assert made.plan.orphaned == orphaned
     assert (made.plan.delete_refused is not None) is refused
 
 
-def test_a_refused_deletion_says_by_how_much() -> None:
-    """And where the list is."""
+def test_a_refused_deletion_names_both_numbers() -> None:
+    """And the place of the list."""
     blobs = {f"{number:04}": copied() for number in range(5000)}
 
     made = plan([listed("0000")], blobs, delete=True, budget=Budget(max_delete=1500))
@@ -568,7 +568,7 @@ def test_a_plan_beyond_its_budget_is_refused(budget: Budget, error: str) -> None
 
 
 def test_a_plan_within_its_budget_is_made() -> None:
-    """The budget is what it may be, and not what it must be below."""
+    """The budget is an inclusive limit."""
     assert plan([listed("a"), listed("b")], budget=Budget(max_objects=2, max_bytes=10)).plan.objects == 2
 
 

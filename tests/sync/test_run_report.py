@@ -144,19 +144,19 @@ def test_the_verdict_counts_what_it_does_not_quote() -> None:
     assert lines[-1] == "  … and 2 more, in the ledger"
 
 
-def test_the_verdict_tells_of_missing_keys() -> None:
+def test_the_verdict_counts_missing_keys() -> None:
     """A batch that was killed has written nothing."""
     assert report(1500, copied()).verdict() == (
         "1,499 of 1,500 keys are not in the ledger: their batches did not finish; clear the failed copy tasks to copy them"
     )
 
 
-def test_the_verdict_tells_of_keys_that_are_there_twice() -> None:
+def test_the_verdict_counts_duplicate_keys() -> None:
     """That is a defect, and not hidden."""
     assert report(1, copied(), copied()).verdict() == "1 keys are in the ledger more than once"
 
 
-def test_the_verdict_tells_of_failed_and_missing_keys() -> None:
+def test_the_verdict_counts_failed_and_missing_keys() -> None:
     """One does not hide the other."""
     lines = report(3, failed()).verdict().splitlines()
 
@@ -198,7 +198,7 @@ def test_the_verdict_counts_failures_of_both_kinds() -> None:
     assert len(lines) == 13
 
 
-def test_the_table_tells_of_deletions_and_time() -> None:
+def test_the_table_shows_deletions_and_time() -> None:
     """Only of those that there were."""
     lines = report(0, deletion("deleted"), deletion("deleted")).table(90).splitlines()
 
@@ -233,6 +233,6 @@ def test_the_table_lines_up() -> None:
     ]
 
 
-def test_the_table_of_a_whole_ledger_tells_of_nothing_missing() -> None:
+def test_the_table_of_a_whole_ledger_shows_nothing_missing() -> None:
     """The line is only there when it has something to say."""
     assert "not in the ledger" not in report(1, copied()).table()

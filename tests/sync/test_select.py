@@ -41,7 +41,7 @@ def listed(
 
 
 def matches(glob: str, key: str) -> bool:
-    """Tell whether a glob matches a whole key."""
+    """Return whether a glob matches a whole key."""
     return glob_pattern(glob).fullmatch(key) is not None
 
 
@@ -137,7 +137,7 @@ def test_a_glob_does_not_match(glob: str, key: str) -> None:
 
 
 def test_stars_behind_a_name_keep_the_slash() -> None:
-    """``logs**/x`` asks for a slash before ``x``, so ``logsx`` has no reason to match."""
+    """``logs**/x`` needs a slash before ``x``, so ``logsx`` has no reason to match."""
     assert not matches("logs**/x", "logsx")
 
 
@@ -220,10 +220,10 @@ def test_modified_before_excludes_its_moment(*, modified: datetime, selected: bo
     assert (listed(modified=modified) in Selection(modified_before=NOON)) is selected
 
 
-@given(hours=st.integers(-48, 48), cut=st.integers(-24, 24))
-def test_adjacent_windows_select_each_object_once(hours: int, cut: int) -> None:
+@given(hours=st.integers(-48, 48), offset=st.integers(-24, 24))
+def test_adjacent_windows_select_each_object_once(hours: int, offset: int) -> None:
     """Runs that follow each other lose nothing and take nothing twice."""
-    edge = NOON + timedelta(hours=cut)
+    edge = NOON + timedelta(hours=offset)
     windows = [Selection(modified_before=edge), Selection(modified_since=edge)]
     item = listed(modified=NOON + timedelta(hours=hours))
 
@@ -239,7 +239,7 @@ def test_times_are_compared_across_time_zones() -> None:
 
 @pytest.mark.parametrize("name", ["modified_since", "modified_before"])
 def test_a_naive_time_is_refused(name: str) -> None:
-    """Nobody knows which moment it is."""
+    """Its moment is ambiguous."""
     with pytest.raises(ConfigurationError, match=f"{name} is 2026-11-01T12:00:00, without a time zone"):
         Selection(**{name: NOON.replace(tzinfo=None)})  # type: ignore[arg-type]
 
@@ -272,7 +272,7 @@ def test_the_empty_objects_are_selected_by_a_largest_size_of_zero() -> None:
     assert listed(size=0) in Selection(max_size=0)
 
 
-def test_sizes_the_wrong_way_round_are_refused() -> None:
+def test_a_minimum_above_the_maximum_is_refused() -> None:
     """A sync that can select nothing is a mistake."""
     with pytest.raises(ConfigurationError, match=r"min_size \(6\) is above max_size \(5\): no object can be selected"):
         Selection(min_size=6, max_size=5)

@@ -51,7 +51,7 @@ class MemorySpool:
 
 
 def numbered(some: list[str]) -> list[Entry]:
-    """Return entries that tell in which order they came."""
+    """Return entries with their position."""
     return [(name, number) for number, name in enumerate(some)]
 
 
@@ -144,8 +144,8 @@ def test_many_runs_are_merged_in_few_passes(entries: int, written: int) -> None:
     assert spool.written == written
 
 
-def test_the_sides_need_not_be_alike() -> None:
-    """Whatever follows the name is carried along, and never compared."""
+def test_values_need_not_be_comparable() -> None:
+    """Only names are compared."""
     entries: list[tuple[str, Any]] = [("b", object()), ("a", object()), ("a", None), ("b", {})]
 
     assert list(in_order(entries, MemorySpool())) == [entries[1], entries[2], entries[0], entries[3]]

@@ -126,7 +126,7 @@ def test_no_container_can_have_a_name(name: str) -> None:
     ],
 )
 def test_azure_holds_a_name(name: str) -> None:
-    """Most of what S3 takes, Azure takes."""
+    """Azure accepts most keys of S3."""
     assert why_invalid(name) is None
 
 
@@ -159,7 +159,7 @@ def test_azure_holds_plain_segments(segments: list[str]) -> None:
     ],
 )
 def test_azure_cannot_hold_a_name(name: str, why: str) -> None:
-    """Each of Azure's rules has its reason, told with what was found."""
+    """Each of Azure's rules has its own reason, with the actual value."""
     assert why_invalid(name) == why
 
 

@@ -1,4 +1,4 @@
-"""Responses of Azure, and of whatever is between: only those that prove a call was carried out count."""
+"""Responses of Azure and of proxies: only a response that proves success counts as one."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ ID = "x" * 46
 OTHER = azure_text(CRC ^ 1)
 CONTENT = BlobContent({}, {})
 ETAG = {"etag": '"0x1"'}
-PULL = SourceRange("https://b.s3.amazonaws.com/k?X-Amz-Signature=secret", "e", Block(0, 0, 5))
+RANGE = SourceRange("https://b.s3.amazonaws.com/k?X-Amz-Signature=secret", "e", Block(0, 0, 5))
 
 Call = Callable[[BlobContainer], Any]
 WRITES: dict[str, Call] = {
     "put": lambda blobs: blobs.put("b", DATA, CRC, CONTENT, Precondition(None)),
     "stage": lambda blobs: blobs.stage("b", ID, DATA, CRC),
-    "stage_from_url": lambda blobs: blobs.stage_from_url("b", ID, PULL),
+    "stage_from_url": lambda blobs: blobs.stage_from_url("b", ID, RANGE),
     "commit": lambda blobs: blobs.commit("b", [ID], CONTENT, Precondition(None)),
 }
 CALLS: dict[str, Call] = {
@@ -83,7 +83,7 @@ def test_only_created_is_a_successful_write(call: str, status: int) -> None:
 @pytest.mark.parametrize("call", ["put", "commit", "head"])
 @pytest.mark.parametrize("etag", [None, "", " ", "\x01", "e" * 300])
 def test_a_response_without_a_valid_etag_is_a_named_error(call: str, etag: str | None) -> None:
-    """The ETag is the condition of whatever comes next."""
+    """The ETag is the condition of the next write."""
     headers = {"content-length": "5"} if etag is None else {"content-length": "5", "etag": etag}
     blobs, _ = scripted(azure_response(200 if call == "head" else 201, headers))
 
@@ -136,7 +136,7 @@ def test_a_success_with_empty_azure_headers_is_none(name: str, text: str) -> Non
 @pytest.mark.parametrize("call", ["put", "stage"])
 @pytest.mark.parametrize("text", ["", "?", azure_text(CRC)[:-2], f"{azure_text(CRC)}, {azure_text(CRC)}"])
 def test_a_write_whose_crc_cannot_be_read_is_sent_again(call: str, text: str) -> None:
-    """It confirms nothing. The blob is not deleted, because nothing says that it is wrong."""
+    """It confirms nothing. The blob is not deleted, because nothing shows that it is wrong."""
     blobs, transport = scripted(azure_response(201, {**ETAG, "x-ms-content-crc64": text}))
 
     with pytest.raises(DestinationWriteError, match="cannot be used: it has no valid x-ms-content-crc64") as caught:
@@ -165,7 +165,7 @@ def test_a_missing_container_is_not_a_missing_blob() -> None:
 
 
 def test_a_directory_of_the_blobs_name_is_a_conflict() -> None:
-    """In an account with a hierarchical namespace; it looks like an empty blob otherwise."""
+    """In an account with a hierarchical namespace; without the check it would pass as an empty blob."""
     blobs, _ = scripted(azure_response(200, {**ETAG, "content-length": "0", "x-ms-meta-hdi_isfolder": "true"}))
 
     with pytest.raises(DestinationConflict, match="a directory has the blob's name"):
@@ -198,7 +198,7 @@ BLOCK_ID = base64.b64encode(b"id").decode()
     ],
 )
 def test_a_list_of_staged_blocks_that_is_none_is_a_named_error(document: bytes, reason: str) -> None:
-    """Whatever a server sends, the copy of this key fails by name and may be tried again."""
+    """The copy of this key fails with a named, retryable error, regardless of the response."""
     blobs, _ = scripted(azure_response(200, content=document))
 
     with pytest.raises(DestinationWriteError, match=reason) as caught:
@@ -239,7 +239,7 @@ def test_invalid_blob_or_block_is_a_conflict_if_another_tool_stages_blocks() -> 
 
 
 @pytest.mark.parametrize("status", [409, 412])
-def test_a_failed_condition_is_told_from_other_conflicts(status: int) -> None:
+def test_a_failed_condition_is_distinguished_from_other_conflicts(status: int) -> None:
     """A concurrent writer committed first."""
     blobs, _ = scripted(azure_response(status, {"x-ms-error-code": "ConditionNotMet"}))
 
@@ -282,7 +282,7 @@ RESPONSES = st.builds(
 @settings(max_examples=250)
 @given(script=st.lists(RESPONSES, min_size=1, max_size=3))
 def test_any_response_is_a_result_or_a_transfer_error_of_the_blob(call: str, script: list[Any]) -> None:
-    """No other exception escapes, whatever comes: 2,000 mutated responses of all calls."""
+    """No other exception escapes: 2,000 mutated responses of all calls."""
     blobs, _ = scripted(*script, sas="se=2020-01-01&sig=secret")
 
     try:
@@ -299,7 +299,7 @@ def test_any_response_is_a_result_or_a_transfer_error_of_the_blob(call: str, scr
     [
         lambda blobs, name: blobs.put(name, DATA, CRC, CONTENT, Precondition(None)),
         lambda blobs, name: blobs.stage(name, ID, DATA, CRC),
-        lambda blobs, name: blobs.stage_from_url(name, ID, PULL),
+        lambda blobs, name: blobs.stage_from_url(name, ID, RANGE),
         lambda blobs, name: blobs.commit(name, [ID], CONTENT, Precondition(None)),
         lambda blobs, name: blobs.head(name),
         lambda blobs, name: blobs.staged(name),
@@ -311,7 +311,7 @@ def test_any_response_is_a_result_or_a_transfer_error_of_the_blob(call: str, scr
 def test_no_request_is_sent_for_a_name_that_leads_elsewhere(
     call: Callable[[BlobContainer, str], Any], name: str
 ) -> None:
-    """The last check is where the request is made, whatever made the name."""
+    """The last check is where the request is made, so every name passes it."""
     blobs, transport = scripted(azure_response(201, ETAG))
 
     with pytest.raises(DestinationWriteError, match="no request was sent for blob") as caught:

@@ -1,4 +1,4 @@
-"""Azure's error codes: which error each becomes, and what it tells the user to do."""
+"""Azure's error codes: the error that each becomes, and its remedy."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_each_code_has_a_kind_and_a_remedy(status: int, code: str, kind: type[Tr
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
 def test_what_may_pass_is_tried_again(status: int) -> None:
-    """Whatever the code is."""
+    """For any code."""
     error = ErrorResponse(status, "", Headers({"retry-after": "7"})).as_error()
 
     assert (error.transient, error.throttled, error.retry_after) == (True, status in (429, 503), 7.0)
@@ -128,7 +128,7 @@ def test_a_sas_that_did_not_expire_is_not_valid_for_another_reason(expiry: str) 
     assert "the SAS is not valid: its signature is wrong" in _refused(url=f"https://a/c/b?se={expiry}&sig=secret")
 
 
-def test_a_sas_that_expired_is_the_cause_whatever_the_code_says() -> None:
+def test_an_expired_sas_is_the_cause_for_any_code() -> None:
     """Emulators and policies report other codes."""
     error = ErrorResponse(403, "AuthorizationFailure", {}, url="https://a/c/b?se=2020-01-01&sig=s").as_error()
 

@@ -53,7 +53,7 @@ def authorisation(policy: Any, method: str, url: str, headers: dict[str, str]) -
 def test_any_request_is_signed_as_the_sdk_signs_it(
     method: str, path: str, query: dict[str, str], headers: dict[str, str], metadata: dict[str, str]
 ) -> None:
-    """Whatever the blob is called, and whatever metadata it has."""
+    """For any blob name and any metadata."""
     url = f"https://account.blob.core.windows.net/container/{quote(path, safe='/~')}"
     if query:
         url += "?" + "&".join(f"{name}={quote(value, safe='')}" for name, value in query.items())

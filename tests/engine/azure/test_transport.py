@@ -37,13 +37,13 @@ def test_only_a_block_list_may_be_long(method: str, status: int, size: int) -> N
         session = requests.Session()
         session.trust_env = False
         with ConnectionsTransport(Connections(session, Cancellation(), connect_timeout=5, read_timeout=5)) as transport:
-            answer = transport.send(HttpRequest(method, server.url))
+            response = transport.send(HttpRequest(method, server.url))
 
-    assert (answer.status_code, len(answer.content)) == (status, size)
+    assert (response.status_code, len(response.content)) == (status, size)
 
 
 class _Tokens:
-    """A credential that counts, and notes which claims it was asked for."""
+    """A credential that records the requested claims."""
 
     def __init__(self) -> None:
         self.claims: list[Any] = []
@@ -55,7 +55,7 @@ class _Tokens:
         return AccessToken(f"token{len(self.claims)}", 2**33)
 
 
-def test_a_challenge_for_claims_is_responseed_by_azure_cores_own_policy(tmp_path: Path) -> None:
+def test_a_challenge_for_claims_is_handled_by_azure_cores_own_policy(tmp_path: Path) -> None:
     """A token is reused from request to request, and requested again when Azure wants another one."""
     refusal = (
         b'HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Bearer error="insufficient_claims", claims="eyJhIjoxfQ=="'

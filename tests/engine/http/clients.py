@@ -31,26 +31,26 @@ every_secret_url = pytest.mark.parametrize(
 
 
 def get_with_requests(url: str, **settings: Any) -> None:
-    """Ask as the package reads from S3."""
+    """Send a GET as the package reads from S3."""
     with requests.Session() as session:
         session.trust_env = False
         session.get(url, **{"timeout": 5, **settings})
 
 
 def get_with_urllib3(url: str) -> None:
-    """Ask as botocore does, without its retries."""
+    """Send a GET as botocore does, without its retries."""
     with urllib3.PoolManager() as pool:
         pool.request("GET", url, retries=0, timeout=5)
 
 
 def get_with_urllib3_without_retries(url: str) -> None:
-    """Ask so that urllib3 raises the cause itself."""
+    """Send a GET so that urllib3 raises the cause itself."""
     with urllib3.PoolManager() as pool:
         pool.request("GET", url, retries=False, timeout=5)
 
 
 def get_with_azure_core(url: str) -> None:
-    """Ask as the package writes to Azure."""
+    """Send a GET as the package writes to Azure."""
     with Pipeline[HttpRequest, Any](RequestsTransport(use_env_settings=False)) as pipeline:
         pipeline.run(HttpRequest("GET", url), connection_timeout=5, read_timeout=5)
 

@@ -43,7 +43,7 @@ def pair() -> Iterator[tuple[socket.socket, ReceiveBuffer]]:
 
 @pytest.fixture
 def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[requests.Session]:
-    """A session that this machine's environment says nothing about."""
+    """A session that ignores this machine's environment."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
@@ -73,6 +73,6 @@ def context(authority: CertificateAuthority) -> ssl.SSLContext:
 
 @pytest.fixture
 def closed() -> str:
-    """Return the address of a port where nobody listens."""
+    """Return the address of a port where nothing listens."""
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         return f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -133,7 +133,7 @@ def _parsed(*fields: bytes, status: int = 200) -> ParsedResponse:
 def test_the_framing_follows_from_method_status_and_headers(
     pair: Pair, method: str, parsed: ParsedResponse, kind: type, is_complete: bool
 ) -> None:
-    """RFC 9112, 6.3: a response to HEAD, and 204 and 304, have no body, whatever their headers say."""
+    """RFC 9112, 6.3: a response to HEAD, and 204 and 304, have no body, regardless of their headers."""
     body = body_of(method, parsed, pair[1])
 
     assert (type(body), body.is_complete) == (kind, is_complete)

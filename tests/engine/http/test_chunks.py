@@ -28,14 +28,14 @@ def test_a_body_passes_through_all_states() -> None:
 
 @pytest.mark.parametrize("size", [b"-5", b"+5", b"0x5", b"1_0", b" 5", b"5 ", b"", b"g", b"5;\x00", b"5\n", b"f" * 16])
 def test_what_is_no_chunk_size_is_rejected(size: bytes) -> None:
-    """Python's int() takes most of them."""
+    """Python's int() accepts most of them."""
     with pytest.raises(ProtocolError, match="chunk size"):
         ChunkedFraming().receive_line(size)
 
 
 @pytest.mark.parametrize("trailer", [b"no colon", b": b", b"a b: c", b" folded", b"a: \x00"])
 def test_a_malformed_trailer_is_rejected(trailer: bytes) -> None:
-    """Trailers are fields, although nobody needs them."""
+    """Trailers are valid fields, although nothing uses them."""
     framing = ChunkedFraming()
     framing.receive_line(b"0")
 

@@ -17,7 +17,7 @@ from airflow_s3_azure.engine.errors import Cancelled
 from airflow_s3_azure.engine.http.client import Connections
 from airflow_s3_azure.engine.http.failures import describe
 from airflow_s3_azure.engine.http.message import ProtocolError
-from tests.fakes.scripted_server import EMPTY, HELLO, ScriptedServer, ask
+from tests.fakes.scripted_server import EMPTY, HELLO, ScriptedServer, fetch
 from tests.servers.tls import CertificateAuthority
 
 
@@ -28,7 +28,7 @@ def test_requests_go_over_one_connection_as_long_as_the_server_keeps_it(
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
     server = serve(HELLO, head, b"HTTP/1.1 204 No Content\r\n\r\n", EMPTY, HELLO)
 
-    found = [ask(connections, server.url + "/a", method) for method in ("GET", "HEAD", "DELETE", "PUT", "GET")]
+    found = [fetch(connections, server.url + "/a", method) for method in ("GET", "HEAD", "DELETE", "PUT", "GET")]
 
     assert found == [b"hello", b"", b"", b"", b"hello"]
     assert server.connections == 1
@@ -41,15 +41,15 @@ def test_requests_go_over_one_connection_as_long_as_the_server_keeps_it(
         b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello",
         b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhelloHTTP/1.1 200 OK\r\n",
     ],
-    ids=["it says so", "HTTP/1.0", "there is more than it said"],
+    ids=["Connection: close", "HTTP/1.0", "more bytes than Content-Length"],
 )
-def test_a_connection_that_cannot_serve_on_is_closed(
+def test_a_connection_that_cannot_be_reused_is_closed(
     serve: Callable[..., ScriptedServer], connections: Connections, response: bytes
 ) -> None:
-    """The next request takes a new one."""
+    """The next request opens a new one."""
     server = serve(response, HELLO)
 
-    assert [ask(connections, server.url) for _ in range(2)] == [b"hello", b"hello"]
+    assert [fetch(connections, server.url) for _ in range(2)] == [b"hello", b"hello"]
     assert server.connections == 2
 
 
@@ -61,31 +61,31 @@ def test_a_body_that_is_not_read_costs_its_connection(
 
     connections.send("GET", server.url, {}).close()
 
-    assert ask(connections, server.url) == b""
+    assert fetch(connections, server.url) == b""
     assert server.connections == 2
 
 
 def test_what_was_closed_can_be_used_again(serve: Callable[..., ScriptedServer], connections: Connections) -> None:
     """Closing ends the connections that are open, not the use of them."""
     server = serve(HELLO, HELLO)
-    assert ask(connections, server.url) == b"hello"
+    assert fetch(connections, server.url) == b"hello"
 
     connections.close()
 
-    assert ask(connections, server.url) == b"hello"
+    assert fetch(connections, server.url) == b"hello"
     assert server.connections == 2
 
 
-def test_a_connection_that_the_server_closed_meanwhile_is_not_used(
+def test_an_idle_connection_that_the_server_closed_is_not_reused(
     serve: Callable[..., ScriptedServer], connections: Connections
 ) -> None:
-    """Servers close connections that were idle for long; that is nobody's error."""
+    """Servers close connections that were idle for long; that is not an error."""
     first = serve(HELLO)
-    assert ask(connections, first.url) == b"hello"
+    assert fetch(connections, first.url) == b"hello"
     first.close()
 
     with pytest.raises(ConnectionError) as caught:
-        ask(connections, first.url)
+        fetch(connections, first.url)
 
     assert describe(caught.value) == "ConnectionRefusedError (Connection refused)"
 
@@ -115,7 +115,7 @@ BODIES: dict[str, Callable[[bytes], bytes]] = {
     wanted=st.integers(min_value=1, max_value=20),
 )
 def test_a_body_arrives_however_it_is_framed_and_split(body: bytes, kind: str, pieces: int, wanted: int) -> None:
-    """By its length, in chunks, or to the end of the connection; whatever the network and the reader make of it."""
+    """By its length, in chunks, or to the end of the connection, in pieces of any size."""
     server = ScriptedServer(BODIES[kind](body), pieces=pieces)
     session = requests.Session()
     session.trust_env = False
@@ -164,7 +164,7 @@ def test_a_malformed_or_incomplete_response_is_a_protocol_error(
     server = serve(response)
 
     with pytest.raises(ProtocolError):
-        ask(connections, server.url)
+        fetch(connections, server.url)
 
 
 def test_a_connection_that_ends_without_a_response_is_described_as_that(
@@ -174,7 +174,7 @@ def test_a_connection_that_ends_without_a_response_is_described_as_that(
     server = serve(b"")
 
     with pytest.raises(ProtocolError) as caught:
-        ask(connections, server.url)
+        fetch(connections, server.url)
 
     assert describe(caught.value) == "the server closed the connection before the response headers"
 
@@ -218,8 +218,8 @@ def test_a_url_without_a_path_asks_for_the_root(serve: Callable[..., ScriptedSer
     """A presigned URL for a bucket may have a query alone."""
     server = serve(EMPTY, EMPTY)
 
-    ask(connections, server.url + "?a=/b")
-    ask(connections, server.url)
+    fetch(connections, server.url + "?a=/b")
+    fetch(connections, server.url)
 
     assert [head.split(" ")[1] for head in server.heads] == ["/?a=/b", "/"]
 
@@ -287,7 +287,7 @@ def test_a_silent_server_is_a_timeout(serve: Callable[..., ScriptedServer], sess
     server.before_body = lambda connection: hold.wait(5)
 
     with pytest.raises(TimeoutError) as caught:
-        ask(connections, server.url)
+        fetch(connections, server.url)
     hold.set()
     connections.close()
 
@@ -313,7 +313,7 @@ def test_abort_ends_a_read_at_once(
     server.before_body = wait
 
     with pytest.raises(OSError):  # noqa: PT011 - TLS has its own
-        ask(connections, server.url)
+        fetch(connections, server.url)
     hold.set()
     connections.close()
 
@@ -328,7 +328,7 @@ def test_no_connection_outlives_an_abort_that_came_while_it_was_opened(
     cancellation.set("stopped")
 
     with pytest.raises(Cancelled, match="stopped"):
-        ask(connections, server.url)
+        fetch(connections, server.url)
 
     assert server.heads == []
 
@@ -340,6 +340,6 @@ def test_a_request_is_logged_without_its_signature(
     server = serve(EMPTY)
 
     with caplog.at_level(logging.DEBUG, logger="airflow_s3_azure"):
-        ask(connections, server.url + "/a?X-Amz-Signature=SECRET&sig=SECRET&x=1")
+        fetch(connections, server.url + "/a?X-Amz-Signature=SECRET&sig=SECRET&x=1")
 
     assert caplog.messages == [f'{server.url} "GET /a?X-Amz-Signature=***&sig=***&x=1" 200']

@@ -19,7 +19,7 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 def throttling(status: int) -> bytes:
-    """Return a response that asks for fewer requests."""
+    """Return a response that throttles."""
     return b"HTTP/1.1 %d Busy\r\nContent-Length: 0\r\n\r\n" % status
 
 
@@ -85,7 +85,7 @@ def test_a_rejected_body_is_not_sent(serve: Callable[..., ScriptedServer], conne
 def test_a_server_that_does_not_invite_gets_the_body_after_a_while(
     serve: Callable[..., ScriptedServer], connections: Connections, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Some servers and proxies ignore the header; one that says 100 later is understood too."""
+    """Some servers and proxies ignore the header; a late 100 is understood too."""
     assert connection_module.CONTINUE_TIMEOUT == 1.0
     monkeypatch.setattr(connection_module, "CONTINUE_TIMEOUT", 0.05)
     server = serve(throttling(503), CONTINUE + EMPTY, EMPTY)
@@ -99,7 +99,7 @@ def test_a_server_that_does_not_invite_gets_the_body_after_a_while(
 def test_a_server_that_does_not_know_the_header_gets_the_request_without_it(
     serve: Callable[..., ScriptedServer], connections: Connections
 ) -> None:
-    """417 is no failure of the request (RFC 9110, 15.5.18), and the origin is not asked again."""
+    """417 is no failure of the request (RFC 9110, 15.5.18), and the header is not sent to this origin again."""
     unknown = b"HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\n\r\n"
     server = serve(throttling(503), unknown, throttling(503), EMPTY)
 
@@ -115,7 +115,7 @@ def test_a_server_that_does_not_know_the_header_gets_the_request_without_it(
 
 
 def test_origins_are_throttled_one_by_one(serve: Callable[..., ScriptedServer], session: requests.Session) -> None:
-    """What S3 says is no reason to ask Azure."""
+    """Throttling by S3 does not make requests to Azure wait for 100."""
     busy, free = serve(throttling(503)), serve(EMPTY)
     connections = Connections(session, Cancellation(), connect_timeout=5, read_timeout=5)
 

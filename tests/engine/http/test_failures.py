@@ -35,18 +35,18 @@ from tests.engine.http.clients import (
 
 @pytest.fixture
 def silent() -> Iterator[str]:
-    """Listen, and never answer."""
+    """Listen, and never respond."""
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
-def serve_once(listener: socket.socket, answer: Callable[[socket.socket], object]) -> threading.Thread:
-    """Take one connection, read one request, and do with it what ``answer`` does."""
+def serve_once(listener: socket.socket, handle: Callable[[socket.socket], object]) -> threading.Thread:
+    """Accept one connection in a thread, and pass it to ``handle``."""
 
     def serve() -> None:
         connection, _ = listener.accept()
         with connection:
-            answer(connection)
+            handle(connection)
 
     thread = threading.Thread(target=serve)
     thread.start()
@@ -54,8 +54,8 @@ def serve_once(listener: socket.socket, answer: Callable[[socket.socket], object
 
 
 @pytest.fixture
-def rude() -> Iterator[str]:
-    """Hang up on the first request."""
+def closing_server() -> Iterator[str]:
+    """Close the connection after the first request."""
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         thread = serve_once(listener, lambda connection: connection.recv(4096))
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -64,7 +64,7 @@ def rude() -> Iterator[str]:
 
 @pytest.fixture
 def self_signed(tmp_path: Path) -> Iterator[str]:
-    """Listen with a certificate that nobody trusts."""
+    """Listen with a certificate that is not trusted."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.now(UTC)
@@ -81,7 +81,7 @@ def self_signed(tmp_path: Path) -> Iterator[str]:
     context.load_cert_chain(tmp_path / "server.pem")
 
     def shake_hands(connection: socket.socket) -> None:
-        with pytest.raises(OSError):  # noqa: PT011 - the client hangs up, one way or another
+        with pytest.raises(OSError):  # noqa: PT011 - the client closes the connection, and how differs
             context.wrap_socket(connection, server_side=True)
 
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
@@ -102,7 +102,7 @@ def test_a_refused_connection_is_described_without_its_url(get: Get, path: str, 
 
 @every_client
 def test_a_refused_connection_is_described_with_its_reason(get: Get, closed: str) -> None:
-    """The user learns that nobody listens there, whichever library asked."""
+    """The user learns that nothing listens there, for every HTTP library."""
     error = failure_of(get, closed + PRESIGNED)
 
     assert describe(error) == "ConnectionRefusedError (Connection refused)"
@@ -118,16 +118,16 @@ def test_the_libraries_do_quote_the_url(path: str, closed: str) -> None:
 
 @every_secret_url
 def test_a_timeout_is_described_without_its_url(path: str, silent: str) -> None:
-    """A server that does not answer in time is told as such."""
+    """A server that does not respond in time is reported as a timeout."""
     error = failure_of(get_with_requests, silent + path, timeout=0.02)
 
     assert describe(error) == "timed out"
 
 
 @pytest.mark.parametrize("get", [get_with_requests, get_with_azure_core])
-def test_a_closed_connection_is_described_without_its_url(get: Get, rude: str) -> None:
-    """A server that hangs up is told by the kind of the error, which has no text of the system."""
-    error = failure_of(get, rude + PRESIGNED)
+def test_a_closed_connection_is_described_without_its_url(get: Get, closing_server: str) -> None:
+    """A closed connection is described by the error's class, because the system has no text for it."""
+    error = failure_of(get, closing_server + PRESIGNED)
 
     assert describe(error) == "RemoteDisconnected"
 
@@ -146,15 +146,15 @@ def test_an_untrusted_certificate_is_described_with_its_reason(get: Get, self_si
     ids=["broken host", "unknown scheme", "no host"],
 )
 def test_an_impossible_url_is_described_without_it(url: str) -> None:
-    """Also what a library says of a URL that it cannot use is a credential."""
+    """A library's message about an unusable URL may contain a credential."""
     error = failure_of(get_with_requests, url)
 
     assert "SECRET" not in describe(error)
 
 
 @every_secret_url
-def test_an_answered_error_is_described_without_its_url(path: str) -> None:
-    """An error that is raised from an answer, as ``raise_for_status`` does, is told by its kind."""
+def test_an_error_response_is_described_without_its_url(path: str) -> None:
+    """An error that is raised from a response, as ``raise_for_status`` does, is described by its class."""
     response = requests.Response()
     response.status_code, response.reason, response.url = 403, "Forbidden", f"http://127.0.0.1{path}"
 
@@ -169,7 +169,7 @@ def test_an_azure_error_without_a_cause_is_described_by_its_kind() -> None:
 
 
 def test_a_cause_is_found_behind_several_errors() -> None:
-    """The innermost error that the system explains is the one that says why."""
+    """The innermost error that the system explains is the cause."""
     try:
         try:
             raise ConnectionResetError(104, "Connection reset by peer")

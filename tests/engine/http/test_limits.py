@@ -12,7 +12,7 @@ import requests
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.http.client import Connections
 from airflow_s3_azure.engine.http.message import ProtocolError
-from tests.fakes.scripted_server import EMPTY, ScriptedServer, ask
+from tests.fakes.scripted_server import EMPTY, ScriptedServer, fetch
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -44,7 +44,7 @@ def test_nothing_around_a_body_is_endless(
     server.before_body = send_on
 
     with pytest.raises(ProtocolError):
-        ask(connections, server.url)
+        fetch(connections, server.url)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_bytes_that_trickle_in_do_not_extend_the_time_limit(
     server.before_body = trickle
 
     with pytest.raises(TimeoutError):
-        ask(connections, server.url)
+        fetch(connections, server.url)
     pause.set()
     connections.close()
 
@@ -96,7 +96,7 @@ def test_a_slow_body_is_read_however_long_it_takes(
 
     server.before_body = trickle
 
-    assert ask(connections, server.url) == b"xxxxxx"
+    assert fetch(connections, server.url) == b"xxxxxx"
     connections.close()
 
 
@@ -114,5 +114,5 @@ def test_a_server_that_does_not_speak_http_is_noticed_at_once(
     server.before_body = greet
 
     with pytest.raises(ProtocolError, match="malformed response headers"):
-        ask(connections, server.url)
+        fetch(connections, server.url)
     hold.set()

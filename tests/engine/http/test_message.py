@@ -53,7 +53,9 @@ def test_a_response_is_parsed() -> None:
         (b"HTTP/1.0 200 OK\r\nConnection: keep-alive", True),
     ],
 )
-def test_a_connection_is_kept_as_the_version_and_the_options_say(data: bytes, *, keeps_alive: bool) -> None:
+def test_the_version_and_the_connection_options_decide_whether_a_connection_is_kept(
+    data: bytes, *, keeps_alive: bool
+) -> None:
     """Options are whole words of a list."""
     assert parse_response(data).keeps_alive is keeps_alive
 
@@ -69,7 +71,7 @@ def test_a_connection_is_kept_as_the_version_and_the_options_say(data: bytes, *,
         b"HTTP/1.1 200 OK" + b"\r\na: b" * (MAX_FIELDS + 1),
     ],
 )
-def test_a_response_that_could_be_read_in_two_ways_is_rejected(data: bytes) -> None:
+def test_an_ambiguous_response_is_rejected(data: bytes) -> None:
     """Above all where its body would begin or end at two places."""
     with pytest.raises(ProtocolError):
         parse_response(data)

@@ -62,7 +62,7 @@ def read_with_h11(method: str, data: bytes) -> Verdict:
 
 
 class Peer:
-    """Sends ``data`` to the first request, and ``NEXT`` to the second, on whatever connection it comes."""
+    """Sends ``data`` for the first request, and ``NEXT`` for the second, on any connection."""
 
     def __init__(self) -> None:
         self.data: bytes | None = None
@@ -94,7 +94,7 @@ class Peer:
 
 @pytest.fixture(scope="module")
 def peer() -> Iterator[Peer]:
-    """A server that is told what to send."""
+    """A server whose responses a test chooses."""
     made = Peer()
     yield made
     made.close()

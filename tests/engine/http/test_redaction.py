@@ -47,7 +47,7 @@ class _Ok(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    """Answer every GET with 200."""
+    """Respond to every GET with 200."""
     with HTTPServer(("127.0.0.1", 0), _Ok) as httpd:
         thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
@@ -58,7 +58,7 @@ def server() -> Iterator[str]:
 
 @every_client
 @every_secret_url
-def test_an_answered_request_is_logged_without_secrets(
+def test_a_request_with_a_response_is_logged_without_secrets(
     get: Get, path: str, server: str, http_logs: pytest.LogCaptureFixture
 ) -> None:
     """The request line is still there at DEBUG, but no value that signs it."""
@@ -88,7 +88,7 @@ def test_the_redacted_request_line_is_readable(server: str, http_logs: pytest.Lo
 def test_a_refused_request_is_logged_without_secrets(
     get: Get, path: str, closed: str, http_logs: pytest.LogCaptureFixture
 ) -> None:
-    """Nor is anything told of a request that failed."""
+    """The log of a failed request has no secret either."""
     redact_http_logs()
 
     failure_of(get, closed + path)
@@ -100,7 +100,7 @@ def test_a_refused_request_is_logged_without_secrets(
 def test_a_request_that_urllib3_retries_is_logged_without_secrets(
     path: str, closed: str, http_logs: pytest.LogCaptureFixture
 ) -> None:
-    """urllib3's own retries, which some code in the same process may use, tell nothing either."""
+    """urllib3's own retries, which other code in the process may use, log no secret either."""
     redact_http_logs()
 
     with urllib3.PoolManager() as pool, pytest.raises(urllib3.exceptions.MaxRetryError):
@@ -110,7 +110,7 @@ def test_a_request_that_urllib3_retries_is_logged_without_secrets(
 
 
 def test_the_signing_itself_is_not_logged(http_logs: pytest.LogCaptureFixture) -> None:
-    """Botocore tells the canonical request and the signature at DEBUG; nothing of it is kept."""
+    """Botocore logs the canonical request and the signature at DEBUG; these lines are dropped."""
     redact_http_logs()
 
     auth = S3SigV4QueryAuth(Credentials("AKIA", "key", token="SECRET"), "s3", "us-east-1")
@@ -129,7 +129,7 @@ def test_other_lines_of_the_libraries_are_kept(http_logs: pytest.LogCaptureFixtu
 
 
 def test_redacting_twice_changes_nothing(http_logs: pytest.LogCaptureFixture) -> None:
-    """Every task may ask for it."""
+    """Every task installs the redaction."""
     del http_logs  # for its clean-up
     redact_http_logs()
     logger = logging.getLogger("urllib3.connectionpool")

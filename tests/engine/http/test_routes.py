@@ -10,7 +10,7 @@ import requests
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.http.client import Connections
 from airflow_s3_azure.engine.http.failures import describe
-from tests.fakes.scripted_server import EMPTY, HELLO, ScriptedServer, ask
+from tests.fakes.scripted_server import EMPTY, HELLO, ScriptedServer, fetch
 
 
 @pytest.mark.parametrize(
@@ -25,12 +25,12 @@ from tests.fakes.scripted_server import EMPTY, HELLO, ScriptedServer, ask
 def test_the_host_is_named_as_it_was_signed(
     serve: Callable[..., ScriptedServer], session: requests.Session, origin: str, host: str
 ) -> None:
-    """In lower case, without the port that goes without saying, and without a name and a password."""
+    """In lower case, without the default port, a user name and a password."""
     proxy = serve(EMPTY)
     session.proxies["http"] = proxy.url
     connections = Connections(session, Cancellation(), connect_timeout=5, read_timeout=5)
 
-    ask(connections, origin + "/")
+    fetch(connections, origin + "/")
     connections.close()
 
     assert f"Host: {host}" in proxy.heads[0].split("\r\n")
@@ -45,7 +45,7 @@ def test_an_ipv6_host_is_named_with_its_brackets(
     except OSError:
         pytest.skip("no IPv6 here")
 
-    ask(connections, server.url)
+    fetch(connections, server.url)
 
     assert f"Host: [::1]:{server.port}" in server.heads[0]
 
@@ -53,13 +53,13 @@ def test_an_ipv6_host_is_named_with_its_brackets(
 def test_a_proxy_gets_the_whole_url_and_its_password(
     serve: Callable[..., ScriptedServer], session: requests.Session
 ) -> None:
-    """For a plain URL the proxy is asked instead of the host, and the host is still named."""
+    """For a plain URL the request goes to the proxy and names the host."""
     proxy = serve(HELLO, EMPTY)
     session.proxies["http"] = proxy.url.replace("//", "//me:secret@")
     connections = Connections(session, Cancellation(), connect_timeout=5, read_timeout=5)
 
-    assert ask(connections, "http://s3.example:8080//a/../b?c=d") == b"hello"
-    ask(connections, "http://s3.example:8080/")
+    assert fetch(connections, "http://s3.example:8080//a/../b?c=d") == b"hello"
+    fetch(connections, "http://s3.example:8080/")
     connections.close()
 
     lines = proxy.heads[0].split("\r\n")
@@ -79,14 +79,14 @@ def test_a_proxy_is_asked_for_a_tunnel_to_a_secure_host(
     connections = Connections(session, Cancellation(), connect_timeout=5, read_timeout=5)
 
     with pytest.raises(OSError, match="Tunnel connection failed") as caught:
-        ask(connections, "https://s3.example/key?X-Amz-Signature=SECRET")
+        fetch(connections, "https://s3.example/key?X-Amz-Signature=SECRET")
 
     assert describe(caught.value) == "the proxy refused a tunnel (403)"
     assert proxy.heads[0].startswith("CONNECT s3.example:443 HTTP/1.")
     assert "SECRET" not in proxy.heads[0]
 
 
-def test_the_environment_says_which_hosts_need_no_proxy(
+def test_no_proxy_of_the_environment_is_obeyed(
     serve: Callable[..., ScriptedServer], session: requests.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`HTTP_PROXY` and `NO_PROXY` hold as they do for requests."""
@@ -95,8 +95,8 @@ def test_the_environment_says_which_hosts_need_no_proxy(
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     connections = Connections(session, Cancellation(), connect_timeout=5, read_timeout=5)
 
-    assert ask(connections, "http://s3.example/") == b"hello"
-    assert ask(connections, server.url) == b""
+    assert fetch(connections, "http://s3.example/") == b"hello"
+    assert fetch(connections, server.url) == b""
     connections.close()
 
 
@@ -104,8 +104,8 @@ def test_the_environment_says_which_hosts_need_no_proxy(
 def test_a_proxy_that_cannot_be_used_is_an_os_error(
     session: requests.Session, connections: Connections, proxy: str
 ) -> None:
-    """Whatever the libraries raise for it, callers have one error to catch."""
+    """Callers have one error to catch, although each library raises its own."""
     session.proxies["http"] = proxy
 
     with pytest.raises(OSError):  # noqa: PT011 - each has its own text
-        ask(connections, "http://s3.example/")
+        fetch(connections, "http://s3.example/")

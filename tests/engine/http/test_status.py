@@ -1,4 +1,4 @@
-"""Retry-After: seconds or a date, and whatever else a server may send."""
+"""Retry-After: seconds or a date, and any other text that a server may send."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ def test_no_retry_after_is_none() -> None:
 
 
 def test_retry_after_is_found_in_any_case() -> None:
-    """The headers of both sides' libraries have no case."""
+    """Header names of both libraries are case-insensitive."""
     assert retry_after(requests.structures.CaseInsensitiveDict({"retry-after": "3"})) == 3.0
 
 
 @given(text=st.text(max_size=30))
 def test_any_retry_after_is_survived(text: str) -> None:
-    """Whatever a server sends, it gives a wait or none."""
+    """Any text gives a wait or none."""
     found = retry_after({"Retry-After": text})
 
     assert found is None or found >= 0

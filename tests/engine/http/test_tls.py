@@ -12,7 +12,7 @@ import requests
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.http.client import Connections
 from airflow_s3_azure.engine.http.failures import describe
-from tests.fakes.scripted_server import EMPTY, HELLO, ScriptedServer, ask
+from tests.fakes.scripted_server import EMPTY, HELLO, ScriptedServer, fetch
 from tests.servers.tls import CertificateAuthority
 
 
@@ -28,7 +28,7 @@ def test_tls_is_verified_with_the_bundle_that_the_session_names(
     session.verify = str(authority.bundle)
     connections = Connections(session, Cancellation(), connect_timeout=5, read_timeout=5)
 
-    assert ask(connections, server.url) == body
+    assert fetch(connections, server.url) == body
     with connections.send("PUT", server.url, {"Content-Length": str(len(body))}, memoryview(body)):
         pass
     connections.close()
@@ -75,7 +75,7 @@ def test_a_tls_connection_that_holds_unread_bytes_is_not_reused(
     session.verify = str(authority.bundle)
     connections = Connections(session, Cancellation(), connect_timeout=5, read_timeout=5)
 
-    assert [ask(connections, server.url) for _ in range(2)] == [body, b"hello"]
+    assert [fetch(connections, server.url) for _ in range(2)] == [body, b"hello"]
     assert server.connections == 2
     connections.close()
 
@@ -92,18 +92,18 @@ def test_the_bundle_may_come_from_the_environment(
     server = serve(EMPTY, context=context)
     connections = Connections(session, Cancellation(), connect_timeout=5, read_timeout=5)
 
-    assert ask(connections, server.url) == b""
+    assert fetch(connections, server.url) == b""
     connections.close()
 
 
 def test_an_untrusted_certificate_is_rejected(
     serve: Callable[..., ScriptedServer], connections: Connections, context: ssl.SSLContext
 ) -> None:
-    """TLS is verified unless the session is told not to."""
+    """TLS is verified unless the session disables it."""
     server = serve(EMPTY, context=context)
 
     with pytest.raises(ssl.SSLCertVerificationError) as caught:
-        ask(connections, server.url)
+        fetch(connections, server.url)
 
     assert describe(caught.value) == "TLS certificate not accepted (unable to get local issuer certificate)"
     assert server.heads == []
@@ -114,4 +114,4 @@ def test_a_missing_bundle_is_named(session: requests.Session, connections: Conne
     session.verify = "/nowhere/ca.pem"
 
     with pytest.raises(OSError, match=r"invalid path: /nowhere/ca\.pem"):
-        ask(connections, "https://127.0.0.1:1/")
+        fetch(connections, "https://127.0.0.1:1/")

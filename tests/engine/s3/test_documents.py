@@ -31,7 +31,7 @@ from airflow_s3_azure.engine.xml import InvalidXML
     ],
 )
 def test_a_document_beyond_the_limits_is_refused(data: bytes, why: str) -> None:
-    """The error says which."""
+    """The error names it."""
     with pytest.raises(InvalidXML, match=why):
         parse_document(data, "a")
 

@@ -1,4 +1,4 @@
-"""Whatever S3 responds, a request ends in a result or in an error of this package: a fuzz test over real sockets.
+"""Any response of S3 ends in a result or in an error of this package: a fuzz test over real sockets.
 
 ``S3_MUTATIONS=100000 pytest tests/engine/s3/test_mutated_responses.py`` runs more examples.
 """

@@ -28,7 +28,7 @@ DIRECTORY = "mine--euw1-az1--x-s3"
 def make_client(
     *, endpoint_url: str | None = None, token: str | None = None, region: str = "eu-west-1", **config: Any
 ) -> Any:
-    """Return a client that signs with SigV4 unless told otherwise."""
+    """Return a client that signs with SigV4 by default."""
     return boto3.session.Session().client(
         "s3",
         region_name=region,
@@ -188,7 +188,7 @@ UNKNOWN: dict[str, Callable[[], tuple[Any, str]]] = {
     "multi-region access point": lambda: (make_client(signature_version=None), MULTI_REGION),
     "SigV4A": lambda: (make_client(signature_version="s3v4a"), "some-bucket"),
     "a handler that adds a header": lambda: (_with(_constant), "some-bucket"),
-    "a handler that looks at the URL": lambda: (_with(_by_key), "some-bucket"),
+    "a handler that reads the URL": lambda: (_with(_by_key), "some-bucket"),
 }
 
 
@@ -209,7 +209,7 @@ def test_what_is_not_known_is_signed_by_botocore_each_time(kind: str) -> None:
 
 
 def _give_sessions(client: Any, lives: timedelta) -> list[str]:
-    """Answer the client's requests for sessions of a directory bucket, and return the tokens given so far."""
+    """Serve the client's sessions of a directory bucket; return the list of issued tokens."""
     given: list[str] = []
 
     def create_session(**params: Any) -> dict[str, Any]:
@@ -293,28 +293,28 @@ def test_a_header_value_that_sigv4_would_trim_is_left_to_botocore(value: str) ->
 
 @pytest.fixture
 def refreshed() -> tuple[Any, list[str]]:
-    """A client whose credentials are new at each look, and the access keys they had."""
-    handed: list[str] = []
+    """A client whose credentials change at each refresh, and the access keys issued so far."""
+    issued: list[str] = []
 
     def refresh() -> dict[str, str]:
-        handed.append(f"AKID{len(handed)}")
+        issued.append(f"AKID{len(issued)}")
         soon = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()
-        return {"access_key": handed[-1], "secret_key": handed[-1], "token": handed[-1], "expiry_time": soon}
+        return {"access_key": issued[-1], "secret_key": issued[-1], "token": issued[-1], "expiry_time": soon}
 
     session = botocore.session.get_session()
     session._credentials = RefreshableCredentials.create_from_metadata(refresh(), refresh, "test")
-    return session.create_client("s3", region_name="eu-west-1", config=Config(signature_version="s3v4")), handed
+    return session.create_client("s3", region_name="eu-west-1", config=Config(signature_version="s3v4")), issued
 
 
 def test_refreshed_credentials_are_used_at_once(refreshed: tuple[Any, list[str]]) -> None:
-    """A URL that is signed here has the newest key and token, whatever the form was learnt with."""
-    client, handed = refreshed
+    """A URL that is signed here has the newest key and token, not those with which the form was learnt."""
+    client, issued = refreshed
     signer = Presigner(client, "some-bucket", 600)
 
     for _ in range(6):
         url = signer("get_object", {"Key": "a"})
         query = parse_qs(urlsplit(url).query)
-        assert query["X-Amz-Credential"][0].partition("/")[0] == query["X-Amz-Security-Token"][0] in handed[-3:]
+        assert query["X-Amz-Credential"][0].partition("/")[0] == query["X-Amz-Security-Token"][0] in issued[-3:]
 
 
 def test_rotated_credentials_are_picked_up() -> None:

@@ -1,4 +1,4 @@
-"""What goes wrong with S3 says what failed, why, and what to do."""
+"""Errors of S3 name what failed, why, and the remedy."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _refused(
 def test_each_code_of_the_service_has_its_remedy(
     status: int, code: str, error: type[TransferError], remedy: str
 ) -> None:
-    """The message begins with what S3 said and goes on with what to do."""
+    """The message begins with S3's own and ends with the remedy."""
     found = _refused(status, code)
 
     assert type(found) is error
@@ -156,7 +156,7 @@ def test_a_denial_names_the_permission(operation: str, bucket: str, permission: 
     [("RequestTimeTooSkewed", ""), ("AccessDenied", "Request has expired"), ("SignatureDoesNotMatch", "")],
 )
 def test_a_wrong_clock_is_named(code: str, message: str, seconds: float | None, text: str | None) -> None:
-    """The response's Date says by how much it is wrong."""
+    """The response's Date shows by how much it is wrong."""
     when = (
         "yesterday" if seconds is None else format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
     )
@@ -201,7 +201,7 @@ def test_a_refusal_without_a_usable_document_has_its_status(server: CannedServer
         source_at(server.url).tags("key")
 
 
-def test_a_refusal_that_botocore_read_is_translated_the_same_way() -> None:
+def test_a_refusal_that_botocore_parsed_is_translated_to_the_same_error() -> None:
     """With the service's request IDs."""
     response: Any = {
         "Error": {"Code": "SignatureDoesNotMatch", "Message": "no"},
@@ -222,7 +222,7 @@ def _no_such_host(*_: Any, **__: Any) -> Any:
     raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
 
-def _no_answer(*_: Any, **__: Any) -> Any:
+def _no_response(*_: Any, **__: Any) -> Any:
     raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 
 
@@ -234,11 +234,11 @@ def _no_answer(*_: Any, **__: Any) -> Any:
             False,
             r": there is no host 's3\.nowhere\.example'; check region_name and endpoint_url of AWS connection 'night'",
         ),
-        (_no_answer, True, r" at host s3\.nowhere\.example: gaierror \(.*\) \(AWS connection 'night'\)"),
+        (_no_response, True, r" at host s3\.nowhere\.example: gaierror \(.*\) \(AWS connection 'night'\)"),
     ],
 )
 def test_an_unknown_host_is_named(monkeypatch: pytest.MonkeyPatch, resolve: Any, retryable: bool, cause: str) -> None:
-    """It is a wrong endpoint where DNS says so; where DNS does not answer, a later try may succeed."""
+    """An unknown host is a wrong endpoint; where DNS does not respond, a later try may succeed."""
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
 
     with pytest.raises(SourceReadError, match=f"^S3 could not be reached{cause}") as caught:

@@ -119,7 +119,7 @@ def test_a_response_with_another_range_is_refused(server: CannedServer, status: 
 def test_a_response_with_another_version_is_a_changed_source(
     server: CannedServer, request_: str, headers: dict[str, str | None], message: str
 ) -> None:
-    """An endpoint that ignores If-Match still says which version it returns: not one byte of it is taken."""
+    """An endpoint that ignores If-Match still returns its ETag: no byte of another version is used."""
     server.status = 200 if request_ == "whole" else 206
     server.headers, server.body = {**RANGE, **headers}, b"0123456789"
     source = source_at(server.url)
@@ -170,7 +170,7 @@ def test_a_response_without_a_usable_etag_is_an_error(
 
 @pytest.mark.parametrize("request_", ["range", "whole", "head"])
 def test_a_response_that_does_not_name_its_version_is_an_error(server: CannedServer, request_: str) -> None:
-    """Where a version was requested, an endpoint without versions would return whatever is current."""
+    """Where a version was requested, an endpoint without versions would return the current one."""
     server.status = 206 if request_ == "range" else 200
     server.headers, server.body = {**RANGE, "x-amz-version-id": None}, b"0123456789"
     source = source_at(server.url)
@@ -194,7 +194,7 @@ def test_the_version_of_an_object_from_before_versioning_stays_pinned(server: Ca
 
 
 def test_a_head_of_another_version_is_a_changed_source(server: CannedServer) -> None:
-    """Whatever the ETag."""
+    """For any ETag."""
     server.status, server.headers = 200, {"ETag": '"etag"', "x-amz-version-id": "v2"}
 
     with pytest.raises(SourceChanged, match="version 'v1' was requested, and S3 returned version 'v2'"):
@@ -227,7 +227,7 @@ def test_a_response_without_a_length_is_an_error(
 
 @pytest.mark.parametrize("length", ["x", "-1", "1.5", "0x10", "\xb2", "", "9" * 5000, "5, 6"])
 def test_a_malformed_length_is_an_error(server: CannedServer, length: str) -> None:
-    """Whatever Python would make of it."""
+    """Python's own parser would accept it."""
     server.status, server.headers = 200, {**PINNED, "Content-Length": length}
 
     with pytest.raises(SourceReadError) as caught:
@@ -285,7 +285,7 @@ def test_a_malformed_number_of_parts_is_an_error(server: CannedServer, parts: st
 
 @pytest.mark.parametrize("length", ["0", "5"])
 def test_a_body_that_is_too_short_is_worth_another_try(server: CannedServer, length: str) -> None:
-    """Whatever the headers promised, the block's bytes must all come."""
+    """All bytes of the block must arrive, regardless of the headers."""
     server.headers, server.body = {**RANGE, "Content-Length": length}, b"01234"[: int(length)]
 
     with pytest.raises(SourceReadError, match=rf"ended after {length} of 10 bytes") as caught:
@@ -296,7 +296,7 @@ def test_a_body_that_is_too_short_is_worth_another_try(server: CannedServer, len
 
 @pytest.mark.parametrize(("status", "code"), [(301, "PermanentRedirect"), (400, "AuthorizationQueryParametersError")])
 def test_a_bucket_in_another_region_is_named(server: CannedServer, status: int, code: str) -> None:
-    """The response to a HEAD has no body, so a GET of one byte has to say what is wrong."""
+    """The response to a HEAD has no body, so a GET of one byte reads the cause."""
     server.status, server.headers = status, {"x-amz-bucket-region": "us-west-2"}
     server.body = error_document(code)
 
@@ -326,7 +326,7 @@ def test_a_bucket_in_another_region_is_named(server: CannedServer, status: int, 
 def test_every_refusal_of_a_range_is_one_of_ours(
     server: CannedServer, status: int, code: str, error: type[TransferError], transient: bool
 ) -> None:
-    """Each says what S3 said, and only what may pass is tried again."""
+    """Each error quotes S3, and only a transient one is tried again."""
     server.status, server.body = status, error_document(code)
 
     with pytest.raises(error, match=f"S3 returned {status} {code}") as caught:
@@ -351,7 +351,7 @@ def test_every_refusal_of_a_range_is_one_of_ours(
 def test_a_refused_head_is_explained_by_a_get(
     server: CannedServer, status: int, code: str, error: type[TransferError]
 ) -> None:
-    """The response to a HEAD has no body that could say why."""
+    """The response to a HEAD has no body that could explain it."""
     server.status, server.get = status, (status, error_document(code))
 
     with pytest.raises(error, match=f"S3 returned {status} {code}: "):
@@ -379,7 +379,7 @@ def test_a_refused_head_stands_where_a_get_is_not_refused(server: CannedServer, 
     ],
 )
 def test_a_body_that_is_longer_than_the_range_is_an_error(server: CannedServer, framing: str, body: bytes) -> None:
-    """The range that its header names is not what was sent, so nothing says which bytes these are."""
+    """The range that its header names is not what was sent, so it is unknown which bytes these are."""
     head = "\r\n".join(["HTTP/1.1 206 OK", *(f"{name}: {value}" for name, value in RANGE.items()), framing, "", ""])
     server.raw = head.encode() + body
 
@@ -416,7 +416,7 @@ def test_a_part_in_response_to_a_request_for_the_whole_is_an_error(server: Canne
 
 @pytest.mark.parametrize("request_", ["refused", "another version", "short body"])
 def test_an_error_has_the_request_ids_of_s3(server: CannedServer, request_: str) -> None:
-    """The support of AWS asks for both."""
+    """AWS support needs both."""
     ids: dict[str, str | None] = {"x-amz-request-id": "4442587FB7D0A2F9", "x-amz-id-2": "vlR7PnpV2Ce81l0PRw6j="}
     server.headers, server.body = {**RANGE, **ids}, b"01234"
     if request_ == "refused":
@@ -449,7 +449,7 @@ def test_tags_that_cannot_be_read_are_an_error(server: CannedServer, document: b
 
 
 def test_tags_are_read(server: CannedServer) -> None:
-    """With or without the namespace of S3, whatever characters they hold."""
+    """With or without the namespace of S3, for keys of any characters."""
     server.status = 200
     for namespace in ("", ' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'):
         tags = "<Tag><Key>a</Key><Value>&lt;b&gt;</Value></Tag><Tag><Key>c</Key><Value/></Tag>"

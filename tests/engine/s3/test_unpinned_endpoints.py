@@ -92,7 +92,7 @@ def test_many_overwrites_never_make_a_mixture(container: ContainerClient, seed: 
 
 
 def test_a_resumed_copy_goes_on_only_with_the_version_of_its_blocks(container: ContainerClient) -> None:
-    """A HEAD that a cache answers names a version that is gone: the staged blocks are of it, the rest is not read."""
+    """A cache's HEAD names a version that is gone: its blocks are staged, and the rest cannot be read."""
     first, second = _version(0, 1), _version(0, 2)
     with unpinned_server(first) as server:
         server.before = lambda number: setattr(server, "body", second if number >= 4 else first)

@@ -8,14 +8,14 @@ from airflow_s3_azure.engine.model import SourceObject, StagedBlock
 from airflow_s3_azure.engine.resume import BlockLayout, KnownBlock, count_conflicting_blocks
 from airflow_s3_azure.engine.server_side.block_ids import ServerSideBlockId
 
-CUT = BlockLayout(SourceObject("key", size=25, etag="etag"), block_size=10)
+LAYOUT = BlockLayout(SourceObject("key", size=25, etag="etag"), block_size=10)
 
 
 def _staged(*blocks: tuple[str, int]) -> list[StagedBlock]:
     return [StagedBlock(name.encode(), size) for name, size in blocks]
 
 
-def _id(index: int, number: int = 7, layout: BlockLayout = CUT) -> ServerSideBlockId:
+def _id(index: int, number: int = 7, layout: BlockLayout = LAYOUT) -> ServerSideBlockId:
     return ServerSideBlockId(index, layout.fingerprint, number)
 
 
@@ -30,10 +30,10 @@ def test_the_format_is_a_promise() -> None:
 
 
 def test_a_block_with_its_crc_marker_is_reused() -> None:
-    """The note says its CRC; the last block is shorter."""
+    """The CRC comes from the marker; the last block is shorter."""
     one, last = _id(0), _id(2, 8)
 
-    found = CUT.reused(
+    found = LAYOUT.reused(
         _staged((one.encode(), 10), (last.crc_marker(44), 1), (one.crc_marker(33), 1), (last.encode(), 5))
     )
 
@@ -44,7 +44,7 @@ def test_a_block_with_its_crc_marker_is_reused() -> None:
 
 
 def test_what_does_not_fit_is_not_reused() -> None:
-    """No note, another attempt's note, another size, another version, no such block, two notes that differ."""
+    """No marker, another attempt's marker, another size, another version, no such block, two markers that differ."""
     other = BlockLayout(SourceObject("key", size=25, etag="other"), block_size=10)
     twice, late, beyond, foreign = _id(1), _id(2), _id(3), _id(0, 9, other)
     staged = _staged(
@@ -61,24 +61,24 @@ def test_what_does_not_fit_is_not_reused() -> None:
         (foreign.crc_marker(5), 1),
     )
 
-    assert CUT.reused(staged) == {}
+    assert LAYOUT.reused(staged) == {}
 
 
 def test_two_attempts_that_agree_are_as_good_as_one() -> None:
-    """And a block that a worker read comes before one that Azure did, for it says more."""
-    read = CUT.name(CUT.blocks[0], BlockChecksums(10, 33))
+    """A streamed block is preferred to a server-side one, because its ID has more checksums."""
+    read = LAYOUT.name(LAYOUT.blocks[0], BlockChecksums(10, 33))
     pair = [_id(0, 1), _id(0, 2)]
     staged = _staged(*((one.encode(), 10) for one in pair), *((one.crc_marker(33), 1) for one in pair))
 
-    assert CUT.reused(staged)[0].name == pair[0].encode()
-    assert CUT.reused([*staged, *_staged((read, 10))])[0] == KnownBlock(read, BlockChecksums(10, 33))
-    assert CUT.reused([*staged, *_staged((_id(0, 3).encode(), 10), (_id(0, 3).crc_marker(34), 1))]) == {}
+    assert LAYOUT.reused(staged)[0].name == pair[0].encode()
+    assert LAYOUT.reused([*staged, *_staged((read, 10))])[0] == KnownBlock(read, BlockChecksums(10, 33))
+    assert LAYOUT.reused([*staged, *_staged((_id(0, 3).encode(), 10), (_id(0, 3).crc_marker(34), 1))]) == {}
 
 
 def test_where_s3_stored_another_crc_only_what_was_read_is_reused() -> None:
-    """A CRC-32 of the whole needs a CRC-32 of each block, which Azure does not tell."""
+    """A CRC-32 of the whole needs a CRC-32 of each block, which Azure does not return."""
     source = SourceObject("key", size=25, etag="etag", checksum=StoredChecksum("CRC32", 1))
     staged = _staged((_id(0).encode(), 10), (_id(0).crc_marker(5), 1))
 
     assert BlockLayout(source, 10).reused(staged) == {}
-    assert list(CUT.reused(staged)) == [0]
+    assert list(LAYOUT.reused(staged)) == [0]

@@ -58,7 +58,7 @@ def test_every_size_arrives_verified_and_no_byte_of_it_comes_here(rig: ServerSid
 
     blocks = -(-size // BLOCK)
     assert (result.status, result.verified, result.size) == ("copied", "crc64nvme", size)
-    assert (result.blocks, len(rig.azure.pulls), result.bytes_read, result.retries) == (blocks, blocks, 0, 0)
+    assert (result.blocks, len(rig.azure.reads), result.bytes_read, result.retries) == (blocks, blocks, 0, 0)
     assert rig.read() == body
     properties = rig.container.get_blob_client("b").get_blob_properties()
     assert properties.content_settings.content_type == "text/x"
@@ -77,7 +77,7 @@ def test_a_key_that_azure_rewrites_in_a_url_is_streamed_and_that_is_recorded(rig
 
     assert (result.status, result.verified, result.blocks, result.bytes_read) == ("copied", "crc64nvme", 3, len(body))
     assert result.reason == "new; streamed: Azure cannot read this key by URL"
-    assert rig.azure.pulls == []
+    assert rig.azure.reads == []
     assert rig.read() == body
 
 
@@ -108,9 +108,9 @@ def test_each_block_has_a_url_of_its_own_that_pins_the_object(rig: ServerSideRig
 
     rig.one()
 
-    asked = sorted((one["x-ms-source-range"], one["x-ms-source-if-match"]) for one in rig.azure.pulls)
-    assert asked == [(f"bytes={start}-{start + BLOCK - 1}", f'"{etag}"') for start in (0, 2 * BLOCK, BLOCK)]
-    assert all("X-Amz-SignedHeaders=host&" in one["x-ms-copy-source"] for one in rig.azure.pulls)
+    requested = sorted((one["x-ms-source-range"], one["x-ms-source-if-match"]) for one in rig.azure.reads)
+    assert requested == [(f"bytes={start}-{start + BLOCK - 1}", f'"{etag}"') for start in (0, 2 * BLOCK, BLOCK)]
+    assert all("X-Amz-SignedHeaders=host&" in one["x-ms-copy-source"] for one in rig.azure.reads)
     assert [name for name, _ in rig.signed].count("get_object") == 3
 
 
@@ -134,7 +134,7 @@ def test_the_version_that_was_begun_is_copied_to_its_end(rig: ServerSideRig) -> 
 
 @pytest.mark.parametrize("algorithm", ["CRC64NVME", "CRC32"])
 def test_a_source_that_changes_under_the_copy_is_no_mixture(rig: ServerSideRig, algorithm: str) -> None:
-    """Azure is told which ETag it must find."""
+    """The request names the ETag that Azure must find."""
     rig.bucket.put("a", _bytes(4 * BLOCK), ChecksumAlgorithm=algorithm)
 
     def overwrite(number: int) -> None:
@@ -167,10 +167,10 @@ def test_a_source_that_was_replaced_and_restored_is_seen_by_its_time(rig: Server
         mover.verified_without_checksum(context, earlier)
 
 
-def test_where_azure_takes_no_condition_it_copies_without_and_says_so_once(
+def test_where_azure_accepts_no_condition_it_copies_without_and_warns_once(
     rig: ServerSideRig, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whether it takes one for a source outside Azure is not documented; the checksum verifies the copy anyway."""
+    """Whether Azure accepts one for a source elsewhere is not documented; the checksum verifies the copy anyway."""
     rig.azure.unsupported = "x-ms-source-if-match"
     bodies = {key: _bytes(size) for key, size in (("a", 3 * BLOCK), ("c", 2 * BLOCK))}
     for key, body in bodies.items():
@@ -182,7 +182,7 @@ def test_where_azure_takes_no_condition_it_copies_without_and_says_so_once(
     assert [(one.status, one.verified) for one in results] == [("copied", "crc64nvme")] * 2
     assert {key: rig.read(key) for key in bodies} == bodies
     assert sum("copying without it" in line for line in caplog.messages) == 1
-    assert sum("x-ms-source-if-match" in one for one in rig.azure.pulls) == 1
+    assert sum("x-ms-source-if-match" in one for one in rig.azure.reads) == 1
 
 
 @pytest.mark.parametrize("algorithm", ["CRC64NVME", "SHA256"])
@@ -203,8 +203,8 @@ def test_a_source_that_changes_is_no_mixture_without_the_condition(rig: ServerSi
     assert not rig.container.get_blob_client("b").exists()
 
 
-def test_a_mixture_would_be_seen_if_azure_did_not_heed_the_condition(rig: ServerSideRig) -> None:
-    """Where no checksum tells, the source is looked at once more before the commit."""
+def test_a_mixture_is_detected_if_azure_ignores_the_condition(rig: ServerSideRig) -> None:
+    """Without a checksum, the source is checked once more before the commit."""
     body = _bytes(3 * BLOCK)
     rig.bucket.put("a", body, ChecksumAlgorithm="SHA256")
     rig.azure.damage = lambda number, found: (number == 2 and rig.bucket.put("a", body[::-1]) and b"") or found
@@ -229,7 +229,7 @@ def test_a_damaged_block_is_caught_before_the_commit(rig: ServerSideRig, options
     assert error.retryable
     assert not rig.container.get_blob_client("b").exists()
     result = rig.one(options)
-    assert (result.status, result.resumed_blocks, len(rig.azure.pulls)) == ("copied", 0, 14)
+    assert (result.status, result.resumed_blocks, len(rig.azure.reads)) == ("copied", 0, 14)
     assert rig.read() == body
 
 
@@ -242,8 +242,8 @@ def test_a_damaged_block_is_caught_before_the_commit(rig: ServerSideRig, options
         ({"ChecksumAlgorithm": "CRC64NVME"}, "crc64nvme"),
     ],
 )
-def test_what_was_verified_is_said(rig: ServerSideRig, upload: dict[str, str], verified: str) -> None:
-    """Only a CRC-64 can be compared with what Azure returns; the rest says so, or is refused."""
+def test_the_result_reports_what_was_verified(rig: ServerSideRig, upload: dict[str, str], verified: str) -> None:
+    """Only a CRC-64 can be compared with what Azure returns; the rest is reported as such, or refused."""
     body = _bytes(2 * BLOCK + 1)
     rig.bucket.put("a", body, **upload)
 
@@ -256,7 +256,7 @@ def test_what_was_verified_is_said(rig: ServerSideRig, upload: dict[str, str], v
         assert "CRC64NVME of the whole object" in str(error)
         assert "use mode='stream'" in str(error)
         assert not error.retryable
-        assert len(rig.azure.pulls) == 3
+        assert len(rig.azure.reads) == 3
     else:
         assert required.verified == verified
 
@@ -269,7 +269,7 @@ def test_an_object_of_one_block_is_checked_by_its_md5(rig: ServerSideRig) -> Non
 
     result = rig.one(REQUIRE)
 
-    assert (result.status, result.verified, result.retries, len(rig.azure.pulls)) == ("copied", "md5", 1, 2)
+    assert (result.status, result.verified, result.retries, len(rig.azure.reads)) == ("copied", "md5", 1, 2)
     assert rig.read() == body
 
 
@@ -281,12 +281,12 @@ def test_an_md5_that_never_fits_is_an_integrity_error(rig: ServerSideRig) -> Non
     error = _fails(rig.one())
 
     assert isinstance(error, IntegrityError)
-    assert len(rig.azure.pulls) == 2
+    assert len(rig.azure.reads) == 2
 
 
 def _break_off(rig: ServerSideRig, blocks: int, key: str = "a", blob: str = "b") -> None:
     """Begin a copy, and stop it while Azure reads the block after so many: that one ends too, but without a note."""
-    last = len(rig.azure.pulls) + blocks
+    last = len(rig.azure.reads) + blocks
 
     def stop(number: int) -> None:
         if number == last:
@@ -308,7 +308,7 @@ def _resumed(rig: ServerSideRig) -> ServerSideRig:
 
 @pytest.mark.parametrize("algorithm", ["CRC64NVME", "CRC32", "SHA256"])
 def test_a_later_try_resumes_what_azure_holds(rig: ServerSideRig, algorithm: str) -> None:
-    """The notes beside the blocks say their CRCs, so the proof is the same as without a break."""
+    """The CRC markers hold the blocks' CRCs, so the verification is the same as without a break."""
     body = _bytes(6 * BLOCK)
     rig.bucket.put("a", body, ChecksumAlgorithm=algorithm)
     _break_off(rig, 4)
@@ -316,14 +316,14 @@ def test_a_later_try_resumes_what_azure_holds(rig: ServerSideRig, algorithm: str
     result = _resumed(rig).one(threads=1)
 
     assert (result.status, result.resumed_blocks, result.blocks) == ("copied", 4, 6)
-    assert len(rig.azure.pulls) == 4 + 1 + 2  # the fifth ended while nobody waited any more: it has no note
+    assert len(rig.azure.reads) == 4 + 1 + 2  # the fifth ended after the cancellation: it has no CRC marker
     assert result.verified == ("crc64nvme" if algorithm == "CRC64NVME" else "transport")
     assert rig.read() == body
     assert rig.staged() == []
 
 
 def test_what_was_streamed_is_finished_on_the_server_side(rig: ServerSideRig) -> None:
-    """Blocks that went through a worker say their CRCs in their IDs; the proof is of all of them."""
+    """The IDs of streamed blocks hold their CRCs; all blocks are verified."""
     body = _bytes(6 * BLOCK)
     rig.bucket.put("a", body, ChecksumAlgorithm="CRC64NVME")
     _stream_some(rig, 4)
@@ -331,7 +331,7 @@ def test_what_was_streamed_is_finished_on_the_server_side(rig: ServerSideRig) ->
     result = _resumed(rig).one(REQUIRE)
 
     assert (result.status, result.resumed_blocks, result.verified) == ("copied", 4, "crc64nvme")
-    assert (len(rig.azure.pulls), result.bytes_read) == (2, 0)
+    assert (len(rig.azure.reads), result.bytes_read) == (2, 0)
     assert rig.read() == body
 
 
@@ -349,7 +349,7 @@ def test_what_the_server_side_began_is_finished_by_streaming(rig: ServerSideRig)
 
 
 def test_streaming_reads_again_what_lacks_the_crc_that_s3_stored(rig: ServerSideRig) -> None:
-    """A CRC-32 can only be proven by reading; an object without any checksum is resumed, and says so."""
+    """A CRC-32 can only be verified by reading; an object without any checksum is resumed and reported as such."""
     for key, algorithm in (("a", "CRC32"), ("c", "SHA256")):
         rig.bucket.put(key, _bytes(6 * BLOCK), ChecksumAlgorithm=algorithm)
         _break_off(_resumed(rig), 4, key, key)
@@ -363,7 +363,7 @@ def test_streaming_reads_again_what_lacks_the_crc_that_s3_stored(rig: ServerSide
     assert rig.read("a") == rig.read("c") == _bytes(6 * BLOCK)
 
 
-def test_both_modes_cut_at_the_ends_of_parts(rig: ServerSideRig) -> None:
+def test_both_modes_split_at_the_ends_of_parts(rig: ServerSideRig) -> None:
     """Where S3 stored a composite checksum, too: a block of one mode is a block of the other."""
     part = 5 * 1024 * 1024
     body = _bytes(part + 3 * 1024 * 1024)
@@ -373,7 +373,7 @@ def test_both_modes_cut_at_the_ends_of_parts(rig: ServerSideRig) -> None:
 
     result = _resumed(rig).one(replace(options, mode="server_side"))
 
-    assert (result.status, result.resumed_blocks, len(rig.azure.pulls)) == ("copied", 2, 3)
+    assert (result.status, result.resumed_blocks, len(rig.azure.reads)) == ("copied", 2, 3)
     assert rig.read() == body
 
 
@@ -397,8 +397,8 @@ def _stream_some(rig: ServerSideRig, blocks: int, options: CopyOptions = STREAM)
     assert sum(1 for one in rig.staged() if BlockId.decode(one.id.encode())) == blocks
 
 
-def test_a_block_without_a_note_is_pulled_again(rig: ServerSideRig) -> None:
-    """A worker that dies between the two requests loses that block, not the proof."""
+def test_a_block_without_a_crc_marker_is_copied_again(rig: ServerSideRig) -> None:
+    """A worker that dies between the two requests loses that block, not the verification."""
     body = _bytes(3 * BLOCK)
     rig.bucket.put("a", body, ChecksumAlgorithm="CRC64NVME")
     _break_off(rig, 1)
@@ -439,13 +439,13 @@ def test_what_a_concurrent_writer_damages_is_never_committed(rig: ServerSideRig)
 
     result = rig.one(threads=1)
 
-    assert (result.status, result.verified, len(rig.azure.pulls)) == ("copied", "crc64nvme", 6)
+    assert (result.status, result.verified, len(rig.azure.reads)) == ("copied", "crc64nvme", 6)
     assert rig.read() == body
 
 
 @pytest.mark.parametrize("status", [503, 500, 429])
 def test_a_busy_source_is_asked_again(rig: ServerSideRig, status: int) -> None:
-    """What S3 answers Azure comes back through Azure."""
+    """Azure relays the status that S3 returned to it."""
     rig.bucket.put("a", _bytes(2 * BLOCK), ChecksumAlgorithm="CRC64NVME")
     rig.azure.refusals = lambda number: status if number == 0 else None
 
@@ -468,7 +468,7 @@ def test_a_source_that_stays_busy_ends_in_a_retryable_error(rig: ServerSideRig) 
 
 
 def test_a_url_that_has_expired_is_signed_again(rig: ServerSideRig) -> None:
-    """S3 refuses Azure, because Azure was slow to ask; a new URL is good again."""
+    """S3 refuses Azure, because Azure was slow to read; a new URL works."""
     rig.bucket.put("a", _bytes(2 * BLOCK), ChecksumAlgorithm="CRC64NVME")
     rig.url_seconds = 1
 
@@ -481,7 +481,7 @@ def test_a_url_that_has_expired_is_signed_again(rig: ServerSideRig) -> None:
 
     result = rig.one(threads=1)
 
-    assert (result.status, result.retries, len(rig.azure.pulls)) == ("copied", 1, 3)
+    assert (result.status, result.retries, len(rig.azure.reads)) == ("copied", 1, 3)
     assert rig.read() == _bytes(2 * BLOCK)
 
 
@@ -497,14 +497,14 @@ def test_a_source_that_azure_may_not_read_is_a_clear_error(rig: ServerSideRig) -
     assert not error.retryable
     assert "mode='server_side': Azure requested a block from S3, which returned 403" in str(error)
     assert "use mode='stream'" in str(error)
-    assert len(rig.azure.pulls) == 3
+    assert len(rig.azure.reads) == 3
     assert not rig.container.get_blob_client("b").exists()
 
 
 def test_a_source_that_azure_cannot_reach_is_a_clear_error(rig: ServerSideRig) -> None:
-    """Where the host does not respond to Azure, the message says what may block it."""
+    """Where the host does not respond to Azure, the message names what may block it."""
     rig.bucket.put("a", _bytes(BLOCK), ChecksumAlgorithm="CRC64NVME")
-    rig.source.readable_url = lambda source: "http://127.0.0.1:1/nobody"  # type: ignore[method-assign]
+    rig.source.readable_url = lambda source: "http://127.0.0.1:1/closed"  # type: ignore[method-assign]
 
     error = _fails(rig.one(threads=1))
 
@@ -512,8 +512,8 @@ def test_a_source_that_azure_cannot_reach_is_a_clear_error(rig: ServerSideRig) -
     assert "which returned 500: S3 could not be reached from Azure, or was busy" in str(error)
 
 
-def test_no_url_is_ever_told(rig: ServerSideRig, caplog: pytest.LogCaptureFixture) -> None:
-    """Neither in the log of a copy that fails in every way, at DEBUG, nor in its errors."""
+def test_no_url_is_ever_logged(rig: ServerSideRig, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither in the DEBUG log of a copy that fails with every status, nor in its errors."""
     redact_http_logs()
     rig.bucket.put("a", _bytes(3 * BLOCK), ChecksumAlgorithm="CRC64NVME")
     faults: list[Callable[[int], int | None]] = [
@@ -524,19 +524,19 @@ def test_no_url_is_ever_told(rig: ServerSideRig, caplog: pytest.LogCaptureFixtur
         lambda number: 412,
         lambda number: 404,
     ]
-    told = ""
+    output = ""
     with caplog.at_level(logging.DEBUG):
         for fault in faults:
             rig.azure.refusals = fault
-            told += repr(_fails(_resumed(rig).one()).__dict__)
-    told += caplog.text
+            output += repr(_fails(_resumed(rig).one()).__dict__)
+    output += caplog.text
 
     assert "attempt 1 of 3 failed" in caplog.text
     assert "comp=block" in caplog.text
-    assert "X-Amz-Signature" not in told.replace("X-Amz-Signature=***", "")
-    signatures = {one["x-ms-copy-source"].rpartition("=")[2] for one in rig.azure.pulls}
+    assert "X-Amz-Signature" not in output.replace("X-Amz-Signature=***", "")
+    signatures = {one["x-ms-copy-source"].rpartition("=")[2] for one in rig.azure.reads}
     assert signatures
-    assert [one for one in signatures if one in told] == []
+    assert [one for one in signatures if one in output] == []
 
 
 def test_a_copy_that_is_stopped_ends_while_azure_reads(rig: ServerSideRig) -> None:
@@ -544,7 +544,7 @@ def test_a_copy_that_is_stopped_ends_while_azure_reads(rig: ServerSideRig) -> No
     rig.bucket.put("a", _bytes(3 * BLOCK), ChecksumAlgorithm="CRC64NVME")
     begun, going_on, ended = threading.Event(), threading.Event(), threading.Event()
 
-    def hang(_: int) -> None:
+    def wait(_: int) -> None:
         begun.set()
         going_on.wait(30)
         ended.set()
@@ -553,7 +553,7 @@ def test_a_copy_that_is_stopped_ends_while_azure_reads(rig: ServerSideRig) -> No
         begun.wait(30)
         rig.cancellation.set("the task was killed")
 
-    rig.azure.before = hang
+    rig.azure.before = wait
     stopper = threading.Thread(target=stop)
     stopper.start()
     try:

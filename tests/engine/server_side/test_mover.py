@@ -141,7 +141,7 @@ def test_a_block_without_any_checksum_is_an_error() -> None:
 
 
 def test_where_azure_supports_no_condition_it_is_left_out_from_then_on(caplog: pytest.LogCaptureFixture) -> None:
-    """One warning says so, and what detects a change instead."""
+    """One warning names this and what detects a change instead."""
 
     def respond(found: SourceRange) -> int:
         if found.etag is not None:

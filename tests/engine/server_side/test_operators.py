@@ -76,7 +76,7 @@ def test_azure_copies_an_object(
     }
     assert (row["bytes_read"], row["source"]) == (0, f"s3://{bucket.name}/a")
     assert container.download_blob("a").readall() == body
-    assert len(reading_azurite.pulls) == 4
+    assert len(reading_azurite.reads) == 4
     assert run.xcom("copy", "_link_AzurePortalLink") == reading_azurite.container_client(container.container_name).url
 
 
@@ -157,7 +157,7 @@ def test_an_s3_that_azure_cannot_reach_is_refused(
     monkeypatch: pytest.MonkeyPatch,
     deferrable: bool,
 ) -> None:
-    """A loopback endpoint and an account in Azure's cloud, before anything is sent to it but a look at the container."""
+    """A loopback endpoint and an account in Azure's cloud, before any request to it but a HEAD of the container."""
     bucket.put("a", b"x")
     monkeypatch.setattr("airflow_s3_azure.engine.server_side.preflight._AZURE", (".1",))
 
@@ -202,7 +202,7 @@ def test_a_trigger_that_is_stopped_ends_its_threads_and_leaves_its_blocks(
     bucket.put("a", body, ChecksumAlgorithm="CRC64NVME")
     begun, going_on = threading.Event(), threading.Event()
 
-    def hang(number: int) -> None:
+    def wait(number: int) -> None:
         if number >= 3:
             begun.set()
             going_on.wait(30)
@@ -217,7 +217,7 @@ def test_a_trigger_that_is_stopped_ends_its_threads_and_leaves_its_blocks(
             await running
         return loop.time() - started
 
-    reading_azurite.before = hang
+    reading_azurite.before = wait
     seconds = asyncio.run(stop())
     deadline = time.monotonic() + 3
     while (left := _threads()) and time.monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""Endpoints that Azure cannot reach are refused before anything is asked of it."""
+"""Endpoints that Azure cannot reach are refused before any request to it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _names(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_what_only_this_network_knows_is_refused(source: str, found: str) -> None:
-    """The error says which mode, where S3 is, and what to do."""
+    """The error names the mode, S3's endpoint and the remedy."""
     with pytest.raises(ConfigurationError) as caught:
         check_reachable(source, AZURE)
 
