@@ -22,13 +22,21 @@ from awscrt import checksums as _crt
 Algorithm = Literal["CRC64NVME", "CRC32", "CRC32C"]
 """The algorithms whose values for blocks combine to the value for the object."""
 
+ChecksumType = Literal["FULL_OBJECT", "COMPOSITE"]
+"""Whether a stored checksum is of the object's bytes, or of the checksums of its parts: S3's own names."""
+
 Verified = Literal["crc64nvme", "crc32", "crc32c", "composite-crc32", "composite-crc32c", "md5", "blocks", "transport"]
 """What an object was verified by: a checksum that S3 stored; ``blocks``: only each block's CRC, between worker and Azure;
 ``transport``: Azure read a block from S3 itself, and only TLS and the response's length protected it."""
 
 _WIDTHS: dict[Algorithm, int] = {"CRC64NVME": 8, "CRC32": 4, "CRC32C": 4}
-_STORED_AS = {algorithm: f"x-amz-checksum-{algorithm.lower()}" for algorithm in _WIDTHS}
+_HEADER = "x-amz-checksum-"
+_STORED_AS = {algorithm: f"{_HEADER}{algorithm.lower()}" for algorithm in _WIDTHS}
 """The headers in which S3 returns them, the strongest first."""
+_SHA = ("SHA256", "SHA1")
+"""Checksums that are recorded but verify nothing here, because they cannot be combined."""
+_RECORDED_WIDTHS: dict[str, int] = {"CRC64NVME": 8, "CRC32": 4, "CRC32C": 4, "SHA256": 32, "SHA1": 20}
+_TEXT = re.compile("([A-Z0-9]{4,9}):([A-Za-z0-9+/=]{1,64})(?:-[1-9][0-9]{0,4})?")
 _PARTS = re.compile("[1-9][0-9]{0,4}")
 """S3 takes 10,000 parts. Python refuses to parse numbers of more than 4,300 digits."""
 _COMPUTE: dict[Algorithm, Callable[[memoryview, int], int]] = {
@@ -160,6 +168,42 @@ def s3_text(algorithm: Algorithm, value: int) -> str:
     return base64.b64encode(value.to_bytes(_WIDTHS[algorithm], "big")).decode("ascii")
 
 
+def read_crc64(text: str | None) -> str | None:
+    """Return a CRC-64/NVME as :func:`s3_text` writes it, or None if the text is another one."""
+    return text if text is not None and _is_base64(text, _WIDTHS["CRC64NVME"]) else None
+
+
+def read_source_checksum(text: str | None) -> str | None:
+    """Return a checksum as :func:`source_checksum` writes it, or None if the text is another one."""
+    match = _TEXT.fullmatch(text or "")
+    if match is None:
+        return None
+    algorithm, value = match.groups()
+    width = _RECORDED_WIDTHS.get(algorithm)
+    return match[0] if width is not None and _is_base64(value, width) else None
+
+
+def checksum_type(text: str | None) -> ChecksumType | None:
+    """Return the type of a :func:`source_checksum`; None if there is none."""
+    if text is None:
+        return None
+    return "COMPOSITE" if "-" in text else "FULL_OBJECT"
+
+
+def source_checksum(headers: Mapping[str, str]) -> str | None:
+    """Return the strongest checksum that S3 stored, as ``str(StoredChecksum)`` writes it, for the record of the object.
+
+    Unlike :func:`stored_checksum`, it may be one that cannot be verified from blocks: of SHA-1 or SHA-256.
+
+    :param headers: by their names in lower case
+    """
+    usable = stored_checksum(headers)
+    if usable is not None:
+        return str(usable)
+    texts = (f"{name}:{headers.get(_HEADER + name.lower(), '')}" for name in _SHA)
+    return next(filter(None, map(read_source_checksum, texts)), None)
+
+
 def stored_checksum(headers: Mapping[str, str]) -> StoredChecksum | None:
     """Return the strongest usable checksum among the headers of an S3 response, or None if there is none.
 
@@ -182,3 +226,12 @@ def stored_checksum(headers: Mapping[str, str]) -> StoredChecksum | None:
         if len(raw) == _WIDTHS[algorithm] and agrees and (_PARTS.fullmatch(count) or not count):
             usable.append(StoredChecksum(algorithm, int.from_bytes(raw, "big"), parts=int(count or 0)))
     return next(iter(usable), None)
+
+
+def _is_base64(text: str, width: int) -> bool:
+    """Return whether a text is the base64 of ``width`` bytes, in its only canonical spelling."""
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except ValueError:
+        return False
+    return len(raw) == width and base64.b64encode(raw).decode("ascii") == text

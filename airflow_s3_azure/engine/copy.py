@@ -17,6 +17,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 from airflow_s3_azure.engine.azure.container import BlobContainer
@@ -24,13 +25,8 @@ from airflow_s3_azure.engine.azure.service_errors import BlockListRejected, Prec
 from airflow_s3_azure.engine.block_mover import BlockMover, Buffer, CopyContext
 from airflow_s3_azure.engine.blocks import Block, block_size_for
 from airflow_s3_azure.engine.cancellation import Cancellation
-from airflow_s3_azure.engine.checksums import Verified, compute
-from airflow_s3_azure.engine.errors import (
-    IntegrityError,
-    SourceArchived,
-    SourceChanged,
-    TransferError,
-)
+from airflow_s3_azure.engine.checksums import Verified, compute, s3_text
+from airflow_s3_azure.engine.errors import IntegrityError, SourceArchived, SourceChanged, TransferError
 from airflow_s3_azure.engine.foreign_blocks import discard_foreign_blocks
 from airflow_s3_azure.engine.model import (
     BlobContent,
@@ -48,7 +44,7 @@ from airflow_s3_azure.engine.progress import ByteCounter
 from airflow_s3_azure.engine.properties import CopyIdentity
 from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.engine.read_back import read_back
-from airflow_s3_azure.engine.resume import BlockLayout, KnownBlock
+from airflow_s3_azure.engine.resume import BlockLayout, KnownBlock, combined_crc64
 from airflow_s3_azure.engine.s3.source import S3Source
 from airflow_s3_azure.engine.verify import verify_blocks, verify_whole
 
@@ -127,7 +123,7 @@ class ObjectCopy:
     def failed(self, error: TransferError) -> CopyResult:
         """Return the result of a copy that ended in ``error``."""
         # Without its traceback, whose frames hold a block's buffer.
-        return self._result("failed", error=error.with_traceback(None))
+        return replace(self._result("failed"), error=error.with_traceback(None))
 
     def _begin(self, buffer: Buffer) -> Finished | Blocks:
         done = self._copy_as_planned(buffer)
@@ -200,14 +196,15 @@ class ObjectCopy:
             # A verified CRC-64 is the one that Azure needs; it is not computed again.
             known = source.checksum.value if source.checksum and verified == "crc64nvme" else None
             crc64 = compute("CRC64NVME", view) if known is None else known
-            content = self._content(source)
+            crc64nvme = s3_text("CRC64NVME", crc64)
+            content = self._content(source, crc64nvme)
             blob_etag = self._make_visible(
                 source, lambda: self._to.put(self.request.blob, view, crc64, content, precondition)
             )
         if isinstance(blob_etag, CopyResult):
             return blob_etag
         self._on_bytes(size)
-        return self._result("copied", blob_etag=blob_etag, verified=verified)
+        return replace(self._result("copied"), blob_etag=blob_etag, verified=verified, crc64nvme=crc64nvme)
 
     def _copy_block(self, block: Block, buffer: Buffer, on_ending: Callable[[], None]) -> None:
         known = self._mover.copy_block(self._context, self._known_layout, block, buffer, on_ending)
@@ -231,7 +228,8 @@ class ObjectCopy:
         if verified == "blocks" and any(known.is_server_side for known in staged):
             verified = "transport"
         names = [known.name for known in staged]
-        content = self._content(layout.source)
+        crc64nvme = combined_crc64(staged)
+        content = self._content(layout.source, crc64nvme)
         blob_etag = self._make_visible(
             layout.source, lambda: self._to.commit(self.request.blob, names, content, precondition)
         )
@@ -239,14 +237,17 @@ class ObjectCopy:
             return blob_etag
         if self._options.verify == "read_back":
             read_back(self._context, self._to, blob_etag, layout.blocks, self._resumed)
-        return self._result("copied", blob_etag=blob_etag, verified=verified, blocks=len(names))
+        return replace(
+            self._result("copied"), blob_etag=blob_etag, verified=verified, blocks=len(names), crc64nvme=crc64nvme
+        )
 
     def _read_tags(self, version_id: str | None) -> None:
         if self._options.copy_tags:
             self._tags = self._context.call(lambda: self._from.tags(self.request.key, version_id))
 
-    def _content(self, source: SourceObject) -> BlobContent:
-        return BlobContent.of(source, self._identity, tags=self._tags, access_tier=self._options.access_tier)
+    def _content(self, source: SourceObject, crc64nvme: str | None) -> BlobContent:
+        tier = self._options.access_tier
+        return BlobContent.of(source, self._identity, crc64nvme, tags=self._tags, access_tier=tier)
 
     def _check_is_planned(self, source: SourceObject) -> None:
         planned, found = (self.request.size, self.request.etag), (source.size, source.etag)
@@ -269,17 +270,25 @@ class ObjectCopy:
         state = self._context.call(lambda: self._to.head(self.request.blob))
         # The blob that the plan saw is to be replaced, whatever its record.
         if state is not None and Precondition(state.etag) != self._precondition and self._is_copy(state, etag, size):
-            return self._result("unchanged", blob_etag=state.etag)
+            return self._unchanged(state)
         return None
+
+    def _unchanged(self, state: BlobState) -> CopyResult:
+        result = replace(self._result("unchanged"), blob_etag=state.etag)
+        if state.record is None:
+            return result
+        source_checksum = result.source_checksum or state.record.checksum
+        return replace(result, crc64nvme=state.record.crc64nvme, source_checksum=source_checksum)
 
     def _is_copy(self, state: BlobState, etag: str, size: int) -> bool:
         return state.is_copy_of(etag, size, self._identity)
 
     def _needs_no_copy(self, state: BlobState, etag: str, size: int) -> CopyResult | None:
         if self._is_copy(state, etag, size):
-            return self._result("unchanged", blob_etag=state.etag)
+            return self._unchanged(state)
         if not self._options.overwrite:
-            return self._result("skipped", blob_etag=state.etag, reason="the blob exists and overwrite is off")
+            reason = "the blob exists and overwrite is off"
+            return replace(self._result("skipped"), blob_etag=state.etag, reason=reason)
         return None
 
     def _make_visible(self, source: SourceObject, request: Callable[[], str]) -> str | CopyResult:
@@ -316,17 +325,9 @@ class ObjectCopy:
             raise RuntimeError("begin() comes first")
         return self._layout
 
-    def _result(
-        self,
-        status: Status,
-        *,
-        blob_etag: str | None = None,
-        verified: Verified | None = None,
-        blocks: int = 0,
-        reason: str | None = None,
-        error: TransferError | None = None,
-    ) -> CopyResult:
-        source = self._source
+    def _result(self, status: Status) -> CopyResult:
+        """Return a result with this status, without what belongs to the status alone."""
+        source, reason = self._source, None
         if status == "copied":
             reason = "; ".join(filter(None, (self.request.reason, self._mover.reason))) or None
         return CopyResult(
@@ -334,15 +335,12 @@ class ObjectCopy:
             blob=self.request.blob,
             status=status,
             size=source.size if source else self.request.size,
-            blocks=blocks,
             resumed_blocks=len(self._resumed),
             etag=source.etag if source else self.request.etag,
             version_id=source.version_id if source else self.request.version_id,
-            blob_etag=blob_etag,
-            verified=verified,
+            source_checksum=source.stored_checksum if source else None,
             bytes_read=self._context.bytes_read,
             retries=self._context.retries,
             seconds=time.monotonic() - self._started,
             reason=reason,
-            error=error,
         )

@@ -8,9 +8,14 @@ from datetime import datetime
 from typing import Literal
 
 from airflow_s3_azure.engine.blocks import MIB, Block
-from airflow_s3_azure.engine.checksums import StoredChecksum, Verified
+from airflow_s3_azure.engine.checksums import StoredChecksum, Verified, checksum_type
 from airflow_s3_azure.engine.errors import S3ToAzureError
-from airflow_s3_azure.engine.properties import CopyIdentity, PreservedProperties, SourceRecord
+from airflow_s3_azure.engine.properties import (
+    CopyIdentity,
+    PreservedProperties,
+    SourceRecord,
+    metadata_with_record,
+)
 from airflow_s3_azure.engine.quoting import MAX_TEXT, printable, shorten
 
 Status = Literal["copied", "unchanged", "skipped", "failed"]
@@ -24,10 +29,12 @@ class SourceObject:
     :param size: bytes
     :param etag: without quotes
     :param version_id: None in a bucket without versioning
-    :param checksum: that S3 stored; None: no usable one
+    :param checksum: that S3 stored and that can verify a copy; None: no usable one
     :param md5: of the content, in hexadecimal, if the ETag is known to be it
     :param is_archived: whether it must be restored before it can be read
     :param preserved: the headers and metadata that are copied to its blob
+    :param stored_checksum: that S3 stored, usable or not, see
+        :func:`~airflow_s3_azure.engine.checksums.source_checksum`; None: there is none
     """
 
     key: str
@@ -39,11 +46,21 @@ class SourceObject:
     md5: str | None = None
     is_archived: bool = False
     preserved: PreservedProperties = field(default_factory=PreservedProperties)
+    stored_checksum: str | None = None
 
-    def record(self, identity: CopyIdentity) -> SourceRecord:
-        """Return the record of this object for its blob's metadata."""
+    def record(self, identity: CopyIdentity, crc64nvme: str | None = None) -> SourceRecord:
+        """Return the record of this object for its blob's metadata.
+
+        :param crc64nvme: of the whole content, base64 as S3 writes it; None: unknown
+        """
         return SourceRecord(
-            self.etag, self.size, self.version_id, self.last_modified, self.checksum, identity=str(identity)
+            self.etag,
+            self.size,
+            self.version_id,
+            self.last_modified,
+            self.stored_checksum,
+            str(identity),
+            crc64nvme,
         )
 
 
@@ -117,6 +134,8 @@ class CopyResult:
     :param etag: the source's, without quotes
     :param blob_etag: Azure's, of the committed blob
     :param verified: what the content was verified by; None unless copied
+    :param crc64nvme: of the blob's content, base64 as S3 writes it; of an unchanged blob, from its record
+    :param source_checksum: that S3 stored, see :func:`~airflow_s3_azure.engine.checksums.source_checksum`
     :param bytes_read: bytes read from S3 by this execution, including repeated reads
     :param retries: requests that were sent again
     :param seconds: from the first request to the last
@@ -134,6 +153,8 @@ class CopyResult:
     version_id: str | None = None
     blob_etag: str | None = None
     verified: Verified | None = None
+    crc64nvme: str | None = None
+    source_checksum: str | None = None
     bytes_read: int = 0
     retries: int = 0
     seconds: float = 0.0
@@ -154,6 +175,9 @@ class CopyResult:
             "version_id": self.version_id,
             "blob_etag": self.blob_etag,
             "verified": self.verified,
+            "crc64nvme": self.crc64nvme,
+            "source_checksum": self.source_checksum,
+            "source_checksum_type": checksum_type(self.source_checksum),
             "bytes_read": self.bytes_read,
             "retries": self.retries,
             "seconds": round(self.seconds, 3),
@@ -213,10 +237,14 @@ class BlobContent:
         cls,
         source: SourceObject,
         identity: CopyIdentity,
+        crc64nvme: str | None = None,
         *,
         tags: Mapping[str, str] | None = None,
         access_tier: str | None = None,
     ) -> BlobContent:
-        """Return the properties of a copy of ``source``: preserved headers, user metadata, record."""
-        metadata = {**source.preserved.metadata, **source.record(identity).as_metadata()}
+        """Return the properties of a copy of ``source``: preserved headers, user metadata, record.
+
+        :param crc64nvme: of the whole content, base64 as S3 writes it; None: unknown
+        """
+        metadata = metadata_with_record(source.preserved.metadata, source.record(identity, crc64nvme))
         return cls(source.preserved.headers, metadata, tags or {}, access_tier)

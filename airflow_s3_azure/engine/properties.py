@@ -17,12 +17,17 @@ from datetime import UTC, datetime
 from email.charset import Charset
 from email.utils import format_datetime, parsedate_to_datetime
 
-from airflow_s3_azure.engine.checksums import StoredChecksum
+from airflow_s3_azure.engine.checksums import read_crc64, read_source_checksum
 
 RECORD_PREFIX = "s3_source_"
 """Metadata names that begin with it are the package's own; user metadata with this prefix is renamed."""
 
+MAX_METADATA = 8 * 1024
+"""Bytes of a blob's metadata, names and values together."""
+
 _NAMES = f"{RECORD_PREFIX}metadata_names"
+_DISPENSABLE = (f"{RECORD_PREFIX}checksum", f"{RECORD_PREFIX}crc64nvme")
+"""What is left out of a record that exceeds the limit, in this order. The ledger has both."""
 _CONTENT_HEADERS = ("content-type", "content-encoding", "content-language", "content-disposition", "cache-control")
 _META_HEADER = "x-amz-meta-"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
@@ -53,16 +58,18 @@ class SourceRecord:
     :param size: bytes
     :param version_id: None in a bucket without versioning
     :param last_modified: from S3; for a multipart upload, the time at which it began
-    :param checksum: that S3 stored; None: no usable one
+    :param checksum: that S3 stored, see :func:`~airflow_s3_azure.engine.checksums.source_checksum`; None: unknown
     :param identity: a :class:`CopyIdentity` as text; None on blobs that an earlier version copied
+    :param crc64nvme: of the blob's whole content, base64 as S3 writes it; None: unknown
     """
 
     etag: str
     size: int
     version_id: str | None = None
     last_modified: datetime | None = None
-    checksum: StoredChecksum | None = None
+    checksum: str | None = None
     identity: str | None = None
+    crc64nvme: str | None = None
 
     def as_metadata(self) -> dict[str, str]:
         """Return the record as metadata for a blob."""
@@ -71,8 +78,9 @@ class SourceRecord:
             "size": str(self.size),
             "version_id": self.version_id,
             "last_modified": format_datetime(self.last_modified, usegmt=True) if self.last_modified else None,
-            "checksum": str(self.checksum) if self.checksum else None,
+            "checksum": self.checksum,
             "identity": self.identity,
+            "crc64nvme": self.crc64nvme,
         }
         return {RECORD_PREFIX + name: value for name, value in found.items() if value is not None}
 
@@ -80,7 +88,7 @@ class SourceRecord:
     def from_metadata(cls, metadata: Mapping[str, str]) -> SourceRecord | None:
         """Return the record in a blob's metadata, or None if another tool wrote the blob.
 
-        The checksum is not parsed: records are compared by ETag and size.
+        A checksum that this package cannot have written is None: records are compared by ETag and size.
         """
         found = {name.lower(): value for name, value in metadata.items()}
         etag, size = found.get(f"{RECORD_PREFIX}etag"), found.get(f"{RECORD_PREFIX}size", "")
@@ -91,7 +99,9 @@ class SourceRecord:
             size=int(size),
             version_id=found.get(f"{RECORD_PREFIX}version_id"),
             last_modified=http_date(found.get(f"{RECORD_PREFIX}last_modified")),
+            checksum=read_source_checksum(found.get(f"{RECORD_PREFIX}checksum")),
             identity=found.get(f"{RECORD_PREFIX}identity"),
+            crc64nvme=read_crc64(found.get(f"{RECORD_PREFIX}crc64nvme")),
         )
 
     def is_of(self, identity: CopyIdentity) -> bool:
@@ -138,6 +148,19 @@ class PreservedProperties:
             if name.startswith(_META_HEADER)
         }
         return cls(headers=content, metadata=azure_metadata(user))
+
+
+def metadata_with_record(user: Mapping[str, str], record: SourceRecord) -> dict[str, str]:
+    """Return the metadata of a blob: the user's and the record.
+
+    Where they exceed Azure's limit, the record has no checksums, because a copy without them is better than none.
+    """
+    metadata = {**user, **record.as_metadata()}
+    for name in _DISPENSABLE:
+        if sum(len(key) + len(value) for key, value in metadata.items()) <= MAX_METADATA:
+            break
+        metadata.pop(name, None)
+    return metadata
 
 
 def _digest(name: str) -> str:

@@ -15,11 +15,11 @@ block is reused whose index is staged with two different CRCs, because one of th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from airflow_s3_azure.engine.blocks import MAX_BLOCKS, Block, BlockId, fingerprint, split
-from airflow_s3_azure.engine.checksums import BlockChecksums
+from airflow_s3_azure.engine.checksums import BlockChecksums, combine, s3_text
 from airflow_s3_azure.engine.model import SourceObject, StagedBlock
 from airflow_s3_azure.engine.server_side.block_ids import server_side_blocks
 
@@ -30,11 +30,13 @@ class KnownBlock:
 
     :param name: the ID under which it is committed
     :param is_server_side: whether Azure read it from S3, so that no CRC was checked in transit
+    :param has_crc64: False: Azure verified it by its MD5 and returned no CRC-64, so that of ``checksums`` is unknown
     """
 
     name: str
     checksums: BlockChecksums
     is_server_side: bool = False
+    has_crc64: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,13 @@ class BlockLayout:
 
     def _has_size(self, index: int, size: int) -> bool:
         return index < len(self.blocks) and self.blocks[index].size == size
+
+
+def combined_crc64(blocks: Sequence[KnownBlock]) -> str | None:
+    """Return the CRC-64/NVME of all blocks together, base64 as S3 writes it; None if that of any block is unknown."""
+    if not all(block.has_crc64 for block in blocks):
+        return None
+    return s3_text("CRC64NVME", combine("CRC64NVME", (block.checksums for block in blocks)))
 
 
 def count_conflicting_blocks(staged: Iterable[StagedBlock]) -> int:

@@ -7,7 +7,8 @@ would keep a key from being copied is confirmed by a HEAD of the blob, which cos
 status                  and                                                   the key
 ======================  ====================================================  ===================
 ``copied, unchanged``   its blob is a copy of the object that the row names,  is done
-                        which is the planned one, or the current one
+                        which is the planned one, or the current one, and
+                        the row's checksums are those of its record
 ``copied, unchanged``   otherwise                                             is copied
 ``failed``              in this try (an earlier slice)                        stays failed
 ``failed``              not retryable, and the task was not cleared since     stays failed
@@ -30,7 +31,7 @@ from typing import Any, Literal
 from airflow_s3_azure.engine.azure.container import BlobContainer
 from airflow_s3_azure.engine.errors import SourceChanged, TransferError, UntrustedFile
 from airflow_s3_azure.engine.model import CopyRequest
-from airflow_s3_azure.engine.properties import CopyIdentity
+from airflow_s3_azure.engine.properties import CopyIdentity, SourceRecord
 from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.engine.s3.source import S3Source
 
@@ -108,6 +109,9 @@ class Confirmation:
                 return False
             if not blob.is_copy_of(etag, size, CopyIdentity(self._source.bucket, planned.key, planned.blob)):
                 return False
+            # A checksum that nothing confirms must not enter the ledger. Earlier versions recorded none.
+            if not _agrees(row, blob.record):
+                return False
             if (etag, size) == (planned.etag, planned.size):
                 return True
             current = self._retrying(lambda: self._source.head(planned.key, planned.version_id))
@@ -115,6 +119,13 @@ class Confirmation:
             log.debug("%r: the claim of an earlier execution is not confirmed: %s", planned.key, error)
             return False
         return (current.etag, current.size) == (etag, size)
+
+
+def _agrees(row: Row, record: SourceRecord | None) -> bool:
+    """Return whether a row names no other checksums than the blob's record."""
+    found = (None, None) if record is None else (record.crc64nvme, record.checksum)
+    named = row.get("crc64nvme"), row.get("source_checksum")
+    return all(name in (None, value) for name, value in zip(named, found, strict=True))
 
 
 def has_changed(row: Row) -> bool:

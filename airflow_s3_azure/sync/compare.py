@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from airflow_s3_azure.engine.model import BlobState, Precondition
+from airflow_s3_azure.engine.model import BlobState, CopyResult, Precondition
 from airflow_s3_azure.engine.properties import CopyIdentity
 from airflow_s3_azure.sync.listed_object import ListedObject
 
@@ -25,6 +25,22 @@ class Decision:
     action: Literal["copy", "unchanged", "skip"]
     reason: str
     precondition: Precondition | None = None
+
+    def result(self, item: ListedObject, name: str, blob: BlobState | None, identity: CopyIdentity) -> CopyResult:
+        """Return the result of a key that is not copied. An unchanged copy's checksums are those of its record."""
+        is_copy = self.action == "unchanged" and blob is not None and blob.is_copy_of(item.etag, item.size, identity)
+        record = blob.record if blob is not None and is_copy else None
+        return CopyResult(
+            item.key,
+            name,
+            "unchanged" if self.action == "unchanged" else "skipped",
+            size=item.size,
+            etag=item.etag,
+            blob_etag=blob.etag if blob else None,
+            crc64nvme=record.crc64nvme if record else None,
+            source_checksum=record.checksum if record else None,
+            reason=self.reason,
+        )
 
 
 def decide(

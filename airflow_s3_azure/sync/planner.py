@@ -281,17 +281,7 @@ class _Planner:
         identity = CopyIdentity(self._options.bucket, item.key, name)
         decision = decide(item, blob, identity, compare=self._options.compare, overwrite=self._options.overwrite)
         if decision.action != "copy":
-            self._add_result(
-                CopyResult(
-                    item.key,
-                    name,
-                    "unchanged" if decision.action == "unchanged" else "skipped",
-                    size=item.size,
-                    etag=item.etag,
-                    blob_etag=blob.etag if blob else None,
-                    reason=decision.reason,
-                )
-            )
+            self._add_result(decision.result(item, name, blob, identity))
             return
         request = CopyRequest(
             item.key,

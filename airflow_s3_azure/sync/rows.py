@@ -11,6 +11,7 @@ from types import NoneType
 from typing import Any, get_args
 
 from airflow_s3_azure.engine.azure.blob_names import why_refused
+from airflow_s3_azure.engine.checksums import checksum_type, read_crc64, read_source_checksum
 from airflow_s3_azure.engine.model import CopyRequest, CopyResult, Precondition, Status
 
 JsonObject = Mapping[str, Any]
@@ -52,7 +53,12 @@ _LEDGER: dict[str, Types] = {
     "batch": (int, NoneType),
     "attempts": (int,),
 }
-_LATER_COLUMNS: dict[str, Types] = {"error_class": _TEXT_OR_NULL}
+_LATER_COLUMNS: dict[str, Types] = {
+    "error_class": _TEXT_OR_NULL,
+    "crc64nvme": _TEXT_OR_NULL,
+    "source_checksum": _TEXT_OR_NULL,
+    "source_checksum_type": _TEXT_OR_NULL,
+}
 """Columns that earlier versions of this package do not write."""
 _DELETION_STATUSES = ("deleted", "kept", "failed")
 
@@ -131,6 +137,7 @@ def ledger_row_from_json(row: Any) -> dict[str, Any]:
         raise ValueError("it is copied, but has no size or is verified by nothing")
     if row["status"] == "failed" and (row["error"] is None or row["retryable"] is None):
         raise ValueError("it failed, but has no error")
+    _check_checksums(row)
     return dict(row)
 
 
@@ -162,6 +169,16 @@ def _check_value(name: str, value: Any, types: Types) -> None:
 def _check_blob(name: str) -> None:
     if refused := why_refused(name):
         raise ValueError(f"blob {name!r}: {refused}")
+
+
+def _check_checksums(row: JsonObject) -> None:
+    crc64nvme, checksum = row.get("crc64nvme"), row.get("source_checksum")
+    if crc64nvme != read_crc64(crc64nvme):
+        raise ValueError(f"crc64nvme is {crc64nvme!r:.100}, which is no CRC-64 in base64")
+    if checksum != read_source_checksum(checksum):
+        raise ValueError(f"source_checksum is {checksum!r:.100}, which is no checksum that S3 stores")
+    if row.get("source_checksum_type") != checksum_type(checksum):
+        raise ValueError(f"source_checksum_type is {row.get('source_checksum_type')!r:.100}, of {checksum!r}")
 
 
 def _check_etag(name: str, etag: str) -> None:

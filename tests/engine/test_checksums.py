@@ -16,9 +16,12 @@ from airflow_s3_azure.engine.checksums import (
     StoredChecksum,
     azure_text,
     checksum_block,
+    checksum_type,
     combine,
     compute,
+    read_source_checksum,
     s3_text,
+    source_checksum,
     stored_checksum,
 )
 
@@ -232,3 +235,35 @@ def test_a_weaker_checksum_stands_in_for_a_malformed_one() -> None:
 def test_other_headers_hold_no_usable_checksum(headers: dict[str, str]) -> None:
     """Only the three algorithms whose values combine can be used."""
     assert stored_checksum(headers) is None
+
+
+SHA256 = "A" * 43 + "="
+
+
+@pytest.mark.parametrize(
+    ("headers", "text", "type_"),
+    [
+        ({}, None, None),
+        ({"etag": '"abc"'}, None, None),
+        ({"x-amz-checksum-crc64nvme": "rosUhgp5mIg="}, "CRC64NVME:rosUhgp5mIg=", "FULL_OBJECT"),
+        ({"x-amz-checksum-crc32": "y/Q5Jg==-12"}, "CRC32:y/Q5Jg==-12", "COMPOSITE"),
+        ({"x-amz-checksum-sha256": SHA256}, f"SHA256:{SHA256}", "FULL_OBJECT"),
+        ({"x-amz-checksum-sha256": f"{SHA256}-3"}, f"SHA256:{SHA256}-3", "COMPOSITE"),
+        ({"x-amz-checksum-sha1": "A" * 27 + "="}, "SHA1:" + "A" * 27 + "=", "FULL_OBJECT"),
+        (
+            {"x-amz-checksum-sha1": "A" * 27 + "=", "x-amz-checksum-crc32c": "4waSgw=="},
+            "CRC32C:4waSgw==",
+            "FULL_OBJECT",
+        ),
+        ({"x-amz-checksum-sha256": "A" * 27 + "="}, None, None),
+        ({"x-amz-checksum-sha256": SHA256 + " "}, None, None),
+        ({"x-amz-checksum-sha256": "é"}, None, None),
+    ],
+)
+def test_the_source_checksum_is_recorded_also_if_it_cannot_verify(
+    headers: dict[str, str], text: str | None, type_: str | None
+) -> None:
+    """An auditor can compare it later with the bytes; the strongest usable one goes first."""
+    found = source_checksum(headers)
+
+    assert (found, checksum_type(found), read_source_checksum(found)) == (text, type_, text)

@@ -13,7 +13,7 @@ import requests
 from airflow_s3_azure.engine.azure.service_errors import BlockListRejected
 from airflow_s3_azure.engine.blocks import BlockId
 from airflow_s3_azure.engine.cancellation import Cancellation
-from airflow_s3_azure.engine.checksums import compute
+from airflow_s3_azure.engine.checksums import compute, s3_text
 from airflow_s3_azure.engine.errors import (
     Cancelled,
     DestinationConflict,
@@ -163,7 +163,9 @@ def test_a_copy_carries_headers_metadata_and_the_record_of_its_source(rig: CopyR
     assert settings.cache_control == "max-age=60"
     assert (found.metadata["team_name"], found.metadata["plain"]) == ("etl", "1")
     assert (found.metadata["s3_source_etag"], found.metadata["s3_source_size"]) == (etag, str(len(body)))
-    assert found.metadata["s3_source_checksum"].startswith("CRC64NVME:")
+    crc64nvme = s3_text("CRC64NVME", compute("CRC64NVME", memoryview(body)))
+    assert found.metadata["s3_source_checksum"] == f"CRC64NVME:{crc64nvme}"
+    assert found.metadata["s3_source_crc64nvme"] == crc64nvme
 
 
 def test_nothing_is_visible_before_the_commit(rig: CopyRig) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from airflow_s3_azure.engine.checksums import s3_text
 from airflow_s3_azure.engine.errors import DestinationConflict, SourceChanged
 from airflow_s3_azure.engine.model import CopyRequest, Precondition
 from airflow_s3_azure.engine.properties import CopyIdentity, PreservedProperties, SourceRecord
@@ -18,6 +19,7 @@ from tests.fakes.memory import (
     UPLOADED,
     FakeAzure,
     FakeS3,
+    checksum_of,
     content_of,
     copy,
     copy_one,
@@ -71,7 +73,13 @@ def test_a_blob_carries_headers_metadata_and_record() -> None:
     assert content.headers == {"content-type": "text/csv"}
     assert content.metadata["team"] == "etl"
     assert SourceRecord.from_metadata(content.metadata) == SourceRecord(
-        etag_of(DATA), SIZE, "v1", UPLOADED, identity=str(CopyIdentity("bucket", "key", "key"))
+        etag_of(DATA),
+        SIZE,
+        "v1",
+        UPLOADED,
+        str(checksum_of(DATA)),
+        str(CopyIdentity("bucket", "key", "key")),
+        s3_text("CRC64NVME", checksum_of(DATA).value),
     )
 
 

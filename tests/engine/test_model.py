@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 import pytest
 
 from airflow_s3_azure.engine.blocks import MIB
-from airflow_s3_azure.engine.checksums import StoredChecksum
 from airflow_s3_azure.engine.errors import SourceChanged, SourceNotFound
 from airflow_s3_azure.engine.model import BlobContent, BlobState, CopyResult, Precondition, SourceObject
 from airflow_s3_azure.engine.properties import CopyIdentity, PreservedProperties, SourceRecord
@@ -17,14 +16,16 @@ from airflow_s3_azure.engine.quoting import MAX_TEXT
 
 IDENTITY = CopyIdentity("bucket", "key", "blob")
 UPLOADED = datetime(2026, 11, 1, tzinfo=UTC)
-OBJECT = SourceObject("key", 10, "etag", "v1", UPLOADED, StoredChecksum("CRC64NVME", 1))
+OBJECT = SourceObject("key", 10, "etag", "v1", UPLOADED, stored_checksum="CRC64NVME:AAAAAAAAAAE=")
 
 
 def test_an_object_and_its_copy_have_one_record() -> None:
     """The record holds everything that identifies the version, and the copy."""
-    record = OBJECT.record(IDENTITY)
+    record = OBJECT.record(IDENTITY, "AAAAAAAAAAE=")
 
-    assert record == SourceRecord("etag", 10, "v1", UPLOADED, OBJECT.checksum, identity=str(IDENTITY))
+    assert record == SourceRecord(
+        "etag", 10, "v1", UPLOADED, "CRC64NVME:AAAAAAAAAAE=", str(IDENTITY), crc64nvme="AAAAAAAAAAE="
+    )
     assert BlobState('"blob"', 10, record=record).is_copy_of("etag", 10, IDENTITY)
 
 
@@ -52,7 +53,17 @@ def test_a_precondition_is_one_header() -> None:
 
 def test_a_copied_result_has_its_throughput() -> None:
     """The ledger's columns, in their order; all are JSON values."""
-    result = CopyResult("k", "b", "copied", size=3 * MIB, blocks=3, verified="crc64nvme", seconds=1.50049)
+    result = CopyResult(
+        "k",
+        "b",
+        "copied",
+        size=3 * MIB,
+        blocks=3,
+        verified="crc64nvme",
+        crc64nvme="AAAAAAAAAAE=",
+        source_checksum="CRC32:AAAAAQ==-2",
+        seconds=1.50049,
+    )
 
     assert list(result.as_json().items()) == [
         ("key", "k"),
@@ -65,6 +76,9 @@ def test_a_copied_result_has_its_throughput() -> None:
         ("version_id", None),
         ("blob_etag", None),
         ("verified", "crc64nvme"),
+        ("crc64nvme", "AAAAAAAAAAE="),
+        ("source_checksum", "CRC32:AAAAAQ==-2"),
+        ("source_checksum_type", "COMPOSITE"),
         ("bytes_read", 0),
         ("retries", 0),
         ("seconds", 1.5),
@@ -108,11 +122,11 @@ def test_a_blob_has_the_objects_properties_and_record() -> None:
     preserved = PreservedProperties({"content-type": "text/csv"}, {"colour": "red"})
     source = replace(OBJECT, preserved=preserved)
 
-    content = BlobContent.of(source, IDENTITY, tags={"t": "1"}, access_tier="Cool")
+    content = BlobContent.of(source, IDENTITY, "AAAAAAAAAAE=", tags={"t": "1"}, access_tier="Cool")
 
     assert content == BlobContent(
         {"content-type": "text/csv"},
-        {"colour": "red", **source.record(IDENTITY).as_metadata()},
+        {"colour": "red", **source.record(IDENTITY, "AAAAAAAAAAE=").as_metadata()},
         {"t": "1"},
         "Cool",
     )

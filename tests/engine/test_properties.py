@@ -13,12 +13,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from airflow_s3_azure.engine.checksums import StoredChecksum
+from airflow_s3_azure.engine.checksums import StoredChecksum, s3_text
 from airflow_s3_azure.engine.properties import (
     CopyIdentity,
     PreservedProperties,
     SourceRecord,
     azure_metadata,
+    metadata_with_record,
     s3_metadata,
 )
 
@@ -43,7 +44,10 @@ records = st.builds(
     | st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)).map(  # noqa: DTZ001
         lambda moment: moment.replace(microsecond=0)
     ),
+    checksum=st.none()
+    | st.builds(StoredChecksum, st.just("CRC32C"), st.integers(0, 2**32 - 1), st.integers(0, 9)).map(str),
     identity=st.none() | st.builds(CopyIdentity, st.just("bucket"), st.text(), st.text()).map(str),
+    crc64nvme=st.none() | st.integers(0, 2**64 - 1).map(lambda value: s3_text("CRC64NVME", value)),
 )
 
 
@@ -203,8 +207,9 @@ def test_a_record_is_metadata_with_a_prefix() -> None:
         size=5,
         version_id="v1",
         last_modified=datetime(2026, 11, 1, 2, 3, 4, tzinfo=UTC),
-        checksum=StoredChecksum("CRC32", 0xCBF43926),
+        checksum="CRC32:y/Q5Jg==",
         identity=str(CopyIdentity("bucket", "a/key", "a/blob")),
+        crc64nvme="rosUhgp5mIg=",
     )
 
     assert record.as_metadata() == {
@@ -214,6 +219,7 @@ def test_a_record_is_metadata_with_a_prefix() -> None:
         "s3_source_last_modified": "Sun, 01 Nov 2026 02:03:04 GMT",
         "s3_source_checksum": "CRC32:y/Q5Jg==",
         "s3_source_identity": "bucket/5f470230e52df6bc768460b59accc286/76f87778337cc6db05f9d4bdb3d546da",
+        "s3_source_crc64nvme": "rosUhgp5mIg=",
     }
 
 
@@ -233,6 +239,52 @@ def test_a_record_is_metadata_with_a_prefix() -> None:
 def test_another_tools_blob_has_no_record(metadata: dict[str, str]) -> None:
     """Without an ETag and a size there is nothing to compare."""
     assert SourceRecord.from_metadata(metadata) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "x", "rosUhgp5mI==", "rosUhgp5mIg", "y/Q5Jg==", "rosUhgp5mIg=-2", "rosUhgp5mIh=", "rosUhgp5mIg=\n", "ü"],
+)
+def test_a_malformed_checksum_does_not_hide_a_record(text: str) -> None:
+    """It is unknown. Only base64 of eight bytes is a CRC-64, in the one spelling that S3 has for them."""
+    metadata = {"s3_source_etag": "abc", "s3_source_size": "5", "s3_source_crc64nvme": text, "s3_source_checksum": text}
+
+    assert SourceRecord.from_metadata(metadata) == SourceRecord("abc", 5)
+
+
+def _size(metadata: dict[str, str]) -> int:
+    return sum(len(name) + len(value) for name, value in metadata.items())
+
+
+@pytest.mark.parametrize(
+    ("free", "left_out"),
+    [
+        (0, set()),
+        (1, {"s3_source_checksum"}),
+        (len("s3_source_checksumCRC32:y/Q5Jg=="), {"s3_source_checksum"}),
+        (len("s3_source_checksumCRC32:y/Q5Jg==") + 1, {"s3_source_checksum", "s3_source_crc64nvme"}),
+    ],
+)
+def test_checksums_give_way_to_user_metadata_near_azures_limit(free: int, left_out: set[str]) -> None:
+    """Azure refuses more than 8 KiB of metadata; a copy without its recorded checksums is better than none."""
+    record = SourceRecord("abc", 5, checksum="CRC32:y/Q5Jg==", identity="i", crc64nvme="rosUhgp5mIg=")
+    user = {"a": "x" * (8 * 1024 - 1 - _size(record.as_metadata()) + free)}
+
+    metadata = metadata_with_record(user, record)
+
+    assert {**user, **record.as_metadata()}.keys() - metadata.keys() == left_out
+    assert _size(metadata) <= 8 * 1024
+    found = SourceRecord.from_metadata(metadata)
+    assert found is not None
+    assert found.is_same_content("abc", 5)
+
+
+def test_user_metadata_beyond_azures_limit_is_left_to_azure_to_refuse() -> None:
+    """Metadata of the user is never dropped in silence, and neither is what identifies the source."""
+    record = SourceRecord("abc", 5, identity="i")
+    user = {"a": "x" * 8 * 1024}
+
+    assert metadata_with_record(user, record) == {**user, **record.as_metadata()}
 
 
 def test_a_malformed_time_does_not_hide_a_record() -> None:

@@ -73,7 +73,14 @@ class StoredObject:
     def describe(self, key: str) -> SourceObject:
         """Return what a HEAD says."""
         return SourceObject(
-            key, len(self.data), self.etag, self.version_id, UPLOADED, checksum=self.checksum, preserved=self.kept
+            key,
+            len(self.data),
+            self.etag,
+            self.version_id,
+            UPLOADED,
+            checksum=self.checksum,
+            preserved=self.kept,
+            stored_checksum=self.checksum and str(self.checksum),
         )
 
 

@@ -109,15 +109,28 @@ def test_a_deletion_that_no_plan_can_have_written_is_refused(change: dict[str, A
 
 @pytest.mark.parametrize("status", ["copied", "unchanged", "skipped", "failed"])
 def test_a_row_survives_the_ledger(status: Any) -> None:
-    """As it was written, also by a version that did not write the error's class yet."""
+    """As it was written, also by a version that wrote neither the error's class nor checksums yet."""
     error = SourceChanged("it changed", key="s3://b/k") if status == "failed" else None
     verified: Any = "crc64nvme" if status == "copied" else None
-    result = CopyResult("k", "b", status, size=5, etag="e", verified=verified, seconds=0.5, error=error)
+    result = CopyResult(
+        "k",
+        "b",
+        status,
+        size=5,
+        etag="e",
+        verified=verified,
+        crc64nvme="rosUhgp5mIg=",
+        source_checksum="CRC32:y/Q5Jg==-2",
+        seconds=0.5,
+        error=error,
+    )
     row = json.loads(json.dumps(ledger_row(result, batch=-1, attempts=3)))
 
     assert ledger_row_from_json(row) == row
     assert row["error_class"] == ("SourceChanged" if status == "failed" else None)
-    del row["error_class"]
+    assert row["source_checksum_type"] == "COMPOSITE"
+    for column in ("error_class", "crc64nvme", "source_checksum", "source_checksum_type"):
+        del row[column]
     assert ledger_row_from_json(row) == row
 
 
@@ -135,13 +148,20 @@ def test_a_row_survives_the_ledger(status: Any) -> None:
         {"attempts": "1"},
         {"note": "x"},
         {"status": "failed"},
+        {"crc64nvme": "rosUhgp5mI"},
+        {"crc64nvme": 5},
+        {"source_checksum": "MD5:y/Q5Jg=="},
+        {"source_checksum": "CRC32:y/Q5Jg==", "source_checksum_type": "COMPOSITE"},
+        {"source_checksum_type": "FULL_OBJECT"},
     ],
 )
 def test_a_row_that_was_never_written_is_refused(change: dict[str, Any]) -> None:
     """Of a ledger that anyone may have written."""
     ledger_row_from_json(LEDGER)
 
-    with pytest.raises(ValueError, match=r"status|key|size|verified|bytes_read|seconds|attempts|note|error"):
+    with pytest.raises(
+        ValueError, match=r"status|key|size|verified|bytes_read|seconds|attempts|note|error|crc64nvme|checksum"
+    ):
         ledger_row_from_json(LEDGER | change)
 
 

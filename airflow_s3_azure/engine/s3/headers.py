@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 
 from airflow_s3_azure.engine.blocks import MAX_BLOB_SIZE
-from airflow_s3_azure.engine.checksums import stored_checksum
+from airflow_s3_azure.engine.checksums import source_checksum, stored_checksum
 from airflow_s3_azure.engine.errors import SourceChanged, SourceReadError
 from airflow_s3_azure.engine.model import SourceObject
 from airflow_s3_azure.engine.properties import PreservedProperties, http_date
@@ -144,6 +144,7 @@ def describe_object(
         md5=found if may_be_md5 and _is_md5(found, headers) else None,
         is_archived=_is_archived(headers),
         preserved=PreservedProperties.from_s3(headers),
+        stored_checksum=source_checksum(headers),
     )
 
 

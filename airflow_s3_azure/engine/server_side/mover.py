@@ -81,12 +81,12 @@ class ServerSideMover:
     ) -> KnownBlock:
         """Have Azure read and stage one block; see :class:`BlockMover`."""
         del buffer, on_ending  # Azure does not report when it has nearly read the block
-        name, checksums = context.call(lambda: self._stage_from_url(context, layout, block))
-        if _has_marker(layout, block):
-            marker = name.crc_marker(checksums.crc64)
-            crc64 = compute("CRC64NVME", _MARKER_BYTE)
-            context.call(lambda: self._to.stage(context.blob, marker, _MARKER_BYTE, crc64))
-        return KnownBlock(name.encode(), checksums, is_server_side=True)
+        name, crc64 = context.call(lambda: self._stage_from_url(context, layout, block))
+        if crc64 is not None and _has_marker(layout, block):
+            marker, crc64_of_marker = name.crc_marker(crc64), compute("CRC64NVME", _MARKER_BYTE)
+            context.call(lambda: self._to.stage(context.blob, marker, _MARKER_BYTE, crc64_of_marker))
+        checksums = BlockChecksums(block.size, crc64 or 0)
+        return KnownBlock(name.encode(), checksums, is_server_side=True, has_crc64=crc64 is not None)
 
     def verified_without_checksum(self, context: CopyContext, source: SourceObject) -> Verified:
         """Return what verified an object without a stored CRC-64; check that the source did not change."""
@@ -99,8 +99,8 @@ class ServerSideMover:
 
     def _stage_from_url(
         self, context: CopyContext, layout: BlockLayout, block: Block
-    ) -> tuple[ServerSideBlockId, BlockChecksums]:
-        """Have Azure read a block, once, under an ID of this attempt."""
+    ) -> tuple[ServerSideBlockId, int | None]:
+        """Have Azure read a block, once, under an ID of this attempt; return the ID and Azure's CRC-64, if it returned one."""
         name = ServerSideBlockId.new(block.index, layout.fingerprint)
         md5 = self._md5_to_check(layout.source)
         self._from.spend_bandwidth(block.size)  # before the URL is signed, because it expires
@@ -115,7 +115,7 @@ class ServerSideMover:
                 f"mode='server_side': Azure returned no CRC-64 of a block that it read; {STREAM_INSTEAD}",
                 retryable=False,
             )
-        return name, BlockChecksums(block.size, crc64 or 0)
+        return name, crc64
 
     def _stop_pinning(self, error: SourceConditionUnsupported) -> None:
         if self._pins_etag:

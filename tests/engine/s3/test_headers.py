@@ -119,6 +119,7 @@ def test_an_object_is_described_by_its_headers() -> None:
         md5=MD5,
         is_archived=False,
         preserved=PreservedProperties.from_s3(headers),
+        stored_checksum="CRC64NVME:AAAAAAAAAAE=",
     )
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from airflow_s3_azure.engine.block_mover import CopyContext
 from airflow_s3_azure.engine.blocks import DEFAULT_BLOCK_SIZE, MIB, BlockId
+from airflow_s3_azure.engine.checksums import compute, s3_text
 from airflow_s3_azure.engine.errors import (
     Cancelled,
     IntegrityError,
@@ -63,6 +64,9 @@ def test_every_size_arrives_verified_and_no_byte_of_it_comes_here(rig: ServerSid
     properties = rig.container.get_blob_client("b").get_blob_properties()
     assert properties.content_settings.content_type == "text/x"
     assert (properties.metadata["team"], properties.metadata["s3_source_etag"]) == ("etl", etag)
+    crc64nvme = s3_text("CRC64NVME", compute("CRC64NVME", memoryview(body)))
+    assert properties.metadata["s3_source_crc64nvme"] == result.crc64nvme == crc64nvme
+    assert result.source_checksum == f"CRC64NVME:{crc64nvme}"
     assert rig.staged() == []
     assert rig.one().status == "unchanged"
 
@@ -316,6 +320,7 @@ def test_a_later_try_resumes_what_azure_holds(rig: ServerSideRig, algorithm: str
     result = _resumed(rig).one(threads=1)
 
     assert (result.status, result.resumed_blocks, result.blocks) == ("copied", 4, 6)
+    assert result.crc64nvme == s3_text("CRC64NVME", compute("CRC64NVME", memoryview(rig.read())))
     assert len(rig.azure.reads) == 4 + 1 + 2  # the fifth ended after the cancellation: it has no CRC marker
     assert result.verified == ("crc64nvme" if algorithm == "CRC64NVME" else "transport")
     assert rig.read() == body

@@ -129,7 +129,7 @@ def test_azure_checks_the_md5_of_an_only_block_if_there_is_no_crc() -> None:
     _, known = _copy(_mover(container=container), replace(PLAIN, size=5, md5=MD5))
 
     assert [one.md5 for one in container.ranges] == [base64.b64encode(bytes(16)).decode()]
-    assert known.checksums == BlockChecksums(5, 0)
+    assert (known.checksums, known.has_crc64) == (BlockChecksums(5, 0), False)
 
 
 def test_a_block_without_any_checksum_is_an_error() -> None:
