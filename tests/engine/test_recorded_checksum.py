@@ -1,4 +1,4 @@
-"""The checksum that a copy records on its blob and in its result, for whoever reads the blob when the source is gone."""
+"""The checksum that a copy records on its blob and in its result, for anyone who reads the blob when the source is gone."""
 
 from __future__ import annotations
 
