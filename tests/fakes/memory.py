@@ -80,7 +80,7 @@ class StoredObject:
             UPLOADED,
             checksum=self.checksum,
             preserved=self.kept,
-            stored_checksum=self.checksum and str(self.checksum),
+            stored_checksum=None if self.checksum is None else str(self.checksum),
         )
 
 
