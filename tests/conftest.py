@@ -1,4 +1,4 @@
-"""What all tests share: an Airflow home of their own, the two servers, a fresh bucket and container for each test."""
+"""What all tests share: a private Airflow home, the two servers, a fresh bucket and container for each test."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.faults.recorded import Recorded
     from tests.servers import AzureServer, CertificateAuthority, S3Server
 
-# How long an example takes says how busy the machine is.
+# The duration of an example depends on the load of the machine.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
@@ -71,8 +71,8 @@ class Bucket:
 
     def put(self, key: str, body: bytes, **arguments: Any) -> str:
         """Upload an object in one request; return its ETag without quotes."""
-        answer = self.client.put_object(Bucket=self.name, Key=key, Body=body, **arguments)
-        return str(answer["ETag"]).strip('"')
+        response = self.client.put_object(Bucket=self.name, Key=key, Body=body, **arguments)
+        return str(response["ETag"]).strip('"')
 
     def put_multipart(self, key: str, body: bytes, part_size: int, **arguments: Any) -> None:
         """Upload an object in parts of ``part_size`` bytes, as boto3's transfer manager does."""

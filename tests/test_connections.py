@@ -1,4 +1,4 @@
-"""From Airflow's connections to both sides: every kind of credential, and clear errors for what is missing."""
+"""From Airflow's connections to clients of S3 and Azure: every kind of credential, and a clear error for each mistake."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_every_kind_of_aws_credential_reads(
 def test_a_wrong_secret_is_refused_and_named(
     bucket: Bucket, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """S3 checks the signature, and the error says what is wrong without showing the URL."""
+    """S3 checks the signature, and the error names the cause without the URL."""
     bucket.put("a", b"x")
     connection = s3_server.airflow_connection() | {"password": "not-the-secret"}
     _set_connection(monkeypatch, "aws_test", **connection)
@@ -180,7 +180,7 @@ def test_a_wasb_connection_for_s3_is_named_as_swapped(monkeypatch: pytest.Monkey
         ),
     ],
 )
-def test_a_request_that_cannot_be_signed_says_why(
+def test_a_request_that_cannot_be_signed_reports_the_cause(
     monkeypatch: pytest.MonkeyPatch, error: Exception, kind: type[TransferError], retryable: bool, message: str
 ) -> None:
     """Credentials that are missing, that could not be had just now, that were refused; and a request that is wrong."""
@@ -233,7 +233,7 @@ def test_each_kind_of_bucket_is_signed_as_it_must_be(
 
 @needs_servers
 def test_a_missing_bucket_is_named(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A 404 says whether the bucket or the key is missing."""
+    """The error for a 404 names whether the bucket or the key is missing."""
     _set_connection(monkeypatch, "aws_test", **s3_server.airflow_connection())
 
     with pytest.raises(SourceNotFound, match="there is no bucket 'no-such-bucket'"):
@@ -304,7 +304,7 @@ def test_urls_are_signed_regionally_with_sigv4(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_the_connections_own_config_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the connection says under config_kwargs wins over what streaming would choose."""
+    """config_kwargs of the connection take precedence over the defaults of streaming."""
     extra = {"region_name": "eu-west-1", "config_kwargs": {"s3": {"addressing_style": "path"}, "read_timeout": 7}}
     _set_connection(monkeypatch, "aws_test", conn_type="aws", login="AKIDEXAMPLE", password="secret", extra=extra)
 
@@ -331,7 +331,7 @@ def test_the_connections_own_config_is_kept(monkeypatch: pytest.MonkeyPatch) -> 
 def test_every_kind_of_azure_credential_writes(
     kind: str, container: ContainerClient, azure_server: AzureServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever WasbHook makes a client of also stages, commits, puts and looks."""
+    """Every credential of which WasbHook makes a client also stages, commits, puts and HEADs."""
     sas = generate_account_sas(
         azure_server.account,
         azure_server.key,
@@ -400,7 +400,7 @@ def test_an_account_key_is_signed_with_here_and_an_unknown_policy_is_taken_as_it
 def test_a_wrong_azure_key_is_refused_and_named(
     container: ContainerClient, azure_server: AzureServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The error says what the service reported and what to check."""
+    """The error quotes the service and names what to check."""
     _set_connection(monkeypatch, "wasb_test", **(azure_server.airflow_connection() | {"password": "AAAA"}))
     blobs = _open_container("wasb_test", container.container_name).blobs
 
@@ -450,7 +450,7 @@ def test_a_name_that_is_no_container_is_refused_before_any_request(name: str, mo
 
 @needs_servers
 def test_a_missing_container_is_named_or_created(azure_server: AzureServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error says how to create it; create_container does."""
+    """The error names how to create it; create_container does."""
     _set_connection(monkeypatch, "wasb_test", **azure_server.airflow_connection())
 
     with pytest.raises(ConfigurationError, match=r"there is no container 'not-yet'.*create_container=True"):
@@ -460,8 +460,8 @@ def test_a_missing_container_is_named_or_created(azure_server: AzureServer, monk
     assert azure_server.container_client("not-yet", create=False).exists()
 
 
-def test_nobody_listening_is_an_error_that_a_retry_may_fix(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A refused connection is told in words, within seconds."""
+def test_a_refused_connection_is_a_retryable_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within seconds, with a readable cause."""
     _set_connection(
         monkeypatch,
         "wasb_test",
@@ -480,6 +480,6 @@ def test_nobody_listening_is_an_error_that_a_retry_may_fix(monkeypatch: pytest.M
 
 @pytest.mark.parametrize("argument", ["aws_conn_id", "wasb_conn_id"])
 def test_a_missing_connection_is_named(argument: str) -> None:
-    """Neither hook's fallback is taken: the connection that was asked for must exist."""
+    """Neither hook's fallback is used: the named connection must exist."""
     with pytest.raises(ConfigurationError, match=rf"no Airflow connection 'nope' \({argument}\).*AIRFLOW_CONN_NOPE"):
         (_open_bucket if argument == "aws_conn_id" else _open_container)("nope", "any")

@@ -39,8 +39,8 @@ def _dag(name: str) -> DAG:
 
 
 @pytest.fixture
-def sides(bucket: Bucket, container: ContainerClient, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What each form asks for, where runs copy by default."""
+def endpoints(bucket: Bucket, container: ContainerClient, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The required params of each form, where runs copy by default."""
     monkeypatch.setenv("S3_TO_AZURE_DRY_RUN", "false")
     return {"s3_bucket": bucket.name, "container_name": container.container_name}
 
@@ -120,7 +120,7 @@ def test_the_environment_sets_a_forms_defaults(
     assert {field: params[field] for field in expected} == expected
 
 
-def test_nightly_copies_nothing_until_it_is_told_to(
+def test_nightly_copies_nothing_until_dry_run_is_off(
     bucket: Bucket, container: ContainerClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Triggering a dry run unpauses the DAG: the scheduled run that this starts must be dry too."""
@@ -140,12 +140,12 @@ def test_nightly_copies_nothing_until_it_is_told_to(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_dag_refuses_a_key_of_conf_that_its_form_does_not_have(
-    bucket: Bucket, container: ContainerClient, sides: dict[str, Any], name: str, capfd: pytest.CaptureFixture[str]
+    bucket: Bucket, container: ContainerClient, endpoints: dict[str, Any], name: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """The field that was meant would keep its default."""
     bucket.put("a", b"x")
 
-    run = run_dag(_dag(name), conf=sides | {"prefix": "in/"})
+    run = run_dag(_dag(name), conf=endpoints | {"prefix": "in/"})
 
     assert run.state == "failed"
     out = capfd.readouterr()
@@ -156,13 +156,13 @@ def test_a_dag_refuses_a_key_of_conf_that_its_form_does_not_have(
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("create", [False, True])
 def test_a_missing_container_is_created_only_on_request(
-    bucket: Bucket, container: ContainerClient, sides: dict[str, Any], name: str, create: bool
+    bucket: Bucket, container: ContainerClient, endpoints: dict[str, Any], name: str, create: bool
 ) -> None:
-    """A misspelled name is an error, unless the form says otherwise."""
+    """A misspelled name is an error, unless the form creates the container."""
     bucket.put("a", b"x")
     container.delete_container()
 
-    run = run_dag(_dag(name), conf=sides | {"create_container": create})
+    run = run_dag(_dag(name), conf=endpoints | {"create_container": create})
 
     assert (run.state, container.exists()) == (("success", True) if create else ("failed", False))
 
@@ -203,7 +203,7 @@ def test_forms_offer_what_guardrails_allow(
     [(None, ["in/2026/11/20/a", "in/2026/11/21/b"]), ("%Y/%m/%d/", ["in/2026/11/21/b"])],
 )
 def test_nightly_copies_everything_or_its_own_day(
-    bucket: Bucket, container: ContainerClient, sides: dict[str, Any], day_folder: str | None, expected: list[str]
+    bucket: Bucket, container: ContainerClient, endpoints: dict[str, Any], day_folder: str | None, expected: list[str]
 ) -> None:
     """The data interval of a manual run is the day before its logical date, as of a scheduled one."""
     for key in ("in/2026/11/20/a", "in/2026/11/21/b", "out/c"):
@@ -211,7 +211,7 @@ def test_nightly_copies_everything_or_its_own_day(
 
     run = run_dag(
         _dag("s3_to_azure_nightly"),
-        conf=sides | {"s3_prefix": "in/", "day_folder": day_folder},
+        conf=endpoints | {"s3_prefix": "in/", "day_folder": day_folder},
         logical_date=_night_after(datetime(2026, 11, 22, tzinfo=UTC)),
     )
 
@@ -222,16 +222,16 @@ def test_nightly_copies_everything_or_its_own_day(
 
 @pytest.mark.parametrize(("days", "lookback", "found"), [(1, 0, 1), (2, 0, 0), (2, 24, 1), (3, 24, 0), (0, 24, 0)])
 def test_nightly_takes_what_its_own_day_modified(
-    bucket: Bucket, sides: dict[str, Any], days: int, lookback: int, found: int
+    bucket: Bucket, endpoints: dict[str, Any], days: int, lookback: int, found: int
 ) -> None:
-    """Of runs so many days after the object was written, only its day's takes it, and one that looks back that far."""
+    """Of runs so many days after the object was written, only its day's copies it, and one with such a lookback."""
     bucket.put("a", b"x")
     modified = bucket.client.head_object(Bucket=bucket.name, Key="a")["LastModified"]
     midnight = modified.replace(hour=0, minute=0, second=0)
 
     run = run_dag(
         _dag("s3_to_azure_nightly"),
-        conf=sides | {"only_modified": True, "lookback_hours": lookback, "dry_run": True},
+        conf=endpoints | {"only_modified": True, "lookback_hours": lookback, "dry_run": True},
         logical_date=_night_after(midnight + timedelta(days)),
     )
 
@@ -239,7 +239,9 @@ def test_nightly_takes_what_its_own_day_modified(
     assert run.xcom("s3_to_azure.report")["cost"]["objects"] == found
 
 
-def test_nightly_runs_without_a_logical_date(bucket: Bucket, container: ContainerClient, sides: dict[str, Any]) -> None:
+def test_nightly_runs_without_a_logical_date(
+    bucket: Bucket, container: ContainerClient, endpoints: dict[str, Any]
+) -> None:
     """A run that is triggered without a date has no data interval; it takes the day it was triggered."""
     today = datetime.now(UTC)
     key = today.strftime("%Y-%m-%d/a")
@@ -248,7 +250,7 @@ def test_nightly_runs_without_a_logical_date(bucket: Bucket, container: Containe
 
     run = run_dag(
         _dag("s3_to_azure_nightly"),
-        conf=sides | {"day_folder": "%Y-%m-%d/", "only_modified": True, "lookback_hours": 0},
+        conf=endpoints | {"day_folder": "%Y-%m-%d/", "only_modified": True, "lookback_hours": 0},
         logical_date=None,
     )
 
@@ -256,18 +258,20 @@ def test_nightly_runs_without_a_logical_date(bucket: Bucket, container: Containe
     assert _names(container) == [key]
 
 
-def test_a_full_compare_takes_what_came_too_late_for_its_day(
-    bucket: Bucket, container: ContainerClient, sides: dict[str, Any]
+def test_a_full_compare_copies_what_came_too_late_for_its_day(
+    bucket: Bucket, container: ContainerClient, endpoints: dict[str, Any]
 ) -> None:
-    """The next day's run does not look at it; a run with the day folder emptied copies it, and nothing else."""
-    conf, night = sides | {"day_folder": "%Y-%m-%d/"}, _night_after(datetime(2026, 11, 22, tzinfo=UTC))
+    """The next day's run does not list it; a run without the day folder copies it, and nothing else."""
+    conf, night = endpoints | {"day_folder": "%Y-%m-%d/"}, _night_after(datetime(2026, 11, 22, tzinfo=UTC))
     bucket.put("2026-11-21/a", b"x")
     first = run_dag(_dag("s3_to_azure_nightly"), conf=conf, logical_date=night)
     bucket.put("2026-11-21/late", b"x")
     second = run_dag(_dag("s3_to_azure_nightly"), conf=conf, logical_date=night + timedelta(1))
 
     full = run_dag(
-        _dag("s3_to_azure_nightly"), conf=sides | {"day_folder": None}, logical_date=night + timedelta(days=1, hours=9)
+        _dag("s3_to_azure_nightly"),
+        conf=endpoints | {"day_folder": None},
+        logical_date=night + timedelta(days=1, hours=9),
     )
 
     counts = [run.xcom("s3_to_azure.report") for run in (first, second, full)]
@@ -299,13 +303,13 @@ HISTORY = ("in/2025-12-31/a", "in/2026-01-01/b.csv", "in/2026-01-01/_tmp/c", "in
     ],
 )
 def test_history_copies_a_range_of_days(
-    bucket: Bucket, container: ContainerClient, sides: dict[str, Any], conf: dict[str, Any], expected: list[str]
+    bucket: Bucket, container: ContainerClient, endpoints: dict[str, Any], conf: dict[str, Any], expected: list[str]
 ) -> None:
     """By the day in the key, or by when it was last modified, which all of these were just now."""
     for key in HISTORY:
         bucket.put(key, b"x")
 
-    run = run_dag(_dag("s3_to_azure_history"), conf=sides | conf)
+    run = run_dag(_dag("s3_to_azure_history"), conf=endpoints | conf)
 
     assert run.state == "success"
     wanted = {name.rpartition("/")[2] for name in expected}
@@ -316,7 +320,7 @@ def test_history_copies_a_range_of_days(
     ("first", "last", "found"), [(0, 0, 1), (0, None, 1), (None, 0, 1), (1, None, 0), (None, -1, 0)]
 )
 def test_history_takes_both_ends_of_the_range(
-    bucket: Bucket, sides: dict[str, Any], first: int | None, last: int | None, found: int
+    bucket: Bucket, endpoints: dict[str, Any], first: int | None, last: int | None, found: int
 ) -> None:
     """An object is in the range that begins, or ends, on the day it was last modified, and in none beside it."""
     bucket.put("a", b"x")
@@ -324,18 +328,18 @@ def test_history_takes_both_ends_of_the_range(
     ends = {"first_day": first, "last_day": last}
     conf = {name: None if days is None else (modified + timedelta(days)).isoformat() for name, days in ends.items()}
 
-    run = run_dag(_dag("s3_to_azure_history"), conf=sides | conf | {"dry_run": True})
+    run = run_dag(_dag("s3_to_azure_history"), conf=endpoints | conf | {"dry_run": True})
 
     assert run.xcom("s3_to_azure.report")["cost"]["objects"] == found
 
 
-def test_history_tells_the_cost_first_and_then_copies(
-    bucket: Bucket, container: ContainerClient, sides: dict[str, Any]
+def test_history_reports_the_cost_first_and_then_copies(
+    bucket: Bucket, container: ContainerClient, endpoints: dict[str, Any]
 ) -> None:
     """A dry run copies nothing; the same form without it copies what was announced, under the blob prefix."""
     for name in "abc":
         bucket.put(f"in/{name}", b"x" * 2**20)
-    conf = sides | {"s3_prefix": "in/", "blob_prefix": "from-s3/", "egress_price_per_gib": 1024}
+    conf = endpoints | {"s3_prefix": "in/", "blob_prefix": "from-s3/", "egress_price_per_gib": 1024}
 
     dry = run_dag(_dag("s3_to_azure_history"), conf=conf | {"dry_run": True})
     names_then = _names(container)
@@ -359,13 +363,13 @@ def test_history_tells_the_cost_first_and_then_copies(
     ],
 )
 def test_history_refuses_what_is_too_much_or_makes_no_sense(
-    bucket: Bucket, container: ContainerClient, sides: dict[str, Any], conf: dict[str, Any], state: str
+    bucket: Bucket, container: ContainerClient, endpoints: dict[str, Any], conf: dict[str, Any], state: str
 ) -> None:
     """Before anything is copied, and without a retry."""
     bucket.put("a", b"x")
     bucket.put("b", b"x")
 
-    run = run_dag(_dag("s3_to_azure_history"), conf=sides | conf)
+    run = run_dag(_dag("s3_to_azure_history"), conf=endpoints | conf)
 
     assert run.state == state
     assert run.states()["s3_to_azure.plan", -1] == state
@@ -381,14 +385,14 @@ def test_history_refuses_what_is_too_much_or_makes_no_sense(
     ],
 )
 def test_keys_copies_what_was_typed_or_what_is_under_the_prefix(
-    bucket: Bucket, container: ContainerClient, sides: dict[str, Any], conf: dict[str, Any], expected: list[str]
+    bucket: Bucket, container: ContainerClient, endpoints: dict[str, Any], conf: dict[str, Any], expected: list[str]
 ) -> None:
     """One mapped task per key, labelled by it."""
     for key in ("{{ 6 * 7 }}", "b/1", "b/2"):
         bucket.put(key, b"x")
     bucket.put("b/", b"")
 
-    run = run_dag(_dag("s3_to_azure_keys"), conf=sides | conf)
+    run = run_dag(_dag("s3_to_azure_keys"), conf=endpoints | conf)
 
     assert run.state == "success"
     assert _names(container) == expected
@@ -404,7 +408,7 @@ def _first_examples() -> list[str]:
 
 
 def test_the_first_examples_run(s3_server: S3Server, azure_server: AzureServer, tmp_path: Path) -> None:
-    """The first DAGs that a reader meets copy what they say, unchanged."""
+    """The first DAGs of the documentation copy what they describe, unchanged."""
     client = s3_server.client()
     client.create_bucket(Bucket="acme-exports", CreateBucketConfiguration={"LocationConstraint": s3_server.region})
     for key in ("exports/2026-11-21/orders.parquet", "exports/2025-12-31/a.csv"):

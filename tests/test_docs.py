@@ -62,21 +62,21 @@ def test_an_example_is_a_dag_that_airflow_takes(example: str, tmp_path: Path) ->
     assert LazyDeserializedDAG.from_dag(dag).dag_id == dag.dag_id
 
 
-def test_the_example_on_paper_prints_what_the_page_says(capsys: pytest.CaptureFixture[str]) -> None:
-    """A reader who puts in other numbers begins with a sum that is right."""
+def test_the_example_prints_the_output_on_the_page(capsys: pytest.CaptureFixture[str]) -> None:
+    """A reader who changes the numbers begins with a correct sum."""
     page = (GUIDES[0].parents[1] / "scale.md").read_text()
-    (code,), (told,) = (
+    (code,), (printed,) = (
         re.findall(r"```python\n(.*?)```", page, re.DOTALL),
         re.findall(r"```text\n(.*?)```", page, re.DOTALL),
     )
 
     exec(code, {})
 
-    assert capsys.readouterr().out == told
+    assert capsys.readouterr().out == printed
 
 
 @pytest.mark.servers
-def test_the_ledger_is_read_as_the_guide_says(
+def test_the_guides_queries_read_the_ledger(
     azure_server: AzureServer,
     container: ContainerClient,
     monkeypatch: pytest.MonkeyPatch,

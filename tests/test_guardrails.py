@@ -15,7 +15,7 @@ from airflow_s3_azure.guardrails import Guardrails
 from airflow_s3_azure.operators import S3ToAzureBlobStreamOperator
 from airflow_s3_azure.provider_info import SECTION, get_provider_info
 from tests.airflow_runs import run_dag
-from tests.sync_group.conftest import said, sync  # noqa: F401 - fixtures
+from tests.sync_group.conftest import logged, sync  # noqa: F401 - fixtures
 
 if TYPE_CHECKING:
     from tests.sync_group.nights import Sync
@@ -144,7 +144,7 @@ def test_a_wrong_guardrail_stops_everything(configure: Callable[..., None], key:
 
 
 def test_airflow_lists_each_guardrail_with_its_default() -> None:
-    """`airflow config list` shows what the providers say of themselves."""
+    """`airflow config list` shows the providers' descriptions."""
     options = get_provider_info()["config"][SECTION]["options"]
 
     assert options.keys() == set(Guardrails.__slots__)
@@ -175,7 +175,7 @@ RULES = [
 @pytest.mark.parametrize(("rules", "arguments", "message"), RULES)
 def test_a_sync_outside_the_guardrails_fails_its_plan(
     sync: Sync,  # noqa: F811
-    said: Callable[[], str],  # noqa: F811
+    logged: Callable[[], str],  # noqa: F811
     configure: Callable[..., None],
     rules: dict[str, Any],
     arguments: dict[str, Any],
@@ -189,14 +189,14 @@ def test_a_sync_outside_the_guardrails_fails_its_plan(
     night = sync.night(retries=2, **arguments)
 
     assert night.states()["plan"] == "failed"
-    assert message in said().replace("\n  ", " ")
+    assert message in logged().replace("\n  ", " ")
     assert sync.blobs() == {}
 
 
 @pytest.mark.servers
 def test_several_plans_together_stay_within_the_guardrails(
     sync: Sync,  # noqa: F811
-    said: Callable[[], str],  # noqa: F811
+    logged: Callable[[], str],  # noqa: F811
     configure: Callable[..., None],
 ) -> None:
     """Each of them alone would."""
@@ -206,7 +206,7 @@ def test_several_plans_together_stay_within_the_guardrails(
     night = sync.night(s3_prefix=["a", "b"], retries=2)
 
     assert night.states()["batches"] == "failed"
-    assert "there are 2 objects to copy, but [s3_to_azure] max_objects_per_run is 1" in said()
+    assert "there are 2 objects to copy, but [s3_to_azure] max_objects_per_run is 1" in logged()
 
 
 @pytest.mark.servers
@@ -221,7 +221,7 @@ def test_several_plans_together_stay_within_the_guardrails(
 )
 def test_a_batch_outside_the_guardrails_is_not_copied(
     sync: Sync,  # noqa: F811
-    said: Callable[[], str],  # noqa: F811
+    logged: Callable[[], str],  # noqa: F811
     configure: Callable[..., None],
     rules: dict[str, str],
     message: str,
@@ -236,7 +236,7 @@ def test_a_batch_outside_the_guardrails_is_not_copied(
     again = sync.clear(night)
 
     assert night.states()["copy[0]"] == again.states()["copy[0]"] == "failed"
-    assert message in said().replace("\n  ", " ")
+    assert message in logged().replace("\n  ", " ")
     assert sync.blobs() == {}
 
 
@@ -251,7 +251,7 @@ def test_a_batch_outside_the_guardrails_is_not_copied(
 )
 def test_a_single_copy_stays_within_the_guardrails(
     sync: Sync,  # noqa: F811
-    said: Callable[[], str],  # noqa: F811
+    logged: Callable[[], str],  # noqa: F811
     configure: Callable[..., None],
     rules: dict[str, Any],
     message: str,
@@ -268,5 +268,5 @@ def test_a_single_copy_stays_within_the_guardrails(
     run = run_dag(dag)
 
     assert run.states() == {("copy", -1): "failed"}
-    assert message in said().replace("\n  ", " ")
+    assert message in logged().replace("\n  ", " ")
     assert sync.blobs() == {}

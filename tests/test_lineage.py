@@ -1,4 +1,4 @@
-"""What OpenLineage is told of places and of what was moved between them."""
+"""Datasets and statistics for OpenLineage."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_prefixes_that_go_to_one_place_are_one_dataset_with_the_sum() -> None:
 
 
 def test_a_task_that_ended_before_it_began_has_no_datasets() -> None:
-    """OpenLineage asks whatever became of a task."""
+    """OpenLineage calls it for every outcome of a task."""
     operator = S3ToAzureBlobStreamOperator(task_id="copy", s3_bucket="bucket", s3_key="b", container_name="container")
 
     lineage = operator.get_openlineage_facets_on_complete(None)
@@ -60,7 +60,7 @@ def test_a_task_that_ended_before_it_began_has_no_datasets() -> None:
     ],
 )
 def test_an_account_is_named_also_behind_a_domain_of_its_own(url: str, account: str) -> None:
-    """Of such a domain the SDK does not know the account; the host tells it apart as well."""
+    """The SDK cannot derive the account from such a domain; the host identifies it as well."""
     from azure.storage.blob import ContainerClient
 
     container = AzureContainer(ContainerClient(url, "landing"), None)  # type: ignore[arg-type]

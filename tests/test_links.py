@@ -15,7 +15,7 @@ KEY: Any = None
 
 
 @pytest.mark.parametrize("key", ["a/b.csv", "a b+c%20?x=1&y#z", "日本語/🚀", "{{ x }}"])
-def test_the_console_is_asked_for_the_key_as_it_is(key: str) -> None:
+def test_the_console_link_names_the_key_verbatim(key: str) -> None:
     """Whatever is in it."""
     url = urlsplit(S3ConsoleLink().get_link(SimpleNamespace(s3_bucket="my-bucket", s3_key=key), ti_key=KEY))
 
@@ -51,7 +51,7 @@ def test_each_cloud_has_its_portal(container: str, portal: str) -> None:
 
 
 def test_what_is_in_no_cloud_is_linked_to_itself() -> None:
-    """An emulator has no portal, and neither has a host that only looks like Azure's."""
+    """An emulator has no portal, nor has a host whose name only resembles Azure's."""
     for container in (
         "http://127.0.0.1:10000/devstoreaccount1/landing",
         "https://core.windows.net.example/landing",

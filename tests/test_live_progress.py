@@ -1,4 +1,4 @@
-"""Telling how far a copy is, whatever the store does meanwhile."""
+"""Reporting the progress of a copy, even while the store fails or hangs."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ PATIENCE = 30.0
 
 
 class Store:
-    """Takes what is told; tells when it was told something."""
+    """Keeps the written values; an event reports each write."""
 
     def __init__(self) -> None:
-        self.told: list[dict[str, Any]] = []
-        self.was_told = threading.Event()
+        self.written: list[dict[str, Any]] = []
+        self.was_written = threading.Event()
 
     def set(self, key: str, value: dict[str, Any]) -> None:
-        """Take a value, as Airflow's state store does."""
+        """Keep a value, as Airflow's state store does."""
         assert key == "progress"
-        self.told.append(value)
-        self.was_told.set()
+        self.written.append(value)
+        self.was_written.set()
 
 
-def test_the_newest_is_told() -> None:
-    """With what is done, what there is in all, and what was begun last."""
+def test_the_newest_progress_is_written() -> None:
+    """With what is done, the totals, and the key begun last."""
     store = Store()
     with LiveProgress({"task_state_store": store}, objects=10, size=1000, seconds=0.01) as live:
         live.update(3, 250, "a/b.csv")
-        assert store.was_told.wait(PATIENCE)
+        assert store.was_written.wait(PATIENCE)
 
-    (told,) = store.told
-    assert told.keys() == {
+    (value,) = store.written
+    assert value.keys() == {
         "objects",
         "all_objects",
         "bytes",
@@ -41,58 +41,58 @@ def test_the_newest_is_told() -> None:
         "seconds_left",
         "current",
     }
-    assert (told["objects"], told["all_objects"], told["bytes"], told["all_bytes"]) == (3, 10, 250, 1000)
-    assert told["current"] == "a/b.csv"
-    assert told["bytes_per_second"] > 0
+    assert (value["objects"], value["all_objects"], value["bytes"], value["all_bytes"]) == (3, 10, 250, 1000)
+    assert value["current"] == "a/b.csv"
+    assert value["bytes_per_second"] > 0
 
 
-def test_bytes_never_pass_what_there_is_in_all() -> None:
+def test_bytes_never_exceed_the_total() -> None:
     """An object may have grown since the plan."""
     store = Store()
     with LiveProgress({"task_state_store": store}, objects=1, size=1000, seconds=0.01) as live:
         live.update(0, 1200, None)
-        assert store.was_told.wait(PATIENCE)
+        assert store.was_written.wait(PATIENCE)
 
-    assert (store.told[0]["bytes"], store.told[0]["seconds_left"]) == (1000, None)
+    assert (store.written[0]["bytes"], store.written[0]["seconds_left"]) == (1000, None)
 
 
 def test_bytes_of_an_earlier_execution_do_not_count_for_the_rate() -> None:
-    """They are done, and were not copied now: the rate and the time left stay those of this execution."""
+    """They were not copied now: the rate and the time left are those of this execution."""
     store = Store()
     with LiveProgress({"task_state_store": store}, objects=1, size=1000, seconds=0.01) as live:
         live.update(0, 900, "key", resumed=900)
-        assert store.was_told.wait(PATIENCE)
+        assert store.was_written.wait(PATIENCE)
 
-    found = store.told[0]
+    found = store.written[0]
     assert (found["bytes"], found["bytes_per_second"], found["seconds_left"]) == (900, 0, None)
 
 
 def test_the_size_may_be_known_later() -> None:
-    """A single object's is known when it was asked for."""
+    """The size of a single object is known after its HEAD."""
     store = Store()
     with LiveProgress({"task_state_store": store}, objects=1, seconds=0.01) as live:
         live.update(0, 0, "key")
-        assert store.was_told.wait(PATIENCE)
-        store.was_told.clear()
+        assert store.was_written.wait(PATIENCE)
+        store.was_written.clear()
         live.update(0, 5, "key", total=20)
-        assert store.was_told.wait(PATIENCE)
+        assert store.was_written.wait(PATIENCE)
 
-    assert [(one["bytes"], one["all_bytes"]) for one in store.told] == [(0, None), (5, 20)]
+    assert [(one["bytes"], one["all_bytes"]) for one in store.written] == [(0, None), (5, 20)]
 
 
-def test_what_did_not_change_is_not_told_again() -> None:
+def test_unchanged_progress_is_not_written_again() -> None:
     """A copy that waits costs the API server nothing."""
     store = Store()
     with LiveProgress({"task_state_store": store}, objects=1, size=10, seconds=0.01) as live:
         live.update(0, 5, "key")
-        assert store.was_told.wait(PATIENCE)
-        store.was_told.clear()
-        assert not store.was_told.wait(0.2)
+        assert store.was_written.wait(PATIENCE)
+        store.was_written.clear()
+        assert not store.was_written.wait(0.2)
 
-    assert len(store.told) == 1
+    assert len(store.written) == 1
 
 
-def test_nothing_is_told_where_airflow_has_no_store() -> None:
+def test_nothing_is_written_where_airflow_has_no_store() -> None:
     """Airflow 3.2: no thread, no error."""
     before = threading.active_count()
     with LiveProgress({}, objects=1, size=10) as live:
@@ -101,7 +101,7 @@ def test_nothing_is_told_where_airflow_has_no_store() -> None:
 
 
 def test_a_store_that_fails_does_not_end_the_copy() -> None:
-    """The next is told all the same."""
+    """The next progress is written."""
     store = Store()
     failed = threading.Event()
 
@@ -116,13 +116,13 @@ def test_a_store_that_fails_does_not_end_the_copy() -> None:
         live.update(0, 1, "key")
         assert failed.wait(PATIENCE)
         live.update(0, 2, "key")
-        assert store.was_told.wait(PATIENCE)
+        assert store.was_written.wait(PATIENCE)
 
-    assert [one["bytes"] for one in store.told] == [2]
+    assert [one["bytes"] for one in store.written] == [2]
 
 
-def test_a_store_that_hangs_holds_nobody_up() -> None:
-    """Neither while it copies nor, for more than a second, at the end: the API server may be away for minutes."""
+def test_a_store_that_hangs_does_not_delay_the_copy() -> None:
+    """Neither while it copies nor, for more than a second, at the end: the API server may be down for minutes."""
     hanging, release, returned = threading.Event(), threading.Event(), threading.Event()
 
     class Hanging:
@@ -143,12 +143,12 @@ def test_a_store_that_hangs_holds_nobody_up() -> None:
     assert was_hanging
 
 
-def test_the_log_is_told_less_often() -> None:
-    """Not before its time has come, then at once."""
-    heard: list[int] = []
-    at_most_every(60, heard.append)(1)
-    at_once = at_most_every(0, heard.append)
+def test_log_lines_are_rate_limited() -> None:
+    """None within the interval, then at once."""
+    logged: list[int] = []
+    at_most_every(60, logged.append)(1)
+    at_once = at_most_every(0, logged.append)
     at_once(2)
     at_once(3)
 
-    assert heard == [2, 3]
+    assert logged == [2, 3]

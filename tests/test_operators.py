@@ -37,8 +37,8 @@ def _dag(bucket: Bucket, container: ContainerClient, **arguments: Any) -> DAG:
     return dag
 
 
-def test_copies_an_object_and_tells_what_became_of_it(bucket: Bucket, container: ContainerClient) -> None:
-    """One object of three blocks arrives byte for byte, and the XCom says how."""
+def test_copies_an_object_and_reports_the_result(bucket: Bucket, container: ContainerClient) -> None:
+    """One object of three blocks arrives byte for byte, and the XCom describes the copy."""
     body = random.Random(1).randbytes(2 * MIB + 5)
     etag = bucket.put("exports/a.bin", body, ChecksumAlgorithm="CRC64NVME", ContentType="application/x-thing")
 
@@ -85,7 +85,7 @@ def test_no_more_is_read_than_the_bandwidth_allows(bucket: Bucket, container: Co
     assert result["seconds"] > 1.0
 
 
-def test_templates_name_both_sides(bucket: Bucket, container: ContainerClient) -> None:
+def test_templates_name_source_and_destination(bucket: Bucket, container: ContainerClient) -> None:
     """Keys and prefixes are templated as users expect."""
     bucket.put("day=2026-01-01/a", b"x")
 
@@ -96,7 +96,7 @@ def test_templates_name_both_sides(bucket: Bucket, container: ContainerClient) -
 
 
 def test_mapped_keys_are_never_rendered(bucket: Bucket, container: ContainerClient) -> None:
-    """A key that looks like a template is copied under its own name, not under what it would render to."""
+    """A key with template syntax is copied under its own name, not under what it would render to."""
     keys = ["plain", "{{ conn.aws_default.password }}", "{% raw %}", "{{ 6 * 7 }}"]
     for key in keys:
         bucket.put(key, key.encode())
@@ -125,9 +125,11 @@ def test_mapped_tasks_are_labeled_by_their_key(bucket: Bucket, container: Contai
     for key in keys:
         bucket.put(key, b"x")
     with DAG(f"labels_{container.container_name}") as dag:
-        sides = {"s3_bucket": bucket.name, "container_name": container.container_name}
-        S3ToAzureBlobStreamOperator.partial(task_id="copy", **sides).expand(s3_key=keys)
-        S3ToAzureBlobStreamOperator.partial(task_id="own", map_index_template="mine", **sides).expand(s3_key=keys[:1])
+        endpoints = {"s3_bucket": bucket.name, "container_name": container.container_name}
+        S3ToAzureBlobStreamOperator.partial(task_id="copy", **endpoints).expand(s3_key=keys)
+        S3ToAzureBlobStreamOperator.partial(task_id="own", map_index_template="mine", **endpoints).expand(
+            s3_key=keys[:1]
+        )
 
     run = run_dag(dag)
 
@@ -163,7 +165,7 @@ def test_what_no_retry_can_fix_fails_at_once(
     arguments: dict[str, Any],
     message: str,
 ) -> None:
-    """Bad input fails the task although it has retries left, and the log says what to do."""
+    """Bad input fails the task although it has retries left, and the log names the remedy."""
     bucket.put("a", b"x")
 
     run = run_dag(_dag(bucket, container, retries=5, **arguments))
@@ -174,22 +176,22 @@ def test_what_no_retry_can_fix_fails_at_once(
     assert list(container.list_blobs()) == []
 
 
-@pytest.mark.parametrize("side", ["bucket", "container"])
+@pytest.mark.parametrize("kind", ["bucket", "container"])
 def test_a_missing_bucket_or_container_is_named(
-    bucket: Bucket, container: ContainerClient, capfd: pytest.CaptureFixture[str], side: str
+    bucket: Bucket, container: ContainerClient, capfd: pytest.CaptureFixture[str], kind: str
 ) -> None:
-    """A missing side gets an error of its own, at once."""
+    """A missing bucket or container is an error of its own, at once."""
     bucket.put("a", b"x")
     names: dict[str, Any] = {"s3_bucket": bucket.name, "container_name": container.container_name, "s3_key": "a"}
-    names |= {"s3_bucket": "no-such-bucket"} if side == "bucket" else {"container_name": "no-such-container"}
-    with DAG(f"missing_{side}_{container.container_name}") as dag:
+    names |= {"s3_bucket": "no-such-bucket"} if kind == "bucket" else {"container_name": "no-such-container"}
+    with DAG(f"missing_{kind}_{container.container_name}") as dag:
         S3ToAzureBlobStreamOperator(task_id="copy", **names)
 
     run = run_dag(dag)
 
     assert run.state == "failed"
     out = capfd.readouterr()
-    assert f"there is no {side} 'no-such-{side}'" in out.out + out.err
+    assert f"there is no {kind} 'no-such-{kind}'" in out.out + out.err
 
 
 def test_overwrite_off_leaves_a_blob_alone(bucket: Bucket, container: ContainerClient) -> None:

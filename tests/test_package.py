@@ -101,7 +101,7 @@ def test_provider_info_uses_the_names_of_airflows_own_providers() -> None:
 
 @pytest.mark.checkout
 def test_every_guide_of_provider_info_exists() -> None:
-    """Paths begin with /docs/, as Airflow's schema asks."""
+    """Paths begin with /docs/, as Airflow's schema requires."""
     info = get_provider_info()
     guides = [path for one in info["integrations"] for path in one["how-to-guide"]]
     guides += [one["how-to-guide"] for one in info["transfers"]]
@@ -151,7 +151,7 @@ def _airflow(*arguments: str) -> list[dict[str, Any]]:
 
 
 def test_the_version_is_the_distributions() -> None:
-    """One place says the version."""
+    """The version has one source."""
     assert airflow_s3_azure.__version__ == version("airflow-s3-azure")
 
 

@@ -1,6 +1,6 @@
 """The policies of docs/policies: they are well formed, and allow what is sent to both clouds, and nothing else.
 
-What is sent is recorded on the way to the S3 server and Azurite. Which action a request needs is the vendors' word:
+Proxies before the S3 server and Azurite record the requests. The action that each needs is documented by the vendors:
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations.html, and for Azure
 https://learn.microsoft.com/rest/api/storageservices/authorize-with-azure-active-directory.
 """
@@ -43,7 +43,7 @@ def _aws_actions(request: Request) -> set[str]:
             return {f"s3:GetObject{version}"}
         case "GET", True, True:
             return {f"s3:GetObject{version}Tagging"}
-    raise AssertionError(f"a request that nobody foresaw: {request.method} {request.path} {request.query}")
+    raise AssertionError(f"an unexpected request: {request.method} {request.path} {request.query}")
 
 
 def _azure_actions(request: Request) -> set[str]:
@@ -61,7 +61,7 @@ def _azure_actions(request: Request) -> set[str]:
             return {f"{CONTAINERS}/blobs/write"} | tagged
         case "DELETE", True, None:
             return {f"{CONTAINERS}/blobs/delete"}
-    raise AssertionError(f"a request that nobody foresaw: {request.method} {request.path} {request.query}")
+    raise AssertionError(f"an unexpected request: {request.method} {request.path} {request.query}")
 
 
 def _allowed_by_aws(name: str) -> set[str]:
@@ -84,15 +84,15 @@ def _sync(bucket: Bucket, container: str, **arguments: Any) -> None:
 
 
 def _fill(bucket: Bucket) -> None:
-    """Put objects of every way to be read: whole, in blocks, in parts with a composite checksum, of a version."""
+    """Put objects for every kind of read: whole, in blocks, in parts with a composite checksum, of a version."""
     bucket.client.put_bucket_versioning(Bucket=bucket.name, VersioningConfiguration={"Status": "Enabled"})
     bucket.put("in/small", b"x", Tagging="a=b")
     bucket.put("in/large", random.Random(1).randbytes(3 * MIB), ChecksumAlgorithm="CRC64NVME", Tagging="a=b")
     bucket.put_multipart("in/parts", random.Random(2).randbytes(12 * MIB), 5 * MIB, ChecksumAlgorithm="CRC32C")
 
 
-def _needed(way: Recorded, actions: Any) -> set[str]:
-    return {action for request in way.requests for action in actions(request)}
+def _needed(route: Recorded, actions: Any) -> set[str]:
+    return {action for request in route.requests for action in actions(request)}
 
 
 @pytest.mark.servers
@@ -100,7 +100,7 @@ def _needed(way: Recorded, actions: Any) -> set[str]:
 def test_a_sync_needs_what_the_small_policies_allow(
     bucket: Bucket, container: ContainerClient, to_s3: Recorded, to_azure: Recorded
 ) -> None:
-    """Without further options; twice, for the second run finds blobs to compare with."""
+    """Without further options; twice, because the second run compares with blobs."""
     _fill(bucket)
 
     for _ in range(2):

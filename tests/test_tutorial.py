@@ -1,4 +1,4 @@
-"""The tutorial: its DAGs run as they stand, in its order, and say what its pages say."""
+"""The tutorial: its DAGs run unchanged, in its order, with the output that its pages show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shaped link is as long and as wide as it says, and its own proof notices where it is not."""
+"""The shaped link has its latency and rate, and its own proof detects a deviation."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_a_link_delays_and_paces(far: StandIns) -> None:
 
 
 def test_each_side_has_a_link_of_its_own(far: StandIns) -> None:
-    """The way to Azure is not paced, and shorter."""
+    """The link to Azure has no rate limit, and is shorter."""
     proof = prove(far.sink, TO_SINK, size=0)
     assert proof.rate is None
     assert TO_SINK.round_trip <= proof.round_trip < TO_SOURCE.round_trip

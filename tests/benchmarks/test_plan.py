@@ -1,4 +1,4 @@
-"""The benchmark of planning: its listings are what it says they are, and it can fail."""
+"""The benchmark of planning: its listings are as described, and it can fail."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COUNT = 5 * FOLDER
 
 
 @pytest.mark.parametrize("hierarchical", [False, True])
-def test_the_listings_come_in_the_order_that_is_asked_for(*, hierarchical: bool) -> None:
+def test_the_listings_come_in_the_requested_order(*, hierarchical: bool) -> None:
     """By the names' bytes, or with the slash as the smallest character; and the two differ."""
     found = [name for _, name in names(COUNT, hierarchical=hierarchical)]
 
@@ -60,7 +60,7 @@ def test_a_plan_is_made_through_the_stand_in(*, count: int, hierarchical: bool) 
     [(MAX_PEAK, 15.0, True), (MAX_PEAK + 1, 10.0, False), (0, 15.1, False)],
     ids=["at the bounds", "too much memory", "too much time"],
 )
-def test_a_broken_bound_is_told(*, peak: int, cpu: float, holds: bool) -> None:
+def test_a_broken_bound_is_reported(*, peak: int, cpu: float, holds: bool) -> None:
     """The plan that is sorted first has a bound on its memory, and none on its time."""
     found, verdict = judge(
         [

@@ -1,4 +1,4 @@
-"""Running clients and tasks: what they copy arrives, what they cost is told, and who fails is found out."""
+"""Running clients and tasks: their copies arrive, their costs are reported, and failures are detected."""
 
 from __future__ import annotations
 

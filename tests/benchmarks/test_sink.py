@@ -1,4 +1,4 @@
-"""The stand-in for Azure answers as Azurite does: the same exchanges, the same statuses, headers and documents."""
+"""The stand-in for Azure responds as Azurite does: the same statuses, headers and documents for the same requests."""
 
 from __future__ import annotations
 
@@ -52,17 +52,17 @@ class Account:
         common = {"x-ms-version": "2023-11-03", "Accept-Encoding": "identity"}
         return requests.request(method, url, headers=common | (headers or {}), data=data, timeout=30)
 
-    def tell(self, method: str, path: str, headers: dict[str, str] | None = None, data: bytes = b"") -> Any:
-        """Send one request; return its status and what else matters of its answer."""
-        answer = self.send(method, path, headers, data)
-        if answer.status_code >= 400:
-            return answer.status_code, answer.headers.get("x-ms-error-code")
-        # Azurite gives answers without a body this header or not, as it likes.
+    def exchange(self, method: str, path: str, headers: dict[str, str] | None = None, data: bytes = b"") -> Any:
+        """Send one request; return the status and what matters of the response."""
+        response = self.send(method, path, headers, data)
+        if response.status_code >= 400:
+            return response.status_code, response.headers.get("x-ms-error-code")
+        # Azurite sends some responses without a body with this header, and some without.
         kept = HEADERS if method in ("GET", "HEAD") else ()
-        told = {name: answer.headers[name] for name in kept if name in answer.headers}
-        if "xml" in answer.headers.get("Content-Type", ""):
-            return answer.status_code, document(answer.content)
-        return answer.status_code, told, answer.content if answer.headers.get("Content-Length") else b""
+        compared = {name: response.headers[name] for name in kept if name in response.headers}
+        if "xml" in response.headers.get("Content-Type", ""):
+            return response.status_code, document(response.content)
+        return response.status_code, compared, response.content if response.headers.get("Content-Length") else b""
 
 
 def document(text: bytes) -> Any:
@@ -192,7 +192,7 @@ CONVERSATIONS: dict[str, list[tuple[Any, ...]]] = {
         ("GET", "?restype=container&comp=list&prefix=none"),
         ("DELETE", "?restype=container"),
     ],
-    "what a sync writes down is kept": [
+    "manifests and ledgers are kept": [
         CREATE,
         ("PUT", "/_s3_to_azure/whole", PUT, DATA),
         ("GET", "/_s3_to_azure/whole"),
@@ -208,14 +208,14 @@ CONVERSATIONS: dict[str, list[tuple[Any, ...]]] = {
 
 
 @pytest.mark.parametrize("conversation", CONVERSATIONS.values(), ids=CONVERSATIONS)
-def test_the_stand_in_answers_as_azure_does(accounts: tuple[Account, Account], conversation: list[Any]) -> None:
+def test_the_stand_in_responds_as_azurite_does(accounts: tuple[Account, Account], conversation: list[Any]) -> None:
     """The same requests, one after the other, bring the same statuses, error codes, headers and documents."""
-    ours, theirs = ([account.tell(*request) for request in conversation] for account in accounts)
+    ours, theirs = ([account.exchange(*request) for request in conversation] for account in accounts)
     assert ours == theirs
 
 
-def test_etags_change_and_are_what_conditions_take(accounts: tuple[Account, Account]) -> None:
-    """Each commit has an ETag of its own, HEAD tells the last one, and If-Match takes no other."""
+def test_each_commit_changes_the_etag_that_conditions_need(accounts: tuple[Account, Account]) -> None:
+    """Each commit has an ETag of its own, HEAD returns the last one, and If-Match accepts no other."""
     for account in accounts:
         account.send("PUT", "?restype=container")
         first, second = (account.send("PUT", "/blob", PUT, DATA).headers["ETag"] for _ in range(2))
@@ -226,7 +226,7 @@ def test_etags_change_and_are_what_conditions_take(accounts: tuple[Account, Acco
 
 
 def test_bytes_and_requests_are_counted(servers: StandIns) -> None:
-    """The sink counts its answers by kind and the bytes it was sent, and knows what a container holds."""
+    """The sink counts its responses by kind and the received bytes, and the content of a container."""
     servers.create_container("counted")
     servers.reset_counts()
     for name in ("a", "b"):

@@ -1,4 +1,4 @@
-"""The stand-in for S3 answers as the S3 server does: the same exchanges, the same statuses, headers and bodies."""
+"""The stand-in for S3 responds as the S3 server does: the same statuses, headers and bodies for the same requests."""
 
 from __future__ import annotations
 
@@ -66,14 +66,14 @@ def exchange(client: Any, operation: str, **params: Any) -> tuple[int, dict[str,
     sent = {"Range": "Range", "IfMatch": "If-Match", "ChecksumMode": "x-amz-checksum-mode"}
     headers = {header: params[name] for name, header in sent.items() if name in params}
     method = "HEAD" if operation.startswith("head") else "GET"
-    answer = requests.request(method, url, headers={"Accept-Encoding": "identity", **headers}, timeout=30)
-    told = {name: answer.headers[name] for name in HEADERS if name in answer.headers}
-    body = answer.content
-    if answer.status_code >= 400:
+    response = requests.request(method, url, headers={"Accept-Encoding": "identity", **headers}, timeout=30)
+    compared = {name: response.headers[name] for name in HEADERS if name in response.headers}
+    body = response.content
+    if response.status_code >= 400:
         # An error's text is each server's own; its code is what clients read.
         code = re.search(rb"<Code>(\w+)</Code>", body)
-        return answer.status_code, {}, code[1] if code else b""
-    return answer.status_code, told, body
+        return response.status_code, {}, code[1] if code else b""
+    return response.status_code, compared, body
 
 
 @pytest.mark.parametrize(
@@ -95,22 +95,22 @@ def exchange(client: Any, operation: str, **params: Any) -> tuple[int, dict[str,
         ("get_object", {"Key": "data/none"}),
     ],
 )
-def test_the_stand_in_answers_as_s3_does(clients: tuple[Any, Any], operation: str, params: dict[str, str]) -> None:
+def test_the_stand_in_responds_as_s3_does(clients: tuple[Any, Any], operation: str, params: dict[str, str]) -> None:
     """The same request brings the same status, headers and body."""
     ours, theirs = (exchange(client, operation, Bucket=BUCKET, **params) for client in clients)
     assert ours == theirs
 
 
-def test_a_range_that_is_pinned_to_the_etag_is_answered(clients: tuple[Any, Any]) -> None:
-    """The ETag that a HEAD told is the one that If-Match takes."""
+def test_a_range_that_is_pinned_to_the_etag_is_returned(clients: tuple[Any, Any]) -> None:
+    """If-Match accepts the ETag of a HEAD."""
     etags = {client.head_object(Bucket=BUCKET, Key=KEY)["ETag"] for client in clients}
     assert len(etags) == 1
-    answers = [
+    responses = [
         exchange(client, "get_object", Bucket=BUCKET, Key=KEY, IfMatch=min(etags), Range="bytes=5-9")
         for client in clients
     ]
-    assert answers[0] == answers[1]
-    assert answers[0][0] == 206
+    assert responses[0] == responses[1]
+    assert responses[0][0] == 206
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def paged(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_bytes_and_requests_are_counted(servers: StandIns) -> None:
-    """The source counts its answers by kind, and the bytes of objects that it sent."""
+    """The source counts its responses by kind, and the bytes of objects that it sent."""
     servers.reset_counts()
     url = f"{servers.source}/{bucket_name(1, 3_000_000)}/{key_name(0)}"
     assert len(requests.get(url, timeout=30).content) == 3_000_000

@@ -37,7 +37,7 @@ def chance(request: pytest.FixtureRequest) -> random.Random:
 
 
 @pytest.fixture(scope="session")
-def way_to_s3(s3_server: S3Server) -> Iterator[FaultProxy]:
+def s3_proxy(s3_server: S3Server) -> Iterator[FaultProxy]:
     """What all reads of the cluster go through."""
     with FaultProxy("127.0.0.1", s3_server.port) as proxy:
         yield proxy
@@ -45,14 +45,14 @@ def way_to_s3(s3_server: S3Server) -> Iterator[FaultProxy]:
 
 @pytest.fixture(scope="session")
 def started_cluster(
-    tmp_path_factory: pytest.TempPathFactory, s3_server: S3Server, azure_server: AzureServer, way_to_s3: FaultProxy
+    tmp_path_factory: pytest.TempPathFactory, s3_server: S3Server, azure_server: AzureServer, s3_proxy: FaultProxy
 ) -> Iterator[AirflowCluster]:
     """A running cluster."""
     directory = tmp_path_factory.mktemp("cluster")
     dags = directory / "dags"
     dags.mkdir()
     connections: dict[str, dict[str, Any]] = {
-        "aws_default": through(s3_server, way_to_s3).airflow_connection(),
+        "aws_default": through(s3_server, s3_proxy).airflow_connection(),
         "wasb_default": azure_server.airflow_connection(),
     }
     with AirflowCluster(directory, dags, connections) as cluster:
@@ -60,10 +60,10 @@ def started_cluster(
 
 
 @pytest.fixture
-def cluster(started_cluster: AirflowCluster, way_to_s3: FaultProxy) -> Iterator[AirflowCluster]:
+def cluster(started_cluster: AirflowCluster, s3_proxy: FaultProxy) -> Iterator[AirflowCluster]:
     """The cluster, all of whose parts run."""
     yield started_cluster
-    way_to_s3.heal()
+    s3_proxy.heal()
     started_cluster.start_dead_parts()
 
 

@@ -54,9 +54,9 @@ class ClusterSync:
 
     def start(self, **arguments: Any) -> None:
         """Trigger its run, with two retries that come soon, blocks of 1 MiB, and the arguments given."""
-        sides = {"s3_bucket": self._bucket.name, "container_name": self._container.container_name}
+        endpoints = {"s3_bucket": self._bucket.name, "container_name": self._container.container_name}
         how = {"block_size": MIB, "retries": 2, "retry_delay": timedelta(seconds=1)}
-        text = _DAG.format(dag_id=self.dag_id, arguments={**sides, **how, **arguments})
+        text = _DAG.format(dag_id=self.dag_id, arguments={**endpoints, **how, **arguments})
         (self._cluster.dags_folder / f"{self.dag_id}.py").write_text(text)
         self._cluster.wait_for_dag(self.dag_id)
         self._cluster.unpause(self.dag_id)
@@ -143,10 +143,10 @@ class ClusterSync:
         return bytes(self._container.download_blob(name).readall())
 
 
-def wait_for(look: Callable[[], _Found | None], seconds: float) -> _Found:
-    """Look until there is something true, and return it."""
+def wait_for(poll: Callable[[], _Found | None], seconds: float) -> _Found:
+    """Poll until the result is true, and return it."""
     deadline = time.monotonic() + seconds
-    while not (found := look()):
+    while not (found := poll()):
         assert time.monotonic() < deadline, "it did not come"
         time.sleep(0.2)
     return found

@@ -23,11 +23,11 @@ BLOCKS = 8
 READ_SECONDS = 0.5
 
 
-def test_slices_run_on_whichever_worker_is_free(sync: ClusterSync, way_to_s3: FaultProxy) -> None:
+def test_slices_run_on_any_free_worker(sync: ClusterSync, s3_proxy: FaultProxy) -> None:
     """Each object takes several executions, on both workers; no block is read twice, and no retry is used up."""
     content = random.Random(1)
     sync.put({f"big/{number}": content.randbytes(BLOCKS * MIB - number) for number in range(OBJECTS)})
-    way_to_s3.strike(Delay("done", READ_SECONDS), _is_block, times=None)
+    s3_proxy.strike(Delay("done", READ_SECONDS), _is_block, times=None)
 
     sync.start(slice=timedelta(seconds=1), max_concurrency=1, batch_objects=1, retries=0)
     report = sync.finish(400)

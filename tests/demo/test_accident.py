@@ -16,7 +16,7 @@ COPY = "s3_to_azure.copy"
 
 
 class Airflow:
-    """Stands in for a run with one copy, whose process is ``process``; keeps what it is asked to clear."""
+    """A fake of an Airflow with one copy, whose process is ``process``; records what is cleared."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
@@ -35,7 +35,7 @@ class Airflow:
 
 
 class Blob:
-    """Stands in for a blob with one staged block more at each look."""
+    """A fake of a blob with one staged block more at each request."""
 
     blob_name = "large"
 
@@ -60,21 +60,21 @@ def process() -> Iterator[subprocess.Popen[bytes]]:
         started.kill()
 
 
-def _accident(airflow: Airflow, blob: Blob, notes: list[str]) -> Accident:
+def _accident(airflow: Airflow, blob: Blob, lines: list[str]) -> Accident:
     return Accident(
         airflow=cast("Any", airflow),
         dag_id="nightly",
         task_id=COPY,
         blob=cast("Any", blob),
         blocks=3,
-        note=notes.append,
+        note=lines.append,
     )
 
 
 def test_the_task_is_killed_once_enough_blocks_are_staged_and_then_cleared(process: subprocess.Popen[bytes]) -> None:
     """Clearing it, as the UI does, saves the minute until Airflow's own retry."""
-    airflow, notes = Airflow(process), list[str]()
-    accident = _accident(airflow, Blob(most=3), notes)
+    airflow, lines = Airflow(process), list[str]()
+    accident = _accident(airflow, Blob(most=3), lines)
 
     accident.watch("manual")
 
@@ -82,20 +82,20 @@ def test_the_task_is_killed_once_enough_blocks_are_staged_and_then_cleared(proce
     accident.end()
     assert process.wait() == -signal.SIGKILL
     assert accident.staged == 3
-    assert notes == ["Killed (SIGKILL): copy of large, 3 blocks staged"]
+    assert lines == ["Killed (SIGKILL): copy of large, 3 blocks staged"]
     (request,) = airflow.cleared
     assert request["path"] == "/dags/nightly/clearTaskInstances"
     assert (request["dag_run_id"], request["task_ids"]) == ("manual", [[COPY, 0]])
 
 
 def test_a_copy_that_stages_too_little_is_left_alone(process: subprocess.Popen[bytes]) -> None:
-    """A run that ends before says so, and nothing is killed."""
-    airflow, notes, blob = Airflow(process), list[str](), Blob(most=2)
-    accident = _accident(airflow, blob, notes)
+    """A run that ends first is reported, and nothing is killed."""
+    airflow, lines, blob = Airflow(process), list[str](), Blob(most=2)
+    accident = _accident(airflow, blob, lines)
 
     accident.watch("manual")
     assert blob.is_complete.wait(30)
     accident.end()
 
     assert process.poll() is None
-    assert (accident.staged, notes, airflow.cleared) == (0, [], [])
+    assert (accident.staged, lines, airflow.cleared) == (0, [], [])

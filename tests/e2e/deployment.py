@@ -1,6 +1,6 @@
 """An Airflow of its own, whose DAG ``nightly`` syncs one prefix: `python -m tests.e2e.deployment BUCKET PREFIX CONTAINER PORT RUNS`.
 
-Its home and its database are where AIRFLOW_HOME says. Before each plan a task connects to PORT, and waits until it is let
+Its home and its database are in AIRFLOW_HOME. Before each plan a task connects to PORT, and waits until it is let
 go on. The state of each run is printed as a line of JSON.
 """
 

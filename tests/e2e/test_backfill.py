@@ -1,4 +1,4 @@
-"""A backfill of the nightly DAG, and a mirror that asks a human, on a started Airflow."""
+"""A backfill of the nightly DAG, and a mirror that waits for a human's approval, on a started Airflow."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ with DAG("mirror", params={"container_name": "none"}):
 
 @pytest.fixture(scope="module")
 def exports(s3_server: S3Server) -> tuple[Bucket, dict[str, bytes]]:
-    """A bucket with seven days of data, a day on either side and something else; and the objects of the seven days."""
+    """A bucket with seven days of data, a day before and after them and something else; and the objects of the seven days."""
     bucket = Bucket(s3_server, f"exports-{secrets.token_hex(6)}")
     chance = random.Random(5)
     bodies = {
@@ -73,7 +73,7 @@ def airflow(
     azure_server: AzureServer,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[AirflowServer]:
-    """An Airflow with the nightly DAG, its defaults set as its documentation says, and a mirror."""
+    """An Airflow with the nightly DAG, its defaults set as documented, and a mirror."""
     directory = tmp_path_factory.mktemp("backfill")
     folder = directory / "dags"
     folder.mkdir()
@@ -88,7 +88,7 @@ def airflow(
         "S3_TO_AZURE_DRY_RUN": "false",
         # All runs are the tests' own: once unpaused, last night's would start too.
         "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
-        # Nobody edits the DAGs meanwhile, and each look is a write to the database.
+        # The DAG files do not change, and each parse writes to the database.
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "300",
     }
     with AirflowServer(directory, folder, connections, config) as server:
@@ -154,7 +154,7 @@ def test_a_backfill_copies_each_days_keys_once(
     assert {day: report["data_interval_start"][:10] for day, report in reports.items()} == {day: day for day in reports}
 
 
-@needs_airflow_3_3  # before, a task that asks is deferred
+@needs_airflow_3_3  # before, a task that waits for a human is deferred
 def test_a_mirror_deletes_what_a_human_approves_and_nothing_else(
     airflow: AirflowServer,
     azure_server: AzureServer,
@@ -185,7 +185,7 @@ def test_a_mirror_deletes_what_a_human_approves_and_nothing_else(
     # Airflow 3.3.2 fails a task that goes on before its scheduler knows that it waits.
     time.sleep(SOONEST_SECONDS)
     for option, run in runs.items():
-        airflow.answer("mirror", run, task, option)
+        airflow.respond("mirror", run, task, option)
     states = {option: airflow.wait_for_run("mirror", run, timeout=90) for option, run in runs.items()}
 
     assert states == {"Approve": "success", "Reject": "success"}

@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.servers, pytest.mark.airflow, needs_airflow_3_3]
 NIGHTLY, HISTORY, KEYS = "s3_to_azure_nightly", "s3_to_azure_history", "s3_to_azure_keys"
 DAYS = ("2026-03-28", "2026-03-29")
 MAX_SECONDS = 30
-"""For the browser to find what it looks for, on a busy machine."""
+"""Seconds in which the browser finds an element, on a busy machine."""
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def airflow(
     azure_server: AzureServer,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[AirflowServer]:
-    """An Airflow with all DAGs, their defaults set as their documentation says."""
+    """An Airflow with all DAGs, their defaults set as documented."""
     connections = {"aws_default": s3_server.airflow_connection(), "wasb_default": azure_server.airflow_connection()}
     config = {
         "S3_TO_AZURE_BUCKET": bucket.name,
@@ -146,7 +146,7 @@ def test_history_is_tried_from_its_form(page: Page, airflow: AirflowServer) -> N
     form.get_by_role("button", name="More").click()
     _field(form, "include").fill("**/*.csv\n*.parquet")
 
-    with page.expect_response(lambda answer: answer.request.method == "POST" and "dagRuns" in answer.url) as sent:
+    with page.expect_response(lambda response: response.request.method == "POST" and "dagRuns" in response.url) as sent:
         form.get_by_role("button", name="Trigger").click()
 
     run_id = sent.value.json()["dag_run_id"]

@@ -50,10 +50,10 @@ def _is_range(request: Request) -> bool:
 
 @pytest.fixture
 def hanging(bucket: Bucket, s3_server: S3Server) -> Iterator[FaultProxy]:
-    """A way to S3 on which every read hangs in its body, after the first few."""
+    """A proxy before S3 on which every read stalls in its body, after the first few."""
     bucket.put("a", os.urandom(BLOCKS * BLOCK))
     with FaultProxy("127.0.0.1", s3_server.port) as proxy:
-        proxy.strike(Stall("answer"), _is_range, skip=STALLED, times=None)
+        proxy.strike(Stall("response"), _is_range, skip=STALLED, times=None)
         yield proxy
 
 
@@ -134,7 +134,7 @@ def test_killing_a_task_ends_it_within_three_seconds_and_clearing_it_resumes(
 
     assert staged == STALLED
     assert "the task was killed; what is staged in Azure stays there for the next try" in log
-    # Airflow kills what is left of a task five seconds after it asked it to end, and may notice its end as late.
+    # Airflow sends SIGKILL five seconds after SIGTERM, and may notice the end as late.
     assert _time_of(log, "Task failed with exception") - _time_of(log, "Terminating process") < timedelta(seconds=3)
     assert (state, result["resumed_blocks"], result["bytes_read"]) == ("success", STALLED, (BLOCKS - STALLED) * BLOCK)
 

@@ -1,4 +1,4 @@
-"""An independent judge: rclone reads both sides, byte by byte, and compares them."""
+"""An independent judge: rclone reads source and destination, byte by byte, and compares them."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ NAMES = [
     "colon:name",
 ]
 Judgement = dict[str, set[str]]
-"""Names by rclone's mark: ``=`` the same on both sides, ``*`` different, ``+`` only in S3, ``-`` only in Azure."""
+"""Names by rclone's mark: ``=`` the same in both, ``*`` different, ``+`` only in S3, ``-`` only in Azure."""
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def judge(
         RCLONE_CONFIG_SOURCE_REGION=s3_server.region,
         RCLONE_CONFIG_SOURCE_ACCESS_KEY_ID=s3_server.access_key,
         RCLONE_CONFIG_SOURCE_SECRET_ACCESS_KEY=s3_server.secret_key,
-        # Else rclone writes some characters of a name in ways of its own, another on each side.
+        # By default rclone encodes some characters of names, differently for S3 and for Azure.
         RCLONE_CONFIG_SOURCE_ENCODING="None",
         RCLONE_CONFIG_DESTINATION_TYPE="azureblob",
         RCLONE_CONFIG_DESTINATION_ENDPOINT=azure_server.endpoint,
@@ -87,17 +87,17 @@ def judge(
         RCLONE_CONFIG_DESTINATION_ENCODING="None",
     )
     program = Path(sysconfig.get_path("scripts")) / "rclone"
-    sides = [f"source:{bucket.name}", f"destination:{container.container_name}"]
+    endpoints = [f"source:{bucket.name}", f"destination:{container.container_name}"]
     options = ["--download", "--fast-list", "--combined=-", "--exclude=/_s3_to_azure/**"]
 
     def compare() -> Judgement:
         done = subprocess.run(
-            [program, "check", *sides, *options], env=environment, capture_output=True, text=True, check=False
+            [program, "check", *endpoints, *options], env=environment, capture_output=True, text=True, check=False
         )
         found: Judgement = defaultdict(set)
         for line in done.stdout.splitlines():
             found[line[0]].add(line[2:])
-        # An exit code of 0 says that nothing differs.
+        # Exit code 0: nothing differs.
         assert (done.returncode == 0) == (set(found) == {"="}), done.stderr
         return dict(found)
 

@@ -1,4 +1,4 @@
-"""What a started Airflow tells others about our tasks: lineage through OpenLineage, counts through StatsD."""
+"""What a started Airflow reports about our tasks: lineage through OpenLineage, counts through StatsD."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ from airflow.sdk import DAG
 from airflow_s3_azure.operators import S3ToAzureBlobStreamOperator
 from airflow_s3_azure.sync_group import s3_to_azure_sync
 
-sides = dict(s3_bucket={bucket!r}, container_name={container!r})
+endpoints = dict(s3_bucket={bucket!r}, container_name={container!r})
 with DAG("good"):
     copy = S3ToAzureBlobStreamOperator(
-        task_id="copy", s3_key="big", blob_prefix="landing/", block_size=1024 * 1024, **sides
+        task_id="copy", s3_key="big", blob_prefix="landing/", block_size=1024 * 1024, **endpoints
     )
-    again = S3ToAzureBlobStreamOperator(task_id="again", s3_key="big", blob_prefix="landing/", **sides)
-    group = s3_to_azure_sync(s3_prefix="many/", blob_prefix="landing/", batch_objects=2, retries=0, **sides)
+    again = S3ToAzureBlobStreamOperator(task_id="again", s3_key="big", blob_prefix="landing/", **endpoints)
+    group = s3_to_azure_sync(s3_prefix="many/", blob_prefix="landing/", batch_objects=2, retries=0, **endpoints)
     copy >> again >> group
 with DAG("bad"):
-    S3ToAzureBlobStreamOperator(task_id="copy", s3_key="missing", **sides)
+    S3ToAzureBlobStreamOperator(task_id="copy", s3_key="missing", **endpoints)
 with DAG("dry"):
-    s3_to_azure_sync(s3_prefix="big", dry_run=True, blob_prefix="dry/", retries=0, **sides)
+    s3_to_azure_sync(s3_prefix="big", dry_run=True, blob_prefix="dry/", retries=0, **endpoints)
 """
 
 
 @dataclass(frozen=True)
 class Observed:
-    """What was told while three DAGs ran.
+    """What was reported while three DAGs ran.
 
     :param events: OpenLineage's last of each task
     :param metrics: the sum of each counter and of each time, by name and task
@@ -58,11 +58,11 @@ class Observed:
     events: dict[tuple[str, str], dict[str, Any]]
     metrics: dict[tuple[str, str], float]
 
-    def datasets(self, dag_id: str, task_id: str, side: str) -> list[tuple[str, str, dict[str, int] | None]]:
-        """Return the datasets of one side of a task: namespace, name, statistics."""
+    def datasets(self, dag_id: str, task_id: str, kind: str) -> list[tuple[str, str, dict[str, int] | None]]:
+        """Return a task's inputs or outputs: namespace, name, statistics."""
         return [
             (one["namespace"], one["name"], _statistics(one))
-            for one in self.events[dag_id, f"{dag_id}.{task_id}"][side]
+            for one in self.events[dag_id, f"{dag_id}.{task_id}"][kind]
         ]
 
     @property
@@ -159,14 +159,14 @@ def test_one_object_is_one_dataset_on_each_side(observed: Observed) -> None:
 
 
 def test_a_copy_that_had_nothing_to_do_wrote_nothing(observed: Observed) -> None:
-    """The datasets are the same, so that the lineage stays; the statistics say that nothing was written."""
+    """The datasets are the same, so that the lineage stays; the statistics show that nothing was written."""
     assert observed.datasets("good", "again", "outputs") == [
         (observed.azure, "landing/big", {"fileCount": 0, "size": 0})
     ]
 
 
 def test_a_sync_is_one_dataset_on_each_side_however_many_objects(observed: Observed) -> None:
-    """Its report tells of the prefixes, under the names by which Spark knows folders; no other task of it does."""
+    """Its report task names the prefixes, as Spark names folders; its other tasks report none."""
     assert observed.datasets("good", "s3_to_azure.report", "inputs") == [(observed.s3, "many", None)]
     assert observed.datasets("good", "s3_to_azure.report", "outputs") == [
         (observed.azure, "landing/many", {"fileCount": 5, "size": 500})
@@ -176,7 +176,7 @@ def test_a_sync_is_one_dataset_on_each_side_however_many_objects(observed: Obser
         assert observed.datasets("good", f"s3_to_azure.{task}", "outputs") == []
 
 
-def test_a_failed_copy_says_what_it_was_about(observed: Observed) -> None:
+def test_a_failed_copy_reports_its_datasets(observed: Observed) -> None:
     """Its datasets are known, what it wrote is not."""
     assert observed.events["bad", "bad.copy"]["eventType"] == "FAIL"
     assert observed.datasets("bad", "copy", "inputs") == [(observed.s3, "missing", None)]
@@ -205,7 +205,7 @@ def test_what_was_copied_is_counted_once(observed: Observed) -> None:
     }
 
 
-def test_every_copying_task_tells_how_long_it_copied(observed: Observed) -> None:
+def test_every_copying_task_reports_its_duration(observed: Observed) -> None:
     """In milliseconds, as StatsD takes times, also where it failed."""
     durations = {task: value for (name, task), value in observed.metrics.items() if name == "s3_to_azure.copy.duration"}
 

@@ -41,8 +41,8 @@ with DAG("secrets"):
             good_with_sas=dict(s3_key="large", wasb_conn_id="wasb_sas"),
             missing_key=dict(s3_key="missing"),
             wrong_secret=dict(s3_key="large", aws_conn_id="aws_wrong"),
-            nobody_at_s3=dict(s3_key="large", aws_conn_id="aws_closed"),
-            nobody_at_azure=dict(s3_key="large", wasb_conn_id="wasb_closed"),
+            closed_s3=dict(s3_key="large", aws_conn_id="aws_closed"),
+            closed_azure=dict(s3_key="large", wasb_conn_id="wasb_closed"),
         ).items()
     ]
     for before, after in zip(tasks, tasks[1:]):
@@ -56,7 +56,7 @@ FORMS = re.compile(r"(?i)x-amz-signature=[0-9a-f]|x-amz-credential=[^*]|[?&\s]si
 def test_no_secret_leaves(
     bucket: Bucket, container: ContainerClient, s3_server: S3Server, azure_server: AzureServer, tmp_path: Path
 ) -> None:
-    """Tasks that succeed and tasks that fail in each way, all logged at DEBUG: everything they leave is searched."""
+    """Tasks that succeed and tasks that fail for each reason, all logged at DEBUG: all their output is searched."""
     bucket.put("large", os.urandom(200_000))
     sas = generate_account_sas(
         azure_server.account,
@@ -106,14 +106,14 @@ def test_no_secret_leaves(
         )
         printed += done.stdout + done.stderr
 
-    # `airflow dags test` itself prints, at DEBUG, what it is asked to mask (supervisor.py of Airflow 3.3.2).
+    # `airflow dags test` itself prints, at DEBUG, what it masks (supervisor.py of Airflow 3.3.2).
     ours = "\n".join(line for line in printed.splitlines() if "msg=MaskSecret(" not in line)
     left = {"what was printed": ours}
     left |= {
         str(path.relative_to(home)): path.read_text(errors="replace") for path in home.rglob("*") if path.is_file()
     }
     left |= {name: container.download_blob(name).readall().decode("latin-1") for name in _own_blobs(container)}
-    # The search is worth nothing unless everything really ran, at DEBUG, and told what happened.
+    # The search proves nothing unless everything really ran, at DEBUG, and logged what happened.
     for expected in (
         "verified by crc32",
         "SourceNotFound",

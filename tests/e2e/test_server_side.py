@@ -33,11 +33,11 @@ from airflow.sdk import DAG
 from airflow_s3_azure.operators import S3ToAzureBlobStreamOperator
 from airflow_s3_azure.sync_group import s3_to_azure_sync
 
-sides = dict(s3_bucket={bucket!r}, container_name={container!r}, mode="server_side", deferrable=True)
+endpoints = dict(s3_bucket={bucket!r}, container_name={container!r}, mode="server_side", deferrable=True)
 with DAG("server_side"):
     S3ToAzureBlobStreamOperator(
-        task_id="copy", s3_key="big", block_size=1024 * 1024, max_concurrency=1, verify="require", **sides
-    ) >> s3_to_azure_sync(s3_prefix="many/", **sides)
+        task_id="copy", s3_key="big", block_size=1024 * 1024, max_concurrency=1, verify="require", **endpoints
+    ) >> s3_to_azure_sync(s3_prefix="many/", **endpoints)
 """
 SIGNED = re.compile(r"(?i)x-amz-signature=[0-9a-f]|x-amz-credential=[^*]|sharedkey \w+:[^*\s]")
 
@@ -57,12 +57,12 @@ def test_a_deferred_copy_holds_no_worker_and_resumes_when_it_is_cleared(
 
     with reading_azurite(azure_server) as azure:
 
-        def hang(number: int) -> None:
+        def wait(number: int) -> None:
             if number == HANGING:
                 hanging.set()
                 going_on.wait(60)
 
-        azure.before = hang
+        azure.before = wait
         azure.refusals = lambda number: 503 if number == 0 else None
         config = {
             "AIRFLOW__LOGGING__LOGGING_LEVEL": "DEBUG",

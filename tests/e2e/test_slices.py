@@ -25,13 +25,13 @@ from airflow.sdk import DAG
 from airflow_s3_azure.operators import S3ToAzureBlobStreamOperator
 from airflow_s3_azure.sync_group import s3_to_azure_sync
 
-sides = dict(s3_bucket={bucket!r}, container_name={container!r})
+endpoints = dict(s3_bucket={bucket!r}, container_name={container!r})
 with DAG("slices"):
     S3ToAzureBlobStreamOperator(
-        task_id="copy", s3_key="big", block_size=1024 * 1024, max_concurrency=1, slice=timedelta(seconds=0.2), **sides
+        task_id="copy", s3_key="big", block_size=1024 * 1024, max_concurrency=1, slice=timedelta(seconds=0.2), **endpoints
     )
     s3_to_azure_sync(
-        s3_prefix="many/", block_size=1024 * 1024, max_concurrency=1, slice=timedelta(seconds=0.2), retries=0, **sides
+        s3_prefix="many/", block_size=1024 * 1024, max_concurrency=1, slice=timedelta(seconds=0.2), retries=0, **endpoints
     )
 """
 

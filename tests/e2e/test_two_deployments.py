@@ -58,7 +58,7 @@ def deploy(
         )
         arguments = [bucket.name, prefix, str(container.container_name), str(port), str(RUNS)]
         command = [sys.executable, "-m", "tests.e2e.deployment", *arguments]
-        # A file, not a pipe: nobody reads while the runs go on, and a full pipe would stop them.
+        # A file, not a pipe: nothing reads while the runs go on, and a full pipe would block them.
         log = home / "log"
         with log.open("w", encoding="utf-8") as output:
             process = subprocess.Popen(command, cwd=root, env=environment, stdout=output, stderr=subprocess.STDOUT)

@@ -26,7 +26,7 @@ MakeProxy = Callable[[int, Scheme], FaultProxy]
 
 @pytest.fixture
 def scheme(request: pytest.FixtureRequest) -> Scheme:
-    """What the proxies speak towards the client: HTTP, unless a test says otherwise (``over_both``)."""
+    """The scheme between the client and the proxies: HTTP by default (see ``OVER_BOTH``)."""
     chosen: Scheme = getattr(request, "param", "http")
     return chosen
 
@@ -63,7 +63,7 @@ def make_route(
     s3_proxy: FaultProxy,
     azure_proxy: FaultProxy,
 ) -> Callable[[], Route]:
-    """Makes as many routes as are needed."""
+    """Makes routes."""
     return lambda: Route(
         shared_bucket,
         shared_container,
@@ -90,7 +90,7 @@ def shared_container(azure_server: AzureServer) -> ContainerClient:
 
 @pytest.fixture(scope="session")
 def shared_proxy(certificate_authority: CertificateAuthority) -> Iterator[MakeProxy]:
-    """Returns the proxy before a port that speaks a scheme towards the client, the same one each time."""
+    """Returns the proxy before a port for a scheme, the same one each time."""
     made: dict[tuple[int, Scheme], FaultProxy] = {}
 
     with ExitStack() as running:

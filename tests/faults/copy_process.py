@@ -18,7 +18,7 @@ from airflow_s3_azure.engine.pool import copy_objects
 
 
 def main() -> int:
-    """Copy what the arguments say."""
+    """Copy the key of the arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("bucket", "key", "container", "blob"):
         parser.add_argument(name)

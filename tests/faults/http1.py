@@ -1,4 +1,4 @@
-"""Just enough HTTP/1.1 to tell heads from bodies on a socket, without holding a body in memory."""
+"""Just enough HTTP/1.1 to separate headers from bodies on a socket, without holding a body in memory."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """The head of an answer.
+class Response:
+    """The head of a response.
 
     :param body_size: bytes of the body; None: it comes in chunks
     """
@@ -44,15 +44,15 @@ class Answer:
         """Whether the server closes the connection after it."""
         return b"\r\nconnection: close\r\n" in self.head.lower()
 
-    def with_size(self, size: int) -> Answer:
+    def with_size(self, size: int) -> Response:
         """Return the same head for a body that no longer comes in chunks."""
         lines = [line for line in self.head.split(b"\r\n") if not line.lower().startswith(b"transfer-encoding:")]
         lines[1:1] = [b"Content-Length: %d" % size]
-        return Answer(self.status, b"\r\n".join(lines), size)
+        return Response(self.status, b"\r\n".join(lines), size)
 
 
 class Stream:
-    """One side's connection, read by heads and by sizes."""
+    """The connection to one peer, read by headers and by sizes."""
 
     def __init__(self, connection: socket.socket) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -66,7 +66,7 @@ class Stream:
     def read(self, size: int) -> Iterator[bytes]:
         """Yield the next ``size`` bytes as they come.
 
-        :raises EOFError: if the other end hangs up before
+        :raises EOFError: if the peer closes the connection before
         """
         while size:
             piece, self._received = self._received[:size], self._received[size:]
@@ -88,7 +88,7 @@ class Stream:
         return body
 
     def read_request(self) -> Request | None:
-        """Return the next request's head, or None if the client hung up."""
+        """Return the next request's head, or None if the client closed the connection."""
         head = self._read_until(b"\r\n\r\n")
         if not head:
             return None
@@ -99,27 +99,27 @@ class Stream:
             method, parts.path, dict(parse_qsl(parts.query, keep_blank_values=True)), _headers(lines[1:]), head
         )
 
-    def read_answer(self, method: str) -> Answer:
-        """Return the head of the answer to a request with this method.
+    def read_response(self, method: str) -> Response:
+        """Return the head of the response to a request with this method.
 
-        :raises EOFError: if the server hung up instead
+        :raises EOFError: if the server closed the connection instead
         """
         head = self._read_until(b"\r\n\r\n")
         if not head:
-            raise EOFError("the server hung up instead of answering")
+            raise EOFError("the server closed the connection without a response")
         lines = head.decode("latin-1").split("\r\n")
         status = int(lines[0].split(" ")[1])
         headers = _headers(lines[1:])
         if status == 100:
-            return self.read_answer(method)
+            return self.read_response(method)
         if method == "HEAD" or status in _NO_BODY:
-            return Answer(status, head, 0)
+            return Response(status, head, 0)
         if "chunked" in headers.get("transfer-encoding", ""):
-            return Answer(status, head, None)
-        return Answer(status, head, int(headers["content-length"]))
+            return Response(status, head, None)
+        return Response(status, head, int(headers["content-length"]))
 
     def _read_until(self, end: bytes) -> bytes:
-        """Return what comes up to ``end``, which is included; nothing if the other end hung up before a byte."""
+        """Return what comes up to ``end``, which is included; nothing if the peer closed the connection before a byte."""
         while end not in self._received:
             assert len(self._received) < _MAX_HEAD, "this is no HTTP"
             piece = self.socket.recv(_PIECE)

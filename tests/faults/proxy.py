@@ -1,7 +1,7 @@
 """A TCP proxy between the code and a server, which breaks one exchange or another on command.
 
-The client must be configured with the proxy's address, since a presigned URL signs the Host header. Towards the client
-the proxy may speak TLS; the server behind it is always plain. A response in chunks, which both emulators send only where
+The client must be configured with the proxy's address, since a presigned URL signs the Host header. The client may
+connect over TLS; the server behind the proxy is always plain. A response in chunks, which both emulators send only where
 it is short, is passed on with a Content-Length; everything else goes through byte for byte.
 """
 
@@ -24,13 +24,13 @@ from tests.faults.http1 import Request, Stream
 if TYPE_CHECKING:
     from tests.servers import CertificateAuthority
 
-Place = Literal["unseen", "request", "done", "answer"]
+Place = Literal["unseen", "request", "done", "response"]
 """Where in an exchange: before the server sees any of it; in the middle of the request's body; when the server has
-done it, but the client has no byte of the answer; in the middle of the answer's body."""
+done it, but the client has no byte of the response; in the middle of the response's body."""
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _NO_RECORD = b"\x17\x03\x03\x00\x20" + bytes(32)
-"""A record of application data whose content nobody encrypted."""
+"""A record of application data with content that is not encrypted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Stall:
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """Nothing moves for some seconds, then all goes on: to the server even if the client gave up meanwhile."""
+    """Nothing moves for some seconds, then all goes on: to the server even if the client has given up."""
 
     place: Place
     seconds: float
@@ -74,7 +74,7 @@ class Act:
 class Flip:
     """One bit of a body is flipped; which one is ``bit`` modulo the body's bits."""
 
-    place: Literal["request", "answer"]
+    place: Literal["request", "response"]
     bit: int
 
 
@@ -87,11 +87,11 @@ class Garble:
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """The proxy answers with an error, and the server sees nothing.
+    """The proxy responds with an error, and the server sees nothing.
 
     :param code: S3's or Azure's name for it
     :param retry_after: seconds
-    :param early: answer before the body is read, and close, as a throttling front end does
+    :param early: respond before the body is read, and close, as a throttling front end does
     """
 
     status: int
@@ -121,7 +121,7 @@ class Rule:
     _seen: int = 0
 
     def takes(self, request: Request) -> bool:
-        """Tell whether this request is to be struck. Each matching request is asked about once."""
+        """Return whether the fault strikes this request; call it once for each request."""
         if not self.matches(request):
             return False
         self._seen += 1
@@ -133,8 +133,8 @@ class FaultProxy:
 
     :param host: the server's
     :param port: the server's
-    :param authority: vouches for the proxy, which then speaks TLS towards the client; None: plain HTTP
-    :param tls_version: the only one that it speaks; None: 1.2 and 1.3
+    :param authority: signs the proxy's certificate, and the client connects over TLS; None: plain HTTP
+    :param tls_version: the only one that it accepts; None: 1.2 and 1.3
     """
 
     def __init__(
@@ -155,7 +155,7 @@ class FaultProxy:
         self._closing = False
         self._in_flight = 0
         self._requests = 0
-        self._bytes = {"request": 0, "answer": 0}
+        self._bytes = {"request": 0, "response": 0}
 
     def __enter__(self) -> Self:
         self._listener.bind(("127.0.0.1", 0))
@@ -170,7 +170,7 @@ class FaultProxy:
         with self._changed:
             self._closing = True
             for one in (self._listener, *self._connections):
-                _hang_up(one)
+                _shut_down(one)
         for thread in self._threads:
             thread.join(timeout=10)
         self._listener.close()
@@ -195,7 +195,7 @@ class FaultProxy:
     def bytes_to_client(self) -> int:
         """Bytes of response bodies that were sent to clients."""
         with self._changed:
-            return self._bytes["answer"]
+            return self._bytes["response"]
 
     @property
     def bytes_to_server(self) -> int:
@@ -220,7 +220,7 @@ class FaultProxy:
         return rule
 
     def heal(self) -> None:
-        """Forget all rules, and end all stalls and delays."""
+        """Remove all rules, and end all stalls and delays."""
         with self._changed:
             rules, self._rules = self._rules, []
         for rule in rules:
@@ -260,14 +260,14 @@ class FaultProxy:
         except _Broken as broken:
             _end(client, broken.by)
         except (OSError, EOFError):
-            return  # one side hung up, so the other is hung up on
+            return  # one peer closed its connection, so the other is closed too
         finally:
             self._drop(client)
             if far is not None:
                 self._drop(far.socket)
 
     def _exchange(self, request: Request, near: Stream, far: Stream) -> bool:
-        """Pass one request and its answer on; return whether the connection stays."""
+        """Pass one request and its response on; return whether the connection stays."""
         rule = self._rule_for(request)
         if rule is not None and isinstance(rule.fault, Refuse):
             self._count_strike(rule)
@@ -277,20 +277,20 @@ class FaultProxy:
             near.send(b"HTTP/1.1 100 Continue\r\n\r\n")
         far.send(request.head)
         self._pass_body(rule, "request", near, far, size=request.body_size)
-        answer = far.read_answer(request.method)
+        response = far.read_response(request.method)
         chunks = None
-        if answer.body_size is None:
+        if response.body_size is None:
             chunks = far.read_chunks()
-            answer = answer.with_size(len(chunks))
+            response = response.with_size(len(chunks))
         self._happen(rule, "done")
-        near.send(answer.head)
-        self._pass_body(rule, "answer", far, near, size=answer.body_size or 0, known=chunks)
-        return not answer.is_last
+        near.send(response.head)
+        self._pass_body(rule, "response", far, near, size=response.body_size or 0, known=chunks)
+        return not response.is_last
 
     def _pass_body(
         self,
         rule: Rule | None,
-        place: Literal["request", "answer"],
+        place: Literal["request", "response"],
         source: Stream,
         sink: Stream,
         *,
@@ -369,7 +369,7 @@ class FaultProxy:
         return Stream(connection)
 
     def _secured(self, client: socket.socket) -> socket.socket:
-        """Return the client's connection, over TLS if the proxy speaks it."""
+        """Return the client's connection, over TLS if the proxy uses it."""
         if self._context is None:
             return client
         secured = self._context.wrap_socket(client, server_side=True, do_handshake_on_connect=False)
@@ -381,7 +381,7 @@ class FaultProxy:
         with self._changed:
             self._connections.add(connection)
             if self._closing:
-                _hang_up(connection)
+                _shut_down(connection)
 
     def _drop(self, connection: socket.socket) -> None:
         with self._changed:
@@ -398,7 +398,7 @@ class FaultProxy:
             rule.struck += 1
             self._changed.notify_all()
 
-    def _count_bytes(self, place: Literal["request", "answer"], count: int) -> None:
+    def _count_bytes(self, place: Literal["request", "response"], count: int) -> None:
         with self._changed:
             self._bytes[place] += count
             self._changed.notify_all()
@@ -454,8 +454,8 @@ def _notify_close(connection: socket.socket) -> None:
             connection.unwrap()
 
 
-def _hang_up(connection: socket.socket) -> None:
+def _shut_down(connection: socket.socket) -> None:
     try:
         connection.shutdown(socket.SHUT_RDWR)
     except OSError:
-        return  # it was not connected any more
+        return  # it was closed already

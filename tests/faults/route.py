@@ -35,7 +35,7 @@ class Step:
     :param is_small: whether only an object of one block takes it
     """
 
-    side: Literal["s3", "azure"]
+    service: Literal["s3", "azure"]
     matches: Callable[[Request], bool]
     sends: bool = False
     gets: bool = False
@@ -43,19 +43,19 @@ class Step:
 
     @property
     def error(self) -> type[TransferError]:
-        """What a copy ends in if it never succeeds."""
-        return SourceReadError if self.side == "s3" else DestinationWriteError
+        """The error of a copy if the request never succeeds."""
+        return SourceReadError if self.service == "s3" else DestinationWriteError
 
     @property
     def refusals(self) -> tuple[str, str, str]:
         """The server's names for the statuses 503, 500 and 429."""
-        if self.side == "s3":
+        if self.service == "s3":
             return "SlowDown", "InternalError", "TooManyRequests"
         return "ServerBusy", "InternalError", "OperationTimedOut"
 
 
 def is_request(method: str, comp: str | None = None, *, ranged: bool | None = None) -> Callable[[Request], bool]:
-    """Return what tells requests by their method, their ``comp`` in the query, and whether they ask for a range."""
+    """Return a predicate on a request's method, its ``comp`` in the query, and whether it has a Range header."""
 
     def matches(request: Request) -> bool:
         if request.method != method or request.query.get("comp") != comp:
@@ -94,7 +94,7 @@ def azure_through(server: AzureServer, proxy: FaultProxy) -> AzureServer:
 
 
 OVER_BOTH = pytest.mark.parametrize("scheme", ["http", "https"], indirect=True)
-"""Marks a test that runs with proxies that speak plain HTTP, and again with proxies that speak TLS."""
+"""Marks a test that runs over plain HTTP, and again over TLS."""
 OVER_TLS = pytest.mark.parametrize("scheme", ["https"], indirect=True)
 
 
@@ -129,7 +129,7 @@ class Route:
 
     def proxy(self, step: Step) -> FaultProxy:
         """Return the proxy that a request goes through."""
-        return self.s3 if step.side == "s3" else self.azure
+        return self.s3 if step.service == "s3" else self.azure
 
     def heal(self) -> None:
         """End all faults, and wait until nothing is in flight."""
@@ -160,15 +160,15 @@ class Route:
         return result
 
     def exists(self) -> bool:
-        """Tell whether the blob is visible, past the proxy."""
+        """Return whether the blob is visible, without the proxy."""
         return bool(self.container.get_blob_client(self.name).exists())
 
     def read(self) -> bytes | None:
-        """Return the committed blob's bytes, as the SDK reads them past the proxy, or None if there is no blob."""
+        """Return the committed blob's bytes, as the SDK reads them without the proxy, or None if there is no blob."""
         return bytes(self.container.download_blob(self.name).readall()) if self.exists() else None
 
     def staged(self) -> list[BlobBlock]:
-        """Return the blob's uncommitted blocks, as the SDK lists them past the proxy."""
+        """Return the blob's uncommitted blocks, as the SDK lists them without the proxy."""
         try:
             return self.container.get_blob_client(self.name).get_block_list("uncommitted")[1]
         except ResourceNotFoundError:

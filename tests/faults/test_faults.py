@@ -22,7 +22,7 @@ pytestmark = pytest.mark.servers
 BLOCK = 16 * 1024
 OPTIONS = CopyOptions(block_size=BLOCK, retry=RetryPolicy(attempts=2, first_wait=0.01, max_wait=0.01))
 SHORT = 0.5
-"""Seconds after which a read is given up, where one hangs."""
+"""Seconds after which a stalled read is given up."""
 FLIPS = range(100)
 """Seeds: each flips one bit of an object of its own."""
 LIST_FLIPS = range(30)
@@ -41,12 +41,12 @@ def faults(step: Step) -> list[Fault]:
     if step.sends:
         found += [Reset("request"), Stall("request"), Stall("done"), Refuse(503, busy, early=True)]
     if step.gets:
-        found += [Reset("answer"), Close("answer"), Stall("answer")]
+        found += [Reset("response"), Close("response"), Stall("response")]
     return found
 
 
 def is_quick(fault: Fault) -> bool:
-    """Tell whether a fault takes no time."""
+    """Return whether a fault takes no time."""
     return not isinstance(fault, Stall | Delay)
 
 
@@ -56,13 +56,13 @@ def late(step: Step) -> list[Fault]:
 
 
 def with_a_wait(step: Step) -> list[Fault]:
-    """Return a refusal that says how long to wait."""
+    """Return a refusal with Retry-After."""
     return [Refuse(503, step.refusals[0], retry_after=1)] if step in (STEPS["s3-get"], STEPS["azure-stage"]) else []
 
 
 def garbled(step: Step) -> list[Fault]:
     """Return what damages a TLS record of the response, in each place that the response has."""
-    return [Garble("done"), *([Garble("answer")] if step.gets else [])]
+    return [Garble("done"), *([Garble("response")] if step.gets else [])]
 
 
 def cases(*kinds: Callable[[Step], list[Fault]]) -> list[ParameterSet]:
@@ -131,7 +131,7 @@ def test_a_delay_is_waited_for(route: Route, step: Step) -> None:
 @OVER_BOTH
 @pytest.mark.parametrize(("step", "fault"), cases(faults))
 def test_a_fault_that_stays_fails_by_name_and_commits_nothing(route: Route, step: Step, fault: Fault) -> None:
-    """The blob is as it was, and the next try goes on from the blocks that are staged."""
+    """The blob is unchanged, and the next try resumes from the staged blocks."""
     body = put_for(route, step)
     route.container.upload_blob(route.name, b"old")
     in_blocks = step in (STEPS["s3-get"], STEPS["azure-stage"])
@@ -148,10 +148,10 @@ def test_a_fault_that_stays_fails_by_name_and_commits_nothing(route: Route, step
     assert failed.error.retryable
     assert rule.struck >= retry.attempts
     if is_done and step in (STEPS["azure-commit"], STEPS["azure-put"]):
-        assert found == body  # Azure has done it, and only that nobody could hear it say so
+        assert found == body  # Azure has committed it, and only the response was lost
     else:
         assert found == b"old"
-    if in_blocks and not (is_done and step.side == "azure"):
+    if in_blocks and not (is_done and step.service == "azure"):
         assert len(staged) == 2
 
     again = route.copy(OPTIONS)
@@ -190,18 +190,18 @@ def test_a_copy_that_fails_creates_nothing(route: Route, step: Step) -> None:
     assert route.read() is None
 
 
-def test_bytes_of_a_broken_answer_are_counted(route: Route) -> None:
-    """What S3 charges for, also when it was for nothing."""
+def test_bytes_of_a_broken_response_are_counted(route: Route) -> None:
+    """S3 charges for them, although they were not used."""
     put_for(route, STEPS["s3-get"])
     before = route.s3.bytes_to_client
-    route.s3.strike(Close("answer"), STEPS["s3-get"].matches)
+    route.s3.strike(Close("response"), STEPS["s3-get"].matches)
 
     result = route.copy(OPTIONS)
 
     assert result.bytes_read == route.s3.bytes_to_client - before
 
 
-def test_a_bit_flipped_on_the_way_from_s3_is_caught_every_time(make_route: Callable[[], Route]) -> None:
+def test_a_bit_flipped_in_transit_from_s3_is_caught_every_time(make_route: Callable[[], Route]) -> None:
     """An object of one block is read again at once; a larger one fails by name, and the next try is right."""
     errors = []
     for seed in FLIPS:
@@ -209,7 +209,7 @@ def test_a_bit_flipped_on_the_way_from_s3_is_caught_every_time(make_route: Calla
         blocks = seeded.randint(1, 4)
         body = put(route, blocks=blocks, seed=seed)
         step = STEPS["s3-get-whole" if blocks == 1 else "s3-get"]
-        rule = route.s3.strike(Flip("answer", seeded.getrandbits(40)), step.matches, skip=seeded.randrange(blocks))
+        rule = route.s3.strike(Flip("response", seeded.getrandbits(40)), step.matches, skip=seeded.randrange(blocks))
 
         first = route.copy(OPTIONS)
 
@@ -226,7 +226,7 @@ def test_a_bit_flipped_on_the_way_from_s3_is_caught_every_time(make_route: Calla
     assert 60 < len(errors) < 90
 
 
-def test_a_bit_flipped_on_the_way_to_azure_is_caught_every_time(make_route: Callable[[], Route]) -> None:
+def test_a_bit_flipped_in_transit_to_azure_is_caught_every_time(make_route: Callable[[], Route]) -> None:
     """Azure refuses the block or the blob, and it is sent again without another read."""
     for seed in FLIPS:
         route, seeded = make_route(), random.Random(seed)
@@ -244,7 +244,7 @@ def test_a_bit_flipped_on_the_way_to_azure_is_caught_every_time(make_route: Call
 
 
 def test_a_bit_flipped_in_a_commit_never_makes_a_wrong_blob(make_route: Callable[[], Route]) -> None:
-    """Whatever the list of blocks seems to say, each ID in it stands for its block's content and place."""
+    """Whichever bit of the list is wrong, each ID in it names its block's content and index."""
     for seed in LIST_FLIPS:
         route = make_route()
         body = put(route, blocks=3, seed=seed)
@@ -262,12 +262,12 @@ def test_a_bit_flipped_in_a_commit_never_makes_a_wrong_blob(make_route: Callable
 
 
 def test_a_bit_flipped_in_the_list_of_staged_blocks_never_makes_a_wrong_blob(make_route: Callable[[], Route]) -> None:
-    """Whatever the list seems to say, the copy ends right or fails by name, and a later one ends right."""
+    """Whichever bit of the list is wrong, the copy is right or fails with a named error, and a later one is right."""
     for seed in LIST_FLIPS:
         route = make_route()
         body = put(route, blocks=3, seed=seed)
         stage_all(route)
-        rule = route.azure.strike(Flip("answer", random.Random(seed).getrandbits(40)), STEPS["azure-list"].matches)
+        rule = route.azure.strike(Flip("response", random.Random(seed).getrandbits(40)), STEPS["azure-list"].matches)
 
         result = route.copy(OPTIONS)
 
@@ -281,10 +281,10 @@ def test_a_bit_flipped_in_the_list_of_staged_blocks_never_makes_a_wrong_blob(mak
 
 
 def rain(proxy: FaultProxy, step: Step, seeded: random.Random) -> None:
-    """Let one in five of these requests fail, in any way that takes no time."""
+    """Let one in five of these requests fail, with any fault that takes no time."""
     kinds = [fault for fault in faults(step) if is_quick(fault)]
     if step.gets or step.sends:
-        kinds.append(Flip("answer" if step.gets else "request", seeded.getrandbits(40)))
+        kinds.append(Flip("response" if step.gets else "request", seeded.getrandbits(40)))
 
     def is_hit(request: Request) -> bool:
         return step.matches(request) and seeded.random() < 0.2 / len(kinds)
@@ -296,7 +296,7 @@ def rain(proxy: FaultProxy, step: Step, seeded: random.Random) -> None:
 @OVER_BOTH
 @pytest.mark.parametrize("seed", STORMS)
 def test_a_storm_of_faults_never_makes_a_wrong_blob(route: Route, seed: int) -> None:
-    """Where one request in five fails, in any way but silence, the blob is absent until it is whole."""
+    """Where one request in five fails, with any fault but a stall, the blob is absent until it is whole."""
     seeded = random.Random(seed)
     body = put(route, blocks=seeded.randint(1, 12), seed=seed)
     for step in STEPS.values():

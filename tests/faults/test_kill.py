@@ -40,7 +40,7 @@ SIZE = int(os.environ.get("KILL_MIB", "64")) * MIB
 BLOCK = MIB
 CONCURRENCY = 4
 PATIENCE = 600.0
-"""Seconds after which a process is taken to hang."""
+"""Seconds after which a process counts as hanging."""
 SMALL = 16 * 1024
 OPTIONS = CopyOptions(block_size=SMALL)
 
@@ -81,7 +81,7 @@ def start(
 
 
 def result_of(process: subprocess.Popen[str]) -> dict[str, Any]:
-    """Return what a process says about its copy when it ends."""
+    """Return the result that a process prints when it ends."""
     output, errors = process.communicate(timeout=PATIENCE)
     assert output, errors
     result: dict[str, Any] = json.loads(output.splitlines()[-1])
@@ -112,7 +112,7 @@ def sha256(route: Route) -> str:
 
 
 def kill_somewhere(route: Route, start: Start, seeded: random.Random, lives: int) -> str:
-    """Start a process, kill it in the middle of a seeded request, and say where that was.
+    """Start a process, kill it in the middle of a seeded request, and return where that was.
 
     :param lives: how many processes there are still to be, this one included
     """
@@ -120,7 +120,7 @@ def kill_somewhere(route: Route, start: Start, seeded: random.Random, lives: int
     places: list[tuple[str, Place]] = [("s3-head", "done"), ("azure-list", "unseen")]
     number = 0
     if left and seeded.random() < 0.9:
-        places = [("s3-get", "unseen"), ("s3-get", "done"), ("s3-get", "answer")]
+        places = [("s3-get", "unseen"), ("s3-get", "done"), ("s3-get", "response")]
         places += [("azure-stage", "unseen"), ("azure-stage", "request"), ("azure-stage", "done")]
         # On average each life has its share of the blocks.
         number = seeded.randrange(min(left, 2 * left // lives + 1))
@@ -234,20 +234,20 @@ def test_a_process_whose_source_is_overwritten_again_and_again_commits_no_mixtur
     assert route.read() == versions[-1]
 
 
-@pytest.mark.parametrize("place", ["unseen", "done", "answer"])
+@pytest.mark.parametrize("place", ["unseen", "done", "response"])
 @pytest.mark.parametrize("number", range(4))
 def test_a_source_that_is_overwritten_in_any_moment_makes_no_mixture(route: Route, place: Place, number: int) -> None:
     """Before, in and after each range of the old version: nothing is committed, or all of the old version."""
     old = put(route, 4 * SMALL, 1)
     route.s3.strike(Act(place, lambda: put(route, 4 * SMALL, 2)), STEPS["s3-get"].matches, skip=number)
     is_read = number == 3 and place != "unseen"
-    # The last range is asked for while the one before it is still being read.
-    may_be_read = is_read or (number == 2 and place == "answer")
+    # The last range is requested while the one before it is still being read.
+    may_be_read = is_read or (number == 2 and place == "response")
 
     result = route.copy(OPTIONS, threads=1)
 
     allowed = {*([type(None)] * may_be_read), *([SourceChanged] * (not is_read))}
-    if may_be_read and place == "answer":
+    if may_be_read and place == "response":
         allowed.add(IntegrityError)  # LocalStack goes on with the new version's bytes; the checksum shows it
     assert type(result.error) in allowed
     assert route.read() == (None if result.error else old)

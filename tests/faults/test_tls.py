@@ -44,13 +44,13 @@ BLOCK = 32 * MIB
 
 @pytest.fixture
 def version() -> ssl.TLSVersion | None:
-    """The only version of TLS that the servers speak; None: 1.2 and 1.3."""
+    """The only version of TLS that the servers accept; None: 1.2 and 1.3."""
     return None
 
 
 @dataclass
 class Servers:
-    """Both servers as they are reached over TLS, and what Airflow's connections say of them."""
+    """Both servers over TLS, and their Airflow connections."""
 
     s3: FaultProxy
     azure: FaultProxy
@@ -123,7 +123,7 @@ def test_the_environment_may_name_the_bundle(
     assert copy(bucket, container).status == "copied"
 
 
-def test_a_server_that_nobody_vouches_for_gets_no_request(
+def test_a_server_with_an_untrusted_certificate_gets_no_request(
     bucket: Bucket, container: ContainerClient, servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without the bundle the error names the certificate, and neither server sees a request."""
@@ -156,7 +156,7 @@ def test_the_response_to_a_body_that_is_refused_early_is_seen(
     retry_after: int | None,
     error: type[TransferError],
 ) -> None:
-    """The server answers and closes while the body is being sent: the error says what it answered."""
+    """The server responds and closes while the body is being sent: the error has the response's status and code."""
     blobs = open_container("wasb_default", str(container.container_name), Cancellation()).blobs
     servers.azure.strike(Refuse(status, code, retry_after, early=True), STEPS["azure-stage"].matches, times=None)
 

@@ -1,6 +1,6 @@
 """The calls whose responses are mutated, and an independent judge of what each of them returned.
 
-The judge reads a response with h11, and says what is wrong with a call that counts it as a success. It is no second
+The judge reads a response with h11, and reports what is wrong with a call that counts it as a success. It is no second
 implementation of the translators: it knows what must hold whenever a call returns.
 """
 
@@ -115,7 +115,7 @@ class Call:
 
 
 def _first(*checks: tuple[object, str]) -> str | None:
-    """Return what the first check says that does not hold."""
+    """Return the reason of the first check that does not hold."""
     return next((text for holds, text in checks if not holds), None)
 
 
@@ -180,7 +180,7 @@ def _right_tags(found: Any, sent: Message, _: Clients) -> str | None:
 
 
 def _azure(sent: Message, status: int) -> str | None:
-    """Say why a response is no success of Azure."""
+    """Return why a response is no success of Azure."""
     return _first(
         (sent.status == status, f"the status is not {status}"),
         (any(sent.headers.get("x-ms-request-id", [])), "it has no x-ms-request-id, so it is not Azure's"),

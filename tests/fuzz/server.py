@@ -1,4 +1,4 @@
-"""A server that answers each request with the bytes that it was given, whatever they are."""
+"""A server that responds to each request with the given bytes, valid or not."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class MutantServer:
         return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
 
     def prepare(self, *mutants: Mutant) -> None:
-        """Answer the next requests with these."""
+        """Send these to the next requests."""
         self._prepared = deque(mutants)
 
     def _accept(self) -> None:

@@ -26,9 +26,9 @@ COUNT = int(os.environ.get("FUZZ", "2000"))
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
 CASE = os.environ.get("FUZZ_CASE")
 PATIENCE = 20.0
-"""Seconds after which a call is taken to hang."""
+"""Seconds after which a call counts as hanging."""
 ENOUGH = 20
-"""Failures after which no more are looked for."""
+"""Failures after which the run ends."""
 FALLBACK = {
     "HEAD": recorded.S3_BUCKET,
     "GET": recorded.S3_ERRORS[2],
@@ -75,7 +75,7 @@ def patience() -> Iterator[None]:
 
 
 def prepare(number: int) -> tuple[Call, Mutant]:
-    """Return the call of a case, and what it is answered."""
+    """Return the call of a case, and its response."""
     seeded = random.Random(f"{SEED} {number}")
     call = seeded.choice(CALLS)
     response = recorded.PORTAL if seeded.random() < 0.02 else seeded.choice(call.responses)

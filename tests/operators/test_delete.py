@@ -57,7 +57,7 @@ class TaskInstance(SimpleNamespace):
         self.pushed[key] = value
 
     def get_task_states(self, **_: Any) -> dict[str, dict[str, str]]:
-        """Say that the plan succeeded."""
+        """Return the plan's success."""
         return {"run": {"plan": "success"}}
 
 
@@ -94,7 +94,7 @@ def names(container: ContainerClient) -> list[str]:
 @pytest.mark.servers
 @pytest.mark.usefixtures("connections")
 def test_what_was_approved_is_deleted(container: ContainerClient) -> None:
-    """The list that the human was asked about is the list of the plan."""
+    """The list that the human approved is the list of the plan."""
     plan = written(container, ["in/gone"])
 
     ti = delete(container, plan, deletion_lists([plan]))
@@ -108,13 +108,13 @@ def test_what_was_approved_is_deleted(container: ContainerClient) -> None:
 @pytest.mark.usefixtures("connections")
 @pytest.mark.parametrize("change", ["another plan", "another digest", "more rows", "no question"])
 def test_what_was_not_approved_is_not_deleted(container: ContainerClient, change: str) -> None:
-    """A plan that was made again since the question, or an approval that was marked as a success by hand."""
+    """A plan that was repeated since the question, or an approval that a user marked as success."""
     plan = written(container, ["in/gone"])
-    (asked,) = deletion_lists([plan])
+    (approved,) = deletion_lists([plan])
     approved = {
-        "another plan": [asked | {"folder": "_s3_to_azure/earlier"}],
-        "another digest": [asked | {"digest": "x" * 32}],
-        "more rows": [asked | {"rows": 2}],
+        "another plan": [approved | {"folder": "_s3_to_azure/earlier"}],
+        "another digest": [approved | {"digest": "x" * 32}],
+        "more rows": [approved | {"rows": 2}],
         "no question": None,
     }[change]
 
@@ -182,20 +182,20 @@ def test_a_name_does_not_write_the_question(name: str, shown: str) -> None:
     assert shown in question([totals(extra_sample=[name])]).splitlines()
 
 
-def test_who_may_answer_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And what was asked about is in XCom before the question is."""
-    asked: list[str] = []
+def test_assigned_users_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the lists are in XCom before the question is."""
+    questions: list[str] = []
     user: Any = {"id": "1", "name": "admin"}
     operator = S3ToAzureApproveDeleteOperator(
         task_id="approve", plan_task_id="plan", response_timeout=timedelta(hours=1), assigned_users=user
     )
     ti = TaskInstance({("plan", "plan"): totals()})
     base = S3ToAzureApproveDeleteOperator.__mro__[1]
-    monkeypatch.setattr(base, "execute", lambda self, context: asked.append(self.body))
+    monkeypatch.setattr(base, "execute", lambda self, context: questions.append(self.body))
     context: Any = {"ti": ti}
 
     operator.execute(context)
 
     assert operator.assigned_users == [user]
     assert ti.pushed == {"deletions": [{"folder": "_s3_to_azure/plan", "etag": '"0x1"', "digest": "digest", "rows": 1}]}
-    assert asked == [question([totals()])]
+    assert questions == [question([totals()])]

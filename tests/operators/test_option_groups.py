@@ -92,7 +92,7 @@ def test_the_tests_give_every_option_a_value_of_its_own(group: type) -> None:
     assert [name for name, value in GROUPS[group].items() if getattr(defaults, name) == value] == []
 
 
-def test_each_option_has_one_row_that_says_what_it_takes() -> None:
+def test_each_option_has_one_row_with_its_type() -> None:
     """No option is read unchecked, and no row is left over."""
     assert {name.removeprefix("is_") for name in option_names(*GROUPS)} == ARGUMENTS.keys() - {"deferrable", "slice"}
 
@@ -111,7 +111,7 @@ def test_the_task_group_takes_each_option_with_its_default() -> None:
 
 @pytest.mark.parametrize("prefixes", [PLAN_ARGUMENTS["s3_prefix"], ["a/", "b/"]], ids=["one", "several"])
 def test_the_task_group_passes_each_option_to_its_tasks(prefixes: str | list[str]) -> None:
-    """The plan takes all of them; a batch what says how to copy; all others the endpoints."""
+    """The plan takes all of them; a batch the copy options; all others the endpoints."""
     arguments = ENDPOINTS | COPY_OPTIONS | PLAN_ARGUMENTS | {"s3_prefix": prefixes}
     with DAG("all_options") as dag:
         s3_to_azure_sync(**{name.removeprefix("is_"): value for name, value in arguments.items()})

@@ -51,7 +51,7 @@ def test_a_mirror_refuses_a_template_that_mixes_prefixes(template: str) -> None:
 @pytest.mark.servers
 @pytest.mark.usefixtures("connections")
 @pytest.mark.parametrize(
-    ("s3_prefix", "naming", "extra"),
+    ("s3_prefix", "naming", "orphaned"),
     [
         ("a/b", {}, ["a/b.gone", "a/b/gone", "a/b%2F", "a/bc/gone"]),
         ("a/b/", {}, ["a/b/gone"]),
@@ -60,8 +60,8 @@ def test_a_mirror_refuses_a_template_that_mixes_prefixes(template: str) -> None:
         ("a/b/", {"blob_template": "{folder}{name}"}, ["a/b/gone"]),
     ],
 )
-def test_a_mirror_looks_no_further_than_its_prefix(
-    bucket: Bucket, container: ContainerClient, s3_prefix: str, naming: dict[str, Any], extra: list[str]
+def test_a_mirror_lists_only_its_prefix(
+    bucket: Bucket, container: ContainerClient, s3_prefix: str, naming: dict[str, Any], orphaned: list[str]
 ) -> None:
     """However the names are made: the neighbours were copied by this package too, by other syncs."""
     bucket.put("a/b/x", b"x")
@@ -75,7 +75,7 @@ def test_a_mirror_looks_no_further_than_its_prefix(
 
     folder = run.xcom("plan", "plan")["folder"]
     lines = container.download_blob(f"{folder}/delete.jsonl").readall().decode().splitlines()
-    assert sorted(line.split('"')[3] for line in lines) == sorted(extra)
+    assert sorted(line.split('"')[3] for line in lines) == sorted(orphaned)
 
 
 class FrozenClock(datetime):

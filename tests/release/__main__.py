@@ -53,7 +53,7 @@ def main() -> int:
 
 
 def check_tag(tag: str) -> None:
-    """Check that a tag such as v0.1.0 is that of the version, and that the changelog was cut to it.
+    """Check that a tag such as v0.1.0 is that of the version, and that the changelog has its section.
 
     :raises CheckFailed: if not
     """
@@ -78,7 +78,7 @@ def build_twice() -> Path:
     if first != again:
         raise CheckFailed(f"two builds of one commit differ: {first} and {again}")
     for name, digest in first.items():
-        _say(f"built twice, equal: {digest[:16]}… {name}")
+        _log(f"built twice, equal: {digest[:16]}… {name}")
     (wheel,) = DIST.glob("*.whl")
     return wheel
 
@@ -109,7 +109,7 @@ def check_workflows() -> None:
     _run([*schema, "vendor.github-workflows", *workflows])
     _run([*schema, "vendor.dependabot", str(ROOT / ".github" / "dependabot.yml")])
     _run([str(TOOLS / "zizmor"), "--offline", "--quiet", "--persona", "pedantic", str(ROOT / ".github")])
-    _say("workflows: valid, and zizmor found nothing")
+    _log("workflows: valid, and zizmor found nothing")
 
 
 def run_example(wheel: Path, constraint: str) -> None:
@@ -131,7 +131,7 @@ def run_example(wheel: Path, constraint: str) -> None:
             found = azure.container_client("landing", create=False).download_blob(KEY).readall()
     if found != BODY:
         raise CheckFailed(f"the blob has {len(found):,} bytes that are not those of the object, {len(BODY):,} bytes")
-    _say(f"an example DAG of {wheel.name} copied and verified an object, in an environment with nothing else")
+    _log(f"an example DAG of {wheel.name} copied and verified an object, in an environment with nothing else")
 
 
 def _run_dag(python: Path, home: Path, s3: S3Server, azure: AzureServer) -> None:
@@ -167,7 +167,7 @@ def _run(command: list[str], env: dict[str, str] | None = None) -> None:
     subprocess.run(command, cwd=ROOT, check=True, env=env)
 
 
-def _say(line: str) -> None:
+def _log(line: str) -> None:
     print(f"release-check: {line}", flush=True)  # noqa: T201
 
 

@@ -1,7 +1,7 @@
 """Real servers, started as child processes, that the tests, the demo and the benchmarks share.
 
 Each is a context manager over a directory that the caller throws away: it takes free ports on 127.0.0.1,
-waits until it answers a real request, and on leaving stops with every process it started; logs stay in the
+waits until it responds to a real request, and on leaving stops with every process it started; logs stay in the
 directory. Linux only. `python3 -m tests.servers.install` gets what they run on, `python3 -m tests.servers.debian` what
 a cluster needs more.
 """
@@ -30,7 +30,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    """Import a server when it is first asked for: install.py runs in a Python that has no boto3."""
+    """Import a server on first access: install.py runs in a Python that has no boto3."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

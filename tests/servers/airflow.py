@@ -108,7 +108,7 @@ class AirflowServer(AirflowApi):
             while True:
                 for one in writers:
                     one.suspend()
-                if self._nobody_writes():
+                if self._is_unused():
                     break
                 for one in writers:
                     one.resume()
@@ -119,7 +119,7 @@ class AirflowServer(AirflowApi):
             for one in writers:
                 one.resume()
 
-    def _nobody_writes(self) -> bool:
+    def _is_unused(self) -> bool:
         with closing(sqlite3.connect(self._database, timeout=0.2)) as database:
             try:
                 database.execute("BEGIN IMMEDIATE")
@@ -151,7 +151,7 @@ def airflow_environment(
     connections: Mapping[str, Mapping[str, Any]],
     config: Mapping[str, str],
 ) -> dict[str, str]:
-    """Return the environment of an Airflow's processes: its API at `url`, all settings, without a look at the user's.
+    """Return the environment of an Airflow's processes: its API at `url`, all settings, and none of the user's.
 
     :param config: more of it, which wins
     """

@@ -1,4 +1,4 @@
-"""Airflow's public API: what a user's own scripts would speak to, whichever way this Airflow runs."""
+"""Airflow's public API, as a user's own scripts call it, for every kind of deployment."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FINAL_RUN_STATES = ("success", "failed")
 class AirflowApi(Startable):
     """The API of an Airflow at `url`, whose errors show the end of `log`.
 
-    Without `passwords` this speaks as the anonymous administrator that SimpleAuthManager can be told to let in, else
+    Without `passwords` this is the anonymous administrator of SimpleAuthManager's "all admins" mode, else
     as the first of the users whose passwords these are.
     """
 
@@ -47,30 +47,30 @@ class AirflowApi(Startable):
         """Return a token of one of the `users`; None: of the anonymous administrator there is without any."""
         where = f"{self.url}/auth/token"
         if user is None:
-            answer = self._session.get(where, timeout=30)
+            response = self._session.get(where, timeout=30)
         else:
-            answer = self._session.post(where, json={"username": user, "password": self._passwords[user]}, timeout=30)
-        _refuse_errors(answer)
-        return str(answer.json()["access_token"])
+            response = self._session.post(where, json={"username": user, "password": self._passwords[user]}, timeout=30)
+        _raise_errors(response)
+        return str(response.json()["access_token"])
 
     def api(self, method: str, path: str, **values: Any) -> dict[str, Any]:
-        """Send a request to /api/v2 and return its answer.
+        """Send a request to /api/v2 and return the response.
 
-        `values` are the query of a GET, else the JSON body. Raises ServerError with the answer's detail if
+        `values` are the query of a GET, else the JSON body. Raises ServerError with the response's detail if
         it is refused.
         """
-        answer = self._request(method, path, values)
-        if answer.status_code == requests.codes.unauthorized:
+        response = self._request(method, path, values)
+        if response.status_code == requests.codes.unauthorized:
             self._token = None
-            answer = self._request(method, path, values)
+            response = self._request(method, path, values)
         for _ in range(_LOCKED_TRIES):
             # SQLite was locked for longer than its driver waits; the transaction was rolled back.
-            if answer.status_code != requests.codes.server_error or "Database error" not in answer.text:
+            if response.status_code != requests.codes.server_error or "Database error" not in response.text:
                 break
             time.sleep(1)
-            answer = self._request(method, path, values)
-        _refuse_errors(answer)
-        return dict(answer.json()) if answer.content else {}
+            response = self._request(method, path, values)
+        _raise_errors(response)
+        return dict(response.json()) if response.content else {}
 
     def wait_for_dag(self, dag_id: str, timeout: float = 60.0) -> dict[str, Any]:
         """Return a DAG once Airflow knows it; raise ServerError at once if a file cannot be imported."""
@@ -108,7 +108,7 @@ class AirflowApi(Startable):
         timeout: float,
         on_poll: Callable[[dict[str, Any]], None] | None = None,
     ) -> str:
-        """Return "success" or "failed" once the run has ended; `on_poll` gets the run at each look."""
+        """Return "success" or "failed" once the run has ended; `on_poll` gets the run at each poll."""
         deadline = time.monotonic() + timeout
         while True:
             run = self.api("GET", _run_path(dag_id, run_id))
@@ -126,7 +126,7 @@ class AirflowApi(Startable):
             time.sleep(POLL_SECONDS)
 
     def wait_for_backfill(self, backfill_id: int, timeout: float) -> None:
-        """Wait until all runs of a backfill have ended and Airflow, which looks every 30 s, has seen that."""
+        """Wait until all runs of a backfill have ended and Airflow, which polls every 30 s, has seen that."""
         deadline = time.monotonic() + timeout
         while self.api("GET", f"/backfills/{backfill_id}")["completed_at"] is None:
             if time.monotonic() > deadline:
@@ -139,7 +139,7 @@ class AirflowApi(Startable):
         return list(self.api("GET", path, run_type=run_type, limit=_PAGE, order_by="run_after")["dag_runs"])
 
     def wait_for_question(self, dag_id: str, run_id: str, task_id: str, timeout: float) -> dict[str, Any]:
-        """Return what a task asks of a human once it waits for the answer: `subject`, `body`, `options`, …"""
+        """Return the question of a task once it waits for a human: `subject`, `body`, `options`, …"""
         deadline = time.monotonic() + timeout
         path = f"{_run_path(dag_id, run_id)}/taskInstances/{_quoted(task_id)}"
         while (state := self.api("GET", path)["state"]) != "awaiting_input":
@@ -148,8 +148,8 @@ class AirflowApi(Startable):
             time.sleep(POLL_SECONDS)
         return self.api("GET", f"{path}/-1/hitlDetails")
 
-    def answer(self, dag_id: str, run_id: str, task_id: str, option: str) -> None:
-        """Answer a task that waits for a human."""
+    def respond(self, dag_id: str, run_id: str, task_id: str, option: str) -> None:
+        """Choose an option for a task that waits for a human."""
         path = f"{_run_path(dag_id, run_id)}/taskInstances/{_quoted(task_id)}/-1/hitlDetails"
         self.api("PATCH", path, chosen_options=[option])
 
@@ -178,14 +178,14 @@ class AirflowApi(Startable):
     def logs(self, dag_id: str, run_id: str, task_id: str, try_number: int = 1, map_index: int = -1) -> str:
         """Return the log of one try of a task, a line of JSON per event."""
         path = f"{_run_path(dag_id, run_id)}/taskInstances/{_quoted(task_id)}/logs/{try_number}"
-        answer = self.api("GET", path, map_index=map_index, full_content=True)
-        return "\n".join(json.dumps(event, ensure_ascii=False) for event in answer["content"])
+        response = self.api("GET", path, map_index=map_index, full_content=True)
+        return "\n".join(json.dumps(event, ensure_ascii=False) for event in response["content"])
 
     def is_healthy(self, *parts: str) -> bool:
-        """Whether the API answers and says that some parts are healthy: `metadatabase`, `scheduler`, `triggerer`, …"""
+        """Whether the API responds and reports these parts as healthy: `metadatabase`, `scheduler`, `triggerer`, …"""
         try:
-            answer = self._session.get(f"{self.url}/api/v2/monitor/health", timeout=5)
-            health = answer.json()
+            response = self._session.get(f"{self.url}/api/v2/monitor/health", timeout=5)
+            health = response.json()
         except requests.RequestException:
             return False
         return all(health[part]["status"] == "healthy" for part in parts)
@@ -209,12 +209,12 @@ def _run_path(dag_id: str, run_id: str) -> str:
     return f"/dags/{_quoted(dag_id)}/dagRuns/{_quoted(run_id)}"
 
 
-def _refuse_errors(answer: requests.Response) -> None:
-    if answer.status_code < requests.codes.bad_request:
+def _raise_errors(response: requests.Response) -> None:
+    if response.status_code < requests.codes.bad_request:
         return
     try:
-        detail = answer.json()["detail"]
+        detail = response.json()["detail"]
     except (ValueError, KeyError, TypeError):
-        detail = answer.text
-    request = f"{answer.request.method} {answer.request.path_url}"
-    raise ServerError(NAME, f"answered {answer.status_code} to {request}: {detail}")
+        detail = response.text
+    request = f"{response.request.method} {response.request.path_url}"
+    raise ServerError(NAME, f"returned {response.status_code} to {request}: {detail}")

@@ -54,9 +54,9 @@ class AzureServer(Startable):
         )
 
     def start(self) -> None:
-        """Start the server and wait until it tells the account's properties."""
+        """Start the server and wait until it returns the account's properties."""
         probe = self.service_client(retry_total=0, connection_timeout=1, read_timeout=5)
-        self.process.start(lambda: _tells_properties(probe), within=_START_SECONDS)
+        self.process.start(lambda: _returns_properties(probe), within=_START_SECONDS)
 
     def stop(self) -> None:
         """Stop the server; its blobs stay in the directory."""
@@ -84,7 +84,7 @@ class AzureServer(Startable):
         return {} if self.ca_bundle is None else {"connection_verify": str(self.ca_bundle)}
 
 
-def _tells_properties(client: BlobServiceClient) -> bool:
+def _returns_properties(client: BlobServiceClient) -> bool:
     try:
         client.get_service_properties()
     except AzureError:

@@ -107,7 +107,7 @@ class AirflowCluster(AirflowApi):
             self.start_part(name)
 
     def log_of(self, part: str) -> str:
-        """Return what a part has said."""
+        """Return the log of a part."""
         return (self.directory / f"{part}.log").read_text(errors="replace")
 
     @contextmanager
@@ -154,8 +154,8 @@ class AirflowCluster(AirflowApi):
 
     def _start_worker(self, name: str, worker: ServerProcess) -> None:
         worker.stop()
-        said_before = _count_ready(worker.log, name)
-        worker.start(lambda: _count_ready(worker.log, name) > said_before, within=START_SECONDS)
+        ready_before = _count_ready(worker.log, name)
+        worker.start(lambda: _count_ready(worker.log, name) > ready_before, within=START_SECONDS)
 
 
 def _count_ready(log: Path, name: str) -> int:

@@ -46,8 +46,8 @@ def main() -> int:
     try:
         _unpack(packages)
     except (OSError, subprocess.CalledProcessError) as error:
-        said = getattr(error, "stdout", None) or error
-        print(f"could not unpack {', '.join(packages)}; install them yourself:\n{said}", file=sys.stderr)  # noqa: T201
+        output = getattr(error, "stdout", None) or error
+        print(f"could not unpack {', '.join(packages)}; install them yourself:\n{output}", file=sys.stderr)  # noqa: T201
         return 1
     print(f"unpacked into {_ROOT}: {', '.join(packages)}")  # noqa: T201
     return 0

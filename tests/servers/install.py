@@ -59,7 +59,7 @@ def _install_node_packages() -> None:
     node = node_home()
     _run(
         "Azurite",
-        # By its script: bin/npm starts `env node`, and looks for ../lib/cli.js where the wheel has none.
+        # By its script: bin/npm starts `env node`, and requires ../lib/cli.js, which the wheel does not have.
         [str(node / "bin" / "node"), str(node / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"), "ci"],
         {
             **os.environ,

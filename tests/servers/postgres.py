@@ -57,7 +57,7 @@ class PostgresServer(Startable):
             directory=self._files,
             environment=self._environment,
             log=self.log,
-            # A fast shutdown: clients are sent away, and nobody is waited for.
+            # A fast shutdown: clients are disconnected, and none is waited for.
             stop_signal=signal.SIGINT,
         )
 
@@ -99,7 +99,7 @@ class PostgresServer(Startable):
 
 
 def _hello() -> bytes:
-    """Return what a client of protocol 3.0 says first."""
+    """Return the first message of a client of protocol 3.0."""
     body = struct.pack("!i", 3 << 16) + f"user\0{_USER}\0database\0{_DATABASE}\0\0".encode()
     return struct.pack("!i", len(body) + 4) + body
 

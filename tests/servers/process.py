@@ -52,7 +52,7 @@ class Startable:
         self.stop()
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
+        """Start it, and wait until it responds."""
         raise NotImplementedError
 
     def stop(self) -> None:
@@ -134,7 +134,7 @@ class ServerProcess:
         self.stop()
 
     def suspend(self) -> None:
-        """Freeze the server and every process it started, as a machine that hangs does."""
+        """Freeze the server and every process it started, as on a machine that hangs."""
         for member in sessions.session_members(self.pid):
             os.kill(member, signal.SIGSTOP)
 

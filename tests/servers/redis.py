@@ -34,14 +34,14 @@ class RedisServer(Startable):
         )
 
     def start(self) -> None:
-        """Start the server and wait until it answers a ping."""
-        self.process.start(self._answers, within=_START_SECONDS)
+        """Start the server and wait until it responds to a ping."""
+        self.process.start(self._responds, within=_START_SECONDS)
 
     def stop(self) -> None:
         """Stop the server."""
         self.process.stop()
 
-    def _answers(self) -> bool:
+    def _responds(self) -> bool:
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=1) as caller:
                 caller.sendall(b"PING\r\n")

@@ -20,7 +20,7 @@ _START_SECONDS = 60.0
 class S3Server(Startable):
     """A private S3; `directory` gets its files (`s3/`) and its log (`s3.log`).
 
-    A presigned URL with a wrong signature or past its time is answered 403; any access key is good with the
+    A presigned URL that has expired or has a wrong signature gets 403; any access key is good with the
     right secret. Requests signed in their headers are *not* checked: LocalStack lets unsigned ones and wrong
     secrets through. Objects are lost when the server stops; the port stays the same if it is started again.
     """

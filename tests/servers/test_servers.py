@@ -107,9 +107,9 @@ def big_endian(number: int, octets: int) -> str:
 
 def test_a_presigned_get_returns_the_object(s3: S3Server) -> None:
     """The right signature gets the whole body."""
-    answer = requests.get(presigned(s3.client()), timeout=10)
+    response = requests.get(presigned(s3.client()), timeout=10)
 
-    assert (answer.status_code, answer.content) == (200, BODY)
+    assert (response.status_code, response.content) == (200, BODY)
 
 
 def test_a_presigned_get_with_another_signature_is_refused(s3: S3Server) -> None:
@@ -117,9 +117,9 @@ def test_a_presigned_get_with_another_signature_is_refused(s3: S3Server) -> None
     url = presigned(s3.client())
     forged = url[:-1] + ("0" if url[-1] != "0" else "1")
 
-    answer = requests.get(forged, timeout=10)
+    response = requests.get(forged, timeout=10)
 
-    assert (answer.status_code, "SignatureDoesNotMatch" in answer.text) == (403, True)
+    assert (response.status_code, "SignatureDoesNotMatch" in response.text) == (403, True)
 
 
 def test_a_presigned_get_signed_with_another_secret_is_refused(s3: S3Server, tmp_path: Path) -> None:
@@ -127,42 +127,42 @@ def test_a_presigned_get_signed_with_another_secret_is_refused(s3: S3Server, tmp
     stranger = S3Server(tmp_path)
     stranger.endpoint_url = s3.endpoint_url
 
-    answer = requests.get(presigned(stranger.client()), timeout=10)
+    response = requests.get(presigned(stranger.client()), timeout=10)
 
-    assert (answer.status_code, "SignatureDoesNotMatch" in answer.text) == (403, True)
+    assert (response.status_code, "SignatureDoesNotMatch" in response.text) == (403, True)
 
 
 def test_an_expired_presigned_get_is_refused(s3: S3Server) -> None:
     """A URL that worked is 403 once its five seconds are over."""
     url = presigned(s3.client(), expires=5)
     deadline = time.monotonic() + 60
-    answer = requests.get(url, timeout=10)
-    assert answer.status_code == 200
+    response = requests.get(url, timeout=10)
+    assert response.status_code == 200
 
-    while answer.status_code == 200 and time.monotonic() < deadline:
+    while response.status_code == 200 and time.monotonic() < deadline:
         time.sleep(0.1)
-        answer = requests.get(url, timeout=10)
+        response = requests.get(url, timeout=10)
 
-    assert (answer.status_code, "Request has expired" in answer.text) == (403, True)
+    assert (response.status_code, "Request has expired" in response.text) == (403, True)
 
 
 def test_a_range_returns_only_its_bytes(s3: S3Server) -> None:
     """A signed Range is 206 with exactly those bytes."""
     url = presigned(s3.client(), Range="bytes=5-11")
 
-    answer = requests.get(url, headers={"Range": "bytes=5-11"}, timeout=10)
+    response = requests.get(url, headers={"Range": "bytes=5-11"}, timeout=10)
 
-    assert (answer.status_code, answer.content) == (206, b"5678901")
-    assert answer.headers["Content-Range"] == "bytes 5-11/1000"
+    assert (response.status_code, response.content) == (206, b"5678901")
+    assert response.headers["Content-Range"] == "bytes 5-11/1000"
 
 
 def test_another_etag_fails_the_precondition(s3: S3Server) -> None:
     """If-Match with an ETag that is not the object's is 412."""
     url = presigned(s3.client(), IfMatch='"0"')
 
-    answer = requests.get(url, headers={"If-Match": '"0"'}, timeout=10)
+    response = requests.get(url, headers={"If-Match": '"0"'}, timeout=10)
 
-    assert answer.status_code == 412
+    assert response.status_code == 412
 
 
 def test_s3_stores_the_crc64nvme_of_a_put(s3: S3Server) -> None:
@@ -186,7 +186,7 @@ def test_s3_stores_the_crc64nvme_of_a_put(s3: S3Server) -> None:
 def test_s3_stores_the_crc32_of_a_multipart_upload(
     s3: S3Server, tmp_path: Path, arguments: dict[str, str], suffix: str, kind: str
 ) -> None:
-    """boto3's upload in parts leaves a CRC32 over the parts' CRC32s, or the whole object's if asked to."""
+    """boto3's upload in parts leaves a CRC32 over the parts' CRC32s, or the whole object's if requested."""
     content = os.urandom(11 * MIB)
     (tmp_path / "large").write_bytes(content)
     parts = [content[start : start + 5 * MIB] for start in range(0, len(content), 5 * MIB)]
@@ -227,14 +227,14 @@ def test_azure_checks_the_crc64_of_a_block(
     )
     checksum = base64.b64encode((crc64nvme(BODY) ^ change).to_bytes(8, "little")).decode()
 
-    answer = requests.put(
+    response = requests.put(
         f"{azure.endpoint}/target/checked?comp=block&blockid=MDAwMQ%3D%3D&{token}",
         data=BODY,
         headers={"x-ms-content-crc64": checksum},
         timeout=10,
     )
 
-    assert (answer.status_code, answer.headers.get("x-ms-error-code")) == expected
+    assert (response.status_code, response.headers.get("x-ms-error-code")) == expected
 
 
 def test_azure_refuses_to_commit_over_a_blob_that_must_not_exist(azure: AzureServer) -> None:
@@ -300,7 +300,7 @@ def test_stopping_leaves_no_process_and_no_port(kind: type[S3Server | AzureServe
 
 
 def test_a_server_that_dies_at_once_shows_the_end_of_its_log(tmp_path: Path) -> None:
-    """The error names the server, its exit status, its log and what it said last."""
+    """The error names the server, its exit status, its log and its last output."""
     server = python_server("print('no licence'); raise SystemExit(3)", tmp_path)
 
     with pytest.raises(ServerError) as raised:
@@ -415,7 +415,7 @@ def test_airflow_runs_a_dag(tmp_path: Path) -> None:
     assert (doubled, login) == ([6, 8], "me")
     assert '"event": "doubling 4"' in log
     assert str(refused.value) == (
-        "Airflow answered 404 to GET /api/v2/dags/none: The Dag with ID: `none` was not found"
+        "Airflow returned 404 to GET /api/v2/dags/none: The Dag with ID: `none` was not found"
     )
     assert session_members(session) == []
     assert not listening(airflow.port)

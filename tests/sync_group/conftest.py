@@ -1,4 +1,4 @@
-"""A sync between an empty bucket and an empty container, and what its tasks said."""
+"""A sync between an empty bucket and an empty container, and the log of its tasks."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def sync(bucket: Bucket, container: ContainerClient, connections: None) -> Sync:
 
 
 @pytest.fixture
-def said(capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Callable[[], str]:
-    """All that tasks logged, and the errors they ended with, since it was last asked for."""
+def logged(capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Callable[[], str]:
+    """Reads all that tasks logged, and their errors, since the last call."""
 
     def read() -> str:
         out = capfd.readouterr()

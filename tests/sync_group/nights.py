@@ -116,11 +116,11 @@ class Sync:
 
             if listed is not None:
                 arguments["s3_prefix"] = list_prefixes()
-            s3_to_azure_sync(**self.sides(**arguments))
+            s3_to_azure_sync(**self.group_arguments(**arguments))
         return dag
 
-    def sides(self, **arguments: Any) -> dict[str, Any]:
-        """Return a group's arguments: both sides, no retries, small batches, and what is given."""
+    def group_arguments(self, **arguments: Any) -> dict[str, Any]:
+        """Return a group's arguments: the endpoints, no retries, small batches, and the given ones."""
         return {
             "s3_bucket": self.bucket.name,
             "container_name": self.container.container_name,

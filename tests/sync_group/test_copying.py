@@ -181,7 +181,7 @@ def test_overwrite_off_never_touches_a_blob(sync: Sync) -> None:
     assert before == {name: sync.container.get_blob_client(name).get_blob_properties().etag for name in before}
 
 
-def test_a_failed_batch_is_cleared_and_copies_only_what_is_not_done(sync: Sync, said: Callable[[], str]) -> None:
+def test_a_failed_batch_is_cleared_and_copies_only_what_is_not_done(sync: Sync, logged: Callable[[], str]) -> None:
     """A leased blob fails its key and its batch, and no other; released and cleared, that key alone is read."""
     keys = [f"k{n}" for n in range(10)]
     sync.put(*keys)
@@ -199,7 +199,7 @@ def test_a_failed_batch_is_cleared_and_copies_only_what_is_not_done(sync: Sync, 
     assert night.totals("incomplete_batches", "missing_keys") == ([2], [])
     batch = night.run.xcom("s3_to_azure.copy", map_index=2)
     assert (batch["copied"], batch["failed"], batch["failures"][0]["key"]) == (2, 1, "k7")
-    log = said()
+    log = logged()
     assert "1 of 10 keys could not be copied" in log
     assert "the blob is leased; break or release the lease" in log
     etags = {key: sync.container.get_blob_client(key).get_blob_properties().etag for key in keys if key != "k7"}

@@ -35,7 +35,7 @@ NAMED_OTHERWISE = {"dry_run": "is_dry_run"}
 
 
 def _documented(function: Callable[..., Any]) -> dict[str, bool]:
-    """Return the arguments that a docstring describes, and whether it says that they are templated."""
+    """Return the arguments that a docstring describes, and whether it marks them as templated."""
     text = inspect.getdoc(function) or ""
     found = re.findall(r"^:param (\w+):(.*(?:\n +.*)*)", text, flags=re.MULTILINE)
     return {name: "templated)" in about for name, about in found}
@@ -77,7 +77,7 @@ def test_what_is_documented_as_templated_is_rendered_wherever_it_goes() -> None:
 
 @pytest.mark.parametrize("name", [name for name in operators.__all__ if name.endswith("Operator")])
 def test_operators_render_what_they_document_as_templated(name: str) -> None:
-    """For those whose arguments are documented at the group, what it says of them holds."""
+    """For those whose arguments are documented at the group, its marks are right."""
     operator = getattr(operators, name)
     documented = _documented(s3_to_azure_sync) | _documented(operator)
     names = {
@@ -130,7 +130,7 @@ def test_a_group_without_mirror_imports_nothing_of_approvals() -> None:
     assert found.stdout.splitlines()[-1] == "False"
 
 
-def test_an_unknown_way_to_delete_is_refused_with_the_dag() -> None:
+def test_an_unknown_value_of_delete_is_refused_with_the_dag() -> None:
     """Before it could be taken for no deletion, or for another one."""
     with DAG("unknown"), pytest.raises(ConfigurationError, match="delete is 'all'; it takes 'extra' or None"):
         s3_to_azure_sync(s3_bucket="bucket", container_name="container", delete="all")  # type: ignore[arg-type]
@@ -138,13 +138,13 @@ def test_an_unknown_way_to_delete_is_refused_with_the_dag() -> None:
 
 def test_each_group_has_an_asset_of_its_own() -> None:
     """Named after the DAG and the group, with the groups around it."""
-    sides: dict[str, Any] = {"s3_bucket": "bucket", "container_name": "container"}
+    endpoints: dict[str, Any] = {"s3_bucket": "bucket", "container_name": "container"}
     with DAG("several") as dag:
-        s3_to_azure_sync(**sides)
-        s3_to_azure_sync("second", **sides)
+        s3_to_azure_sync(**endpoints)
+        s3_to_azure_sync("second", **endpoints)
         for outer in ("eu", "us"):
             with TaskGroup(outer):
-                s3_to_azure_sync(**sides)
+                s3_to_azure_sync(**endpoints)
 
     names = {task.task_id: [asset.name for asset in task.outlets] for task in dag.tasks if task.outlets}
 
@@ -161,8 +161,8 @@ def test_several_syncs_live_in_one_dag(sync: Sync) -> None:
     """Groups in groups keep their plans and ledgers apart, and one can follow another."""
     sync.put("a/1", "b/2")
     with DAG(f"several_{sync.container.container_name}") as dag, TaskGroup("nightly"):
-        first = s3_to_azure_sync("first", **sync.sides(s3_prefix="a/"))
-        second = s3_to_azure_sync("second", **sync.sides(s3_prefix="b/", blob_prefix="later/"))
+        first = s3_to_azure_sync("first", **sync.group_arguments(s3_prefix="a/"))
+        second = s3_to_azure_sync("second", **sync.group_arguments(s3_prefix="b/", blob_prefix="later/"))
         first >> second
 
     run = run_dag(dag)
@@ -176,7 +176,7 @@ def test_several_syncs_live_in_one_dag(sync: Sync) -> None:
 
 @pytest.mark.servers
 def test_batches_are_labelled_by_what_they_copy(sync: Sync) -> None:
-    """The UI shows folder, count and size, and a key that looks like a template as it is."""
+    """The UI shows folder, count and size, and a key with template syntax verbatim."""
     sync.put("in/{{ 6 * 7 }}/a", body=b"x" * 2048)
     sync.put("in/{{ 6 * 7 }}/b", body=b"x" * 1024)
     long = "l" * 600

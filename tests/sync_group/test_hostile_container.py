@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.servers, pytest.mark.airflow]
 
-UNASKED: dict[str, Any] = {"delete": "extra", "approve_delete": False, "max_delete": 100}
+UNAPPROVED: dict[str, Any] = {"delete": "extra", "approve_delete": False, "max_delete": 100}
 
 Attack = Callable[["ContainerClient", str], None]
 
@@ -60,7 +60,7 @@ def rewrite(container: ContainerClient, name: str, rows: list[dict[str, Any]], l
     container.upload_blob(name, content, overwrite=True)
 
 
-def test_a_rewritten_manifest_reads_nothing_outside_the_plan(sync: Sync, said: Callable[[], str]) -> None:
+def test_a_rewritten_manifest_reads_nothing_outside_the_plan(sync: Sync, logged: Callable[[], str]) -> None:
     """A writer to the container need not have a right to read the bucket."""
     sync.put("in/a-long-name-to-make-room", "hr/salaries.csv")
     etag = sync.bucket.client.head_object(Bucket=sync.bucket.name, Key="hr/salaries.csv")["ETag"].strip('"')
@@ -77,10 +77,12 @@ def test_a_rewritten_manifest_reads_nothing_outside_the_plan(sync: Sync, said: C
     assert night.state == "failed"
     assert night.states() == {"plan": "success", "copy[0]": "failed", "report": "failed"} | {"write": "success"}
     assert sync.blobs() == {}
-    assert "someone else wrote to it since it was written; clear the task that wrote it" in said()
+    assert "someone else wrote to it since it was written; clear the task that wrote it" in logged()
 
 
-def test_an_approved_deletion_stays_what_it_was(sync: Sync, azure_server: AzureServer, said: Callable[[], str]) -> None:
+def test_an_approved_deletion_stays_what_it_was(
+    sync: Sync, azure_server: AzureServer, logged: Callable[[], str]
+) -> None:
     """One blob was to go; 31 more are written down, one of them in another container."""
     finance = azure_server.container_client(f"finance-{sync.container.container_name[-12:]}")
     finance.upload_blob("book", b"x")
@@ -101,16 +103,16 @@ def test_an_approved_deletion_stays_what_it_was(sync: Sync, azure_server: AzureS
         outside = {"blob": f"../{finance.container_name}/book", "size": 1, "blob_etag": etag, "last_modified": None}
         rewrite(container, name, [outside, *others])
 
-    night = attacked(sync, attack, after="plan", before="delete", s3_prefix="in/", **UNASKED)
+    night = attacked(sync, attack, after="plan", before="delete", s3_prefix="in/", **UNAPPROVED)
 
     assert night.state == "failed"
     assert night.states()["delete"] == "failed"
     assert sync.blobs() == before
     assert finance.download_blob("book").readall() == b"x"
-    assert "someone else wrote to it since it was written" in said()
+    assert "someone else wrote to it since it was written" in logged()
 
 
-def test_forged_rows_turn_no_failure_into_a_success(sync: Sync, said: Callable[[], str]) -> None:
+def test_forged_rows_turn_no_failure_into_a_success(sync: Sync, logged: Callable[[], str]) -> None:
     """What the batch wrote is what the report counts."""
     sync.put("a", "b")
     lease = sync.container.upload_blob("a", b"old").acquire_lease()
@@ -126,13 +128,13 @@ def test_forged_rows_turn_no_failure_into_a_success(sync: Sync, said: Callable[[
 
     assert night.states()["copy[0]"] == "failed"
     assert night.state == "failed"
-    assert "someone else wrote to it since it was written" in said()
+    assert "someone else wrote to it since it was written" in logged()
 
 
 def test_forged_rows_make_up_for_no_batch_that_did_not_end(
-    sync: Sync, said: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+    sync: Sync, logged: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A killed task says nothing of its part of the ledger, so nothing confirms what is in it."""
+    """A killed task returns no summary of its part of the ledger, so its rows are not confirmed."""
     sync.put("a")
 
     def killed(*_: Any) -> None:
@@ -152,10 +154,10 @@ def test_forged_rows_make_up_for_no_batch_that_did_not_end(
 
     assert night.state == "failed"
     assert night.totals("copied", "missing", "incomplete_batches") == (1, 0, [0])
-    assert "1 batches ended without a summary, so their parts of the ledger are not confirmed (00000)" in said()
+    assert "1 batches ended without a summary, so their parts of the ledger are not confirmed (00000)" in logged()
 
 
-def test_the_plans_own_rows_are_not_anyones(sync: Sync, said: Callable[[], str]) -> None:
+def test_the_plans_own_rows_are_verified(sync: Sync, logged: Callable[[], str]) -> None:
     """Keys that needed no copy are counted by what the plan wrote."""
     sync.put("a")
     assert sync.night().state == "success"
@@ -169,7 +171,7 @@ def test_the_plans_own_rows_are_not_anyones(sync: Sync, said: Callable[[], str])
     night = attacked(sync, attack, after="plan", before="report")
 
     assert night.state == "failed"
-    assert "someone else wrote to it since it was written" in said()
+    assert "someone else wrote to it since it was written" in logged()
 
 
 def test_other_files_in_the_plans_folder_count_for_nothing(sync: Sync) -> None:
@@ -180,7 +182,7 @@ def test_other_files_in_the_plans_folder_count_for_nothing(sync: Sync) -> None:
         for name in ("00001", "99999", "delete", "x"):
             container.upload_blob(f"{folder}/ledger/{name}.jsonl", b"no row\n")
 
-    night = attacked(sync, attack, after="copy", before="report", **UNASKED)
+    night = attacked(sync, attack, after="copy", before="report", **UNAPPROVED)
 
     assert night.state == "success"
     assert night.totals("objects", "copied", "deleted", "missing") == (1, 1, 0, 0)
@@ -188,7 +190,7 @@ def test_other_files_in_the_plans_folder_count_for_nothing(sync: Sync) -> None:
 
 @pytest.mark.parametrize("shown", ["a share", "a number"])
 def test_blobs_that_others_mark_as_ours_are_deleted_within_the_limits_only(
-    sync: Sync, said: Callable[[], str], shown: str
+    sync: Sync, logged: Callable[[], str], shown: str
 ) -> None:
     """They lie under the prefix and carry our record; there are too many of them, and none has a name that leads away."""
     sync.put("in/a")
@@ -197,8 +199,8 @@ def test_blobs_that_others_mark_as_ours_are_deleted_within_the_limits_only(
         sync.container.upload_blob(name, b"x", metadata=SourceRecord("0" * 32, 1, identity=identity).as_metadata())
     before = sync.blobs()
 
-    night = sync.night(s3_prefix="in/", **{**UNASKED, "max_delete": 0.5 if shown == "a share" else 4})
+    night = sync.night(s3_prefix="in/", **{**UNAPPROVED, "max_delete": 0.5 if shown == "a share" else 4})
 
     assert night.state == "failed"
     assert sync.blobs() == {**before, "in/a": b"in/a"}
-    assert "5 of 5 blobs would be deleted, but max_delete is" in said()
+    assert "5 of 5 blobs would be deleted, but max_delete is" in logged()

@@ -12,7 +12,7 @@ from tests.sync_group.nights import Sync
 
 pytestmark = [pytest.mark.servers, pytest.mark.airflow]
 
-UNASKED: dict[str, Any] = {"delete": "extra", "approve_delete": False, "max_delete": 0.5}
+UNAPPROVED: dict[str, Any] = {"delete": "extra", "approve_delete": False, "max_delete": 0.5}
 KEYS = [f"in/k{n}" for n in range(8)]
 
 
@@ -36,7 +36,7 @@ def test_a_blob_goes_with_its_key_and_all_others_stay(mirrored: Sync) -> None:
     _delete(mirrored, "in/k0", "in/k1")
     mirrored.put("in/new")
 
-    night = mirrored.night(s3_prefix="in/", exclude=["in/k2"], **UNASKED)
+    night = mirrored.night(s3_prefix="in/", exclude=["in/k2"], **UNAPPROVED)
 
     assert night.state == "success"
     assert mirrored.blobs().keys() == {*KEYS[2:], "in/new", "in/theirs", "out/theirs"}
@@ -49,7 +49,7 @@ def test_a_blob_goes_with_its_key_and_all_others_stay(mirrored: Sync) -> None:
     assert night.run.xcom("s3_to_azure.delete") == {"deleted": 2, "kept": 0, "failed": 0}
 
 
-def test_a_copy_by_hand_is_neither_deleted_nor_taken_for_a_copy_of_its_key(mirrored: Sync) -> None:
+def test_a_manual_copy_is_neither_deleted_nor_counted_as_a_copy_of_its_key(mirrored: Sync) -> None:
     """Copy Blob takes the metadata along, but the record on the copy names the blob that it was made of."""
     blobs = mirrored.container
     for name in ("in/backup", "in/same"):
@@ -57,7 +57,7 @@ def test_a_copy_by_hand_is_neither_deleted_nor_taken_for_a_copy_of_its_key(mirro
         assert blobs.get_blob_client(name).get_blob_properties().metadata["s3_source_identity"]
     mirrored.put("in/same", body=b"in/k0")  # the content, and so the ETag, of in/k0
 
-    night = mirrored.night(s3_prefix="in/", **UNASKED)
+    night = mirrored.night(s3_prefix="in/", **UNAPPROVED)
 
     assert night.state == "success"
     assert night.totals("objects", "copied", "unchanged", "deleted") == (9, 1, 8, 0)
@@ -67,10 +67,10 @@ def test_a_copy_by_hand_is_neither_deleted_nor_taken_for_a_copy_of_its_key(mirro
     assert "in/backup" in mirrored.blobs()
 
 
-def test_what_looks_like_a_mistake_deletes_nothing_and_asks_nobody(mirrored: Sync, said: Callable[[], str]) -> None:
-    """Above max_delete, as a number or as a share, or of an empty source: the run is red and says why."""
+def test_a_suspicious_deletion_is_refused_without_asking(mirrored: Sync, logged: Callable[[], str]) -> None:
+    """Above max_delete, as a number or as a share, or of an empty source: the run fails with the reason."""
     before = mirrored.blobs()
-    said()
+    logged()
 
     def is_refused(message: str, **arguments: Any) -> None:
         night = mirrored.night(s3_prefix="in/", delete="extra", **arguments)
@@ -78,7 +78,7 @@ def test_what_looks_like_a_mistake_deletes_nothing_and_asks_nobody(mirrored: Syn
         assert night.states()["delete"] == night.states()["report"] == "failed"
         assert night.report["deleted"] == 0
         assert mirrored.blobs() == before
-        assert said().count(message) >= 3  # by the plan, the deletion and the report
+        assert logged().count(message) >= 3  # by the plan, the deletion and the report
 
     _delete(mirrored, *KEYS[:5])
     is_refused("5 of 9 blobs would be deleted, but max_delete is 0.5", max_delete="{{ 5 / 10 }}")
@@ -87,20 +87,20 @@ def test_what_looks_like_a_mistake_deletes_nothing_and_asks_nobody(mirrored: Syn
     is_refused("the source listing is empty, and 8 blobs would be deleted", max_delete=1000)
 
 
-def test_the_ledgers_are_no_blobs_to_take_a_share_of(mirrored: Sync, said: Callable[[], str]) -> None:
+def test_max_delete_does_not_count_ledgers(mirrored: Sync, logged: Callable[[], str]) -> None:
     """However many nights have left theirs, max_delete is a share of the data."""
     mirrored.night(batch_objects=1, compare="always")
     _delete(mirrored, *KEYS[:6])
 
-    mirrored.night(**UNASKED)
+    mirrored.night(**UNAPPROVED)
 
-    assert "6 of 10 blobs would be deleted, but max_delete is 0.5" in said()
+    assert "6 of 10 blobs would be deleted, but max_delete is 0.5" in logged()
 
 
 def test_a_blob_that_changed_since_the_plan_is_kept(mirrored: Sync) -> None:
-    """Somebody wants it: it is kept, and the ledger says so."""
+    """It is in use: it is kept, and the ledger reports it."""
     _delete(mirrored, "in/k0", "in/k1")
-    dag = mirrored.dag(s3_prefix="in/", **UNASKED)
+    dag = mirrored.dag(s3_prefix="in/", **UNAPPROVED)
     with dag:
 
         @task
@@ -120,18 +120,18 @@ def test_a_blob_that_changed_since_the_plan_is_kept(mirrored: Sync) -> None:
     assert night.report["deleted"] == 1
 
 
-def test_a_blob_that_cannot_be_deleted_is_tried_again(mirrored: Sync, said: Callable[[], str]) -> None:
+def test_a_blob_that_cannot_be_deleted_is_tried_again(mirrored: Sync, logged: Callable[[], str]) -> None:
     """A leased blob makes the run red; released and cleared, it goes too."""
     _delete(mirrored, "in/k0", "in/k1")
     lease = mirrored.container.get_blob_client("in/k0").acquire_lease()
 
-    night = mirrored.night(s3_prefix="in/", **UNASKED)
+    night = mirrored.night(s3_prefix="in/", **UNAPPROVED)
 
     assert night.state == "failed"
     assert {name for name, state in night.states().items() if state == "failed"} == {"delete", "report"}
     assert night.run.xcom("s3_to_azure.delete") == {"deleted": 1, "kept": 0, "failed": 1}
     assert night.report["failures"][0]["blob"] == "in/k0"
-    log = said()
+    log = logged()
     assert (
         "'in/k0' could not be deleted: Azure returned 412 LeaseIdMissing: the blob is leased; break or release the lease"
         in log
@@ -153,7 +153,7 @@ def test_a_failed_copy_deletes_nothing(mirrored: Sync) -> None:
     mirrored.put("in/k1", body=b"changed")
     lease = mirrored.container.get_blob_client("in/k1").acquire_lease()
 
-    night = mirrored.night(s3_prefix="in/", **UNASKED)
+    night = mirrored.night(s3_prefix="in/", **UNAPPROVED)
 
     lease.release()
     assert night.state == "failed"
@@ -162,7 +162,7 @@ def test_a_failed_copy_deletes_nothing(mirrored: Sync) -> None:
     assert mirrored.blobs() == before
 
 
-def test_nobody_is_asked_where_nothing_is_to_be_deleted(mirrored: Sync, said: Callable[[], str]) -> None:
+def test_approval_is_skipped_where_nothing_is_to_be_deleted(mirrored: Sync, logged: Callable[[], str]) -> None:
     """The approval lets the run go on by itself; a dry run only writes down what would go."""
     night = mirrored.night(s3_prefix="in/", delete="extra")
 
@@ -171,7 +171,7 @@ def test_nobody_is_asked_where_nothing_is_to_be_deleted(mirrored: Sync, said: Ca
         **dict.fromkeys(["plan", "approve_delete", "delete", "report"], "success"),
         "copy": "skipped",
     }
-    assert "skipping approval" in said()
+    assert "skipping approval" in logged()
     _delete(mirrored, "in/k0")
 
     dry = mirrored.night(s3_prefix="in/", delete="extra", max_delete=0.5, dry_run=True)
@@ -188,7 +188,7 @@ def test_several_prefixes_each_delete_their_own(mirrored: Sync) -> None:
     mirrored.night(s3_prefix="b/")
     _delete(mirrored, "in/k0", "b/1")
 
-    night = mirrored.night(s3_prefix=["in/", "b/"], **UNASKED)
+    night = mirrored.night(s3_prefix=["in/", "b/"], **UNAPPROVED)
 
     assert night.state == "success"
     assert night.totals("unchanged", "deleted") == (8, 2)

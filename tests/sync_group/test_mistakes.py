@@ -1,4 +1,4 @@
-"""The mistakes of the first hour: what the error says, whether it is retried, and what becomes of the run."""
+"""The mistakes of the first hour: the error, whether it is retried, and the state of the run."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ VALUES = [
     ("overwrite", "maybe", "overwrite is 'maybe'; it takes True or False"),
     ("dry_run", "maybe", "dry_run is 'maybe'; it takes True or False"),
 ]
-"""An argument, a value that is a mistake, and what the error says."""
+"""An argument, a wrong value, and the error."""
 
 
 def _sync(**arguments: Any) -> None:
@@ -189,7 +189,7 @@ class Given:
         self.connection(AZURE, password=None, extra={"sas_token": token})
 
     def no_host(self) -> None:
-        """Let DNS say of one name that there is no such host."""
+        """Make DNS report one name as unknown."""
         resolve = socket.getaddrinfo
 
         def getaddrinfo(host: Any, *rest: Any, **named: Any) -> Any:
@@ -215,7 +215,7 @@ class Mistake:
     """A mistake of the first hour.
 
     :param cause: what the first line of the error begins with
-    :param remedy: what the error says to do
+    :param remedy: what the error advises
     :param given: makes the mistake outside the DAG
     :param fails: the task that fails; None: the DAG is not parsed
     """
@@ -366,7 +366,7 @@ def given(sync: Sync, s3_server: S3Server, azure_server: AzureServer, monkeypatc
 @pytest.mark.servers
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_is_explained_once_and_copies_nothing(sync: Sync, given: Given, name: str) -> None:
-    """The cause comes first, in a line of at most 200 characters; the error says what to do; no try is repeated."""
+    """The cause comes first, in a line of at most 200 characters; the error names the remedy; no try is repeated."""
     mistake = MISTAKES[name]
     sync.put("exports/a", "exports/b")
     mistake.given(given)

@@ -1,4 +1,4 @@
-"""Plans before they are carried out: dry runs, budgets, and several prefixes planned side by side."""
+"""Plans before anything is copied: dry runs, budgets, and several prefixes planned in parallel."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.servers, pytest.mark.airflow]
 
 @pytest.mark.parametrize(("keys", "prefixes"), [([], ""), (["a/1", "b/1"], ["a/", "b/"]), ([], ["a/", "b/"])])
 def test_a_dry_run_says_so_whatever_it_found(
-    sync: Sync, said: Callable[[], str], keys: list[str], prefixes: str | list[str]
+    sync: Sync, logged: Callable[[], str], keys: list[str], prefixes: str | list[str]
 ) -> None:
     """With several plans and with empty ones: objects, bytes, requests and price are in the XCom and in the log."""
     sync.put(*keys, body=b"x")
@@ -36,11 +36,11 @@ def test_a_dry_run_says_so_whatever_it_found(
             "egress_price": 0.0,
         },
     )
-    assert f"this was a dry run: would copy {objects} objects ({objects} B)" in said()
+    assert f"this was a dry run: would copy {objects} objects ({objects} B)" in logged()
     assert sync.blobs() == {}
 
 
-def test_a_dry_run_tells_the_cost_and_copies_nothing(sync: Sync, said: Callable[[], str]) -> None:
+def test_a_dry_run_reports_the_cost_and_copies_nothing(sync: Sync, logged: Callable[[], str]) -> None:
     """As an argument or as text from the trigger form; what needs no copy is in the ledger even so."""
     sync.put("a", "dot.")
     sync.put("big", body=b"x" * (2 * MIB + 1))
@@ -60,7 +60,7 @@ def test_a_dry_run_tells_the_cost_and_copies_nothing(sync: Sync, said: Callable[
 
     assert priced.report["cost"] == {**cost, "egress_price": 1.76}
     assert sync.blobs() == {}
-    log = said()
+    log = logged()
     assert "cost: 5 requests to S3, 6 to Azure, 0.002 GiB out of S3 at 900 each: 1.76" in log
     assert (
         "this was a dry run: would copy 2 objects (2.0 MiB) with 5 requests to S3 and 6 to Azure, 0.002 GiB out of S3 "
@@ -80,9 +80,9 @@ def test_a_dry_run_tells_the_cost_and_copies_nothing(sync: Sync, said: Callable[
     ],
 )
 def test_a_plan_above_its_budget_is_not_carried_out(
-    sync: Sync, said: Callable[[], str], budget: dict[str, Any], message: str
+    sync: Sync, logged: Callable[[], str], budget: dict[str, Any], message: str
 ) -> None:
-    """The numbers and the list are told, nothing is copied; what is already there does not count."""
+    """The error names the numbers and the list, nothing is copied; existing copies do not count."""
     sync.put("a1")
     sync.night(max_objects=1, max_bytes=2)
     sync.put("a2", "a3", "a4")
@@ -90,7 +90,7 @@ def test_a_plan_above_its_budget_is_not_carried_out(
     night = sync.night(params={"most": 2}, **budget)
 
     assert night.states() == {"plan": "failed", "copy": "upstream_failed", "report": "failed"}
-    log = said().replace("\n  ", " ")
+    log = logged().replace("\n  ", " ")
     assert f"{message}; nothing was copied: raise it, or select less. The list is in http://" in log
     assert sync.blobs() == {"a1": b"a1"}
 
@@ -121,7 +121,7 @@ def test_prefixes_are_planned_side_by_side(sync: Sync) -> None:
     assert second.totals("copied", "unchanged", "bytes_read") == (0, 12, 0)
 
 
-def test_a_budget_is_for_all_prefixes_together(sync: Sync, said: Callable[[], str]) -> None:
+def test_a_budget_is_for_all_prefixes_together(sync: Sync, logged: Callable[[], str]) -> None:
     """Each plan alone is small enough; what they come to is not."""
     sync.put("a/1", "a/2", "b/1", "b/2")
 
@@ -129,7 +129,7 @@ def test_a_budget_is_for_all_prefixes_together(sync: Sync, said: Callable[[], st
 
     assert night.state == "failed"
     assert sync.blobs() == {}
-    assert "there are 4 objects to copy, but max_objects is 3" in said()
+    assert "there are 4 objects to copy, but max_objects is 3" in logged()
 
 
 def test_prefixes_from_a_task_are_never_rendered(sync: Sync) -> None:
@@ -174,7 +174,7 @@ def test_no_prefixes_skip_the_whole_group(sync: Sync) -> None:
     ],
 )
 def test_prefixes_that_meet_are_refused(
-    sync: Sync, said: Callable[[], str], arguments: dict[str, Any], message: str
+    sync: Sync, logged: Callable[[], str], arguments: dict[str, Any], message: str
 ) -> None:
     """In their keys, or in their blobs: nothing is copied."""
     sync.put("a/1", "b/1")
@@ -183,11 +183,11 @@ def test_prefixes_that_meet_are_refused(
 
     assert night.state == "failed"
     assert night.states()["batches"] == "failed"
-    assert message in said().replace("\n  ", " ")
+    assert message in logged().replace("\n  ", " ")
     assert sync.blobs() == {}
 
 
-def test_one_failed_plan_of_several_fails_the_run(sync: Sync, said: Callable[[], str]) -> None:
+def test_one_failed_plan_of_several_fails_the_run(sync: Sync, logged: Callable[[], str]) -> None:
     """Nothing is copied of the others, and nothing is reported as done."""
     sync.put("a/1", "b/1")
 
@@ -202,7 +202,7 @@ def test_one_failed_plan_of_several_fails_the_run(sync: Sync, said: Callable[[],
         "report": "failed",
     }
     assert sync.blobs() == {}
-    assert "task s3_to_azure.batches made no plan, so nothing was copied" in said()
+    assert "task s3_to_azure.batches made no plan, so nothing was copied" in logged()
 
 
 def test_more_batches_than_airflow_maps_over_are_joined() -> None:

@@ -1,4 +1,4 @@
-"""What a run tells: the report and its files, XCom, assets, callbacks, the log."""
+"""What a run reports: the report and its files, XCom, assets, callbacks, the log."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ def _events(night: Night) -> list[tuple[str, str, dict[str, Any]]]:
         )
 
 
-def test_the_report_adds_up_the_ledger(sync: Sync, said: Callable[[], str]) -> None:
-    """XCom, summary.json, the log's table and the asset event say the same, and it is what the ledger says."""
+def test_the_report_adds_up_the_ledger(sync: Sync, logged: Callable[[], str]) -> None:
+    """XCom, summary.json, the log's table and the asset event agree with the ledger."""
     sync.put(*(f"in/k{n}" for n in range(7)))
     sync.night(include=["in/k0", "in/k1"])
     sync.put("in/dot.")
     sync.put("in/big", body=b"x" * (MIB + 1))
-    said()
+    logged()
 
     night = sync.night(egress_price_per_gib=0.09)
 
@@ -97,7 +97,7 @@ def test_the_report_adds_up_the_ledger(sync: Sync, said: Callable[[], str]) -> N
         key: report[key] for key in ("objects", "copied", "copied_bytes")
     }
 
-    table = {tuple(line.split()) for line in said().splitlines()}
+    table = {tuple(line.split()) for line in logged().splitlines()}
     assert table >= {
         ("copied", "6"),
         ("unchanged", "2"),
@@ -141,7 +141,7 @@ def test_callbacks_hear_of_the_end(sync: Sync) -> None:
     assert (len(good.sent), bad.sent) == (1, [(f"{text} not there", "s3_to_azure.report")])
 
 
-def test_what_an_earlier_try_of_the_run_told_counts_for_nothing(sync: Sync, said: Callable[[], str]) -> None:
+def test_xcoms_of_an_earlier_try_of_the_run_are_ignored(sync: Sync, logged: Callable[[], str]) -> None:
     """A run that is cleared and whose tasks then do not get to plan is red, though its first report was good."""
     sync.put("a", "b")
     problems: list[str] = []
@@ -167,7 +167,7 @@ def test_what_an_earlier_try_of_the_run_told_counts_for_nothing(sync: Sync, said
         "extract": "failed",
         "report": "failed",
     }
-    assert "task s3_to_azure.batches made no plan, so nothing was copied" in said()
+    assert "task s3_to_azure.batches made no plan, so nothing was copied" in logged()
     assert len(_events(night)) == 1
 
 

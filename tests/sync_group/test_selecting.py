@@ -76,7 +76,7 @@ def test_globs_and_times_come_from_the_trigger_form(sync: Sync) -> None:
     ],
 )
 def test_a_plan_that_cannot_be_made_says_why_at_once(
-    sync: Sync, said: Callable[[], str], arguments: dict[str, Any], message: str
+    sync: Sync, logged: Callable[[], str], arguments: dict[str, Any], message: str
 ) -> None:
     """The plan fails without a retry and names the argument, what it is, and what it takes; nothing is copied."""
     sync.put("a")
@@ -84,15 +84,15 @@ def test_a_plan_that_cannot_be_made_says_why_at_once(
     night = sync.night(**{"retries": 5, **arguments})
 
     assert night.states() == {"plan": "failed", "copy": "upstream_failed", "report": "failed"}
-    log = said()
+    log = logged()
     assert message in log
     assert "task s3_to_azure.plan made no plan, so nothing was copied; see its log" in log
     assert sync.blobs() == {}
 
 
 @pytest.mark.parametrize("arguments", [{"s3_prefix": "wrong/"}, {"modified_since": SOON}, {}])
-def test_no_key_is_a_green_run_with_a_warning(sync: Sync, said: Callable[[], str], arguments: dict[str, Any]) -> None:
-    """A wrong prefix, a filter that leaves nothing, an empty bucket: nothing is copied, and the log asks whether it is meant."""
+def test_no_key_is_a_green_run_with_a_warning(sync: Sync, logged: Callable[[], str], arguments: dict[str, Any]) -> None:
+    """A wrong prefix, a filter that leaves nothing, an empty bucket: nothing is copied, and the log warns."""
     if arguments:
         sync.put("a")
 
@@ -102,24 +102,24 @@ def test_no_key_is_a_green_run_with_a_warning(sync: Sync, said: Callable[[], str
     assert night.states() == {"plan": "success", "copy": "skipped", "report": "success"}
     assert night.totals("objects", "copied", "missing", "verified", "failures") == (0, 0, 0, {}, [])
     prefix = arguments.get("s3_prefix", "")
-    assert f"no key is selected under 's3://{sync.bucket.name}/{prefix}': check s3_bucket" in said()
+    assert f"no key is selected under 's3://{sync.bucket.name}/{prefix}': check s3_bucket" in logged()
 
 
-@pytest.mark.parametrize("side", ["bucket", "container"])
-def test_a_missing_bucket_or_container_is_named(sync: Sync, said: Callable[[], str], side: str) -> None:
+@pytest.mark.parametrize("kind", ["bucket", "container"])
+def test_a_missing_bucket_or_container_is_named(sync: Sync, logged: Callable[[], str], kind: str) -> None:
     """The plan fails at once, although it has retries."""
     name: dict[str, Any] = (
-        {"s3_bucket": "no-such-bucket"} if side == "bucket" else {"container_name": "no-such-container"}
+        {"s3_bucket": "no-such-bucket"} if kind == "bucket" else {"container_name": "no-such-container"}
     )
 
     night = sync.night(retries=5, **name)
 
     assert night.states() == {"plan": "failed", "copy": "upstream_failed", "report": "failed"}
-    assert f"there is no {side} 'no-such-{side}'" in said()
+    assert f"there is no {kind} 'no-such-{kind}'" in logged()
 
 
 def test_names_are_built_from_prefixes(sync: Sync) -> None:
-    """strip_prefix is cut off and blob_prefix put before, all templated; the container is made."""
+    """blob_prefix replaces strip_prefix, all templated; the container is created."""
     sync.put("exports/2026-01-01/a")
     sync.container.delete_container()
 
@@ -158,12 +158,12 @@ def test_renamed_keys_are_found_again(sync: Sync) -> None:
     assert second.statuses() == dict.fromkeys(keys, "unchanged")
 
 
-def test_two_keys_for_one_blob_refuse_the_plan(sync: Sync, said: Callable[[], str]) -> None:
+def test_two_keys_for_one_blob_refuse_the_plan(sync: Sync, logged: Callable[[], str]) -> None:
     """Neither is copied, nor is anything else, and both are named."""
     sync.put("a/same", "b/same", "c/other")
 
     night = sync.night(blob_template="{name}")
 
     assert night.states() == {"plan": "failed", "copy": "upstream_failed", "report": "failed"}
-    assert "keys 'a/same' and 'b/same' would both become blob 'same'; nothing was copied" in said()
+    assert "keys 'a/same' and 'b/same' would both become blob 'same'; nothing was copied" in logged()
     assert sync.blobs() == {}

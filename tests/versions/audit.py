@@ -1,7 +1,7 @@
-"""Look up known vulnerabilities: `python3 -m tests.versions.audit`. It fails if there is one that a newer release fixes.
+"""List known vulnerabilities: `python3 -m tests.versions.audit`. It fails if there is one that a newer release fixes.
 
-pip-audit looks up what `uv.lock` installs for users and developers, and the floors of the libraries that this package
-speaks HTTP with. npm looks up what Azurite brings. LocalStack's environment is not looked up: LocalStack pins it, and it
+pip-audit checks what `uv.lock` installs for users and developers, and the floors of the libraries that this package
+speaks HTTP with. npm checks what Azurite brings. LocalStack's environment is not checked: LocalStack pins it, and it
 runs in tests only. A source that cannot be reached is a failure: silence would read as safety.
 """
 
@@ -40,10 +40,10 @@ def main() -> int:
 
 
 def pip_problems(report: dict[str, Any]) -> Iterator[str]:
-    """Yield what pip-audit's report says of vulnerabilities with a fix, and of packages that it could not look up."""
+    """Yield pip-audit's vulnerabilities with a fix, and the packages that it could not check."""
     for package in report["dependencies"]:
         if "skip_reason" in package:
-            yield f"{package['name']}: not looked up: {package['skip_reason']}"
+            yield f"{package['name']}: not checked: {package['skip_reason']}"
             continue
         for one in package["vulns"]:
             if one["fix_versions"]:
@@ -51,9 +51,9 @@ def pip_problems(report: dict[str, Any]) -> Iterator[str]:
 
 
 def npm_problems(report: dict[str, Any]) -> Iterator[str]:
-    """Yield what `npm audit` reports of vulnerabilities with a fix, or why it could not look them up."""
+    """Yield what `npm audit` reports of vulnerabilities with a fix, or why it could not check them."""
     if "vulnerabilities" not in report:
-        yield f"not looked up: {report.get('message') or report.get('error') or 'npm reported nothing'}"
+        yield f"not checked: {report.get('message') or report.get('error') or 'npm reported nothing'}"
         return
     for name, one in report["vulnerabilities"].items():
         if one["fixAvailable"]:

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.checkout
 
 
 def test_a_vulnerability_with_a_fix_is_a_finding() -> None:
-    """One without a fix is none: nobody could act on it."""
+    """One without a fix is none: there is nothing to do about it."""
     fixed = {"id": "CVE-1", "fix_versions": ["2.6.3", "2.7.0"], "aliases": [], "description": ""}
     report = {
         "dependencies": [
@@ -26,12 +26,12 @@ def test_a_vulnerability_with_a_fix_is_a_finding() -> None:
     assert list(pip_problems(report)) == ["urllib3 2.0.2: CVE-1, fixed in 2.6.3, 2.7.0"]
 
 
-def test_what_could_not_be_looked_up_is_a_finding() -> None:
+def test_what_could_not_be_checked_is_a_finding() -> None:
     """pip-audit itself ends with 0 where it reached no advisory source."""
     report = {"dependencies": [{"name": "urllib3", "skip_reason": "not found on PyPI"}]}
 
-    assert list(pip_problems(report)) == ["urllib3: not looked up: not found on PyPI"]
-    assert list(npm_problems({"message": "405 Method Not Allowed"})) == ["not looked up: 405 Method Not Allowed"]
+    assert list(pip_problems(report)) == ["urllib3: not checked: not found on PyPI"]
+    assert list(npm_problems({"message": "405 Method Not Allowed"})) == ["not checked: 405 Method Not Allowed"]
 
 
 def test_a_node_package_with_a_fix_is_a_finding() -> None:

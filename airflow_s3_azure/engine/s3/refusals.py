@@ -207,7 +207,7 @@ def unreachable(error: BaseException, url: str, *, key: str, connection: str, is
     """
     host = urlsplit(url).hostname or ""
     if not is_known and unresolved_host(error) == host:
-        # After three answers of DNS that the name does not exist, no later try would find it.
+        # After DNS has reported three times that the name does not exist, no later try would find it.
         return SourceReadError(
             f"S3 could not be reached: there is no host {host!r}; check region_name and endpoint_url of {connection}",
             key=key,
