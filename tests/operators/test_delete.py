@@ -110,11 +110,11 @@ def test_what_was_approved_is_deleted(container: ContainerClient) -> None:
 def test_what_was_not_approved_is_not_deleted(container: ContainerClient, change: str) -> None:
     """A plan that was repeated since the question, or an approval that a user marked as success."""
     plan = written(container, ["in/gone"])
-    (approved,) = deletion_lists([plan])
+    (listed,) = deletion_lists([plan])
     approved = {
-        "another plan": [approved | {"folder": "_s3_to_azure/earlier"}],
-        "another digest": [approved | {"digest": "x" * 32}],
-        "more rows": [approved | {"rows": 2}],
+        "another plan": [listed | {"folder": "_s3_to_azure/earlier"}],
+        "another digest": [listed | {"digest": "x" * 32}],
+        "more rows": [listed | {"rows": 2}],
         "no question": None,
     }[change]
 
