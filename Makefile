@@ -77,7 +77,7 @@ types: .venv/installed
 	@$(RUN)/mypy
 
 unit: .venv/installed
-	@$(RUN)/python -m pytest -q -m "not servers and not airflow"
+	@$(RUN)/python -m pytest -q -n 2 --dist worksteal --hypothesis-profile quick -m "not servers and not airflow and not slow"
 
 format: .venv/installed  ## format the code
 	@$(RUN)/ruff format .

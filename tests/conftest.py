@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from tests.servers import AzureServer, CertificateAuthority, S3Server
 
 # The duration of an example depends on the load of the machine.
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
+settings.register_profile("full", deadline=None)
+settings.register_profile("quick", deadline=None, max_examples=10)
+settings.load_profile("full")
 
 ROOT = Path(__file__).parent.parent
 
@@ -58,6 +59,17 @@ os.environ.update(
 )
 for name in [name for name in os.environ if name.startswith(("AIRFLOW_CONN_", "AWS_", "AZURE_"))]:
     del os.environ[name]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def botocore_descriptions() -> Iterator[None]:
+    """Each new botocore session parses the description of S3 again, which costs more than most tests: keep it."""
+    from botocore.loaders import JSONFileLoader
+
+    load = cache(JSONFileLoader().load_file)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(JSONFileLoader, "load_file", lambda _, path: load(path))
+        yield
 
 
 class Bucket:
@@ -92,14 +104,9 @@ class Bucket:
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """A running S3 server."""
-    from botocore.loaders import JSONFileLoader
-
     from tests.servers import S3Server
 
-    # Each new session parses botocore's description of S3 again, which costs more than most tests.
-    load = cache(JSONFileLoader().load_file)
-    with pytest.MonkeyPatch.context() as patched, S3Server(tmp_path_factory.mktemp("s3")) as server:
-        patched.setattr(JSONFileLoader, "load_file", lambda _, path: load(path))
+    with S3Server(tmp_path_factory.mktemp("s3")) as server:
         yield server
 
 

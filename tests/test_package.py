@@ -162,6 +162,7 @@ def test_importing_the_package_imports_nothing_else() -> None:
     assert modules & {"airflow", "awscrt", *SDKS} == set()
 
 
+@pytest.mark.airflow
 def test_naming_an_operator_loads_neither_sdk() -> None:
     """A DAG file parses without the SDKs of the two clouds; a task pays for them when it runs."""
     modules = _modules_after("import airflow.sdk.bases.operator; import airflow_s3_azure.sync_group")
@@ -182,6 +183,7 @@ def test_dag_files_load_few_modules_without_connections() -> None:
 
 
 @pytest.mark.checkout
+@pytest.mark.slow
 def test_the_wheel_holds_the_package_and_nothing_else(tmp_path: Path) -> None:
     """It is typed, licensed, has its entry points, and the DAGs of `dags/` are its examples."""
     subprocess.run(

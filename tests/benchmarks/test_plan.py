@@ -46,6 +46,7 @@ def test_half_of_the_keys_are_unchanged_and_a_quarter_missing() -> None:
     assert len(same) == COUNT // 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("count", "hierarchical"), [(4_000, False), (60_000, True)])
 def test_a_plan_is_made_through_the_stand_in(*, count: int, hierarchical: bool) -> None:
     """Also one whose listings are larger than one sorted run."""

@@ -7,6 +7,8 @@ import hashlib
 import unicodedata
 from collections import Counter
 
+import pytest
+
 from airflow_s3_azure.engine.blocks import DEFAULT_BLOCK_SIZE
 from demo.seed import BUCKETS, PART_SIZE, SeedObject, all_objects, pieces
 
@@ -24,6 +26,7 @@ def digest_of_small(seed: int) -> str:
     return digest.hexdigest()
 
 
+@pytest.mark.slow
 def test_same_seed_gives_same_objects() -> None:
     """Everything follows from the seed."""
     assert all_objects(1) == all_objects(1)

@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from airflow_s3_azure.engine.admission import READ_AHEAD, SMALL, Admission, Slot, worker_count
 from airflow_s3_azure.engine.blocks import MIB
 from airflow_s3_azure.engine.limiter import Limiter
+from tests.examples import examples
 
 BLOCK = 8 * MIB
 
@@ -102,7 +103,7 @@ class AdmissionMachine(RuleBasedStateMachine):
 
 
 TestAdmission = AdmissionMachine.TestCase
-TestAdmission.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestAdmission.settings = settings(max_examples=examples(1), stateful_step_count=40)
 
 
 @given(max_reading=st.integers(1, 64), block_size=st.integers(1, 200 * MIB))

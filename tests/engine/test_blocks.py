@@ -135,6 +135,7 @@ def test_the_default_block_size_makes_high_throughput_blobs() -> None:
     assert block_size_for(1) == DEFAULT_BLOCK_SIZE == 8 * MIB
 
 
+@pytest.mark.slow
 def test_exactly_50000_blocks_are_taken() -> None:
     """The largest size for the preferred block size is split into exactly 50,000 blocks."""
     size = 50_000 * 8 * MIB

@@ -18,6 +18,7 @@ from airflow_s3_azure.engine.errors import DestinationWriteError, SourceAccessDe
 from airflow_s3_azure.engine.limiter import Limiter
 from airflow_s3_azure.engine.model import CopyRequest, Precondition, StagedBlock
 from airflow_s3_azure.engine.progress import Progress
+from tests.examples import examples
 from tests.fakes.memory import (
     BLOCK,
     DATA,
@@ -38,7 +39,7 @@ from tests.fakes.memory import (
 # Every object
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(0.4))
 @given(
     sizes=st.lists(st.integers(0, 6 * BLOCK), max_size=12),
     bad=st.sets(st.integers(0, 11)),
@@ -60,7 +61,7 @@ def test_every_request_gets_exactly_one_result(sizes: list[int], bad: set[int], 
     ]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(0.4))
 @given(sizes=st.lists(st.integers(0, 6 * BLOCK), max_size=12), threads=st.integers(1, 9))
 def test_every_blob_is_its_object(sizes: list[int], threads: int) -> None:
     """The bytes arrive whole and in order, however the blocks were shared among the threads."""
@@ -122,6 +123,7 @@ def test_requests_are_taken_as_they_are_needed() -> None:
     assert len(taken) <= 4
 
 
+@pytest.mark.slow
 def test_fifty_thousand_blocks_are_one_blob() -> None:
     """As many blocks as Azure accepts, each of one byte, in the order of the object; one byte more, and they grow."""
     for size, blocks in ((50_000, 50_000), (50_001, 1)):

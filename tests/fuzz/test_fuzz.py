@@ -17,12 +17,13 @@ from types import FrameType
 import pytest
 
 from airflow_s3_azure.engine.errors import TransferError
+from tests.examples import examples
 from tests.fuzz import recorded
 from tests.fuzz.calls import CALLS, Call, Clients, read_with_h11
 from tests.fuzz.mutations import Mutant, mutate
 from tests.fuzz.server import MutantServer
 
-COUNT = int(os.environ.get("FUZZ", "2000"))
+COUNT = int(os.environ.get("FUZZ", examples(20)))
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
 CASE = os.environ.get("FUZZ_CASE")
 PATIENCE = 20.0

@@ -105,6 +105,7 @@ def big_endian(number: int, octets: int) -> str:
     return base64.b64encode(number.to_bytes(octets, "big")).decode()
 
 
+@pytest.mark.servers
 def test_a_presigned_get_returns_the_object(s3: S3Server) -> None:
     """The right signature gets the whole body."""
     response = requests.get(presigned(s3.client()), timeout=10)
@@ -112,6 +113,7 @@ def test_a_presigned_get_returns_the_object(s3: S3Server) -> None:
     assert (response.status_code, response.content) == (200, BODY)
 
 
+@pytest.mark.servers
 def test_a_presigned_get_with_another_signature_is_refused(s3: S3Server) -> None:
     """One digit of the signature changed is 403."""
     url = presigned(s3.client())
@@ -122,6 +124,7 @@ def test_a_presigned_get_with_another_signature_is_refused(s3: S3Server) -> None
     assert (response.status_code, "SignatureDoesNotMatch" in response.text) == (403, True)
 
 
+@pytest.mark.servers
 def test_a_presigned_get_signed_with_another_secret_is_refused(s3: S3Server, tmp_path: Path) -> None:
     """A secret that is not this server's makes no valid URL."""
     stranger = S3Server(tmp_path)
@@ -132,6 +135,7 @@ def test_a_presigned_get_signed_with_another_secret_is_refused(s3: S3Server, tmp
     assert (response.status_code, "SignatureDoesNotMatch" in response.text) == (403, True)
 
 
+@pytest.mark.servers
 def test_an_expired_presigned_get_is_refused(s3: S3Server) -> None:
     """A URL that worked is 403 once its five seconds are over."""
     url = presigned(s3.client(), expires=5)
@@ -146,6 +150,7 @@ def test_an_expired_presigned_get_is_refused(s3: S3Server) -> None:
     assert (response.status_code, "Request has expired" in response.text) == (403, True)
 
 
+@pytest.mark.servers
 def test_a_range_returns_only_its_bytes(s3: S3Server) -> None:
     """A signed Range is 206 with exactly those bytes."""
     url = presigned(s3.client(), Range="bytes=5-11")
@@ -156,6 +161,7 @@ def test_a_range_returns_only_its_bytes(s3: S3Server) -> None:
     assert response.headers["Content-Range"] == "bytes 5-11/1000"
 
 
+@pytest.mark.servers
 def test_another_etag_fails_the_precondition(s3: S3Server) -> None:
     """If-Match with an ETag that is not the object's is 412."""
     url = presigned(s3.client(), IfMatch='"0"')
@@ -165,6 +171,7 @@ def test_another_etag_fails_the_precondition(s3: S3Server) -> None:
     assert response.status_code == 412
 
 
+@pytest.mark.servers
 def test_s3_stores_the_crc64nvme_of_a_put(s3: S3Server) -> None:
     """A put that names CRC64NVME is stored with that full-object checksum."""
     client = s3.client()
@@ -183,6 +190,7 @@ def test_s3_stores_the_crc64nvme_of_a_put(s3: S3Server) -> None:
     [({}, "-3", "COMPOSITE"), ({"ChecksumType": "FULL_OBJECT"}, "", "FULL_OBJECT")],
     ids=["default", "full object"],
 )
+@pytest.mark.servers
 def test_s3_stores_the_crc32_of_a_multipart_upload(
     s3: S3Server, tmp_path: Path, arguments: dict[str, str], suffix: str, kind: str
 ) -> None:
@@ -201,6 +209,7 @@ def test_s3_stores_the_crc32_of_a_multipart_upload(
     assert head["ETag"].endswith('-3"')
 
 
+@pytest.mark.servers
 def test_s3_stores_the_full_crc32_of_a_put(s3: S3Server) -> None:
     """boto3's single put leaves a full-object CRC32."""
     head = s3.client().head_object(Bucket="source", Key="digits", ChecksumMode="ENABLED")
@@ -211,6 +220,7 @@ def test_s3_stores_the_full_crc32_of_a_put(s3: S3Server) -> None:
 @pytest.mark.parametrize(
     ("change", "expected"), [(0, (201, None)), (1, (400, "Crc64Mismatch"))], ids=["right", "wrong"]
 )
+@pytest.mark.servers
 def test_azure_checks_the_crc64_of_a_block(
     azure: AzureServer,
     change: int,
@@ -237,6 +247,7 @@ def test_azure_checks_the_crc64_of_a_block(
     assert (response.status_code, response.headers.get("x-ms-error-code")) == expected
 
 
+@pytest.mark.servers
 def test_azure_refuses_to_commit_over_a_blob_that_must_not_exist(azure: AzureServer) -> None:
     """A commit with If-None-Match: * on an existing blob is 409 and changes nothing."""
     blob = azure.container_client("target").get_blob_client("existing")
@@ -250,6 +261,7 @@ def test_azure_refuses_to_commit_over_a_blob_that_must_not_exist(azure: AzureSer
     assert blob.download_blob().readall() == b"first"
 
 
+@pytest.mark.servers
 def test_azure_refuses_to_commit_over_another_version(azure: AzureServer) -> None:
     """A commit with the ETag of a version that was overwritten is 412 and changes nothing."""
     blob = azure.container_client("target").get_blob_client("versions")
@@ -264,6 +276,7 @@ def test_azure_refuses_to_commit_over_another_version(azure: AzureServer) -> Non
     assert blob.download_blob().readall() == b"second"
 
 
+@pytest.mark.servers
 def test_azure_refuses_another_key(azure: AzureServer, tmp_path: Path) -> None:
     """Each server has a key of its own: another one's is 403."""
     stranger = AzureServer(tmp_path)
@@ -275,6 +288,7 @@ def test_azure_refuses_another_key(azure: AzureServer, tmp_path: Path) -> None:
     assert refused.value.status_code == 403
 
 
+@pytest.mark.servers
 def test_azure_keeps_blobs_over_a_new_start(tmp_path: Path) -> None:
     """A server that was stopped and started again has its blobs, on the same address."""
     server = AzureServer(tmp_path)
@@ -288,6 +302,7 @@ def test_azure_keeps_blobs_over_a_new_start(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", [S3Server, AzureServer])
+@pytest.mark.servers
 def test_stopping_leaves_no_process_and_no_port(kind: type[S3Server | AzureServer], tmp_path: Path) -> None:
     """After the context no process of the server's session runs, and nothing listens."""
     with kind(tmp_path) as server:

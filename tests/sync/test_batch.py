@@ -168,6 +168,7 @@ def test_a_huge_object_among_small_ones_has_its_own_batch() -> None:
     assert sizes_in(sizes, partition(sizes, max_objects=100, max_size=1000)) == [[1, 1], [10**6], [1, 1]]
 
 
+@pytest.mark.slow
 def test_many_small_objects_beside_a_huge_one_keep_their_limit() -> None:
     """The huge object does not make the others' batches large."""
     found = partition([10**12] + [1000] * 50_000, max_objects=1000)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from airflow_s3_azure.engine.errors import SourceAccessDenied, SourceNotFound, SourceReadError, TransferError
 from airflow_s3_azure.sync.listed_object import ListedObject
 from airflow_s3_azure.sync.listing import list_objects
+from tests.examples import examples
 from tests.fakes.canned_server import CannedServer, canned_server, error_document
 
 GOOD = {"Key": "a", "LastModified": "2026-11-27T15:24:52.000Z", "ETag": "&quot;e&quot;", "Size": "5"}
@@ -115,7 +116,7 @@ def test_a_refused_listing_has_the_remedies_of_a_refused_read(
         list(list_objects(client, "bucket", connection="AWS connection 'night'"))
 
 
-@settings(max_examples=300, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(3), suppress_health_check=list(HealthCheck))
 @given(
     entry=st.dictionaries(
         st.sampled_from([*GOOD, "StorageClass", "Contents"]),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from airflow_s3_azure.engine.errors import ConfigurationError
 from airflow_s3_azure.sync.listed_object import ListedObject
 from airflow_s3_azure.sync.select import Selection, glob_pattern, is_folder_placeholder
+from tests.examples import examples
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -84,7 +85,7 @@ def test_a_glob_matches(glob: str, key: str) -> None:
     assert matches(glob, key)
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(5))
 @given(glob=wild_texts, key=st.text(st.sampled_from("aab/\n"), max_size=12))
 def test_a_glob_means_what_its_plain_translation_means(glob: str, key: str) -> None:
     """The translation that does not backtrack matches the same keys."""

@@ -48,6 +48,8 @@ def test_the_modules_url_is_what_that_airflow_resolves(version: str, start: str)
     assert package.module_url(version) == f"{start}transfers.js?v={__version__}"
 
 
+@pytest.mark.airflow
+@pytest.mark.airflow
 def test_the_plugin_brings_nothing_heavy_into_a_task_process() -> None:
     """Every task process imports it, beside what it has loaded anyway."""
     code = (

@@ -22,6 +22,7 @@ from airflow_s3_azure.engine.errors import (
 )
 from airflow_s3_azure.engine.model import BlobContent, Precondition, StagedBlock
 from airflow_s3_azure.engine.server_side.request import SourceRange
+from tests.examples import examples
 from tests.fakes.scripted_container import AZURE, azure_response, response, scripted
 
 DATA = memoryview(b"hello")
@@ -193,7 +194,7 @@ BLOCK_ID = base64.b64encode(b"id").decode()
         (_block_list(("", "5")), "no valid ID"),
         (_block_list(("a", "5")), "no valid ID"),
         (_block_list(("é===", "5")), "no valid ID"),
-        (_block_list(*[(BLOCK_ID, "5")] * 100_001), "more than 100,000 blocks"),
+        pytest.param(_block_list(*[(BLOCK_ID, "5")] * 100_001), "more than 100,000 blocks", marks=pytest.mark.slow),
         (b"<BlockList>" + b" " * 16_000_000 + b"</BlockList>", "more than 16,000,000 bytes"),
     ],
 )
@@ -207,6 +208,7 @@ def test_a_list_of_staged_blocks_that_is_none_is_a_named_error(document: bytes, 
     assert caught.value.transient
 
 
+@pytest.mark.slow
 def test_the_longest_list_of_staged_blocks_is_read() -> None:
     """100,000 blocks with IDs of 64 bytes fit the limit of its size."""
     name = base64.b64encode(b"i" * 64).decode()
@@ -279,7 +281,7 @@ RESPONSES = st.builds(
 
 
 @pytest.mark.parametrize("call", CALLS)
-@settings(max_examples=250)
+@settings(max_examples=examples(2.5))
 @given(script=st.lists(RESPONSES, min_size=1, max_size=3))
 def test_any_response_is_a_result_or_a_transfer_error_of_the_blob(call: str, script: list[Any]) -> None:
     """No other exception escapes: 2,000 mutated responses of all calls."""

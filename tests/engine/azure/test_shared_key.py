@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_s3_azure.engine.azure.shared_key import SharedKeyPolicy
+from tests.examples import examples
 
 SDK = BlobServiceClient(
     "https://account.blob.core.windows.net", credential=base64.b64encode(bytes(range(64))).decode()
@@ -42,7 +43,7 @@ def authorisation(policy: Any, method: str, url: str, headers: dict[str, str]) -
     return str(request.headers["Authorization"])
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(4))
 @given(
     method=st.sampled_from(["GET", "PUT", "HEAD", "DELETE"]),
     path=st.text(st.characters(codec="utf-8"), max_size=20),

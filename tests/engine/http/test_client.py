@@ -17,6 +17,7 @@ from airflow_s3_azure.engine.errors import Cancelled
 from airflow_s3_azure.engine.http.client import Connections
 from airflow_s3_azure.engine.http.failures import describe
 from airflow_s3_azure.engine.http.message import ProtocolError
+from tests.examples import examples
 from tests.fakes.scripted_server import EMPTY, HELLO, ScriptedServer, fetch
 from tests.servers.tls import CertificateAuthority
 
@@ -107,7 +108,7 @@ BODIES: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(0.6))
 @given(
     body=st.binary(max_size=60),
     kind=st.sampled_from(sorted(BODIES)),

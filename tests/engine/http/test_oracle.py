@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.http.client import Connections
 from airflow_s3_azure.engine.http.message import ProtocolError
+from tests.examples import examples
 
 NEXT = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nthe next"
 
@@ -192,7 +193,7 @@ def connections() -> Iterator[Connections]:
     made.close()
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=examples(10))
 @given(method=st.sampled_from(["GET", "HEAD", "PUT"]), data=responses())
 @example("GET", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello0\r\n\r\n")
 @example("GET", b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nhello")

@@ -19,9 +19,10 @@ from airflow_s3_azure.engine.errors import TransferError
 from airflow_s3_azure.engine.model import BlobContent, SourceObject
 from airflow_s3_azure.engine.properties import CopyIdentity
 from airflow_s3_azure.engine.s3.source import S3Source
+from tests.examples import examples
 from tests.fakes.canned_server import CannedServer, canned_server, error_document
 
-EXAMPLES = int(os.environ.get("S3_MUTATIONS", "1000"))
+EXAMPLES = int(os.environ.get("S3_MUTATIONS", examples(10)))
 BODY = b"0123456789"
 TAGS = b"<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>"
 OBJECT = SourceObject("key", 100, "etag", version_id="v1")

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from airflow_s3_azure.engine.s3.presign import Presigner
 from airflow_s3_azure.engine.s3.source import Operation
+from tests.examples import examples
 
 ACCESS_POINT = "arn:aws:s3:eu-west-1:123456789012:accesspoint/mine"
 MULTI_REGION = "arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap"
@@ -111,7 +112,7 @@ def _date(url: str) -> list[str]:
     return parse_qs(urlsplit(url).query)["X-Amz-Date"]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(1.5))
 @given(
     name=st.sampled_from(sorted(CLIENTS)), operation=st.sampled_from(["get_object", "head_object"]), params=parameters
 )
