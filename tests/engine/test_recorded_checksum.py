@@ -61,11 +61,11 @@ def test_the_recorded_crc_is_that_of_the_bytes(data: bytes, block_size: int, alg
     found = stored(data, checksum=checksum)
     options, container = replace(OPTIONS, block_size=block_size), FakeAzure()
     reads = itertools.count()
-    break_off = break_off_at(0)
+    fail = break_off_at(0)
 
     def break_off(key: str, _: int) -> None:
         if next(reads) == stop:
-            break_off(key, 0)
+            fail(key, 0)
 
     first = copy_one(FakeS3({"key": found}, break_off), container, options=options)
     result = copy_one(FakeS3({"key": found}), container, options=options)
