@@ -1,1 +1,1 @@
-"""The tests of the UI, and what they share with the screenshots."""
+"""Tests of the UI, and what they share with the screenshots."""

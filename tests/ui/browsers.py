@@ -1,4 +1,4 @@
-"""Which browser the UI's tests and screenshots use: this machine's, as playwright's own download is not needed."""
+"""The browser of the UI's tests and screenshots: this machine's Chromium, because playwright's own is not installed."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ _NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome
 
 
 def find_chromium() -> str | None:
-    """Return a Chromium of this machine: the environment's UI_CHROMIUM, or one on the path; None: there is none."""
+    """Return a Chromium of this machine: the environment's UI_CHROMIUM, or the one on the path; None if there is none."""
     return os.environ.get("UI_CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)), None)

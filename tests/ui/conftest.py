@@ -1,4 +1,4 @@
-"""What the UI's tests show: a stage of real servers, or a fake Airflow; and the browser that shows it."""
+"""Fixtures of the UI's tests: a stage of real servers, a fake Airflow, and the browser."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def signed_in(browser: Browser, stage: Stage) -> Callable[[str, Theme], BrowserContext]:
-    """Returns the browser of a user, the same each time: Airflow's own page is large to load."""
+    """Returns the browser of a user, the same each time: Airflow's own app takes long to load."""
     from tests.ui.visit import sign_in
 
     return cache(lambda user, theme: sign_in(browser, stage, user, theme=theme))
@@ -54,7 +54,7 @@ def signed_in(browser: Browser, stage: Stage) -> Callable[[str, Theme], BrowserC
 
 @pytest.fixture
 def visit(signed_in: Callable[[str, Theme], BrowserContext], stage: Stage) -> Iterator[Callable[..., Visit]]:
-    """Opens Airflow as one of its users; at the end nothing may have gone wrong in any of the pages."""
+    """Opens Airflow as one of its users; asserts at the end that no page had an error."""
     from tests.ui.visit import Visit
 
     visits: list[Visit] = []
@@ -102,7 +102,7 @@ def fake(fake_server: FakeServer) -> FakeAirflow:
 def show(
     fake: FakeAirflow, fake_server: FakeServer, fake_context: BrowserContext
 ) -> Iterator[Callable[..., FakeVisit]]:
-    """Opens one of our views of the fake Airflow; at the end no page may have had an error."""
+    """Opens one of our views of the fake Airflow; asserts at the end that no page had an error."""
     from tests.ui.visit import FakeVisit
 
     del fake  # which the server has

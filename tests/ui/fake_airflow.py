@@ -2,7 +2,7 @@
 
 The app is Airflow's own, so React, the router and Chakra are the real ones; the browser caches it. The API has the shapes and the filters that
 our pages use, and its limit of 100 items; `test_contract.py` compares them with a real Airflow. A run with 1,000 batches or
-a deployment with 46 DAGs takes no time to make this way, and every request is counted.
+a deployment with 46 DAGs takes no time to create, and every request is counted.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ globalThis.HomeView = () => React.createElement('div', { style: { padding: 24 } 
 globalThis.AllView = NavPage;
 """
 _LISTED = ("dag_id", "is_paused", "timetable_summary")
-"""What the list of DAGs has of each; the details have more."""
+"""The fields of a DAG in the list; the details have more."""
 _PLUGIN_LISTS = ("external_views", "fastapi_apps", "appbuilder_views", "appbuilder_menu_items", "listeners", "macros")
 _VIEWS = {"run": "RunView", "dag": "DagView", "home": "HomeView", "all": "AllView"}
 
@@ -386,7 +386,7 @@ class FakeServer:
         return 200, "text/html", page.encode()
 
     def _app(self) -> dict[str, Any]:
-        """Return what the app itself needs."""
+        """Return the response to a request of the app itself."""
         apps = [
             {
                 "name": name,

@@ -44,13 +44,13 @@ MISSING_KEY = "2026/11/invoice-9999.pdf"
 GROUP = "s3_to_azure"
 CONTAINER = "landing"
 BASE_PATH = "/team/airflow"
-"""Airflow is not at the root of its host, as in many companies."""
+"""The path of Airflow on its host, which is often not the root."""
 USERS = {"ada": "ADMIN", "vera": "VIEWER"}
 REFUSED = "2026/11/refused.pdf"
 """The object of the failing DAG that Azure refuses, at first."""
 
 _PATIENCE = 180.0
-"""Seconds for what takes ten; the machine may have other work."""
+"""Seconds for what takes ten on a quiet machine."""
 _DAGS = """
 from datetime import datetime, timedelta
 from airflow.sdk import DAG, CronDataIntervalTimetable, task
@@ -107,7 +107,7 @@ with DAG({other!r}, start_date=datetime(2026, 1, 1), schedule=None):
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How much there is to look at.
+    """The amount of data.
 
     :param scheduled: days up to yesterday that have scheduled runs
     :param gap: days before those that are missing
@@ -190,7 +190,7 @@ class Stage:
         return next((dict(entry["value"]) for entry in entries if entry["key"] == "progress"), {})
 
     def heal(self) -> None:
-        """Let Azure take what it refused."""
+        """Make Azure accept what it refused."""
         self.refusing.heal()
 
     def go_on(self) -> None:
@@ -345,7 +345,7 @@ class Stage:
             self.runs[f"{EXPORTS} {run['logical_date'][:10]}"] = run["dag_run_id"]
 
     def _wait_for_approval(self) -> None:
-        """Run the mirror again over fewer keys, until it asks whether to delete their blobs."""
+        """Run the mirror again over fewer keys, until it waits for approval to delete their blobs."""
         for number in range(2):
             self.s3.client().delete_object(Bucket="acme-mirror", Key=f"report-{number}.csv")
         self.runs[MIRROR] = run = self.airflow.trigger(MIRROR, logical_date=datetime.now(UTC))
@@ -356,7 +356,7 @@ class Stage:
             time.sleep(0.5)
 
     def _wait_for_progress(self) -> None:
-        """Wait until two batches of the run that must not end have reported progress."""
+        """Wait until two batches of the waiting run have reported progress."""
         deadline = time.monotonic() + _PATIENCE
         while True:
             tasks = self.airflow.task_instances(MEDIA, self.runs[MEDIA])

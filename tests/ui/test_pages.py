@@ -1,4 +1,4 @@
-"""The pages in a browser, over runs of a started Airflow; and what of them the API shows without a browser."""
+"""The pages in a browser, over runs of a started Airflow; and the parts that its API shows."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _copied_size(rows: list[dict[str, Any]]) -> int:
 
 
 def test_airflow_lists_every_part(stage: Stage) -> None:
-    """A part that Airflow does not take is dropped without a word, so the list is what counts."""
+    """Airflow silently drops a part that it does not accept, so the list proves it."""
     plugins = stage.airflow.api("GET", "/plugins")["plugins"]
     errors = stage.airflow.api("GET", "/plugins/importErrors")["import_errors"]
     (plugin,) = [one for one in plugins if one["name"] == "s3_to_azure"]
@@ -84,7 +84,7 @@ def test_airflow_lists_every_part(stage: Stage) -> None:
 
 
 def test_each_task_links_to_its_source_its_account_and_its_ledger(stage: Stage) -> None:
-    """Also a task that failed; Azurite is in no portal, so the container itself stands for it."""
+    """Also a task that failed; Azurite has no portal, so the link leads to the container."""
     run = stage.runs[INVOICES]
     tasks = stage.airflow.task_instances(INVOICES, run)
     failed = next(task["map_index"] for task in tasks if task["task_id"] == COPY and task["state"] == "failed")
@@ -151,7 +151,7 @@ _SHAPES = [
 def test_the_fake_airflow_has_the_shapes_of_the_real_one(
     stage: Stage, path: str, query: dict[str, str], key: str | None
 ) -> None:
-    """The real one has every field of the fake's responses, of the same type, and takes the same filters."""
+    """The real one has every field of the fake's responses, of the same type, and accepts the same filters."""
     from tests.ui.fake_airflow import FakeAirflow
     from tests.ui.scenes import batches
 
@@ -243,7 +243,7 @@ def test_a_failed_plan_shows_the_error_of_its_log(stage: Stage, visit: Visiting)
 
 
 def test_a_pending_deletion_is_shown(stage: Stage, visit: Visiting) -> None:
-    """With the number of blobs and the question that Airflow asks; the link leads to its form."""
+    """With the number of blobs and Airflow's question; the link leads to its form."""
     guest = visit()
     guest.run(MIRROR, stage.runs[MIRROR])
     approval = guest.page.get_by_test_id("approval")
@@ -270,7 +270,7 @@ def test_a_dry_run_shows_its_cost(stage: Stage, visit: Visiting) -> None:
     assert guest.page.get_by_test_id("no-keys").count() == 0
 
 
-def test_a_run_without_transfers_says_what_to_do(stage: Stage, visit: Visiting) -> None:
+def test_a_run_without_transfers_shows_how_to_add_one(stage: Stage, visit: Visiting) -> None:
     """Every DAG has the tabs, also those that have nothing to do with us."""
     guest = visit()
     guest.run(OTHER, stage.runs[OTHER])
@@ -314,7 +314,7 @@ def test_a_failed_run_names_its_keys_and_a_viewer_learns_who_can_retry(stage: St
 
 
 def test_retry_copies_what_was_missing_and_nothing_else(stage: Stage, visit: Visiting) -> None:
-    """Also of a batch that was marked as a success by hand; the page then follows the run to its end."""
+    """Also of a batch that a user marked as success; the page then follows the run to its end."""
     run = stage.runs[INVOICES]
     _mark_as_success(stage, INVOICES, run)
     container = stage.azure.container_client(CONTAINER)
@@ -434,8 +434,8 @@ def test_all_syncs_are_on_one_page_and_at_home(stage: Stage, visit: Visiting) ->
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_texts_can_be_read_and_controls_have_names(stage: Stage, visit: Visiting, theme: str) -> None:
-    """Texts have the contrast that WCAG 2.2 AA asks for, in both themes; every control has a name."""
+def test_texts_have_contrast_and_controls_have_names(stage: Stage, visit: Visiting, theme: str) -> None:
+    """Texts have the contrast that WCAG 2.2 AA requires, in both themes; every control has a name."""
     guest = visit(theme=theme)
     found = {}
     for name, go in {
@@ -502,7 +502,7 @@ def test_sizes_and_times_are_written_as_in_the_log(visit: Visiting) -> None:
 # What changes the stage comes last
 
 
-def test_a_running_run_is_followed_to_its_end_and_then_left_alone(stage: Stage, visit: Visiting) -> None:
+def test_a_running_run_is_polled_until_its_end(stage: Stage, visit: Visiting) -> None:
     """Bars move while it runs; nothing is requested while the page is hidden, nor after the end."""
     run = stage.runs[MEDIA]
     guest = visit()
@@ -568,7 +568,7 @@ def test_a_missing_day_is_backfilled_from_its_cell(stage: Stage, visit: Visiting
 
 
 def _mark_as_success(stage: Stage, dag_id: str, run: str) -> None:
-    """Mark the failed batch of a run as a success by hand, and let its report run again."""
+    """Mark the failed batch of a run as success, and let its report run again."""
     where = f"/dags/{dag_id}/dagRuns/{quote(run, safe='')}/taskInstances"
     tasks = stage.airflow.task_instances(dag_id, run)
     (failed,) = [task["map_index"] for task in tasks if task["task_id"] == COPY and task["state"] == "failed"]

@@ -51,7 +51,7 @@ def test_the_modules_url_is_what_that_airflow_resolves(version: str, start: str)
 @pytest.mark.airflow
 @pytest.mark.airflow
 def test_the_plugin_brings_nothing_heavy_into_a_task_process() -> None:
-    """Every task process imports it, beside what it has loaded anyway."""
+    """Every task process imports it, in addition to Airflow's own modules."""
     code = (
         "import sys, airflow.sdk.execution_time.task_runner, airflow.sdk.plugins_manager\n"
         "before = set(sys.modules)\n"
@@ -95,7 +95,7 @@ def test_static_files_are_never_stale() -> None:
 
 @pytest.mark.parametrize("path", ["/transfers.js", "/icon.svg"])
 def test_the_type_of_a_file_is_never_guessed(path: str) -> None:
-    """A browser must not run a file as what it looks like."""
+    """A browser must not guess a file's type from its content."""
     assert _client().get(f"/s3-to-azure{path}").headers["x-content-type-options"] == "nosniff"
 
 

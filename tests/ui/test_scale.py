@@ -29,7 +29,7 @@ def _dags(visit: FakeVisit) -> list[str | None]:
 
 
 def test_one_busy_dag_hides_no_sync(fake: FakeAirflow, show: Show) -> None:
-    """The newest 100 reports are all of one DAG; the other 45 syncs are on the page all the same, failures first."""
+    """The newest 100 reports are all of one DAG; the other 45 syncs are on the page too, failures first."""
     many_syncs(fake)
 
     visit = show("all")
@@ -79,7 +79,7 @@ def test_a_running_sync_is_polled_in_one_request_and_ever_more_rarely(fake: Fake
 
 
 def test_the_home_row_counts_all_syncs_and_moves_nothing(fake: FakeAirflow, show: Show) -> None:
-    """It has its height from the first moment, on one line; what is not named is counted."""
+    """Its height is fixed from the first paint, on one line; syncs that are not named are counted."""
     many_syncs(fake)
     for width in (800, 1280, 1920):
         fake.requests.clear()
@@ -141,7 +141,7 @@ def test_two_hundred_prefixes_are_one_request(fake: FakeAirflow, show: Show) -> 
 
 
 def test_many_failed_batches_have_their_summaries(fake: FakeAirflow, show: Show) -> None:
-    """Those that were not read yet are counted, not called silent; a click reads the next ones."""
+    """Those not read yet are counted, and not shown as silent; a click reads the next ones."""
     failed = [{"key": f"exports/bad-{n}", "error": "no", "batch": n} for n in range(10)]
     run = batches(fake, "exports", ["failed"] * 40 + ["success"] * 10, failed=40, failures=failed)
     visit = show("run", "exports", run)
@@ -207,7 +207,7 @@ def test_without_the_permission_for_assets_the_newest_reports_are_read(fake: Fak
 
 
 def test_a_dag_that_runs_all_the_time_has_a_shorter_calendar(fake: FakeAirflow, show: Show) -> None:
-    """Days whose runs were not read are not shown, so none of them looks missing."""
+    """Days whose runs were not read are not shown, so none of them is shown as missing."""
     fake.add_dag("busy", schedule="*/5 * * * *")
     for back in range(900, 0, -1):
         start = fake.now - timedelta(minutes=5 * back)

@@ -1,4 +1,4 @@
-"""What the pages show of states that are rare, or that a server of another origin can cause."""
+"""The pages in rare states, and with hostile texts in keys and errors."""
 
 from __future__ import annotations
 
@@ -132,8 +132,8 @@ def test_without_the_permission_to_read_logs_the_link_remains(fake: FakeAirflow,
     assert visit.page.get_by_role("link", name="log of the plan").is_visible()
 
 
-def test_a_batch_that_was_marked_by_hand_is_named_and_retried(fake: FakeAirflow, show: Show) -> None:
-    """With its missing keys; Retry clears it, although Airflow holds it for a success."""
+def test_a_batch_that_was_marked_as_success_is_named_and_retried(fake: FakeAirflow, show: Show) -> None:
+    """With its missing keys; Retry clears it, although its state is success."""
     missing: list[dict[str, Any]] = [{"key": f"exports/{n}", "blob": f"exports/{n}", "batch": 1} for n in range(3)]
     run = batches(
         fake, "exports", ["success"] * 3, run_state="failed", missing=3, incomplete_batches=[1], missing_keys=missing
@@ -154,8 +154,8 @@ def test_a_batch_that_was_marked_by_hand_is_named_and_retried(fake: FakeAirflow,
     assert (path, body["task_ids"]) == ("dags/exports/clearTaskInstances", [[COPY, 1]])
 
 
-def test_a_pending_deletion_is_shown_with_its_blobs_and_where_to_decide(fake: FakeAirflow, show: Show) -> None:
-    """How many blobs, which, and a link."""
+def test_a_pending_deletion_is_shown_with_its_blobs_and_a_link(fake: FakeAirflow, show: Show) -> None:
+    """Their number, their names, and where to decide."""
     fake.add_dag("mirror")
     run = fake.add_run("mirror", midnight(fake, 1), state="running")
     fake.add_task("mirror", run, "plan")
@@ -216,7 +216,7 @@ def test_a_ledger_elsewhere_is_not_linked_to(fake: FakeAirflow, show: Show, ledg
 # Numbers and names
 
 
-def test_a_quiet_night_says_nothing_new(fake: FakeAirflow, show: Show) -> None:
+def test_a_night_without_changes_shows_nothing_new(fake: FakeAirflow, show: Show) -> None:
     """On every page, without a red number."""
     nightly(fake, "exports", 3, report=report(0, 0, objects=9, unchanged=9))
     run = fake.runs[-1]["dag_run_id"]

@@ -46,9 +46,9 @@ class Visit:
         self.page.set_default_timeout(PATIENCE)
         self.problems: list[str] = []
         self.requests: list[str] = []
-        self.page.on("console", self._note_console)
+        self.page.on("console", self._record_console)
         self.page.on("pageerror", lambda error: self.problems.append(f"error: {error}"))
-        self.page.on("request", self._note_request)
+        self.page.on("request", self._record_request)
 
     def close(self) -> None:
         """End the visit."""
@@ -92,11 +92,11 @@ class Visit:
     def _go(self, path: str) -> None:
         self.page.goto(f"{self._base}{path}", wait_until="domcontentloaded")
 
-    def _note_console(self, message: ConsoleMessage) -> None:
+    def _record_console(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
             self.problems.append(f"{message.type}: {message.text} ({message.location.get('url')})")
 
-    def _note_request(self, request: Request) -> None:
+    def _record_request(self, request: Request) -> None:
         self.requests.append(request.url)
         there, here = urlsplit(request.url), urlsplit(self._base)
         if there.scheme in ("http", "https", "ws", "wss") and there.netloc != here.netloc:
