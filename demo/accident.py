@@ -9,6 +9,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
@@ -47,20 +48,27 @@ class Accident:
         self._blocks = blocks
         self._note = note
         self._over = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._pool = ThreadPoolExecutor(1)
+        self._watch: Future[None] | None = None
         self.staged = 0
         """Blocks that were staged when the task was killed; 0: it was done before."""
 
     def watch(self, run_id: str) -> None:
         """Begin to watch a run."""
-        self._thread = threading.Thread(target=self._run, args=(run_id,), daemon=True)
-        self._thread.start()
+        self._watch = self._pool.submit(self._run, run_id)
+
+    def cancel(self) -> None:
+        """End the watch, whatever it sees."""
+        self._over.set()
 
     def end(self) -> None:
-        """Watch no more."""
-        self._over.set()
-        if self._thread is not None:
-            self._thread.join()
+        """End the watch, and wait for it.
+
+        :raises requests.RequestException: if Airflow did not respond
+        """
+        self.cancel()
+        if self._watch is not None:
+            self._watch.result()
 
     def _run(self, run_id: str) -> None:
         # The process first: a question to Airflow takes as long as a few blocks.

@@ -181,7 +181,7 @@ def _odd_objects() -> Iterator[SeedObject]:
 def _exports(chance: random.Random) -> Iterator[SeedObject]:
     for day in (20, 21):
         folder = f"exports/2026/11/{day}"
-        for number in range(1, 56):
+        for number in range(1, 31):
             yield SeedObject(
                 EXPORTS,
                 f"{folder}/orders-{number:05d}.csv.gz",
@@ -191,10 +191,10 @@ def _exports(chance: random.Random) -> Iterator[SeedObject]:
                 headers={"ContentEncoding": "gzip"},
                 metadata={"source-system": "erp", "schema": "orders.v3"},
             )
-        for number in range(1, 56):
+        for number in range(1, 31):
             key = f"{folder}/events-{number:05d}.jsonl"
             yield SeedObject(EXPORTS, key, "jsonl", _size(chance), "application/x-ndjson", metadata={"topic": "clicks"})
-        for number in range(1, 41):
+        for number in range(1, 21):
             key = f"{folder}/items-{number:05d}.parquet"
             yield SeedObject(EXPORTS, key, "parquet", _size(chance), "application/vnd.apache.parquet")
 

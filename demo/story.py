@@ -59,13 +59,12 @@ class Demo:
                 "S3_TO_AZURE_BUCKET": seed.EXPORTS,
                 "S3_TO_AZURE_CONTAINER": seed.EXPORTS,
                 "S3_TO_AZURE_DRY_RUN": "false",
-                # On a busy machine, too.
-                "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
                 # A killed task is seen within a second.
                 "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
                 # All runs are the demo's own: once unpaused, last night's would start too.
                 "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
             },
+            deferrable=False,
         )
 
     def __enter__(self) -> Self:
@@ -183,6 +182,7 @@ class Demo:
             blocks=_KILLED_AT_BLOCKS,
             note=self._screen.note,
         )
+        self._servers.callback(self._accident.cancel)
         with self._round(
             "Running the nightly DAG; one copy will be killed", "first run", destinations, {seed.MEDIA: self._accident}
         ) as (

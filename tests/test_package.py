@@ -10,18 +10,20 @@ import sys
 import sysconfig
 import zipfile
 from importlib import import_module
-from importlib.metadata import entry_points, version
+from importlib.metadata import entry_points, metadata, version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+import yaml
 from airflow.providers.amazon import get_provider_info as amazon
 from airflow.providers.microsoft.azure import get_provider_info as azure
 from packaging.requirements import Requirement
 
 import airflow_s3_azure
+from airflow_s3_azure import operators, triggers
 from airflow_s3_azure.provider_info import get_provider_info
 from airflow_s3_azure.ui import PREFIX
 from tests.versions.__main__ import floors
@@ -97,6 +99,22 @@ def test_provider_info_uses_the_names_of_airflows_own_providers() -> None:
     assert set(names) == set(used)
     assert set(names) <= usual
     assert {one["logo"] for one in info["integrations"]} == {f"/{PREFIX}/icon.svg"}
+
+
+@pytest.mark.checkout
+def test_the_registry_lists_every_operator_and_trigger() -> None:
+    """What the Apache Airflow Provider Registry shows exists, and nothing public is left out."""
+    listed = yaml.safe_load((ROOT / ".airflow-registry.yaml").read_text())
+    names = {kind: [one["module"] for one in listed[kind]] for kind in ("operators", "triggers", "other")}
+
+    for name in sum(names.values(), []):
+        module, _, attribute = name.rpartition(".")
+        assert callable(getattr(import_module(module), attribute))
+    for kind, module in (("operators", operators), ("triggers", triggers)):
+        assert sorted(names[kind]) == [f"{module.__name__}.{one}" for one in module.__all__ if one[0].isupper()]
+    assert {listed["package-name"], listed["description"]} < set(get_provider_info().values())
+    urls = metadata("airflow-s3-azure").get_all("Project-URL")
+    assert {f"Documentation, {listed['docs-url']}", f"Repository, {listed['source-url']}"} < set(urls)
 
 
 @pytest.mark.checkout

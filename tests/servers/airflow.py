@@ -1,4 +1,4 @@
-"""A private Airflow: `airflow standalone` in a home of its own, spoken to through its public API."""
+"""A private Airflow: the parts of `airflow standalone` in a home of its own, called through its public API."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import os
 import re
 import secrets
-import signal
 import sqlite3
 import sys
 import sysconfig
@@ -19,13 +18,21 @@ from typing import Any
 
 import psutil
 
+from tests.servers import airflow_parts
 from tests.servers.airflow_api import NAME, AirflowApi
 from tests.servers.process import ServerError, ServerProcess, child_environment, free_port
 
 START_SECONDS = 300.0
 _QUIET_SECONDS = 30.0
-# Not the triggerer: only deferred tasks need it, and it is there seconds later.
+# Not the triggerer: only deferred tasks need it, and it is healthy seconds later.
 _AWAITED = ("metadatabase", "scheduler", "dag_processor")
+# The API server takes the longest to start.
+_PARTS = ("api-server", "scheduler", "dag-processor")
+_LOCAL_SETTINGS = """\
+# Tasks are forked from the scheduler: what it has imported, no task imports again.
+import airflow.providers.amazon.aws.hooks.s3
+import airflow.providers.microsoft.azure.hooks.wasb
+"""
 
 
 class AirflowServer(AirflowApi):
@@ -36,6 +43,7 @@ class AirflowServer(AirflowApi):
     any other), which win over the ones set here. Everyone who reaches its port on 127.0.0.1 is an
     administrator, unless there are `users`: roles of Airflow's SimpleAuthManager by name, the first of which this
     class speaks as. All of it is below `base_path`, such as "/team/airflow". The metadata database is SQLite.
+    `deferrable=False` leaves out the triggerer, without which no deferred task goes on.
     """
 
     def __init__(
@@ -47,6 +55,7 @@ class AirflowServer(AirflowApi):
         *,
         users: Mapping[str, str] | None = None,
         base_path: str = "",
+        deferrable: bool = True,
     ) -> None:
         self.home = (directory / "airflow").resolve()
         self._database = self.home / "airflow.db"
@@ -56,21 +65,21 @@ class AirflowServer(AirflowApi):
         super().__init__(f"http://127.0.0.1:{self.port}{base_path}", directory / "airflow.log", passwords)
         self.process = ServerProcess(
             NAME,
-            [sys.executable, "-m", "airflow", "standalone"],
+            [sys.executable, "-P", airflow_parts.__file__, *_PARTS, *(["triggerer"] if deferrable else [])],
             directory=self.home,
             environment=airflow_environment(
                 self.home, self.port, self.url, dags_folder, connections, {**self._user_config(), **(config or {})}
             ),
             log=self.log,
-            # SIGTERM ends standalone without its children, SIGINT with them.
-            stop_signal=signal.SIGINT,
             # Its home is thrown away: nothing is gained by waiting longer.
             grace=2.0,
         )
 
     def start(self) -> None:
         """Start Airflow and wait until its API server, scheduler and DAG processor are healthy."""
-        self.home.mkdir(parents=True, exist_ok=True)
+        settings = self.home / "config" / "airflow_local_settings.py"
+        settings.parent.mkdir(parents=True, exist_ok=True)
+        settings.write_text(_LOCAL_SETTINGS)
         # Kept in the file. Without it a reader blocks all writers.
         with closing(sqlite3.connect(self._database)) as database:
             database.execute("PRAGMA journal_mode=WAL")
@@ -100,7 +109,7 @@ class AirflowServer(AirflowApi):
         For the creation of a backfill: on SQLite Airflow gives it up if another process writes meanwhile, after the
         scheduler has seen its runs, and then the scheduler dies of their absence.
         """
-        # Standalone's own children are its parts: `airflow scheduler` and so on.
+        # The leader's own children are the parts: `airflow scheduler` and so on.
         parts = psutil.Process(self.process.pid).children()
         writers = [one for one in parts if not re.search("api[-_]server", " ".join(one.cmdline()))]
         deadline = time.monotonic() + _QUIET_SECONDS
@@ -162,7 +171,7 @@ def airflow_environment(
     }
     return child_environment(
         **{
-            # Standalone starts its parts as `airflow`.
+            # A task's own Python, such as a BashOperator's, finds `airflow`.
             "PATH": f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "AIRFLOW_HOME": str(home),
             "AIRFLOW__API__HOST": "127.0.0.1",
@@ -181,6 +190,8 @@ def airflow_environment(
             "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
             "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+            # On a busy machine the API server needs longer than the default of 5 s.
+            "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
             **{f"AIRFLOW_CONN_{name.upper()}": json.dumps(value) for name, value in connections.items()},
             **config,
         }
