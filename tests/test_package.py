@@ -115,7 +115,7 @@ def test_the_registry_lists_every_operator_and_trigger() -> None:
         assert sorted(names[kind]) == [f"{module.__name__}.{one}" for one in module.__all__ if one[0].isupper()]
     info = get_provider_info()
     assert [listed[name] for name in ("package-name", "description")] == [info["package-name"], info["description"]]
-    urls = metadata("airflow-s3-azure").get_all("Project-URL")
+    urls = metadata("airflow-s3-azure").get_all("Project-URL") or []
     assert {f"Documentation, {listed['docs-url']}", f"Repository, {listed['source-url']}"} < set(urls)
 
 

@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from types import FrameType
+from typing import Any
 
 from setproctitle import setproctitle
 
@@ -67,14 +68,14 @@ def _fork(part: str) -> int:
 
 
 def _run(part: str) -> int:
-    from airflow import settings
-    from airflow.__main__ import main as airflow
+    settings: Any = import_module("airflow.settings")
+    airflow: Any = import_module("airflow.__main__")
 
     setproctitle(f"airflow {part}")
     settings.configure_orm()
     sys.argv = ["airflow", part]
     try:
-        airflow()
+        airflow.main()
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1
     return 0
