@@ -21,6 +21,9 @@ TESTED_ELSEWHERE = {
     "azure/block_list.py": "test_container reads each malformed list",
 }
 """Modules of the engine without a test file of their name, each with the reason."""
+FAKES = Path(__file__).parent / "fakes"
+CONTRACTS_ELSEWHERE = {"memory_container.py": "sync/test_jsonlines.py runs its tests against Azurite, too"}
+"""Fakes without a contract test of their name, each with the reason."""
 LINES = {str(path.relative_to(PACKAGE)): path.read_text().splitlines() for path in sorted(PACKAGE.rglob("*.py"))}
 
 
@@ -61,3 +64,10 @@ def test_each_module_of_the_engine_has_a_test_file() -> None:
     untested = {str(name) for name in modules if not (ENGINE_TESTS / name).with_name(f"test_{name.name}").exists()}
 
     assert untested == set(TESTED_ELSEWHERE)
+
+
+def test_each_fake_has_a_contract_test() -> None:
+    """It compares the fake with LocalStack or Azurite."""
+    fakes = [path for path in FAKES.glob("*.py") if not path.name.startswith(("test_", "__"))]
+
+    assert {path.name for path in fakes if not path.with_name(f"test_{path.name}").exists()} == set(CONTRACTS_ELSEWHERE)
