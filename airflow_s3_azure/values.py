@@ -141,6 +141,29 @@ def required(read: Callable[[str, Any], Any], least: int = 0, example: str = "")
     return reading
 
 
+def optional(read: Callable[[str, Any], Any], least: int = 0, example: str = "") -> Callable[[str, Any], Any]:
+    """Return a reader of a number, ``least`` or more, or None."""
+
+    def reading(name: str, value: Any) -> Any:
+        found = read(name, value)
+        if found is not None and found < least:
+            raise ConfigurationError(f"{name} is {value!r}; it takes at least {least:,}{example}, or None")
+        return found
+
+    return reading
+
+
+def share(name: str, value: float | str | None) -> float | None:
+    """Return a share, above 0 and at most 1, or None if the value is empty.
+
+    :raises ConfigurationError: if it is invalid
+    """
+    found = number(name, value)
+    if found is not None and not 0 < found <= 1:
+        raise ConfigurationError(f"{name} is {value!r}; it takes a share above 0 and at most 1, such as 0.01, or None")
+    return found
+
+
 def block_size(name: str, value: float | str | None) -> int:
     """Return the size of a block in bytes.
 

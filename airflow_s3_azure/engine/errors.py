@@ -9,6 +9,7 @@
     ├─ SliceEnded                  the time of this slice is over; the next slice resumes
     ├─ BatchFailed                 some objects of a batch could not be copied; the others were
     │  └─ BatchChanged             because they changed since the plan: the next try copies the new versions
+    ├─ AuditFailed                 blobs are not what is recorded of them, or are missing
     └─ TransferError               one key could not be copied to one blob
        ├─ SourceNotFound · SourceArchived · SourceAccessDenied
        ├─ SourceChanged            ETag or size changed during the copy
@@ -93,6 +94,10 @@ class BatchFailed(S3ToAzureError):
 
 class BatchChanged(BatchFailed):
     """The retryable failures of a batch are all objects that changed since the plan. A retry copies the new versions."""
+
+
+class AuditFailed(S3ToAzureError):
+    """Blobs of a container are not what its ledgers, or the records on them, say; or are missing. A retry finds the same."""
 
 
 class TransferError(S3ToAzureError):

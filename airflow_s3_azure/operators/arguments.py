@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 from airflow_s3_azure.engine.errors import ConfigurationError
 from airflow_s3_azure.engine.options import AccessTier, Mode, Verify
+from airflow_s3_azure.sync.audit.truth import CompareWith, Runs
 from airflow_s3_azure.sync.compare import Compare
 from airflow_s3_azure.values import (
     bandwidth,
@@ -24,10 +25,12 @@ from airflow_s3_azure.values import (
     flag,
     is_template,
     number,
+    optional,
     optional_duration,
     optional_text,
     prefix,
     required,
+    share,
     size,
     strings,
     text,
@@ -93,7 +96,16 @@ ARGUMENTS: Mapping[str, Argument] = {
     "max_delete": Argument(required(number), is_templated=True),
     "batch_objects": Argument(required(whole, 1, " object")),
     "batch_size": Argument(required(size, 1, " byte")),
-    # How a copy task runs
+    # AuditArguments
+    "compare_with": Argument(choice(*get_args(CompareWith)), is_templated=True),
+    "ledger": Argument(text, is_templated=True),
+    "runs": Argument(choice(*get_args(Runs)), is_templated=True),
+    "deep": Argument(flag, is_templated=True),
+    "sample": Argument(share, is_templated=True),
+    "seed": Argument(text, is_templated=True),
+    "nights": Argument(optional(whole, 1, " night"), is_templated=True),
+    "night": Argument(whole, is_templated=True),
+    # How a task runs
     "deferrable": Argument(flag),
     "slice": Argument(optional_duration),
 }

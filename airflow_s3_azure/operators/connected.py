@@ -37,8 +37,25 @@ RESCHEDULE_AFTER = timedelta(seconds=30)
 it has queued again before that (seen on 3.3.2)."""
 
 
-class ConnectedOperator(BaseOperator):
-    """An operator with a connection to source and destination, whose task can be killed at any time."""
+class CancellableOperator(BaseOperator):
+    """An operator with a connection to a container, whose task can be killed at any time."""
+
+    operator_extra_links: Collection[BaseOperatorLink] = (AzurePortalLink(), LedgerLink())
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.container_url = self.ledger_url = ""  # read by the links; set in execute
+        self._cancellation: Cancellation | None = None
+
+    def on_kill(self) -> None:
+        """Ask the task's work to stop."""
+        # Runs in a signal handler: it may only set a flag.
+        if self._cancellation is not None:
+            self._cancellation.set("the task was killed")
+
+
+class ConnectedOperator(CancellableOperator):
+    """An operator with a connection to source and destination."""
 
     operator_extra_links: Collection[BaseOperatorLink] = (S3ConsoleLink(), AzurePortalLink(), LedgerLink())
 
@@ -47,15 +64,7 @@ class ConnectedOperator(BaseOperator):
     @accepts(Endpoints)
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.container_url = self.ledger_url = ""  # read by the links; set in execute
         self.moved: list[Moved] = []  # read by OpenLineage; set in execute
-        self._cancellation: Cancellation | None = None
-
-    def on_kill(self) -> None:
-        """Ask the copy to stop."""
-        # Runs in a signal handler: it may only set a flag.
-        if self._cancellation is not None:
-            self._cancellation.set("the task was killed")
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
         """Return the datasets that were read and written; OpenLineage's provider calls this when the task has ended."""

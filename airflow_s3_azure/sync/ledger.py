@@ -20,23 +20,19 @@ file into XCom, and readers accept only the file with that fingerprint.
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Iterator
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from azure.core.exceptions import AzureError
-from azure.storage.blob import ContentSettings
-
 from airflow_s3_azure.engine.azure.blob_names import RESERVED, why_invalid
-from airflow_s3_azure.engine.azure.sdk_errors import describe_response, sdk_request
 from airflow_s3_azure.engine.cancellation import Cancellation
-from airflow_s3_azure.engine.errors import DestinationWriteError, PlanError
+from airflow_s3_azure.engine.errors import PlanError
 from airflow_s3_azure.engine.model import CopyRequest, Precondition
 from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.sync.fingerprint import Fingerprint
+from airflow_s3_azure.sync.json_blob import write_json_blob
 from airflow_s3_azure.sync.lines_reader import etag_of, read_lines
 from airflow_s3_azure.sync.lines_writer import LinesWriter
 from airflow_s3_azure.sync.references import BatchReference
@@ -62,6 +58,18 @@ def folder_name(started: datetime, map_index: int | None = None) -> str:
     return name if map_index is None or map_index < 0 else f"{name}-{map_index:05d}"
 
 
+def checked_path(path: str, what: str) -> str:
+    """Return the name of a folder, made of the IDs of a DAG, a run and a group or a task.
+
+    :param what: whose folder it is
+    :raises PlanError: if such a name would leave the folder of records, or Azure cannot hold it
+    """
+    refused = why_invalid(path) if path.startswith(f"{RESERVED}/") else f"it is not below {RESERVED}/"
+    if refused:
+        raise PlanError(f"{path!r} cannot be the folder of a {what}: {refused}; trigger the run with another run ID")
+    return path
+
+
 class PlanFolder:
     """One plan's folder in a container.
 
@@ -72,11 +80,8 @@ class PlanFolder:
     """
 
     def __init__(self, client: ContainerClient, path: str, cancellation: Cancellation | None = None) -> None:
-        refused = why_invalid(path) if path.startswith(f"{RESERVED}/") else f"it is not below {RESERVED}/"
-        if refused:
-            raise PlanError(f"{path!r} cannot be the folder of a plan: {refused}; trigger the run with another run ID")
         self._client = client
-        self.path = path
+        self.path = checked_path(path, "plan")
         self._cancellation = cancellation
 
     @property
@@ -168,20 +173,7 @@ class PlanFolder:
 
     def write_summary(self, summary: JsonObject) -> str:
         """Write the run's totals into the plan's folder; return their URL, without any credential."""
-        name = f"{self.path}/summary.json"
-        try:
-            with sdk_request():
-                self._client.upload_blob(
-                    name,
-                    json.dumps(summary, indent=2, ensure_ascii=False).encode(),
-                    overwrite=True,
-                    content_settings=ContentSettings(content_type="application/json"),
-                )
-        except AzureError as error:
-            raise DestinationWriteError(
-                f"summary.json could not be written: {describe_response(error)}", blob=name
-            ) from None
-        return f"{self._client.url.partition('?')[0]}/{name}"
+        return write_json_blob(self._client, f"{self.path}/summary.json", summary)
 
     def source_spool(self) -> ObjectSpool:
         """Return where segments of a sorted source listing wait to be merged."""

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
 
 
-class _Segments:
-    """Writes segments, reads back what it wrote, and deletes them."""
+class Segments:
+    """Writes segments of rows, reads back what it wrote, and deletes them."""
 
     def __init__(self, client: ContainerClient, path: str, cancellation: Cancellation | None) -> None:
         self._client = client
@@ -44,23 +44,25 @@ class _Segments:
     def _name(self, segment: int) -> str:
         return f"{self._path}-{segment:05d}.jsonl"
 
-    def _write(self, segment: int, rows: Iterable[list[Any]]) -> None:
+    def write_rows(self, segment: int, rows: Iterable[list[Any]]) -> None:
+        """Write a segment."""
         writer = LinesWriter(self._client, self._name(segment), Precondition(None), cancellation=self._cancellation)
         for row in rows:
             writer.write(row)
         writer.commit()
         self._written[segment] = writer.fingerprint()
 
-    def _read(self, segment: int) -> Iterator[Any]:
+    def read_rows(self, segment: int) -> Iterator[Any]:
+        """Yield the rows of a segment."""
         return read_lines(self._client, self._name(segment), expected=self._written[segment])
 
 
-class ObjectSpool(_Segments):
+class ObjectSpool(Segments):
     """Sorted segments of names with their objects."""
 
     def write(self, segment: int, entries: Iterable[tuple[str, ListedObject]]) -> None:
         """Write a segment."""
-        self._write(
+        self.write_rows(
             segment,
             (
                 [name, one.key, one.size, one.etag, one.last_modified.isoformat(), one.storage_class]
@@ -70,16 +72,16 @@ class ObjectSpool(_Segments):
 
     def read(self, segment: int) -> Iterator[tuple[str, ListedObject]]:
         """Yield the entries of a segment."""
-        for name, key, size, etag, modified, storage_class in self._read(segment):
+        for name, key, size, etag, modified, storage_class in self.read_rows(segment):
             yield name, ListedObject(key, size, etag, datetime.fromisoformat(modified), storage_class)
 
 
-class BlobSpool(_Segments):
+class BlobSpool(Segments):
     """Sorted segments of blob names with what a plan needs to know of the blobs."""
 
     def write(self, segment: int, entries: Iterable[tuple[str, BlobState]]) -> None:
         """Write a segment."""
-        self._write(
+        self.write_rows(
             segment,
             (
                 [
@@ -95,7 +97,7 @@ class BlobSpool(_Segments):
 
     def read(self, segment: int) -> Iterator[tuple[str, BlobState]]:
         """Yield the entries of a segment."""
-        for name, etag, size, modified, record in self._read(segment):
+        for name, etag, size, modified, record in self.read_rows(segment):
             yield (
                 name,
                 BlobState(

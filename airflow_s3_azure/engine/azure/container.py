@@ -21,8 +21,8 @@ from azure.core.rest import HttpRequest
 from airflow_s3_azure.engine.azure import responses
 from airflow_s3_azure.engine.azure.blob_names import why_refused
 from airflow_s3_azure.engine.azure.block_list import MAX_BLOCK_LIST, base64_id, read_staged_blocks, write_block_list
-from airflow_s3_azure.engine.azure.service_errors import BlockIdsConflict
-from airflow_s3_azure.engine.blocks import MIB
+from airflow_s3_azure.engine.azure.service_errors import BlockIdsConflict, PreconditionFailed
+from airflow_s3_azure.engine.azure.transport import Sink
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.checksums import RunningChecksums, azure_text, compute
 from airflow_s3_azure.engine.errors import (
@@ -44,8 +44,6 @@ API_VERSION = "2023-11-03"
 """The REST version these calls are written for; later ones add nothing that they use."""
 
 _METADATA = "x-ms-meta-"
-_READ_SIZE = 4 * MIB
-"""Bytes of a blob that are read in one request."""
 _BLOB_HEADER = {
     "content-type": "x-ms-blob-content-type",
     "content-encoding": "x-ms-blob-content-encoding",
@@ -225,22 +223,33 @@ class BlobContainer:
         """
         self._send("DELETE", blob, expected=202, headers={"if-match": etag})
 
-    def crc64(self, blob: str, start: int, stop: int, etag: str) -> int:
+    def crc64(
+        self, blob: str, start: int, stop: int, etag: str, on_bytes: Callable[[int], None] = lambda _: None
+    ) -> int:
         """Read the bytes ``[start, stop)`` of a blob that has this ETag, and return their CRC-64/NVME.
 
-        :raises PreconditionFailed: if it has another one
+        Memory: 256 KiB, for a range of any size.
+
+        :param on_bytes: called with the number of bytes of each piece; what it raises ends the read
+        :raises PreconditionFailed: if the blob has another ETag, or is gone
         """
         checksums = RunningChecksums(None)
-        for first in range(start, stop, _READ_SIZE):
-            last = min(first + _READ_SIZE, stop)
-            headers = {"x-ms-range": f"bytes={first}-{last - 1}", "if-match": etag}
-            response = self._send("GET", blob, expected=206, headers=headers)
-            if len(response.content) != last - first:
-                raise responses.unusable(
-                    response, self.blob_url(blob), f"it has {len(response.content):,} of {last - first:,} bytes"
-                )
-            checksums.add(memoryview(response.content))
-        return checksums.of_block().crc64
+
+        def add(piece: memoryview) -> None:
+            self._cancellation.check()
+            checksums.add(piece)
+            on_bytes(len(piece))
+
+        headers = {"x-ms-range": f"bytes={start}-{stop - 1}", "if-match": etag}
+        response = self._send("GET", blob, expected=206, headers=headers, missing_ok=True, sink=add)
+        if response.status_code == 404:
+            raise PreconditionFailed("the blob is gone", blob=self.blob_url(blob))
+        found = checksums.of_block()
+        if (found.size, response.headers.get("ETag")) != (stop - start, etag):
+            raise responses.unusable(
+                response, self.blob_url(blob), f"it has {found.size:,} of {stop - start:,} bytes, or another ETag"
+            )
+        return found.crc64
 
     def _send(
         self,
@@ -252,6 +261,7 @@ class BlobContainer:
         headers: Mapping[str, str] | None = None,
         data: memoryview | None = None,
         missing_ok: bool = False,
+        sink: Sink | None = None,
         translate: Callable[[Any], TransferError | None] = lambda _: None,
     ) -> Any:
         """Send one request and return its response: from Azure, with the expected status.
@@ -259,6 +269,7 @@ class BlobContainer:
         A blob name that leaves the container, or is one of the records of syncs, is rejected here, for every caller.
 
         :param missing_ok: also return a 404 of a missing blob
+        :param sink: is passed the pieces of the body of a range
         :param translate: returns the error of an error response; None: translate it by its error code
         """
         self._cancellation.check()
@@ -274,7 +285,7 @@ class BlobContainer:
         request.headers = _common_headers(headers or {}, data)
         failure: TransferError
         try:
-            response = self._pipeline.run(request).http_response
+            response = self._pipeline.run(request, **({} if sink is None else {"sink": sink})).http_response
         except ClientAuthenticationError as error:
             failure = DestinationAccessDenied(
                 f"could not get an Azure access token ({describe(error)}); check the wasb connection's identity",

@@ -6,6 +6,7 @@ this replaces the transport only, and every credential policy of azure-core work
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Self
 
 from azure.core.exceptions import ServiceRequestError, ServiceResponseError
@@ -13,13 +14,20 @@ from azure.core.pipeline.transport import HttpTransport
 from azure.core.rest import HttpRequest
 
 from airflow_s3_azure.engine.azure.block_list import MAX_BLOCK_LIST
-from airflow_s3_azure.engine.http.client import Connections
+from airflow_s3_azure.engine.http.client import Connections, Response
 from airflow_s3_azure.engine.http.message import Headers
 
 _MAX_DOCUMENT = MAX_BLOCK_LIST + 1
 """Maximum of bytes that are read of a document: one more than the longest block list. A range of a blob is shorter."""
 _MAX_OTHER = 64 * 1024
 """Maximum of bytes that are read of other bodies: errors, and responses of a proxy."""
+
+
+READ_SIZE = 256 * 1024
+"""Bytes of one read from the socket: few enough to stay in the processor's cache for their checksum."""
+
+Sink = Callable[[memoryview], None]
+"""Is passed the pieces of a body. The memory of a piece is reused."""
 
 
 class ReadResponse:
@@ -56,9 +64,10 @@ class ConnectionsTransport(HttpTransport[HttpRequest, ReadResponse]):
         """Close the idle connections."""
         self._connections.close()
 
-    def send(self, request: HttpRequest, **_: Any) -> ReadResponse:
+    def send(self, request: HttpRequest, *, sink: Sink | None = None, **_: Any) -> ReadResponse:
         """Send a request and read its response.
 
+        :param sink: is passed each piece of the body of a 206, which is then not kept
         :raises AzureError: if the host could not be reached, or the response is not complete
         """
         try:
@@ -67,8 +76,19 @@ class ConnectionsTransport(HttpTransport[HttpRequest, ReadResponse]):
             raise ServiceRequestError(type(error).__name__, error=error) from error
         with response:
             try:
+                if sink is not None and response.status_code == 206:
+                    _drain(response, sink)
+                    return ReadResponse(response.status_code, response.reason, response.headers, b"")
                 is_document = request.method == "GET" and response.status_code in (200, 206)
                 content = response.read(_MAX_DOCUMENT if is_document else _MAX_OTHER)
             except OSError as error:
                 raise ServiceResponseError(type(error).__name__, error=error) from error
             return ReadResponse(response.status_code, response.reason, response.headers, content)
+
+
+def _drain(response: Response, sink: Sink) -> None:
+    """Pass the body of a response to a sink, piece by piece, without a copy."""
+    length = response.content_length
+    buffer = memoryview(bytearray(READ_SIZE if length is None else max(1, min(READ_SIZE, length))))
+    while received := response.readinto(buffer):
+        sink(buffer[:received])
