@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from airflow.sdk import Param
-
+from airflow_s3_azure.form_fields import (
+    MORE,
+    NUMBER,
+    TEXT,
+    Form,
+    choice_of,
+    container_choice,
+    env,
+    env_flag,
+    field,
+    params_of,
+    template,
+)
 from airflow_s3_azure.guardrails import Guardrails
-from airflow_s3_azure.values import flag
 
 __all__ = ["Form", "history_form", "keys_form", "nightly_form"]
-
-_MORE = "More"
-"""The section of the fields that are folded when the form opens."""
-_TEXT = ["null", "string"]
-_NUMBER = {"type": ["null", "integer"], "minimum": 0}
 
 # A run without a logical date has no data interval: its day is the one on which it was triggered.
 _DAY = (
@@ -26,50 +29,38 @@ _DAY = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
-    """A DAG's params, and the arguments made of them.
-
-    :param params: for the DAG
-    :param arguments: for :func:`~airflow_s3_azure.sync_group.s3_to_azure_sync`
-    """
-
-    params: dict[str, Param]
-    arguments: dict[str, Any]
-
-
 def nightly_form() -> Form:
     """Return the form of a sync whose runs each copy one day: that of their data interval."""
     fields = {
         **_first_fields(),
-        "day_folder": _field(
+        "day_folder": field(
             "Day folder",
             "How the run's day follows the prefix, such as `%Y/%m/%d/` or `dt=%Y-%m-%d/`: only its keys. Empty: any day's.",
-            _env("DAY_FOLDER"),
-            type=_TEXT,
+            env("DAY_FOLDER"),
+            type=TEXT,
         ),
-        "only_modified": _field(
+        "only_modified": field(
             "Only what the day modified",
             "Only keys last modified on the run's day, or in the hours before it (*Look back*, below).",
-            _env_flag("ONLY_MODIFIED", default=False),
+            env_flag("ONLY_MODIFIED", default=False),
             type="boolean",
         ),
         **_destination_fields(),
-        "dry_run": _field(
+        "dry_run": field(
             "Dry run",
             "Only report what would be copied, and what it would cost. Ticked until `S3_TO_AZURE_DRY_RUN` is `false`, "
             "because triggering unpauses the DAG, which starts last night's scheduled run with the defaults of this form.",
-            _env_flag("DRY_RUN", default=True),
+            env_flag("DRY_RUN", default=True),
             type="boolean",
         ),
-        "lookback_hours": _field(
+        "lookback_hours": field(
             "Look back (hours)",
             "With *Only what the day modified*: also select keys modified this long before the day. S3 dates a multipart "
             "upload by its start, so an upload over midnight would otherwise be in no day.",
             24,
             type="number",
             minimum=0,
-            section=_MORE,
+            section=MORE,
         ),
         **_other_fields(),
     }
@@ -88,17 +79,17 @@ def history_form() -> Form:
     """Return the form of a sync over a range of days."""
     fields = {
         **_first_fields(),
-        "first_day": _field("First day", "In UTC. Empty: from the beginning.", None, type=_TEXT, format="date"),
-        "last_day": _field("Last day", "This day included. Empty: to the end.", None, type=_TEXT, format="date"),
-        "day_folder": _field(
+        "first_day": field("First day", "In UTC. Empty: from the beginning.", None, type=TEXT, format="date"),
+        "last_day": field("Last day", "This day included. Empty: to the end.", None, type=TEXT, format="date"),
+        "day_folder": field(
             "Day folder",
             "How a day follows the prefix, such as `%Y/%m/%d/` or `dt=%Y-%m-%d/`: the range means the day in the key. "
             "Empty: it means when it was last modified.",
-            _env("DAY_FOLDER"),
-            type=_TEXT,
+            env("DAY_FOLDER"),
+            type=TEXT,
         ),
         **_destination_fields(),
-        "dry_run": _field(
+        "dry_run": field(
             "Dry run", "Only report what would be copied, and what it would cost.", default=False, type="boolean"
         ),
         **_other_fields(),
@@ -119,81 +110,49 @@ def keys_form() -> Form:
     first = _first_fields()
     fields = {
         "s3_bucket": first["s3_bucket"],
-        "s3_keys": _field(
+        "s3_keys": field(
             "Keys",
             "One key on each line. Empty: all keys under the prefix.",
             None,
             type=["null", "array"],
             items={"type": "string"},
         ),
-        "s3_prefix": _field("S3 prefix", "Used if no keys are given. Empty: all keys of the bucket.", None, type=_TEXT),
+        "s3_prefix": field("S3 prefix", "Used if no keys are given. Empty: all keys of the bucket.", None, type=TEXT),
         **_destination_fields(),
         "create_container": _other_fields()["create_container"],
     }
     names = ("s3_bucket", "container_name", "blob_prefix", "create_container")
-    return Form(_params(fields), {name: _template(name, fields[name]) for name in names})
+    return Form(params_of(fields), {name: template(name, fields[name]) for name in names})
 
 
 def _form(fields: Mapping[str, Mapping[str, Any]], **templates: str) -> Form:
     """Return a form whose fields are arguments of the sync; ``templates`` replaces those that combine several fields."""
     own = {name for name in fields if name not in ("only_modified", "lookback_hours")}
-    return Form(_params(fields), {**{name: _template(name, fields[name]) for name in own}, **templates})
-
-
-def _params(fields: Mapping[str, Mapping[str, Any]]) -> dict[str, Param]:
-    return {name: Param(**field) for name, field in fields.items()}
-
-
-def _template(name: str, field: Mapping[str, Any]) -> str:
-    """Return the template of a field's value; an empty field becomes empty text."""
-    if "array" in field["type"]:
-        return f"{{{{ (params.{name} or []) | join('\\n') }}}}"
-    return f"{{{{ params.{name} or '' }}}}" if field["type"] == _TEXT else f"{{{{ params.{name} }}}}"
-
-
-def _field(title: str, description: str, default: Any, **schema: Any) -> dict[str, Any]:
-    return {"default": default, "title": title, "description_md": description, **schema}
-
-
-def _env(name: str) -> str | None:
-    return os.environ.get(f"S3_TO_AZURE_{name}")
-
-
-def _env_flag(name: str, *, default: bool) -> bool:
-    found = _env(name)
-    return default if not found else flag(f"S3_TO_AZURE_{name}", found)
-
-
-def _choice(default: str, choices: tuple[list[str], bool]) -> dict[str, Any]:
-    """Return the default and the schema of a name; guardrails may restrict it to an enum."""
-    names, are_all = choices
-    if are_all:
-        return {"default": default if default in names else names[0], "enum": names}
-    return {"default": default, "minLength": 3, **({"examples": names} if names else {})}
+    return Form(params_of(fields), {**{name: template(name, fields[name]) for name in own}, **templates})
 
 
 def _first_fields() -> dict[str, dict[str, Any]]:
-    bucket = _choice(_env("BUCKET") or "my-bucket", Guardrails.configured().buckets)
+    bucket = choice_of(env("BUCKET") or "my-bucket", Guardrails.configured().buckets)
     return {
-        "s3_bucket": {**_field("S3 bucket", "Bucket to copy from.", None, type="string"), **bucket},
-        "s3_prefix": _field(
+        "s3_bucket": {**field("S3 bucket", "Bucket to copy from.", None, type="string"), **bucket},
+        "s3_prefix": field(
             "S3 prefix",
             "Only keys that begin with this, such as `exports/`. Empty: all.",
-            _env("PREFIX"),
-            type=_TEXT,
+            env("PREFIX"),
+            type=TEXT,
         ),
     }
 
 
 def _destination_fields() -> dict[str, dict[str, Any]]:
-    container = _choice(_env("CONTAINER") or "my-container", Guardrails.configured().containers)
+    container = container_choice()
     return {
-        "container_name": {**_field("Azure container", "Container to copy to.", None, type="string"), **container},
-        "blob_prefix": _field(
+        "container_name": {**field("Azure container", "Container to copy to.", None, type="string"), **container},
+        "blob_prefix": field(
             "Blob prefix",
             "Put before each key to make the blob's name, such as `from-s3/`. Empty: the key is the name.",
-            _env("BLOB_PREFIX"),
-            type=_TEXT,
+            env("BLOB_PREFIX"),
+            type=TEXT,
         ),
     }
 
@@ -201,25 +160,25 @@ def _destination_fields() -> dict[str, dict[str, Any]]:
 def _other_fields() -> dict[str, dict[str, Any]]:
     """Return the fields of the section that is folded when the form opens."""
     fields = {**_selection_fields(), **_copy_fields(), **_limit_fields()}
-    return {name: {**field, "section": _MORE} for name, field in fields.items()}
+    return {name: {**one, "section": MORE} for name, one in fields.items()}
 
 
 def _selection_fields() -> dict[str, dict[str, Any]]:
     globs = {"type": ["null", "array"], "items": {"type": "string"}}
     return {
-        "include": _field(
+        "include": field(
             "Include",
             "Globs over the whole key, one on each line, such as `**/*.parquet`; one must match. Empty: all do.",
             None,
             **globs,
         ),
-        "exclude": _field(
+        "exclude": field(
             "Exclude",
             "Globs over the whole key, one on each line, such as `**/_temporary/**`; none may match.",
             None,
             **globs,
         ),
-        "compare": _field(
+        "compare": field(
             "Compare by",
             "What makes a blob count as `unchanged`.",
             "etag",
@@ -236,19 +195,19 @@ def _selection_fields() -> dict[str, dict[str, Any]]:
 
 def _copy_fields() -> dict[str, dict[str, Any]]:
     return {
-        "overwrite": _field(
+        "overwrite": field(
             "Overwrite",
             "Replace blobs that differ. Off: a blob that exists is left alone, and its key is `skipped`.",
             default=True,
             type="boolean",
         ),
-        "create_container": _field(
+        "create_container": field(
             "Create the container",
             "Create the container if it is missing. Off: that is an error, so that a misspelled name creates nothing.",
             default=False,
             type="boolean",
         ),
-        "mode": _field(
+        "mode": field(
             "Transfer mode",
             "`server_side` needs an S3 that Azure can reach, and verifies only against a CRC64NVME that S3 stores.",
             "stream",
@@ -264,17 +223,17 @@ def _copy_fields() -> dict[str, dict[str, Any]]:
 
 def _limit_fields() -> dict[str, dict[str, Any]]:
     return {
-        "egress_price_per_gib": _field(
+        "egress_price_per_gib": field(
             "Price per GiB",
             "What a GiB out of S3 costs you, in any currency, for the price of the plan.",
             None,
             type=["null", "number"],
             minimum=0,
         ),
-        "max_objects": _field(
-            "Max objects", "Fail without copying if there are more to copy. Empty: no limit.", None, **_NUMBER
+        "max_objects": field(
+            "Max objects", "Fail without copying if there are more to copy. Empty: no limit.", None, **NUMBER
         ),
-        "max_bytes": _field(
-            "Max bytes", "Fail without copying if there are more to copy. Empty: no limit.", None, **_NUMBER
+        "max_bytes": field(
+            "Max bytes", "Fail without copying if there are more to copy. Empty: no limit.", None, **NUMBER
         ),
     }

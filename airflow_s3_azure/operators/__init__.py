@@ -3,6 +3,7 @@
 Heavy modules are imported when a task runs, so that DAG files parse quickly.
 """
 
+from airflow_s3_azure.operators.audit import S3ToAzureAuditOperator
 from airflow_s3_azure.operators.connected import airflow_failures
 from airflow_s3_azure.operators.copy_batch import S3ToAzureCopyBatchOperator
 from airflow_s3_azure.operators.plan import S3ToAzureBatchesOperator, S3ToAzurePlanOperator
@@ -11,6 +12,7 @@ from airflow_s3_azure.operators.run_conf import check_run_conf
 from airflow_s3_azure.operators.stream import S3ToAzureBlobStreamOperator
 
 __all__ = [
+    "S3ToAzureAuditOperator",
     "S3ToAzureBatchesOperator",
     "S3ToAzureBlobStreamOperator",
     "S3ToAzureCopyBatchOperator",

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from airflow_s3_azure.connections import AzureContainer
     from airflow_s3_azure.sync.audit.auditor import Audit
 
-__all__ = ["S3ToAzureAuditOperator"]
-
 log = get_logger(__name__)
 
 

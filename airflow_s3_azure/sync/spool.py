@@ -89,7 +89,7 @@ class BlobSpool(Segments):
                     blob.etag,
                     blob.size,
                     blob.last_modified.isoformat() if blob.last_modified else None,
-                    [blob.record.etag, blob.record.size, blob.record.identity] if blob.record else None,
+                    _record_as_row(blob.record),
                 ]
                 for name, blob in entries
             ),
@@ -104,6 +104,19 @@ class BlobSpool(Segments):
                     etag,
                     size,
                     datetime.fromisoformat(modified) if modified else None,
-                    SourceRecord(record[0], record[1], identity=record[2]) if record else None,
+                    None if record is None else SourceRecord(etag=record[0], size=record[1], **record[2]),
                 ),
             )
+
+
+def _record_as_row(record: SourceRecord | None) -> list[Any] | None:
+    """Return what is compared of a record."""
+    if record is None:
+        return None
+    rest = {
+        "version_id": record.version_id,
+        "identity": record.identity,
+        "checksum": record.checksum,
+        "crc64nvme": record.crc64nvme,
+    }
+    return [record.etag, record.size, {name: value for name, value in rest.items() if value is not None}]

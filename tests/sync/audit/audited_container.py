@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -16,7 +16,6 @@ from requests import Session
 
 from airflow_s3_azure.engine.azure.container import BlobContainer, ContainerAddress
 from airflow_s3_azure.engine.azure.transport import ConnectionsTransport
-from airflow_s3_azure.engine.bandwidth import Bandwidth
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.checksums import compute, s3_text
 from airflow_s3_azure.engine.http.client import Connections
@@ -174,11 +173,6 @@ class AuditedContainer:
         return {blob: row["status"] for blob, row in self.rows(audit).items()}
 
 
-def limited(limit: float, cancellation: Cancellation) -> Bandwidth:
-    """Return a limit on the bytes per second."""
-    return Bandwidth(limit, cancellation)
-
-
 class _Recorder(SansIOHTTPPolicy[Any, Any]):
     def __init__(self, container: AuditedContainer) -> None:
         self._container = container
@@ -189,8 +183,3 @@ class _Recorder(SansIOHTTPPolicy[Any, Any]):
             blob = sent.url.partition("?")[0].removeprefix(f"{self._container.client.url}/")
             self._container.before_read(blob)
             self._container.ranges.append((blob, sent.headers["x-ms-range"]))
-
-
-def names(results: Iterable[CopyResult]) -> list[str]:
-    """Return the blobs of rows."""
-    return [one.blob for one in results]

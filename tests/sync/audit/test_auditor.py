@@ -10,6 +10,7 @@ import pytest
 
 from airflow_s3_azure.engine.errors import AuditFailed, Cancelled, ConfigurationError, SliceEnded
 from airflow_s3_azure.sync.audit import auditor
+from airflow_s3_azure.sync.audit.audit_report import AuditReport
 from airflow_s3_azure.sync.audit.auditor import AuditOptions
 from tests.sync.audit.audited_container import AuditedContainer
 
@@ -235,14 +236,14 @@ def test_an_audit_that_was_stopped_continues_after_its_last_blob(
 def test_a_cancelled_audit_commits_what_it_has(copies: AuditedContainer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its retry continues."""
     monkeypatch.setattr("airflow_s3_azure.sync.audit.audited_blobs.CHECK_EVERY", 1)
-    audit = copies.begin()
-    add = audit.report.add
+    add = AuditReport.add
 
-    def kill(row: Any) -> None:
-        add(row)
+    def kill(report: AuditReport, row: Any) -> None:
+        add(report, row)
         copies.cancellation.set("the task was killed")
 
-    audit.report.add = kill  # type: ignore[method-assign]
+    monkeypatch.setattr(AuditReport, "add", kill)
+    audit = copies.begin()
     with pytest.raises(Cancelled):
         audit.run()
 
