@@ -24,7 +24,10 @@ __all__ = ["audit_form"]
 def audit_form() -> Form:
     """Return the form of an audit; its arguments are those of the audit operator."""
     fields = {
-        "container_name": {**field("Azure container", "Container to audit.", None, type="string"), **container_choice()},
+        "container_name": {
+            **field("Azure container", "Container to audit.", None, type="string"),
+            **container_choice(),
+        },
         "ledger": field(
             "Ledger",
             "Whose ledger is the truth: the ID of a DAG, `<dag_id>/<run_id>` for one run, or the URL of a run's ledger. "

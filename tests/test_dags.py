@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tests.servers import AzureServer, S3Server
 
 NAMES = [path.stem for path in sorted((ROOT / "dags").glob("*.py"))]
+COPYING = [name for name in NAMES if name != "s3_to_azure_audit"]
 
 pytestmark = [pytest.mark.servers, pytest.mark.airflow, pytest.mark.usefixtures("connections")]
 
@@ -80,7 +81,7 @@ def test_a_form_can_be_sent_as_it_opens(name: str) -> None:
     params.validate()
     schemas = {key: params.get_param(key).schema for key in params}
     needed = [key for key, schema in schemas.items() if schema["type"] == "string" and "enum" not in schema]
-    assert needed == ["s3_bucket", "container_name"]
+    assert needed == [*["s3_bucket"] * (name in COPYING), "container_name"]
     assert {key for key in params if params[key] is None} == {
         key for key, schema in schemas.items() if "null" in schema["type"]
     }
@@ -120,6 +121,51 @@ def test_the_environment_sets_a_forms_defaults(
     assert {field: params[field] for field in expected} == expected
 
 
+def test_the_environment_sets_the_defaults_of_the_audit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An administrator makes every night's audit deep without a copy of the DAG."""
+    values = {"LEDGER": "s3_to_azure_nightly", "RUNS": "all", "DEEP": "true", "SAMPLE": "0.01", "NIGHTS": "30"}
+    for field, value in (values | {"MAX_BANDWIDTH": "50 MB"}).items():
+        monkeypatch.setenv(f"S3_TO_AZURE_AUDIT_{field}", value)
+    monkeypatch.setenv("S3_TO_AZURE_CONTAINER", "landing")
+
+    params = _dag("s3_to_azure_audit").params
+
+    params.validate()
+    assert params.dump() == {
+        "container_name": "landing",
+        "ledger": "s3_to_azure_nightly",
+        "runs": "all",
+        "deep": True,
+        "sample": 0.01,
+        "nights": 30,
+        "compare_with": "ledger",
+        "blob_prefix": None,
+        "seed": None,
+        "night": None,
+        "max_bandwidth": "50 MB",
+    }
+
+
+def test_the_audit_finds_what_nightly_copied(
+    bucket: Bucket, container: ContainerClient, sides: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With its form as it opens, and deep; without a connection to S3."""
+    bucket.put("a", b"x")
+    run_dag(_dag("s3_to_azure_nightly"), conf=sides)
+    monkeypatch.delenv("AIRFLOW_CONN_AWS_DEFAULT")
+    conf = {"container_name": container.container_name}
+
+    shallow = run_dag(_dag("s3_to_azure_audit"), conf=conf)
+    deep = run_dag(_dag("s3_to_azure_audit"), conf=conf | {"deep": True, "nights": 1, "max_bandwidth": "1 GB"})
+    container.delete_blob("a")
+    missing = run_dag(_dag("s3_to_azure_audit"), conf=conf)
+
+    totals = [run.xcom("audit") for run in (shallow, deep, missing)]
+    assert [run.state for run in (shallow, deep, missing)] == ["success", "success", "failed"]
+    assert [(one["intact"], one["missing"], one["read"]) for one in totals] == [(1, 0, 0), (1, 0, 1), (0, 1, 0)]
+    assert totals[0]["runs"][0]["dag_id"] == "s3_to_azure_nightly"
+
+
 def test_nightly_copies_nothing_until_dry_run_is_off(
     bucket: Bucket, container: ContainerClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,7 +199,7 @@ def test_a_dag_refuses_a_key_of_conf_that_its_form_does_not_have(
     assert _names(container) == []
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", COPYING)
 @pytest.mark.parametrize("create", [False, True])
 def test_a_missing_container_is_created_only_on_request(
     bucket: Bucket, container: ContainerClient, endpoints: dict[str, Any], name: str, create: bool
@@ -194,8 +240,11 @@ def test_forms_offer_what_guardrails_allow(
     params = _dag(name).params
 
     params.validate()
-    fields = [params.get_param(field).schema for field in ("s3_bucket", "container_name")]
-    assert [{key: one[key] for key in ("enum", "examples") if key in one} for one in fields] == schemas
+    expected = dict(zip(("s3_bucket", "container_name"), schemas, strict=True))
+    fields = {field: params.get_param(field).schema for field in expected if field in params}
+    found = {field: {key: one[key] for key in ("enum", "examples") if key in one} for field, one in fields.items()}
+    assert found == {field: expected[field] for field in fields}
+    assert "container_name" in found
 
 
 @pytest.mark.parametrize(

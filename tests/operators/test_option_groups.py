@@ -16,12 +16,14 @@ from airflow_s3_azure.endpoints import Endpoints
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.operators import (
+    S3ToAzureAuditOperator,
     S3ToAzureBlobStreamOperator,
     S3ToAzureCopyBatchOperator,
     S3ToAzurePlanOperator,
     S3ToAzureReportOperator,
 )
 from airflow_s3_azure.operators.arguments import ARGUMENTS
+from airflow_s3_azure.operators.audit_arguments import AuditArguments
 from airflow_s3_azure.operators.option_groups import option_names, read_options
 from airflow_s3_azure.operators.plan_arguments import PlanArguments
 from airflow_s3_azure.sync_group import s3_to_azure_sync
@@ -76,17 +78,35 @@ PLAN_ARGUMENTS: dict[str, Any] = {
     "batch_objects": 4,
     "batch_size": 1024**2,
 }
-GROUPS: dict[type, dict[str, Any]] = {
+AUDIT_ARGUMENTS: dict[str, Any] = {
+    "container_name": "other-container",
+    "wasb_conn_id": "other_wasb",
+    "compare_with": "records",
+    "ledger": "s3_to_azure_nightly",
+    "runs": "all",
+    "blob_prefix": "landing/",
+    "deep": True,
+    "sample": 0.5,
+    "seed": "a",
+    "nights": 30,
+    "night": 2,
+    "max_concurrency": 3,
+    "max_bandwidth": 5_000_000,
+}
+SYNC_GROUPS: dict[type, dict[str, Any]] = {
     Endpoints: ENDPOINTS,
     CopyOptions: COPY_OPTIONS,
     PlanArguments: PLAN_ARGUMENTS,
 }
+GROUPS: dict[type, dict[str, Any]] = {**SYNC_GROUPS, AuditArguments: AUDIT_ARGUMENTS}
+NEEDED = {Endpoints: ("", ""), AuditArguments: ("",)}
+"""What a group has no default for."""
 
 
 @pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.__name__)
 def test_the_tests_give_every_option_a_value_of_its_own(group: type) -> None:
     """An option that is added without one fails here, and then in whatever layer drops it."""
-    defaults = group("", "") if group is Endpoints else group()
+    defaults = group(*NEEDED.get(group, ()))
 
     assert GROUPS[group].keys() == set(option_names(group))
     assert [name for name, value in GROUPS[group].items() if getattr(defaults, name) == value] == []
@@ -101,9 +121,7 @@ def test_the_task_group_takes_each_option_with_its_default() -> None:
     """Its signature is written out, for editors and readers; here it is compared with the declarations."""
     parameters = inspect.signature(s3_to_azure_sync).parameters
     defaults = {
-        name: getattr(group("", "") if group is Endpoints else group(), name)
-        for group in GROUPS
-        for name in option_names(group)
+        name: getattr(group(*NEEDED.get(group, ())), name) for group in SYNC_GROUPS for name in option_names(group)
     } | {"s3_bucket": inspect.Parameter.empty, "container_name": inspect.Parameter.empty}
 
     assert {name: parameters[name.removeprefix("is_")].default for name in defaults} == defaults
@@ -142,6 +160,15 @@ def test_operators_take_options_as_flat_arguments(operator: type) -> None:
     assert set(option_names(Endpoints)) <= names
     assert (set(option_names(CopyOptions)) <= names) == (operator is not S3ToAzureReportOperator)
     assert (set(option_names(PlanArguments)) <= names) == (operator is S3ToAzurePlanOperator)
+
+
+def test_the_audit_takes_its_options_and_none_of_a_copy() -> None:
+    """So that it needs no bucket and no connection to S3."""
+    audit: Any = S3ToAzureAuditOperator(task_id="audit", **AUDIT_ARGUMENTS)
+
+    assert read_options(AuditArguments, audit) == AuditArguments(**AUDIT_ARGUMENTS)
+    with pytest.raises(TypeError, match="aws_conn_id"):
+        S3ToAzureAuditOperator(task_id="audit", container_name="landing", aws_conn_id="aws_default")
 
 
 def test_default_args_set_options() -> None:
