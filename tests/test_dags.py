@@ -147,11 +147,11 @@ def test_the_environment_sets_the_defaults_of_the_audit(monkeypatch: pytest.Monk
 
 
 def test_the_audit_finds_what_nightly_copied(
-    bucket: Bucket, container: ContainerClient, sides: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    bucket: Bucket, container: ContainerClient, endpoints: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With its form as it opens, and deep; without a connection to S3."""
     bucket.put("a", b"x")
-    run_dag(_dag("s3_to_azure_nightly"), conf=sides)
+    run_dag(_dag("s3_to_azure_nightly"), conf=endpoints)
     monkeypatch.delenv("AIRFLOW_CONN_AWS_DEFAULT")
     conf = {"container_name": container.container_name}
 
