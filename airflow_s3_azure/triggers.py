@@ -183,7 +183,7 @@ class ServerSideBatchTrigger(ServerSideTrigger):
             check=request_check(Endpoints.from_json(self.endpoints), bucket, container),
             on_result=on_result,
         )
-        outcome = {"ledger_url": f"{folder.ledger_url}{reference.part}.jsonl", "summary": batch.summary()}
+        outcome = {"ledger_url": folder.blob_url(batch.ledger_name), "summary": batch.summary()}
         try:
             batch.raise_failures()
         except S3ToAzureError as failures:

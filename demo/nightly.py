@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import time
 from collections import Counter
@@ -229,7 +230,7 @@ def read_ledger(container: ContainerClient, url: str) -> list[dict[str, Any]]:
     assert folder.startswith(LEDGER_ROOT), url
     rows = []
     for blob in container.list_blobs(name_starts_with=folder):
-        text = container.download_blob(blob.name, encoding="utf-8").readall()
+        text = gzip.decompress(container.download_blob(blob.name).readall()).decode()
         rows += [json.loads(line) for line in text.split("\n") if line]
     return rows
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pkgutil
 import re
 from pathlib import Path
@@ -16,6 +15,7 @@ from airflow_s3_azure.engine.blocks import DEFAULT_BLOCK_SIZE, MIB
 from airflow_s3_azure.engine.model import CopyResult, Status
 from airflow_s3_azure.engine.options import DEFAULT_CONCURRENCY
 from airflow_s3_azure.metrics import PREFIX, counts_of
+from airflow_s3_azure.sync.ledger import PlanFolder
 from airflow_s3_azure.sync.rows import ledger_row
 
 if TYPE_CHECKING:
@@ -87,8 +87,12 @@ def test_the_guides_queries_read_the_ledger(
     (example,) = (one for one in _examples(guide) if "duckdb" in one)
     for run in ("manual__2026-11-21T00:00:00+00:00", "scheduled__2026-11-22T00:00:00+00:00"):
         rows = [{"key": f"{run}/{number}", "status": "copied", "size": 5} for number in range(3)]
-        lines = "".join(json.dumps(row) + "\n" for row in rows)
-        container.upload_blob(f"_s3_to_azure/s3_to_azure_nightly/{run}/s3_to_azure/now/ledger/00000.jsonl", lines)
+        folder = PlanFolder(container, f"_s3_to_azure/s3_to_azure_nightly/{run}/s3_to_azure/now")
+        for part, content in (("plan", []), ("00000", rows)):
+            ledger = folder.new_ledger(part)
+            for row in content:
+                ledger.write(row)
+            ledger.commit()
 
     there = example.replace("abfs://landing", f"abfs://{container.container_name}")
     monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", azure_server.connection_string)

@@ -66,8 +66,8 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
             options = self._copy_options()
             bucket, container, cancellation = self._open(options)
             folder = PlanFolder(container.client, reference.folder, cancellation)
-            self.ledger_url = f"{folder.ledger_url}{reference.part}.jsonl"
             batch = BatchExecution(reference, folder, **execution)
+            self.ledger_url = folder.blob_url(batch.ledger_name)
             log.info("batch %d: %s", reference.index, reference.label)
             with (
                 CopyMetrics(ti) as metrics,

@@ -153,7 +153,7 @@ class S3ToAzureDeleteOperator(ConnectedOperator):
                             log.error("%s", row["error"])
                 finally:
                     ledger.commit()
-                    written.append({"name": folder.part_name(DELETE_PART), **ledger.fingerprint().as_json()})
+                    written.append({"name": ledger.name, **ledger.fingerprint().as_json()})
                     ti.xcom_push(key=LEDGER_KEY, value=written)
             send_counts(ti, {"objects.deleted": counts["deleted"]})
             log.info("%s blobs deleted, %s kept, %s failed", *(f"{counts[name]:,}" for name in counts))

@@ -224,12 +224,16 @@ def _add(
     from airflow_s3_azure.sync.fingerprint import Fingerprint
 
     report.add(folder.read_ledger("plan", Fingerprint.from_json(plan["settled"])))
+
+    def expected_of(part: str) -> Fingerprint | None:
+        return next((written[name] for name in folder.part_names(part) if name in written), None)
+
     for batch in batches:
-        if expected := written.get(folder.part_name(batch.part)):
+        if expected := expected_of(batch.part):
             report.add(folder.read_ledger(batch.part, expected))
         else:
             report.add_unconfirmed(batch.part, folder.read_unconfirmed_ledger(batch.part, batch.objects))
-    if expected := written.get(folder.part_name(DELETE_PART)):
+    if expected := expected_of(DELETE_PART):
         report.add(folder.read_ledger(DELETE_PART, expected))
 
 

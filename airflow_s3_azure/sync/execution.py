@@ -197,8 +197,13 @@ class BatchExecution:
                 {"key": row["key"], "blob": row["blob"], "error": printable_error(str(row["error"]), MAX_TEXT)}
                 for row in self._totals.failures
             ],
-            "ledger": {"name": self._folder.part_name(self._reference.part), **self._ledger.fingerprint().as_json()},
+            "ledger": {"name": self._ledger.name, **self._ledger.fingerprint().as_json()},
         }
+
+    @property
+    def ledger_name(self) -> str:
+        """The blob name of the batch's part of the ledger."""
+        return self._ledger.name
 
     @property
     def has_failures(self) -> bool:

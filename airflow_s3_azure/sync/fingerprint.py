@@ -16,7 +16,7 @@ class Fingerprint:
     """The identity of the lines that a writer committed. It is passed in XCom or in memory, never in the container.
 
     :param etag: Azure's, of the committed blob
-    :param digest: of the lines; see :func:`digest_text`
+    :param digest: of the blob's bytes, or of a range of them; see :func:`digest_text`
     :param rows: how many lines there are
     """
 

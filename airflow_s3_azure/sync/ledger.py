@@ -6,10 +6,12 @@ Each plan owns a folder, below that of its run::
         <time of the plan>-<16 random hexadecimal digits>/
             manifest.jsonl          what is to be copied; each batch is a range of its lines
             delete.jsonl            blobs to delete, if the sync deletes
-            ledger/plan.jsonl       keys that need no copy: unchanged, skipped
-            ledger/00000.jsonl      the results of batch 0's keys
-            ledger/delete.jsonl     the results of the deletions
+            ledger/plan.jsonl.gz    keys that need no copy: unchanged, skipped
+            ledger/00000.jsonl.gz   the results of batch 0's keys
+            ledger/delete.jsonl.gz  the results of the deletions
             summary.json            the run's totals; of several plans, in the folder of the first
+
+Earlier versions of this package did not compress the ledger: ``ledger/plan.jsonl``. Such a part is read, and continued as it is.
 
 No two plans share a folder, not even those of two Airflow deployments that run the same DAG at the same second. Spark and
 Hive skip the folder because its name begins with ``_``.
@@ -22,18 +24,19 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_s3_azure.engine.azure.blob_names import RESERVED, why_invalid
 from airflow_s3_azure.engine.cancellation import Cancellation
-from airflow_s3_azure.engine.errors import PlanError
+from airflow_s3_azure.engine.errors import PlanError, UntrustedFile
 from airflow_s3_azure.engine.model import CopyRequest, Precondition
 from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.sync.fingerprint import Fingerprint
 from airflow_s3_azure.sync.json_blob import write_json_blob
-from airflow_s3_azure.sync.lines_reader import etag_of, read_lines
+from airflow_s3_azure.sync.lines_reader import MissingFile, etag_of, read_lines
 from airflow_s3_azure.sync.lines_writer import LinesWriter
 from airflow_s3_azure.sync.references import BatchReference
 from airflow_s3_azure.sync.rows import JsonObject, deletion_from_json, ledger_row_from_json, request_from_json
@@ -87,7 +90,7 @@ class PlanFolder:
     @property
     def url(self) -> str:
         """The folder's URL, without any credential."""
-        return f"{self._client.url.partition('?')[0]}/{self.path}/"
+        return f"{self.blob_url(self.path)}/"
 
     @property
     def ledger_url(self) -> str:
@@ -128,16 +131,18 @@ class PlanFolder:
         Its first commit is conditional on the part as it is now, and changes its ETag: then the earlier execution, if it
         still runs, can no longer commit.
         """
-        name = self.part_name(part)
-        etag = etag_of(self._client, name)
-        return None if etag is None else self._writer(name, Precondition(etag))
+        for name in self.part_names(part):
+            etag = etag_of(self._client, name)
+            if etag is not None:
+                return self._writer(name, Precondition(etag))
+        return None
 
     def read_ledger(self, part: str, expected: Fingerprint) -> Iterator[dict[str, Any]]:
         """Yield the rows of one part of the ledger.
 
         :raises UntrustedFile: if it is not what the task wrote that returned the fingerprint
         """
-        return read_lines(self._client, self.part_name(part), expected=expected, parse=ledger_row_from_json)
+        return self._read_part(part, expected=expected)
 
     def read_unconfirmed_ledger(self, part: str, most_rows: int) -> Iterator[dict[str, Any]]:
         """Yield the rows of one part of the ledger without a fingerprint; none if it was never written.
@@ -146,13 +151,30 @@ class PlanFolder:
 
         :raises UntrustedFile: if this package cannot have written them
         """
-        return read_lines(
-            self._client, self.part_name(part), most_rows=most_rows, missing_ok=True, parse=ledger_row_from_json
-        )
+        with suppress(MissingFile):
+            yield from self._read_part(part, most_rows=most_rows)
+
+    def _read_part(self, part: str, **options: Any) -> Iterator[dict[str, Any]]:
+        name, earlier_name = self.part_names(part)
+        try:
+            yield from read_lines(self._client, name, parse=ledger_row_from_json, **options)
+        except (MissingFile, UntrustedFile):  # a missing blob also fails the condition on its ETag, in Azurite
+            if etag_of(self._client, earlier_name) is None:
+                raise
+            yield from read_lines(self._client, earlier_name, parse=ledger_row_from_json, **options)
 
     def part_name(self, part: str) -> str:
         """Return the blob name of one part of the ledger."""
-        return f"{self.path}/ledger/{part}.jsonl"
+        return self.part_names(part)[0]
+
+    def part_names(self, part: str) -> tuple[str, str]:
+        """Return the blob name of one part of the ledger, and the one that earlier versions of this package gave it."""
+        earlier_name = f"{self.path}/ledger/{part}.jsonl"
+        return f"{earlier_name}.gz", earlier_name
+
+    def blob_url(self, name: str) -> str:
+        """Return the URL of a blob of the container, without any credential."""
+        return f"{self._client.url.partition('?')[0]}/{name}"
 
     def new_deletions(self) -> LinesWriter:
         """Return a writer that creates the list of the blobs to delete."""

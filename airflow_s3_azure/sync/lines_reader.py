@@ -2,12 +2,14 @@
 
 Every range request is conditional on the ETag of the :class:`~airflow_s3_azure.sync.fingerprint.Fingerprint`, so all
 rows come from one version of the blob, and the digest is compared after the last row. Without a fingerprint
-the content is unknown; then the length of a line and the number of lines still bound the worker's memory.
+the content is unknown; then the length of a line and the number of lines still bound the worker's memory. So they do for
+a compressed blob, which is decompressed a piece at a time: a few bytes can become gigabytes.
 """
 
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -22,12 +24,27 @@ from airflow_s3_azure.engine.model import Precondition
 from airflow_s3_azure.sync.fingerprint import Fingerprint, digest_text
 
 if TYPE_CHECKING:
+    from hashlib import _Hash
+
     from azure.storage.blob import ContainerClient
 
 PIECE_SIZE = 256 * 1024
 """Bytes of a range request. A sort reads dozens of files side by side, each with a piece in memory."""
 MAX_LINE = 1 * MIB
 """Bytes in a line: hundreds of times the longest that is written."""
+
+
+GZIP = 31
+"""``wbits`` of zlib for gzip members with a window of 32 KiB."""
+
+
+class MissingFile(DestinationWriteError):
+    """The blob does not exist."""
+
+
+def is_gzip(name: str) -> bool:
+    """Return whether the lines of a blob are compressed: by its name, from which other readers tell it as well."""
+    return name.endswith(".gz")
 
 
 def read_lines(
@@ -38,7 +55,6 @@ def read_lines(
     *,
     expected: Fingerprint | None = None,
     most_rows: int | None = None,
-    missing_ok: bool = False,
     parse: Callable[[Any], Any] = lambda row: row,
 ) -> Iterator[Any]:
     """Yield the rows of a blob, or of a range of it that begins and ends at ends of lines.
@@ -47,17 +63,15 @@ def read_lines(
     :param stop: byte after the last line; None: to the blob's end
     :param expected: of these lines: only this version of the blob is read; the digest is verified after the last row
     :param most_rows: how many there can be; None: as many as expected, or any number
-    :param missing_ok: yield nothing if there is no such blob
     :param parse: checks a row and returns what it is; raises ValueError
     :raises UntrustedFile: naming the line, if it is not what was written, or cannot be
-    :raises DestinationWriteError: if the blob is missing or cannot be read
+    :raises MissingFile: if there is no such blob
+    :raises DestinationWriteError: if the blob cannot be read
     """
     most = expected.rows if expected is not None and most_rows is None else most_rows
     digest, rows, rest = sha256(), 0, b""
-    for piece in read_pieces(
-        client, name, start, stop, etag=expected.etag if expected else None, missing_ok=missing_ok
-    ):
-        digest.update(piece)
+    stored = _hashed(read_pieces(client, name, start, stop, etag=expected.etag if expected else None), digest)
+    for piece in _decompressed(stored, name) if is_gzip(name) else stored:
         *whole, rest = (rest + piece).split(b"\n")
         for line in whole:
             rows += 1
@@ -72,6 +86,42 @@ def read_lines(
         raise UntrustedFile(
             f"it does not hold the {expected.rows:,} lines that were written; clear the task that wrote it", blob=name
         )
+
+
+def _hashed(pieces: Iterator[bytes], digest: _Hash) -> Iterator[bytes]:
+    for piece in pieces:
+        digest.update(piece)
+        yield piece
+
+
+def _decompressed(pieces: Iterator[bytes], name: str) -> Iterator[bytes]:
+    """Yield the content of gzip members, at most :data:`PIECE_SIZE` at a time.
+
+    :raises UntrustedFile: if a member is malformed or truncated, or several are empty, which takes time and yields no line
+    """
+    member, found, empty = zlib.decompressobj(GZIP), 0, 0
+    is_complete = True
+    for stored in pieces:
+        piece, is_full = stored, False
+        while piece or is_full:
+            try:
+                data = member.decompress(piece, PIECE_SIZE)
+            except zlib.error as error:
+                raise UntrustedFile(f"it cannot be decompressed: {error}", blob=name) from None
+            if data:
+                yield data
+            found += len(data)
+            is_complete = member.eof
+            if not is_complete:
+                piece, is_full = member.unconsumed_tail, len(data) == PIECE_SIZE
+                continue
+            empty += not found
+            if empty > 1:
+                raise UntrustedFile("it has several empty gzip members, which are never written", blob=name)
+            piece, is_full = member.unused_data, False
+            member, found = zlib.decompressobj(GZIP), 0
+    if not is_complete:
+        raise UntrustedFile("it ends within a gzip member", blob=name)
 
 
 def _parsed(line: bytes, parse: Callable[[Any], Any], name: str, number: int) -> Any:
@@ -97,26 +147,26 @@ def read_pieces(
     stop: int | None,
     *,
     etag: str | None = None,
-    missing_ok: bool = False,
     size: int | None = None,
 ) -> Iterator[bytes]:
     """Yield the bytes of a blob from ``start`` to ``stop`` (None: to its end), ``size`` at a time.
 
     :param etag: of the only version to read
     :raises UntrustedFile: if the blob is not that version
-    :raises DestinationWriteError: if it is missing, shorter, or cannot be read
+    :raises MissingFile: if there is no such blob
+    :raises DestinationWriteError: if it is shorter, or cannot be read
     """
     size = size or PIECE_SIZE
     while stop is None or start < stop:
         length = size if stop is None else min(size, stop - start)
-        piece = _download(client, name, start, length, etag, missing_ok=missing_ok, past_end_ok=stop is None)
+        piece = _download(client, name, start, length, etag, past_end_ok=stop is None)
         if piece:
             yield piece
             start += len(piece)
         # Only the end of the blob makes a piece shorter than its range.
         if len(piece) < length:
             break
-    if stop is not None and start < stop and not missing_ok:
+    if stop is not None and start < stop:
         raise DestinationWriteError(
             f"it ends at byte {start:,}, before byte {stop:,}; clear the plan task to make a new one", blob=name
         )
@@ -129,7 +179,6 @@ def _download(
     length: int,
     etag: str | None,
     *,
-    missing_ok: bool,
     past_end_ok: bool,
 ) -> bytes:
     """Return a range of a blob, empty if there is nothing in it and that is allowed."""
@@ -139,9 +188,7 @@ def _download(
         with sdk_request():
             return bytes(client.download_blob(name, offset=start, length=length, decompress=False, **pinned).readall())
     except ResourceNotFoundError:
-        if missing_ok:
-            return b""
-        raise DestinationWriteError("it is gone; clear the plan task to make a new one", blob=name) from None
+        raise MissingFile("it is gone; clear the plan task to make a new one", blob=name) from None
     except AzureError as error:
         if getattr(error, "error_code", None) == "ConditionNotMet":
             raise UntrustedFile(

@@ -1,5 +1,8 @@
 """Writes JSON lines to the container as a stream: 4 MiB are buffered, for any number of lines.
 
+The lines of a blob whose name ends in ``.gz`` are compressed: each block is a gzip member of its own, so that every commit
+is a valid gzip file (RFC 1952, 2.2).
+
 Three rules keep two writers of one blob apart, and a block list consistent with the lines:
 
 * Block IDs begin with the writer's random token, so no writer can replace another's block by accident.
@@ -12,6 +15,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -27,7 +31,7 @@ from airflow_s3_azure.engine.errors import DestinationWriteError, UntrustedFile
 from airflow_s3_azure.engine.model import Precondition
 from airflow_s3_azure.engine.retry import RetryPolicy
 from airflow_s3_azure.sync.fingerprint import Fingerprint, digest_text
-from airflow_s3_azure.sync.lines_reader import condition_options, read_pieces
+from airflow_s3_azure.sync.lines_reader import GZIP, condition_options, is_gzip, read_pieces
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
@@ -36,6 +40,9 @@ BLOCK_SIZE = 4 * MIB
 """Bytes that a writer buffers before it stages them; 50,000 such blocks are 195 GiB of lines."""
 READ_BACK_SIZE = 4 * MIB
 """Bytes of a range request while a file is verified after its commit."""
+
+_LEVEL = 4
+"""Of gzip. A line of 470 bytes takes 43 bytes and 4 µs; at level 1 48 bytes and 3 µs, at level 9 41 bytes and 10 µs."""
 
 Row = Mapping[str, Any] | Sequence[Any]
 
@@ -52,7 +59,7 @@ class LinesWriter:
     other's next commit fails.
 
     :param client: of the container
-    :param name: of the blob
+    :param name: of the blob; see :func:`~airflow_s3_azure.sync.lines_reader.is_gzip`
     :param precondition: of the first commit; each further one requires the ETag of the one before. None: commits are
         unconditional
     :param retry: of each request; the SDK's own retries are off
@@ -70,7 +77,8 @@ class LinesWriter:
     ) -> None:
         self._client = client
         self._blob = client.get_blob_client(name)
-        self._name = name
+        self.name = name
+        self._is_gzip = is_gzip(name)
         self._precondition = precondition
         self._retry = retry or RetryPolicy()
         self._cancellation = cancellation or Cancellation()
@@ -82,13 +90,12 @@ class LinesWriter:
         self.rows = 0
         """Lines written so far."""
         self.position = 0
-        """Bytes written so far: where the next line begins."""
+        """Bytes of the lines so far, uncompressed: where the next line begins."""
 
     def write(self, row: Row) -> None:
         """Add a line."""
         line = _as_json(row).encode() + b"\n"
         self._buffer += line
-        self._digest.update(line)
         self.rows += 1
         self.position += len(line)
         if len(self._buffer) >= BLOCK_SIZE:
@@ -102,7 +109,8 @@ class LinesWriter:
         """
         if not self._buffer and self._etag is not None:
             return
-        if self._buffer:
+        # Not every reader takes an empty file for gzip, so a blob without lines has one empty member.
+        if self._buffer or (self._is_gzip and not self._blocks):
             self._stage(seconds)
         try:
             self._commit(seconds)
@@ -130,7 +138,7 @@ class LinesWriter:
         digests: list[str] = []
         position = 0
         if expected.rows:
-            for piece in read_pieces(self._client, self._name, 0, None, etag=expected.etag, size=READ_BACK_SIZE):
+            for piece in read_pieces(self._client, self.name, 0, None, etag=expected.etag, size=READ_BACK_SIZE):
                 whole.update(piece)
                 rest = memoryview(piece)
                 while len(digests) < len(stops) and stops[len(digests)] <= position + len(rest):
@@ -143,7 +151,7 @@ class LinesWriter:
         if digest_text(whole) != expected.digest:
             raise UntrustedFile(
                 "its content is not what was written: another client wrote to the same blob",
-                blob=self._name,
+                blob=self.name,
                 retryable=True,  # a new try writes another file
             )
         return digests
@@ -153,7 +161,9 @@ class LinesWriter:
             seconds,
             self._blob.commit_block_list,
             self._blocks,
-            content_settings=ContentSettings(content_type="application/x-ndjson"),
+            content_settings=ContentSettings(
+                content_type="application/gzip" if self._is_gzip else "application/x-ndjson"
+            ),
             metadata={_WRITER: self._own},
             **condition_options(self._precondition),
         )
@@ -166,14 +176,16 @@ class LinesWriter:
         found = self._send(seconds, self._blob.get_blob_properties)
         if found.metadata.get(_WRITER) != self._own:
             raise DestinationWriteError(
-                "superseded by another attempt of this task, which wrote this blob last", blob=self._name
+                "superseded by another attempt of this task, which wrote this blob last", blob=self.name
             )
         return str(found.etag)
 
     def _stage(self, seconds: int | None = None) -> None:
         block = BlobBlock(block_id=f"{self._own}-{len(self._blocks):05d}")
-        self._send(seconds, self._blob.stage_block, block.id, bytes(self._buffer), length=len(self._buffer))
+        data = zlib.compress(self._buffer, _LEVEL, GZIP) if self._is_gzip else bytes(self._buffer)
+        self._send(seconds, self._blob.stage_block, block.id, data, length=len(data))
         self._blocks.append(block)
+        self._digest.update(data)
         self._buffer = bytearray()
 
     def _send(self, seconds: int | None, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
@@ -190,7 +202,7 @@ class LinesWriter:
                 with sdk_request():
                     return call(*arguments, **options)
             except AzureError as error:
-                failure = translate(error, f"{self._name.rpartition('/')[2]} could not be written", self._name)
+                failure = translate(error, f"{self.name.rpartition('/')[2]} could not be written", self.name)
             raise failure
 
         return (self._retry if seconds is None else _ONCE).call(attempt, self._cancellation)

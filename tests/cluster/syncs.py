@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from azure.core.exceptions import ResourceNotFoundError
 
-from tests.sync_group.nights import ledger_rows
+from tests.ledgers import ledger_rows
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import secrets
 import shutil
@@ -19,6 +18,7 @@ from airflow_s3_azure.sync_group import s3_to_azure_sync
 from airflow_s3_azure.triggers import SOONEST_SECONDS
 from tests.airflow_runs import run_dag
 from tests.conftest import ROOT, Bucket, needs_airflow_3_3
+from tests.ledgers import ledger_rows
 from tests.servers import AirflowServer
 
 if TYPE_CHECKING:
@@ -121,12 +121,7 @@ def _reports(airflow: AirflowServer) -> dict[str, dict[str, Any]]:
 
 def _rows(container: ContainerClient, ledger: str) -> list[dict[str, Any]]:
     """Return the rows of a ledger, given the URL that the report names."""
-    folder = ledger.removeprefix(f"{container.url}/")
-    lines = (
-        container.download_blob(name).readall().splitlines()
-        for name in container.list_blob_names(name_starts_with=folder)
-    )
-    return [json.loads(line) for part in lines for line in part]
+    return ledger_rows(container, ledger.removeprefix(f"{container.url}/"))
 
 
 def _copies(container: ContainerClient) -> dict[str, bytes]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 from azure.storage.blob import AccountSasPermissions, ResourceTypes, generate_account_sas
 
+from tests.ledgers import file_content
 from tests.servers.process import free_port
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def test_no_secret_leaves(
     left |= {
         str(path.relative_to(home)): path.read_text(errors="replace") for path in home.rglob("*") if path.is_file()
     }
-    left |= {name: container.download_blob(name).readall().decode("latin-1") for name in _own_blobs(container)}
+    left |= {name: file_content(container, name).decode("latin-1") for name in _own_blobs(container)}
     # The search proves nothing unless everything really ran, at DEBUG, and logged what happened.
     for expected in (
         "verified by crc32",

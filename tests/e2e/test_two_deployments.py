@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.ledgers import ledger_rows
 from tests.servers.process import child_environment
 
 if TYPE_CHECKING:
@@ -94,12 +95,7 @@ def test_two_deployments_share_a_container_without_losing_a_key(
     lines = [line for _, log in deployments for line in log.read_text(encoding="utf-8").splitlines()]
     states = [json.loads(line) for line in lines if line.startswith('"')]
     records = list(container.list_blob_names(name_starts_with="_s3_to_azure/nightly/"))
-    ledger = [
-        json.loads(line)
-        for name in records
-        if "/ledger/" in name
-        for line in container.download_blob(name).readall().splitlines()
-    ]
+    ledger = ledger_rows(container, "_s3_to_azure/nightly/")
     blobs = {name for name in container.list_blob_names() if not name.startswith("_s3_to_azure/")}
     assert blobs == set(keys)
     assert states == ["success"] * 2 * RUNS

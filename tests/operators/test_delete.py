@@ -101,7 +101,7 @@ def test_what_was_approved_is_deleted(container: ContainerClient) -> None:
 
     assert names(container) == []
     (ledger,) = ti.pushed["ledger"]
-    assert (ledger["name"], ledger["rows"]) == ("_s3_to_azure/plan/ledger/delete.jsonl", 1)
+    assert (ledger["name"], ledger["rows"]) == ("_s3_to_azure/plan/ledger/delete.jsonl.gz", 1)
 
 
 @pytest.mark.servers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import gzip
 import json
 import threading
 import tracemalloc
@@ -147,7 +148,7 @@ def test_what_a_killed_try_copied_without_a_ledger_is_found(bucket: Bucket, cont
     """A try that died before it wrote the ledger costs one HEAD per blob, and no byte."""
     tries = Tries(bucket, container, {"a": b"a" * 10, "c": b"c" * 2500})
     tries.run(try_number=1)
-    container.delete_blob("_s3_to_azure/plan/ledger/00000.jsonl")
+    container.delete_blob("_s3_to_azure/plan/ledger/00000.jsonl.gz")
 
     tries.run(try_number=2)
 
@@ -445,7 +446,7 @@ def test_a_batch_takes_no_memory_for_what_it_has_done(bucket: Bucket, container:
 
 def forge(tries: Tries, container: ContainerClient, *rows: dict[str, Any]) -> None:
     """Write the batch's part of the ledger as anyone could who may write to the container."""
-    content = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+    content = gzip.compress(b"".join(json.dumps(row).encode() + b"\n" for row in rows))
     container.upload_blob(tries.folder.part_name("00000"), content, overwrite=True)
 
 

@@ -6,6 +6,7 @@ import gzip
 import io
 import itertools
 import json
+import random
 import socket
 import tracemalloc
 from collections.abc import Iterator
@@ -25,18 +26,20 @@ from hypothesis import strategies as st
 from airflow_s3_azure.engine.blocks import MIB
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.errors import Cancelled, DestinationWriteError, TransferError, UntrustedFile
-from airflow_s3_azure.engine.model import Precondition
+from airflow_s3_azure.engine.model import CopyResult, Precondition
 from airflow_s3_azure.engine.retry import RetryPolicy
 from airflow_s3_azure.sync import lines_reader, lines_writer
 from airflow_s3_azure.sync.fingerprint import Fingerprint, digest_text
 from airflow_s3_azure.sync.lines_reader import etag_of, read_lines
 from airflow_s3_azure.sync.lines_writer import LinesWriter
+from airflow_s3_azure.sync.rows import ledger_row
 from tests.fakes.memory_container import MemoryContainer
 
 if TYPE_CHECKING:
     from tests.servers import AzureServer
 
 NAME = "_s3_to_azure/lines.jsonl"
+GZIP_NAME = f"{NAME}.gz"
 ODD = [
     "line\nbreak",
     "carriage\rreturn",
@@ -147,11 +150,6 @@ def test_a_missing_blob_is_reported(client: ContainerClient) -> None:
         list(read_lines(client, NAME))
 
     assert caught.value.blob == NAME
-
-
-def test_a_blob_that_may_be_missing_has_no_lines(client: ContainerClient) -> None:
-    """A batch that never ran has no ledger."""
-    assert list(read_lines(client, NAME, missing_ok=True)) == []
 
 
 def test_nothing_is_visible_before_the_commit(client: ContainerClient) -> None:
@@ -345,6 +343,91 @@ def test_what_is_read_is_never_decompressed(container: ContainerClient) -> None:
     try:
         with pytest.raises(UntrustedFile, match="line 1 cannot be one that was written"):
             list(read_lines(container, NAME))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 8 * MIB
+
+
+@pytest.mark.parametrize("size", [1, 7, 64, 256 * 1024])
+def test_compressed_lines_are_read_as_they_were_written(
+    client: ContainerClient, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several commits make several gzip members, which end anywhere in a piece; Python's gzip reads the same lines."""
+    monkeypatch.setattr(lines_reader, "PIECE_SIZE", size)
+    writer = LinesWriter(client, GZIP_NAME)
+    for text in ODD:
+        writer.write([text])
+        writer.commit()
+
+    assert list(read_lines(client, GZIP_NAME, expected=writer.fingerprint())) == [[text] for text in ODD]
+    content = gzip.decompress(client.download_blob(GZIP_NAME, offset=0, length=MIB).readall())
+    assert [json.loads(line) for line in content.split(b"\n")[:-1]] == [[text] for text in ODD]
+
+
+def test_no_lines_are_an_empty_gzip_file(client: ContainerClient) -> None:
+    """Readers such as DuckDB reject a file of no bytes that is named as gzip."""
+    writer = LinesWriter(client, GZIP_NAME)
+    writer.commit()
+
+    assert gzip.decompress(client.download_blob(GZIP_NAME, offset=0, length=MIB).readall()) == b""
+    assert list(read_lines(client, GZIP_NAME, expected=writer.fingerprint())) == []
+
+
+def test_unchanged_keys_take_at_most_60_bytes_each() -> None:
+    """The ledger of a night that finds nothing new is written and read whole."""
+    container = MemoryContainer()
+    writer = LinesWriter(container.as_client(), GZIP_NAME)
+    chance = random.Random(1)
+    for number in range(10_000):
+        key = f"exports/2026/11/{number // 1000 + 1:02d}/events-{number:06d}.jsonl"
+        etag, blob_etag = chance.randbytes(16).hex(), f'"0x8DE{chance.randrange(16**11):011X}"'
+        result = CopyResult(key, key, "unchanged", chance.randrange(200_000), etag=etag, blob_etag=blob_etag)
+        writer.write(ledger_row(replace(result, reason="same ETag and size as recorded on the blob")))
+    writer.commit()
+
+    assert len(container.blobs[GZIP_NAME]) / 10_000 <= 60
+
+
+ONE_LINE = gzip.compress(b'"a"\n')
+BAD_GZIP = {
+    "plain": (b'"a"\n', "it cannot be decompressed: .*incorrect header check"),
+    "truncated": (ONE_LINE[:-3], "it ends within a gzip member"),
+    "damaged": (ONE_LINE[:-6] + b"xxxxxx", "it cannot be decompressed: .*incorrect data check"),
+    "followed by something": (ONE_LINE + b"x" * 20, "it cannot be decompressed: .*incorrect header check"),
+    "empty members": (gzip.compress(b"") * 2, "it has several empty gzip members"),
+}
+
+
+@pytest.mark.parametrize(("content", "problem"), BAD_GZIP.values(), ids=BAD_GZIP.keys())
+def test_what_no_writer_compressed_is_rejected(content: bytes, problem: str) -> None:
+    """Anyone who may write to the container can have written it."""
+    container = MemoryContainer()
+    container.upload_blob(GZIP_NAME, content)
+
+    with pytest.raises(UntrustedFile, match=problem):
+        list(read_lines(container.as_client(), GZIP_NAME))
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b'"' + b"x" * 64 * MIB + b'"\n', r"line 1 .*: it is longer than"),
+        (b'"a"\n' * 16 * MIB, "more than the 3 lines"),
+    ],
+    ids=["one long line", "many lines"],
+)
+def test_a_small_file_does_not_fill_the_memory(content: bytes, problem: str) -> None:
+    """64 KiB of gzip become 64 MiB: they are decompressed a piece at a time, up to the first line that cannot be."""
+    container = MemoryContainer()
+    container.upload_blob(GZIP_NAME, gzip.compress(content))
+    del content
+
+    tracemalloc.start()
+    try:
+        with pytest.raises(UntrustedFile, match=problem):
+            list(read_lines(container.as_client(), GZIP_NAME, most_rows=3))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

@@ -12,10 +12,13 @@ from azure.core.exceptions import ServiceRequestError
 
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.errors import Cancelled, DestinationWriteError, PlanError, UntrustedFile
-from airflow_s3_azure.engine.model import BlobState
+from airflow_s3_azure.engine.model import BlobState, CopyResult
 from airflow_s3_azure.engine.properties import SourceRecord
+from airflow_s3_azure.sync.fingerprint import Fingerprint
 from airflow_s3_azure.sync.ledger import PlanFolder, folder_name
+from airflow_s3_azure.sync.lines_writer import LinesWriter
 from airflow_s3_azure.sync.listed_object import ListedObject
+from airflow_s3_azure.sync.rows import ledger_row
 from tests.fakes.memory_container import MemoryContainer
 
 if TYPE_CHECKING:
@@ -119,19 +122,54 @@ def test_the_summary_lies_in_the_plans_folder(container: ContainerClient) -> Non
 
 
 @pytest.mark.servers
-@pytest.mark.parametrize("name", ["manifest", "delete", "ledger/plan"])
+@pytest.mark.parametrize("name", ["manifest.jsonl", "delete.jsonl", "ledger/plan.jsonl.gz"])
 def test_a_plan_never_replaces_a_file(container: ContainerClient, name: str) -> None:
     """The first owner keeps it: the plan fails, and its retry takes another folder."""
-    container.upload_blob(f"_s3_to_azure/plan/{name}.jsonl", b"theirs")
+    container.upload_blob(f"_s3_to_azure/plan/{name}", b"theirs")
     folder = PlanFolder(container, "_s3_to_azure/plan")
-    writers = {"manifest": folder.new_manifest, "delete": folder.new_deletions}
+    writers = {"manifest.jsonl": folder.new_manifest, "delete.jsonl": folder.new_deletions}
     writer = writers.get(name, lambda: folder.new_ledger("plan"))()
 
     with pytest.raises(DestinationWriteError) as caught:
         writer.commit()
 
     assert caught.value.retryable
-    assert container.download_blob(f"_s3_to_azure/plan/{name}.jsonl").readall() == b"theirs"
+    assert container.download_blob(f"_s3_to_azure/plan/{name}").readall() == b"theirs"
+
+
+def part_of_an_earlier_version(container: ContainerClient) -> tuple[PlanFolder, LinesWriter, dict[str, Any]]:
+    """Return a plan's folder, and the writer and the row of an uncompressed part of its ledger."""
+    row = ledger_row(CopyResult("a", "a", "unchanged", 5), attempts=1)
+    writer = LinesWriter(container, "_s3_to_azure/plan/ledger/00000.jsonl")
+    writer.write(row)
+    writer.commit()
+    return PlanFolder(container, "_s3_to_azure/plan"), writer, row
+
+
+@pytest.mark.servers
+def test_a_part_of_an_earlier_version_is_read_and_continued_as_it_is(container: ContainerClient) -> None:
+    """A run during which the package is upgraded has each key in its ledger once."""
+    folder, writer, row = part_of_an_earlier_version(container)
+
+    assert list(folder.read_ledger("00000", writer.fingerprint())) == [row]
+    assert list(folder.read_unconfirmed_ledger("00000", 1)) == [row]
+    continued = folder.continue_ledger("00000")
+    assert continued is not None
+    assert continued.name == writer.name
+    continued.write(row | {"attempts": 2})
+    continued.commit()
+    assert list(folder.read_ledger("00000", continued.fingerprint())) == [row | {"attempts": 2}]
+    assert list(container.list_blob_names()) == [writer.name]
+
+
+def test_a_part_that_was_never_written_has_no_rows() -> None:
+    """Neither under its name nor under that of earlier versions."""
+    folder = PlanFolder(MemoryContainer().as_client(), "_s3_to_azure/plan")
+
+    assert folder.continue_ledger("00000") is None
+    assert list(folder.read_unconfirmed_ledger("00000", 1)) == []
+    with pytest.raises(DestinationWriteError, match="it is gone"):
+        list(folder.read_ledger("00000", Fingerprint('"1"', "x" * 32, 1)))
 
 
 def test_folder_names_are_never_equal() -> None:

@@ -311,7 +311,7 @@ def test_blobs_without_an_object_are_left_alone() -> None:
     made = plan([], {"orphan": copied()})
 
     assert (made.plan.objects, made.plan.batches, made.plan.orphaned) == (0, [], 0)
-    assert sorted(made.container.blobs) == [f"{PATH}/ledger/plan.jsonl", f"{PATH}/manifest.jsonl"]
+    assert sorted(made.container.blobs) == [f"{PATH}/ledger/plan.jsonl.gz", f"{PATH}/manifest.jsonl"]
 
 
 def test_a_plan_adds_up() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +11,7 @@ from airflow.sdk import DAG, task
 
 from airflow_s3_azure.sync_group import s3_to_azure_sync
 from tests.airflow_runs import Run, clear_and_run, run_dag
+from tests.ledgers import ledger_rows
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
@@ -72,12 +72,6 @@ class Night:
     def reasons(self) -> dict[str, str]:
         """Return each key's reason by the ledger."""
         return {row["key"]: row["reason"] for row in self.ledger if row["key"] is not None}
-
-
-def ledger_rows(container: ContainerClient, folder: str) -> list[dict[str, Any]]:
-    """Return the rows of the ledgers below a folder, which ends with a slash."""
-    names = sorted(name for name in container.list_blob_names(name_starts_with=folder) if "/ledger/" in name)
-    return [json.loads(line) for name in names for line in container.download_blob(name).readall().splitlines()]
 
 
 @dataclass(frozen=True)

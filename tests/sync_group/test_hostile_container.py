@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_s3_azure.engine.properties import CopyIdentity, SourceRecord
 from airflow_s3_azure.operators import S3ToAzureCopyBatchOperator
+from tests.ledgers import file_rows
 from tests.sync_group.nights import Night, Sync
 
 if TYPE_CHECKING:
@@ -45,15 +47,12 @@ def attacked(sync: Sync, attack: Attack, *, after: str, before: str, **arguments
     return sync.carry_out(dag)
 
 
-def rows_of(container: ContainerClient, name: str) -> list[dict[str, Any]]:
-    """Return the rows of a file."""
-    return [json.loads(line) for line in container.download_blob(name).readall().splitlines()]
-
-
 def rewrite(container: ContainerClient, name: str, rows: list[dict[str, Any]], length: int | None = None) -> None:
     """Replace a file by other rows, of the same length if one is given."""
     lines = [json.dumps(row, ensure_ascii=False, separators=(",", ":")) for row in rows]
     content = "".join(f"{line}\n" for line in lines).encode()
+    if name.endswith(".gz"):
+        content = gzip.compress(content)
     if length is not None:
         content = content[:-2] + b" " * (length - len(content)) + content[-2:]
         assert len(content) == length
@@ -67,7 +66,7 @@ def test_a_rewritten_manifest_reads_nothing_outside_the_plan(sync: Sync, logged:
 
     def attack(container: ContainerClient, folder: str) -> None:
         name = f"{folder}/manifest.jsonl"
-        (row,) = rows_of(container, name)
+        (row,) = file_rows(container, name)
         length = container.get_blob_client(name).get_blob_properties().size
         changed = row | {"key": "hr/salaries.csv", "blob": "in/stolen", "size": 15, "etag": etag, "reason": None}
         rewrite(container, name, [changed], length)
@@ -118,8 +117,8 @@ def test_forged_rows_turn_no_failure_into_a_success(sync: Sync, logged: Callable
     lease = sync.container.upload_blob("a", b"old").acquire_lease()
 
     def attack(container: ContainerClient, folder: str) -> None:
-        name = f"{folder}/ledger/00000.jsonl"
-        rows = rows_of(container, name)
+        name = f"{folder}/ledger/00000.jsonl.gz"
+        rows = file_rows(container, name)
         good = next(row for row in rows if row["status"] == "copied")
         rewrite(container, name, [good | {"key": key, "blob": key} for key in ("a", "b")])
 
@@ -148,7 +147,7 @@ def test_forged_rows_make_up_for_no_batch_that_did_not_end(
 
         row = ledger_row(CopyResult("a", "a", "copied", size=1, verified="crc64nvme"), batch=0, attempts=1)
         for part in ("00000", "00001", "zzz"):
-            rewrite(container, f"{folder}/ledger/{part}.jsonl", [row])
+            rewrite(container, f"{folder}/ledger/{part}.jsonl.gz", [row])
 
     night = attacked(sync, attack, after="copy", before="report")
 
@@ -165,8 +164,8 @@ def test_the_plans_own_rows_are_verified(sync: Sync, logged: Callable[[], str]) 
         sync.container.delete_blob(blob.name)
 
     def attack(container: ContainerClient, folder: str) -> None:
-        name = f"{folder}/ledger/plan.jsonl"
-        rewrite(container, name, [row | {"status": "skipped"} for row in rows_of(container, name)])
+        name = f"{folder}/ledger/plan.jsonl.gz"
+        rewrite(container, name, [row | {"status": "skipped"} for row in file_rows(container, name)])
 
     night = attacked(sync, attack, after="plan", before="report")
 
@@ -180,7 +179,7 @@ def test_other_files_in_the_plans_folder_count_for_nothing(sync: Sync) -> None:
 
     def attack(container: ContainerClient, folder: str) -> None:
         for name in ("00001", "99999", "delete", "x"):
-            container.upload_blob(f"{folder}/ledger/{name}.jsonl", b"no row\n")
+            container.upload_blob(f"{folder}/ledger/{name}.jsonl.gz", b"no row\n")
 
     night = attacked(sync, attack, after="copy", before="report", **UNAPPROVED)
 

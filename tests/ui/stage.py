@@ -6,7 +6,6 @@ Two proxies in front of Azurite refuse some keys and delay others until the test
 
 from __future__ import annotations
 
-import json
 import random
 import time
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
 from tests.faults.proxy import Delay, FaultProxy, Refuse, Stall
+from tests.ledgers import ledger_rows
 from tests.servers import AirflowServer, AzureServer, S3Server, ServerError
 
 if TYPE_CHECKING:
@@ -180,8 +180,7 @@ class Stage:
         """Return the ledger that a report names, read with Azure's own SDK."""
         container = self.azure.container_client(CONTAINER)
         folder = report["ledger"].partition(f"/{CONTAINER}/")[2]
-        texts = (container.download_blob(blob.name).readall() for blob in container.list_blobs(folder))
-        return [json.loads(line) for text in texts for line in text.decode().splitlines()]
+        return ledger_rows(container, folder)
 
     def progress(self, dag_id: str, run_id: str, task_id: str, map_index: int) -> dict[str, Any]:
         """Return the progress that a task reported; empty if none yet."""

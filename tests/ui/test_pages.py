@@ -100,7 +100,7 @@ def test_each_task_links_to_its_source_its_account_and_its_ledger(stage: Stage) 
         assert found["Azure portal"] == container
     ledger = stage.airflow.xcom(INVOICES, run, REPORT)["ledger"]
     assert plan["Ledger"] == report["Ledger"] == ledger
-    assert copy["Ledger"] == f"{ledger}{failed:05d}.jsonl"
+    assert copy["Ledger"] == f"{ledger}{failed:05d}.jsonl.gz"
 
 
 def test_a_running_batch_reports_its_progress(stage: Stage) -> None:

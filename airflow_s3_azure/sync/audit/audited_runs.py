@@ -140,7 +140,9 @@ def _ledger_parts(client: ContainerClient, run: SyncRun, summary: Mapping[str, A
     path = ledger_prefix(str(summary.get("ledger") or ""))
     if not path.startswith(run.group_folder):
         raise UntrustedFile(f"its ledger is {path!r}, which is not in the folder of its run", blob=run.name)
-    names = [name for name, _ in list_blobs(client, path) if "/ledger/" in name and name.endswith(".jsonl")]
+    names = [
+        name for name, _ in list_blobs(client, path) if "/ledger/" in name and name.endswith((".jsonl", ".jsonl.gz"))
+    ]
     log.info(
         "the summary of run %r lists no files: %s read without a digest", run.run_id, count_text(len(names), "file")
     )

@@ -27,6 +27,7 @@ URL = f"https://account.blob.core.windows.net/landing/_s3_to_azure/{RUN}/s3_to_a
         (f"_s3_to_azure/{RUN}/s3_to_azure", f"{RUN}/s3_to_azure/"),
         (f"{URL}/{PLAN}/ledger/", f"{RUN}/s3_to_azure/{PLAN}/"),
         (f"{URL}/{PLAN}/ledger/00000.jsonl", f"{RUN}/s3_to_azure/{PLAN}/"),
+        (f"{URL}/{PLAN}/ledger/00000.jsonl.gz", f"{RUN}/s3_to_azure/{PLAN}/"),
         (f"{URL}/{PLAN}/summary.json", f"{RUN}/s3_to_azure/{PLAN}/"),
         (f"{URL}/", f"{RUN}/s3_to_azure/"),
         (f"{URL}/{PLAN}/ledger/".replace(":00", "%3A00"), f"{RUN}/s3_to_azure/{PLAN}/"),
