@@ -20,7 +20,7 @@ demo: servers  ## run a nightly sync on a real Airflow, S3 server and Azurite (K
 	@$(RUN)/python -m demo $(if $(KEEP),--keep)
 
 test: servers  ## all tests
-	@$(RUN)/python -m pytest -n 2 --dist worksteal
+	@$(RUN)/python -m pytest -n 2 --dist loadfile
 
 test-lowest: servers  ## the tests against the wheel, on the lowest versions it allows (PYTHON=python3.13, TESTS=tests/e2e)
 	@UV=$(abspath $(UV)) $(PYTHON) -m tests.versions lowest $(TESTS)
@@ -77,7 +77,7 @@ types: .venv/installed
 	@$(RUN)/mypy
 
 unit: .venv/installed
-	@$(RUN)/python -m pytest -q -n 2 --dist worksteal --hypothesis-profile quick -m "not servers and not airflow and not slow"
+	@$(RUN)/python -m pytest -q -n 2 --hypothesis-profile quick -m "not servers and not airflow and not slow"
 
 format: .venv/installed  ## format the code
 	@$(RUN)/ruff format .

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from airflow_s3_azure.connections.aws import URL_SECONDS, S3Bucket, open_bucket
 from airflow_s3_azure.connections.wasb import READ_SECONDS, AzureContainer, open_container
 from airflow_s3_azure.endpoints import Endpoints
+from airflow_s3_azure.engine.azure.source_range import STREAM_INSTEAD
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.errors import (
     ConfigurationError,
@@ -14,7 +15,6 @@ from airflow_s3_azure.engine.errors import (
 from airflow_s3_azure.engine.model import CopyRequest
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.server_side.preflight import check_reachable
-from airflow_s3_azure.engine.server_side.request import STREAM_INSTEAD
 from airflow_s3_azure.guardrails import Guardrails
 
 SERVER_SIDE_URL_SECONDS = 300

@@ -22,6 +22,7 @@ from airflow_s3_azure.engine.azure import responses
 from airflow_s3_azure.engine.azure.blob_names import why_refused
 from airflow_s3_azure.engine.azure.block_list import MAX_BLOCK_LIST, base64_id, read_staged_blocks, write_block_list
 from airflow_s3_azure.engine.azure.service_errors import BlockIdsConflict, PreconditionFailed
+from airflow_s3_azure.engine.azure.source_range import SourceRange
 from airflow_s3_azure.engine.azure.transport import Sink
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.checksums import RunningChecksums, azure_text, compute
@@ -37,7 +38,6 @@ from airflow_s3_azure.engine.http.message import Headers
 from airflow_s3_azure.engine.model import BlobContent, BlobState, Precondition, StagedBlock
 from airflow_s3_azure.engine.properties import SourceRecord, http_date
 from airflow_s3_azure.engine.quoting import request_id
-from airflow_s3_azure.engine.server_side.request import SourceRange
 from airflow_s3_azure.engine.xml import InvalidXML
 
 API_VERSION = "2023-11-03"
@@ -165,7 +165,7 @@ class BlobContainer:
 
         :param block_id: ASCII, of one length for all blocks of the blob
         :return: the CRC-64/NVME of the bytes that Azure read; None if it returned none, as for a range with an MD5
-        :raises TransferError: see :mod:`airflow_s3_azure.engine.server_side.request`
+        :raises TransferError: see :mod:`airflow_s3_azure.engine.azure.source_range`
         """
         query = {"comp": "block", "blockid": base64_id(block_id)}
         response = self._send(

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from airflow_s3_azure.engine.azure.block_list import MAX_STAGED
 from airflow_s3_azure.engine.azure.container import BlobContainer
+from airflow_s3_azure.engine.azure.source_range import STREAM_INSTEAD, SourceConditionUnsupported, SourceRange
 from airflow_s3_azure.engine.block_mover import BlockMover, Buffer, CopyContext
 from airflow_s3_azure.engine.blocks import DEFAULT_BLOCK_SIZE, Block
 from airflow_s3_azure.engine.checksums import BlockChecksums, Verified, compute
@@ -22,7 +23,6 @@ from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.engine.resume import BlockLayout, KnownBlock
 from airflow_s3_azure.engine.s3.source import S3Source
 from airflow_s3_azure.engine.server_side.block_ids import ServerSideBlockId
-from airflow_s3_azure.engine.server_side.request import STREAM_INSTEAD, SourceConditionUnsupported, SourceRange
 from airflow_s3_azure.engine.stream_mover import StreamMover
 
 log = get_logger(__name__)

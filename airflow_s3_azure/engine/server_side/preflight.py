@@ -6,8 +6,8 @@ import ipaddress
 import socket
 from urllib.parse import urlsplit
 
+from airflow_s3_azure.engine.azure.source_range import STREAM_INSTEAD
 from airflow_s3_azure.engine.errors import ConfigurationError
-from airflow_s3_azure.engine.server_side.request import STREAM_INSTEAD
 
 _AWS = (".amazonaws.com", ".amazonaws.com.cn")
 _OWN_NETWORK_ONLY = (".vpce.amazonaws.com", ".vpce.amazonaws.com.cn")

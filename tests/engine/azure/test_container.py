@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from airflow_s3_azure.engine.azure.container import BlobContainer
 from airflow_s3_azure.engine.azure.service_errors import PreconditionFailed
+from airflow_s3_azure.engine.azure.source_range import SourceRange
 from airflow_s3_azure.engine.blocks import Block
 from airflow_s3_azure.engine.checksums import azure_text, compute
 from airflow_s3_azure.engine.errors import (
@@ -21,7 +22,6 @@ from airflow_s3_azure.engine.errors import (
     TransferError,
 )
 from airflow_s3_azure.engine.model import BlobContent, Precondition, StagedBlock
-from airflow_s3_azure.engine.server_side.request import SourceRange
 from tests.examples import examples
 from tests.fakes.scripted_container import AZURE, azure_response, response, scripted
 

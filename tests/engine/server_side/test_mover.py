@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 
 from airflow_s3_azure.engine.azure.container import BlobContainer
+from airflow_s3_azure.engine.azure.source_range import SourceConditionUnsupported, SourceRange
 from airflow_s3_azure.engine.block_mover import Buffer, CopyContext
 from airflow_s3_azure.engine.blocks import DEFAULT_BLOCK_SIZE
 from airflow_s3_azure.engine.cancellation import Cancellation
@@ -23,7 +24,6 @@ from airflow_s3_azure.engine.resume import BlockLayout, KnownBlock
 from airflow_s3_azure.engine.retry import RetryPolicy
 from airflow_s3_azure.engine.s3.source import S3Source
 from airflow_s3_azure.engine.server_side.mover import ServerSideMover, is_readable_by_azure
-from airflow_s3_azure.engine.server_side.request import SourceConditionUnsupported, SourceRange
 from airflow_s3_azure.engine.stream_mover import StreamMover
 
 BLOCK = 10

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from airflow_s3_azure.engine.azure.source_range import MAX_URL, SourceConditionUnsupported, SourceRange
 from airflow_s3_azure.engine.blocks import Block
 from airflow_s3_azure.engine.errors import (
     IntegrityError,
@@ -15,7 +16,6 @@ from airflow_s3_azure.engine.errors import (
     SourceUnreachable,
     TransferError,
 )
-from airflow_s3_azure.engine.server_side.request import MAX_URL, SourceConditionUnsupported, SourceRange
 
 URL = "https://bucket/key?X-Amz-Signature=secret"
 RANGE = SourceRange(URL, "etag", Block(1, 10, 30))
