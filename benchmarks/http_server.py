@@ -159,7 +159,7 @@ class Body:
                 yield select.EPOLLIN
                 continue
             if not received:
-                raise EOFError("the client hung up within a body")
+                raise EOFError("the client closed the connection within a body")
             return received
 
 

@@ -165,7 +165,7 @@ class _Direction:
         self._room = asyncio.Event()
 
     async def run(self) -> None:
-        """Pass everything on, until one end hangs up; then the other end hears of it."""
+        """Forward everything until one end closes its connection; then close the other's."""
         await asyncio.gather(self._take(), self._deliver())
 
     async def _take(self) -> None:

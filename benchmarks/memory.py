@@ -40,7 +40,7 @@ def cost_of_copy(size: int, *, max_concurrency: int, block_size: int) -> Cost:
         for one in (job, job.smallest()):
             near.create_container(one.container)
         copy = prepare(job)
-        copy(job.smallest())  # whatever is imported at first use is no copy's memory
+        copy(job.smallest())  # imports at first use are not a copy's memory
         return measure(lambda: copy(job))
 
 

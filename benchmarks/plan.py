@@ -180,7 +180,7 @@ def serve(port_to: Connection) -> None:
 
 def measure_plan(result_to: Connection, count: int, url: str, *, hierarchical: bool) -> None:
     """Measure one plan, and send the result. The body of a process, so that no plan inherits another's memory."""
-    plan(2_000, url, hierarchical=hierarchical)  # whatever is imported or compiled at first use is no plan's memory
+    plan(2_000, url, hierarchical=hierarchical)  # imports at first use are not a plan's memory
     cost = measure(lambda: plan(count, url, hierarchical=hierarchical))
     result_to.send(Measured(count, HIERARCHICAL if hierarchical else BY_BYTES, cost.memory, cost.cpu, cost.seconds))
 

@@ -121,7 +121,7 @@ def azure_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AzureServ
 
 @pytest.fixture(scope="session")
 def certificate_authority(tmp_path_factory: pytest.TempPathFactory) -> CertificateAuthority:
-    """A certificate authority of this test run, for servers that speak TLS on this machine."""
+    """A certificate authority of this test run, for servers with TLS on this machine."""
     from tests.servers import CertificateAuthority
 
     return CertificateAuthority(tmp_path_factory.mktemp("authority"))

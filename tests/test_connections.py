@@ -70,7 +70,7 @@ def _open_container(conn_id: str, container: str, **arguments: Any) -> Any:
 def test_every_kind_of_aws_credential_reads(
     kind: str, bucket: Bucket, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
-    """Whatever S3Hook makes a client of also signs ranges."""
+    """Every credential of which S3Hook makes a client also signs ranges."""
     etag = bucket.put("a b+c", b"0123456789")
     key, secret = s3_server.access_key, s3_server.secret_key
     extra = {"endpoint_url": s3_server.endpoint_url, "region_name": s3_server.region}
@@ -388,7 +388,7 @@ def test_tokens_and_sas_credentials_are_authorised_by_azure_cores_own_policies()
 
 
 def test_an_account_key_is_signed_with_here_and_an_unknown_policy_is_taken_as_it_is() -> None:
-    """Whatever the SDK puts into its client goes on to authorise."""
+    """The SDK client's own policies authorize the requests."""
     shared_key = BlobServiceClient("https://account.blob.core.windows.net", credential="AAAA").credential
     unknown: SansIOHTTPPolicy[Any, Any] = SansIOHTTPPolicy()
 

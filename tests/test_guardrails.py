@@ -92,7 +92,7 @@ def test_a_key_is_allowed_if_a_pattern_matches_it(
 
 @given(prefix=st.text(), rest=st.text(), pattern=st.text("*?a/", max_size=6))
 def test_an_allowed_prefix_holds_no_key_that_is_not_allowed(prefix: str, rest: str, pattern: str) -> None:
-    """Whatever the pattern, and whatever follows the prefix."""
+    """For any pattern, and any text after the prefix."""
     guardrails = Guardrails(allowed_sources=(f"s3://acme/{pattern}",))
     try:
         guardrails.check_source("acme", prefix, is_prefix=True)

@@ -16,7 +16,7 @@ KEY: Any = None
 
 @pytest.mark.parametrize("key", ["a/b.csv", "a b+c%20?x=1&y#z", "日本語/🚀", "{{ x }}"])
 def test_the_console_link_names_the_key_verbatim(key: str) -> None:
-    """Whatever is in it."""
+    """For keys of any characters."""
     url = urlsplit(S3ConsoleLink().get_link(SimpleNamespace(s3_bucket="my-bucket", s3_key=key), ti_key=KEY))
 
     assert (url.scheme, url.netloc, url.path) == ("https", "s3.console.aws.amazon.com", "/s3/object/my-bucket")

@@ -135,7 +135,7 @@ def test_a_sync_with_every_option_needs_what_the_large_policies_allow(
 
 @pytest.mark.parametrize("name", ["aws-read.json", "aws-read-with-tags.json"])
 def test_an_iam_policy_is_well_formed(name: str) -> None:
-    """As the grammar has it: a version, and statements on a bucket or its objects, by name."""
+    """By the policy grammar: a version, and statements on a named bucket or its objects."""
     policy = json.loads((POLICIES / name).read_text())
 
     assert set(policy) == {"Version", "Statement"}

@@ -1,4 +1,4 @@
-"""Every request goes to the bucket and the container it is meant for, whatever the keys are.
+"""Every request goes to its own bucket and container, for keys of any characters.
 
 The request lines are recorded on the socket, because HTTP libraries resolve dot segments after a URL was made.
 """

@@ -42,7 +42,7 @@ def job(servers: StandIns) -> Job:
 
 @pytest.mark.parametrize("client", ["ours", "ours-batch", "script", "sdk", "stock", "floor"])
 def test_a_client_copies_its_job(client: str, job: Job, servers: StandIns, tmp_path: Path) -> None:
-    """Whatever it is, all of it arrives, is read once, and costs something."""
+    """For each client: everything arrives, is read once, and has a cost."""
     found = run(client, job, servers, tmp_path)
     assert found.bytes_read == 3 * job.size
     assert found.cost.cpu > 0

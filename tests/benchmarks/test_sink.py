@@ -37,7 +37,7 @@ HEADERS = (
 
 @dataclass(frozen=True)
 class Account:
-    """A server that speaks Azure's language.
+    """A server with Azure's API.
 
     :param url: of a container that does not exist yet
     :param sas: for its account

@@ -1,4 +1,4 @@
-"""Objects that need many slices, each on whichever worker is free."""
+"""Objects that need many slices, each on any free worker."""
 
 from __future__ import annotations
 

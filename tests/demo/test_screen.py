@@ -50,7 +50,7 @@ def test_a_name_keeps_both_of_its_ends() -> None:
 
 
 def test_connections_can_be_pasted() -> None:
-    """Each line is one shell assignment, whatever the secrets are made of."""
+    """Each line is one shell assignment, for secrets of any characters."""
     aws, wasb = {"conn_type": "aws", "password": "it's $HOME"}, {"conn_type": "wasb"}
     s3: Any = SimpleNamespace(
         airflow_connection=lambda: aws, endpoint_url="http://127.0.0.1:1", access_key="a", secret_key="b c", region="r"

@@ -156,7 +156,7 @@ def test_a_mirror_deletes_what_a_human_approves_and_nothing_else(
     s3_server: S3Server,
     connections: None,  # noqa: ARG001 - for the first copy, made in this process
 ) -> None:
-    """Two runs ask; the one that is approved deletes the blob, the other leaves it; both are green."""
+    """Two runs wait for approval; the one that is approved deletes the blob, the other leaves it; both are green."""
     bucket = Bucket(s3_server, "mirrored")
     for number in range(12):
         bucket.put(f"{number:02d}", b"x")

@@ -50,7 +50,7 @@ with DAG("secrets"):
         before >> after
     group = s3_to_azure_sync(s3_bucket={bucket!r}, container_name={container!r}, wasb_conn_id="wasb_sas", retries=0)
 """
-# Whatever is signed, by its form: also what is not among the secrets that this test knows.
+# Anything signed, by its form: also secrets that this test does not know.
 FORMS = re.compile(r"(?i)x-amz-signature=[0-9a-f]|x-amz-credential=[^*]|[?&\s]sig=[^*]|sharedkey \w+:[^*\s]")
 
 

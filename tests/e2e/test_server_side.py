@@ -69,7 +69,7 @@ def test_a_deferred_copy_holds_no_worker_and_resumes_when_it_is_cleared(
             "AIRFLOW__CORE__FERNET_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         }
         with AirflowServer(tmp_path, folder, {}, config) as airflow:
-            # In the database, not in the environment: a triggerer has to ask for them, and no thread of it may do so.
+            # In the database, not in the environment: then a triggerer must request them, and none of its threads may.
             _add_connection(airflow, "aws_default", s3_server.airflow_connection())
             _add_connection(airflow, "wasb_default", azure.airflow_connection())
             airflow.wait_for_dag("server_side")

@@ -1,4 +1,4 @@
-"""Admission keeps its invariants whatever starts and ends in whatever order."""
+"""Admission keeps its invariants for any order of starts and ends."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_the_number_of_workers_follows_the_block_size(connections: int, block_si
 
 
 def test_a_refused_block_lets_the_limit_of_blocks_grow() -> None:
-    """The limiter hears of a refusal at the next sample, once."""
+    """The limiter counts a refusal at the next sample, once."""
     now = [0.0]
     limiter = Limiter(8, clock=lambda: now[0], cpu=lambda: 0.0)
     admission = Admission(8, BLOCK, limiter)

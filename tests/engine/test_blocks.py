@@ -217,7 +217,7 @@ def test_random_bytes_of_the_right_length_are_not_our_block_id(name: bytes) -> N
     ],
 )
 def test_a_near_miss_is_not_our_block_id(name: bytes) -> None:
-    """What differs from an ID of ours by a little is somebody else's."""
+    """A slightly different ID is not one of ours."""
     assert BlockId.decode(name) is None
 
 

@@ -72,7 +72,7 @@ def test_crc64_agrees_with_another_implementation(data: bytes) -> None:
 @every_algorithm
 @given(data=st.binary(max_size=200), edges=st.lists(st.integers(0, 200), max_size=8))
 def test_combined_pieces_give_the_value_of_the_whole(algorithm: Algorithm, data: bytes, edges: list[int]) -> None:
-    """Wherever an object is split, also into empty pieces, the pieces' values combine to the object's."""
+    """For any split, also into empty pieces, the pieces' values combine to the object's."""
     bounds = sorted([0, *(min(edge, len(data)) for edge in edges), len(data)])
     pieces = [describe_block(algorithm, data[start:stop]) for start, stop in pairwise(bounds)]
 
@@ -166,7 +166,7 @@ def test_a_stored_checksum_has_its_name_and_s3_text(algorithm: Algorithm) -> Non
     ],
 )
 def test_the_strongest_stored_checksum_is_taken(present: list[Algorithm], strongest: Algorithm) -> None:
-    """64 bits go before 32, in whatever order the headers come."""
+    """64 bits are preferred to 32, in any order of the headers."""
     headers = {f"x-amz-checksum-{algorithm.lower()}": S3_TEXTS[algorithm] for algorithm in present}
 
     assert stored_checksum(headers) == StoredChecksum(strongest, CHECK_VALUES[strongest])

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.servers
 )
 @pytest.mark.parametrize("algorithm", ["CRC64NVME", "CRC32", "CRC32C"])
 def test_every_size_arrives_byte_for_byte_and_verified(rig: CopyRig, size: int, algorithm: str) -> None:
-    """Around each boundary of a block, whichever checksum S3 stored."""
+    """Around each boundary of a block, with each checksum that S3 stores."""
     body = random_bytes(size)
     etag = rig.bucket.put("a", body, ChecksumAlgorithm=algorithm)
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.servers
 
 
 def test_a_second_try_reads_only_what_is_not_staged(rig: CopyRig) -> None:
-    """The staged blocks are the checkpoint, in whatever order they were staged."""
+    """The staged blocks are the checkpoint, in any order."""
     body = random_bytes(6 * BLOCK + 1)
     rig.bucket.put("a", body, ChecksumAlgorithm="CRC32C")
 

@@ -52,7 +52,7 @@ def test_what_may_pass_is_retryable(kind: type[S3ToAzureError]) -> None:
 
 @pytest.mark.parametrize("kind", [ConfigurationError, PlanError, *FINAL])
 def test_what_cannot_pass_is_not_retryable(kind: type[S3ToAzureError]) -> None:
-    """Somebody has to change something first."""
+    """Something must be changed first."""
     assert not kind("it failed").retryable
 
 

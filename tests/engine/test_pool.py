@@ -46,7 +46,7 @@ from tests.fakes.memory import (
     threads=st.integers(1, 9),
 )
 def test_every_request_gets_exactly_one_result(sizes: list[int], bad: set[int], threads: int) -> None:
-    """Whatever the sizes, the failures and the threads, each key is reported once."""
+    """Each key is reported once, for any sizes, failures and threads."""
     objects = {f"{number:02}": stored(content_of(size, number)) for number, size in enumerate(sizes)}
     failing = {f"{number:02}" for number in bad} & objects.keys()
 
@@ -319,16 +319,16 @@ def test_a_failed_commit_is_a_result() -> None:
 def test_progress_is_reported_while_the_copy_runs() -> None:
     """The caller's thread gets progress without waiting for a result."""
     reported: list[tuple[Progress, threading.Thread]] = []
-    heard = threading.Event()
+    reported = threading.Event()
 
     def record(progress: Progress) -> None:
         reported.append((progress, threading.current_thread()))
         if progress.size == 5 * BLOCK:
-            heard.set()
+            reported.set()
 
     def wait(_: str, first: int) -> None:
         if first == 5 * BLOCK:
-            assert heard.wait(5)
+            assert reported.wait(5)
 
     copy_one(FakeS3({"key": stored(DATA)}, wait), FakeAzure(), on_progress=record, progress_interval=0.001)
 
@@ -341,14 +341,14 @@ def test_staged_blocks_count_as_progress() -> None:
     container = FakeAzure()
     container.blocks["key"] = {id_of(index): DATA[index * BLOCK : (index + 1) * BLOCK] for index in range(5)}
     reported: list[Progress] = []
-    heard = threading.Event()
+    reported = threading.Event()
 
     def record(progress: Progress) -> None:
         reported.append(progress)
         if progress.total:
-            heard.set()
+            reported.set()
 
-    source = FakeS3({"key": stored(DATA)}, lambda key, first: heard.wait(5))
+    source = FakeS3({"key": stored(DATA)}, lambda key, first: reported.wait(5))
 
     copy_one(source, container, on_progress=record, progress_interval=0.001)
 

@@ -18,7 +18,7 @@ from tests.fakes.memory import BLOCK, FakeAzure, FakeS3, content_of, copy, copy_
 @pytest.mark.usefixtures("no_thread_left")
 @pytest.mark.parametrize("size", [1, 20 * BLOCK], ids=["small", "large"])
 def test_a_cancellation_from_another_thread_ends_the_copy(size: int) -> None:
-    """Whatever waits for bytes, the caller gets Cancelled, and no worker lives on."""
+    """The caller gets Cancelled and no worker is left, while any of them waits for bytes."""
     cancellation, reading = Cancellation(), threading.Event()
     objects = {str(number): stored(content_of(size, number)) for number in range(10)}
     source = FakeS3(objects, wait_until_cancelled(cancellation, reading))

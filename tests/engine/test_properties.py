@@ -53,7 +53,7 @@ records = st.builds(
 
 @given(user=any_user_metadata)
 def test_metadata_names_are_ones_that_azure_takes(user: dict[str, str]) -> None:
-    """Whatever S3 calls it, its name on the blob is a C# identifier."""
+    """The name on the blob is a C# identifier, for any name in S3."""
     assert [name for name in azure_metadata(user) if not IDENTIFIER.fullmatch(name)] == []
 
 
@@ -67,7 +67,7 @@ def test_metadata_names_differ_also_without_case(user: dict[str, str]) -> None:
 
 @given(user=any_user_metadata)
 def test_no_metadata_value_is_lost(user: dict[str, str]) -> None:
-    """Each value is on the blob exactly once, whatever became of its name."""
+    """Each value is on the blob exactly once, under any name."""
     found = azure_metadata(user)
 
     found.pop("s3_source_metadata_names", None)

@@ -48,7 +48,7 @@ def test_blocks_are_reused_in_whatever_order_they_are_listed(staged: list[Staged
     ],
 )
 def test_blocks_of_another_version_or_layout_are_not_reused(other: BlockLayout) -> None:
-    """Whatever differs is in the fingerprint."""
+    """Every difference is in the fingerprint."""
     assert LAYOUT.reused(_staged(other)) == {}
 
 

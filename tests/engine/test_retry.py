@@ -90,7 +90,7 @@ def test_a_throttling_server_is_given_time() -> None:
 
 
 def test_each_further_attempt_is_counted() -> None:
-    """The callback hears of retries, not of first attempts."""
+    """The callback is called for retries, not for first attempts."""
     retries: list[TransferError] = []
 
     RetryPolicy().call(Request(transient(), transient()), RecordedWaits(), retries.append)

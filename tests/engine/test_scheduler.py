@@ -75,7 +75,7 @@ def test_blocks_of_an_active_object_come_before_the_next_object() -> None:
 
 
 def test_exactly_the_last_block_of_an_object_is_reported_as_last() -> None:
-    """In whichever order they end."""
+    """In any order of their ends."""
     work = scheduler("a")
     work.end_begin(claimed(work), blocks(3))
     first, second, third = (claimed(work) for _ in range(3))

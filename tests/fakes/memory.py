@@ -239,7 +239,7 @@ class FakeAzure:
         )
 
     def add(self, blob: str, data: bytes, metadata: Mapping[str, str] | None = None) -> Blob:
-        """Let somebody else write a blob."""
+        """Write a blob as a concurrent writer."""
         self.blobs[blob] = Blob(data, BlobContent({}, dict(metadata or {})), f'"other-{next(self._etags)}"')
         return self.blobs[blob]
 

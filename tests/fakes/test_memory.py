@@ -85,7 +85,7 @@ def test_an_object_is_described_and_read_alike(source: S3Source) -> None:
 
 
 def test_a_missing_key_and_another_version_are_errors_alike(source: S3Source) -> None:
-    """Whatever the message, the class is the same."""
+    """The class is the same; messages differ."""
     with pytest.raises(SourceNotFound):
         source.head("missing")
     with pytest.raises(SourceChanged):

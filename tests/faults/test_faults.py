@@ -1,4 +1,4 @@
-"""Every fault on every request of a copy: it ends right, or fails by name with nothing committed."""
+"""Every fault on every request of a copy: it ends right, or fails with a named error and nothing committed."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ def test_bytes_of_a_broken_response_are_counted(route: Route) -> None:
 
 
 def test_a_bit_flipped_in_transit_from_s3_is_caught_every_time(make_route: Callable[[], Route]) -> None:
-    """An object of one block is read again at once; a larger one fails by name, and the next try is right."""
+    """An object of one block is read again at once; a larger one fails with a named error, and the next try is right."""
     errors = []
     for seed in FLIPS:
         route, seeded = make_route(), random.Random(seed)
@@ -244,7 +244,7 @@ def test_a_bit_flipped_in_transit_to_azure_is_caught_every_time(make_route: Call
 
 
 def test_a_bit_flipped_in_a_commit_never_makes_a_wrong_blob(make_route: Callable[[], Route]) -> None:
-    """Whichever bit of the list is wrong, each ID in it names its block's content and index."""
+    """For any wrong bit of the list: each ID names its block's content and index."""
     for seed in LIST_FLIPS:
         route = make_route()
         body = put(route, blocks=3, seed=seed)
@@ -262,7 +262,7 @@ def test_a_bit_flipped_in_a_commit_never_makes_a_wrong_blob(make_route: Callable
 
 
 def test_a_bit_flipped_in_the_list_of_staged_blocks_never_makes_a_wrong_blob(make_route: Callable[[], Route]) -> None:
-    """Whichever bit of the list is wrong, the copy is right or fails with a named error, and a later one is right."""
+    """For any wrong bit of the list, the copy is right or fails with a named error, and a later one is right."""
     for seed in LIST_FLIPS:
         route = make_route()
         body = put(route, blocks=3, seed=seed)

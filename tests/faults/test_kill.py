@@ -215,7 +215,7 @@ def test_a_process_that_comes_late_with_an_old_version_commits_nothing(route: Ro
 
 
 def test_a_process_whose_source_is_overwritten_again_and_again_commits_no_mixture(route: Route, start: Start) -> None:
-    """It fails by name; when the source is left alone, the next try copies the last version."""
+    """It fails with a named error; once the source no longer changes, the next try copies the last version."""
     versions = [put(route, 12 * BLOCK, 0)]
     rule = route.s3.strike(
         Act("unseen", lambda: versions.append(put(route, 12 * BLOCK, len(versions)))),

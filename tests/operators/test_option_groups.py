@@ -105,7 +105,7 @@ NEEDED = {Endpoints: ("", ""), AuditArguments: ("",)}
 
 @pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.__name__)
 def test_the_tests_give_every_option_a_value_of_its_own(group: type) -> None:
-    """An option that is added without one fails here, and then in whatever layer drops it."""
+    """An option that is added without one fails here, and then in the layer that drops it."""
     defaults = group(*NEEDED.get(group, ()))
 
     assert GROUPS[group].keys() == set(option_names(group))

@@ -41,8 +41,8 @@ class AirflowServer(AirflowApi):
     `connections` maps connection ids to what `airflow_connection()` of the other servers returns. `config`
     holds more environment variables for Airflow and its tasks (`AIRFLOW__CORE__PARALLELISM`, `AIRFLOW_VAR_…`,
     any other), which win over the ones set here. Everyone who reaches its port on 127.0.0.1 is an
-    administrator, unless there are `users`: roles of Airflow's SimpleAuthManager by name, the first of which this
-    class speaks as. All of it is below `base_path`, such as "/team/airflow". The metadata database is SQLite.
+    administrator, unless there are `users`: roles of Airflow's SimpleAuthManager by name; this class
+    authenticates as the first. All of it is below `base_path`, such as "/team/airflow". The metadata database is SQLite.
     `deferrable=False` leaves out the triggerer, without which no deferred task goes on.
     """
 

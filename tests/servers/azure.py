@@ -44,7 +44,7 @@ class AzureServer(Startable):
                 str(NODE_MODULES / "azurite" / "dist" / "src" / "blob" / "main.js"),
                 *("--blobHost", "127.0.0.1", "--blobPort", str(self.port)),
                 *("--location", str(directory / "azure"), "--disableTelemetry"),
-                # azure-storage-blob speaks API versions that are newer than the newest Azurite.
+                # azure-storage-blob uses API versions that are newer than the newest Azurite.
                 "--skipApiVersionCheck",
                 *options,
             ],

@@ -62,7 +62,7 @@ class PostgresServer(Startable):
         )
 
     def start(self) -> None:
-        """Start the server and wait until it speaks its protocol; before its first start its files are made."""
+        """Start the server and wait until it responds by its protocol; before its first start its files are made."""
         if not (self._files / "PG_VERSION").exists():
             self._make_files()
         self.process.start(self._speaks, within=_START_SECONDS)

@@ -13,7 +13,7 @@ import trustme
 
 
 class CertificateAuthority:
-    """Vouches for `127.0.0.1`, `::1` and `localhost`; `directory` gets its certificate (`ca.pem`)."""
+    """Signs certificates of `127.0.0.1`, `::1` and `localhost`; `directory` gets its own (`ca.pem`)."""
 
     def __init__(self, directory: Path) -> None:
         authority = trustme.CA()
@@ -24,7 +24,7 @@ class CertificateAuthority:
     def server_context(self, version: ssl.TLSVersion | None = None) -> ssl.SSLContext:
         """Return what a server wraps its connections with.
 
-        :param version: the only TLS version that it speaks; None: 1.2 and 1.3
+        :param version: the only TLS version that it accepts; None: 1.2 and 1.3
         """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = version or ssl.TLSVersion.TLSv1_2

@@ -47,9 +47,9 @@ class Made:
             cancellation,
         )
 
-    def _listing(self, side: str, entries: Sequence[Any]) -> Callable[[], Iterator[Any]]:
+    def _listing(self, endpoint: str, entries: Sequence[Any]) -> Callable[[], Iterator[Any]]:
         def begin() -> Iterator[Any]:
-            self.listed[side] += 1
+            self.listed[endpoint] += 1
             return iter(entries)
 
         return begin

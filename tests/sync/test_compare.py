@@ -139,13 +139,13 @@ def test_another_tools_other_blob_is_kept_without_overwrite(found: BlobState) ->
     "found", [blob(), blob(modified=BEFORE), blob(record=SourceRecord("old", 5)), blob(modified=None)]
 )
 def test_compared_by_size_the_same_size_is_unchanged(found: BlobState, *, overwrite: bool) -> None:
-    """Whichever tool wrote it, and whenever."""
+    """By any tool, at any time."""
     assert decide(ITEM, found, compare="size", overwrite=overwrite) == Decision("unchanged", "the same size")
 
 
 @pytest.mark.parametrize("found", [blob(4), blob(4, record=SourceRecord("etag", 5)), blob(4, SourceRecord("etag", 4))])
 def test_compared_by_size_another_size_is_replaced(found: BlobState) -> None:
-    """Whatever its record says."""
+    """For any record."""
     assert decide(ITEM, found, compare="size") == Decision("copy", "another size", Precondition('"blob"'))
 
 

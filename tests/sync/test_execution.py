@@ -472,7 +472,7 @@ def claim(key: str, body: bytes, etag: str, **values: Any) -> dict[str, Any]:
 def test_a_forged_claim_keeps_no_key_from_being_copied(
     bucket: Bucket, container: ContainerClient, values: dict[str, Any], try_number: int
 ) -> None:
-    """Whatever it says was done: what keeps a key from being copied is the blob."""
+    """A forged row does not count: only the blob shows that a key is copied."""
     tries = Tries(bucket, container, {"a": b"a" * 10, "b": b"b" * 20})
     other = container.upload_blob("other", b"a" * 10, metadata=SourceRecord(tries.etags["a"], 10).as_metadata())
     etag = other.get_blob_properties().etag

@@ -36,11 +36,11 @@ def test_the_order_is_that_of_the_names_bytes(entries: dict[str, int], *, is_sou
 
 
 @given(entries=st.lists(st.tuples(names, st.integers())), others=st.lists(names, unique=True), is_source=st.booleans())
-def test_a_side_out_of_order_is_named(entries: list[tuple[str, int]], others: list[str], *, is_source: bool) -> None:
-    """However it goes out of order, and wherever the other side is."""
+def test_a_listing_out_of_order_is_named(entries: list[tuple[str, int]], others: list[str], *, is_source: bool) -> None:
+    """At any position of either listing."""
     ordered: list[tuple[str, int]] = [(name, 0) for name in sorted(others)]
     is_ordered = [name for name, _ in entries] == sorted(name for name, _ in entries)
-    side: Endpoint = "source" if is_source else "destination"
+    endpoint: Endpoint = "source" if is_source else "destination"
     try:
         list(join(entries, ordered) if is_source else join(ordered, entries))
     except OutOfOrder as error:
@@ -48,17 +48,17 @@ def test_a_side_out_of_order_is_named(entries: list[tuple[str, int]], others: li
     else:
         found = None
 
-    assert found == (None if is_ordered else side)
+    assert found == (None if is_ordered else endpoint)
 
 
 def test_a_join_reads_no_further_than_it_must() -> None:
-    """One entry of either side is held."""
+    """One entry of each listing is held."""
     read = []
 
-    def reading(side: str, *entries: str) -> Iterator[tuple[str, str]]:
+    def reading(endpoint: str, *entries: str) -> Iterator[tuple[str, str]]:
         for entry in entries:
-            read.append(side + entry)
-            yield entry, side
+            read.append(endpoint + entry)
+            yield entry, endpoint
 
     joined = join(reading("s", "a", "c", "e"), reading("d", "b", "d"))
 

@@ -82,7 +82,7 @@ def write(client: ContainerClient, lines: list[Any], name: str = NAME) -> list[i
 
 @given(lines=st.lists(rows))
 def test_what_was_written_is_read(lines: list[Any]) -> None:
-    """Whatever is in a key."""
+    """For keys of any characters."""
     client = MemoryContainer().as_client()
     write(client, lines)
 
@@ -314,7 +314,7 @@ def _refuse(row: Any) -> Any:
 
 @pytest.mark.parametrize("line", BAD_LINES.values(), ids=BAD_LINES.keys())
 def test_a_line_that_was_never_written_is_named(client: ContainerClient, line: bytes) -> None:
-    """Whatever it is: by the file and by its number, and what comes before it is read."""
+    """For any malformed line: by file and number, after the lines before it."""
     client.upload_blob(NAME, b'"a"\n"b"\n' + line + b'\n"c"\n')
     rows = read_lines(client, NAME, parse=_refuse)
 
@@ -485,7 +485,7 @@ def test_rows_are_compared_with_the_digest(client: ContainerClient, wrong: dict[
 
 @given(lines=st.lists(texts, min_size=1, max_size=8), data=st.data())
 def test_the_digests_of_ranges_are_those_of_their_lines(lines: list[str], data: st.DataObject) -> None:
-    """Wherever the ranges end, and however the file is read back."""
+    """For any ranges, and each way to read the file."""
     writer = LinesWriter(MemoryContainer().as_client(), NAME)
     stops = []
     for line in lines:

@@ -129,7 +129,7 @@ def test_a_refused_listing_has_the_remedies_of_a_refused_read(
 def test_any_listing_is_read_or_an_error_of_this_package(
     server: CannedServer, client: Any, entry: dict[str, str | None], more: str, body: bytes | None
 ) -> None:
-    """Whatever botocore's parsers make of it."""
+    """For anything that botocore's parsers return."""
     server.status = 200
     server.body = _document({**GOOD, **entry}, more=more) if body is None else body
 

@@ -58,7 +58,7 @@ def test_names_begin_with_the_prefix_that_is_listed(
 def test_names_from_a_template_begin_with_the_prefix_that_is_listed(
     template: str, s3_prefix: str, rest: str, *, rename: bool
 ) -> None:
-    """Whatever the template begins with."""
+    """For any beginning of the template."""
     naming = Naming(template=template, rename=rename)
     name = naming.name(s3_prefix + rest, MODIFIED)
 

@@ -51,7 +51,7 @@ def test_each_blob_is_deleted_and_reported(container: ContainerClient) -> None:
 
 
 def test_a_blob_that_changed_since_the_plan_is_kept(container: ContainerClient) -> None:
-    """Somebody wants it."""
+    """It is in use."""
     deletions = upload(container, "a")
     container.upload_blob("a", b"new", overwrite=True)
 

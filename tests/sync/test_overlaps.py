@@ -25,7 +25,7 @@ def test_prefixes_that_share_keys_are_refused(prefixes: list[str]) -> None:
 
 @given(prefixes=st.lists(st.text("ab/", max_size=3), max_size=5))
 def test_prefixes_are_refused_only_if_one_begins_with_another(prefixes: list[str]) -> None:
-    """Whatever lies between them."""
+    """With any prefixes between them."""
     overlap = any(one.startswith(other) for i, one in enumerate(prefixes) for j, other in enumerate(prefixes) if i != j)
     try:
         check_prefixes(prefixes)

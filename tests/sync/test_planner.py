@@ -92,13 +92,13 @@ def test_a_listing_that_is_in_order_is_read_once() -> None:
     assert made.listed == {"source": 1, "destination": 1}
 
 
-@pytest.mark.parametrize(("side", "others"), [("source", "destination"), ("destination", "source")])
+@pytest.mark.parametrize(("endpoint", "others"), [("source", "destination"), ("destination", "source")])
 def test_a_listing_that_turns_out_to_be_out_of_order_is_read_again(
-    side: str, others: str, caplog: pytest.LogCaptureFixture
+    endpoint: str, others: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The log says which."""
     caplog.set_level(logging.INFO)
-    entries: dict[str, list[str]] = {side: ["a/b", "a-b"], others: ["a-b", "a/b"]}
+    entries: dict[str, list[str]] = {endpoint: ["a/b", "a-b"], others: ["a-b", "a/b"]}
 
     made = Made(
         [listed(key) for key in entries["source"]],
@@ -108,7 +108,7 @@ def test_a_listing_that_turns_out_to_be_out_of_order_is_read_again(
 
     assert made.plan.counts == {"copy": 0, "unchanged": 2, "skipped": 0}
     assert made.listed == {"source": 2, "destination": 2}
-    assert f"the {side} listing is not sorted by name: listing again with an external sort" in caplog.messages
+    assert f"the {endpoint} listing is not sorted by name: listing again with an external sort" in caplog.messages
 
 
 def test_a_listing_that_is_known_to_be_out_of_order_is_read_once() -> None:
@@ -200,7 +200,7 @@ def test_no_naming_leads_below_the_reserved_prefix(key: str, naming: Naming) -> 
 
 
 def test_a_key_that_cannot_be_a_blob_is_renamed_on_request() -> None:
-    """Only what stands for a folder is still skipped."""
+    """Only folder placeholders are still skipped."""
     made = plan([listed("a."), listed("b/", size=0), listed("c/")], {"c%2F": copied()}, naming=Naming(rename=True))
 
     assert made.statuses == {"a.": "copy", "b/": "skipped", "c/": "unchanged"}
@@ -266,7 +266,7 @@ def test_two_keys_for_one_blob_refuse_the_plan_also_if_one_is_copied_already() -
 
 
 def test_a_refused_plan_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No manifest that somebody could copy from, and nothing of the sorting."""
+    """No manifest from which a task could copy, and no sorted runs."""
     monkeypatch.setattr(sort.in_order, "__kwdefaults__", {"segment_length": 1, "max_segments": 2})
     container = MemoryContainer()
     entries = [listed("a/x"), listed("b/x"), listed("c/y"), listed("d/y")]
@@ -345,7 +345,7 @@ def test_the_batches_follow_each_other() -> None:
 
 @pytest.mark.servers
 def test_the_directories_of_a_hierarchical_account_are_no_blobs(container: ContainerClient) -> None:
-    """Such an account lists them beside what is in them, marked in their metadata, in whatever case."""
+    """Such an account lists them beside what is in them, marked in their metadata, in any case."""
     container.upload_blob("a", b"", metadata={"hdi_isfolder": "true"})
     container.upload_blob("a/b", b"b")
     container.upload_blob("c", b"", metadata={"Hdi_isfolder": "true"})

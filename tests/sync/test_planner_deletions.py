@@ -96,7 +96,7 @@ def test_a_mirror_that_selects_no_key_may_still_delete() -> None:
 
 
 def test_a_mirror_deletes_nothing_for_an_empty_listing() -> None:
-    """That is more likely a mistake than a wish, whatever may be deleted."""
+    """It is more likely a mistake than intended, so max_delete does not matter."""
     made = plan([], {"a": copied()}, delete=True, budget=Budget(max_delete=1000))
 
     assert made.plan.delete_refused == (

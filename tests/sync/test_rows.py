@@ -100,7 +100,7 @@ def test_a_request_that_no_plan_can_have_written_is_refused(change: dict[str, An
     ],
 )
 def test_a_deletion_that_no_plan_can_have_written_is_refused(change: dict[str, Any], message: str) -> None:
-    """No blob outside the plan's prefix, none outside the container, none whatever its version."""
+    """No blob outside the plan's prefix, none outside the container, and none of any version."""
     assert deletion_from_json(DELETION, "in/") == DELETION
 
     with pytest.raises(ValueError, match=message):

@@ -133,7 +133,7 @@ def test_no_glob_takes_long_for_a_key(glob: str, key: str) -> None:
     ],
 )
 def test_a_glob_does_not_match(glob: str, key: str) -> None:
-    """It is matched against the whole key, with its case, and all else stands for itself."""
+    """It is matched against the whole key, with its case, and all other characters are literal."""
     assert not matches(glob, key)
 
 
@@ -144,7 +144,7 @@ def test_stars_behind_a_name_keep_the_slash() -> None:
 
 @given(key=literal_globs)
 def test_a_glob_without_wildcards_matches_itself(key: str) -> None:
-    """Every character that is special in regular expressions, and the newline, stands for itself."""
+    """Every character that is special in regular expressions, and the newline, is literal."""
     assert matches(key, key)
 
 
@@ -162,7 +162,7 @@ def test_two_stars_match_every_key(key: str) -> None:
 
 @given(key=keys)
 def test_one_star_matches_every_key_without_a_slash(key: str) -> None:
-    """A level is whatever stands between two slashes."""
+    """A level is the text between two slashes."""
     assert matches("*", key) == ("/" not in key)
 
 

@@ -59,7 +59,7 @@ def numbered(some: list[str]) -> list[Entry]:
 def test_entries_come_by_name_and_those_of_one_name_as_they_came(
     some: list[str], segment_length: int, max_segments: int
 ) -> None:
-    """As Python sorts, whatever the sizes of the runs and the merges."""
+    """As Python sorts, for any sizes of runs and merges."""
     spool = MemorySpool()
 
     found = list(in_order(numbered(some), spool, segment_length=segment_length, max_segments=max_segments))

@@ -174,7 +174,7 @@ def test_the_plans_own_rows_are_verified(sync: Sync, logged: Callable[[], str]) 
 
 
 def test_other_files_in_the_plans_folder_count_for_nothing(sync: Sync) -> None:
-    """The report reads the parts that tasks wrote, whatever else there is."""
+    """The report reads only the parts that its tasks wrote."""
     sync.put("a")
 
     def attack(container: ContainerClient, folder: str) -> None:

@@ -65,7 +65,7 @@ def test_other_names_are_not_reserved(name: str) -> None:
 
 @given(key=hostile_names)
 def test_a_name_that_is_let_through_stays_in_its_container(key: str) -> None:
-    """Whatever resolves dot segments, decodes or normalizes: the URL that is sent names this blob."""
+    """The URL that is sent names this blob, although libraries resolve dot segments, decode and normalize."""
     if why_refused(key) is not None:
         return
     sent = requests.Request("GET", CONTAINER + quote(key, safe="/~")).prepare().url
@@ -168,13 +168,13 @@ def test_azure_cannot_hold_a_name(name: str, why: str) -> None:
 )
 @pytest.mark.parametrize("place", ["{}a", "a{}b", "a{}"])
 def test_azure_takes_no_control_characters(place: str, character: str) -> None:
-    """Wherever they stand, also at the end."""
+    """At any position, also at the end."""
     assert why_invalid(place.format(character)) == "Azure takes no control characters in a blob name"
 
 
 @given(name=texts)
 def test_a_name_that_azure_holds_keeps_all_rules(name: str) -> None:
-    """Whatever the text, a name that is let through breaks no rule."""
+    """A name that is accepted breaks no rule, for any text."""
     segments = name.split("/")
     keeps_rules = (
         0 < len(name) <= 1024

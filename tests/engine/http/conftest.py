@@ -61,7 +61,7 @@ def connections(session: requests.Session) -> Iterator[Connections]:
 
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> CertificateAuthority:
-    """Vouches for the servers of these tests; its bundle is what clients verify them with."""
+    """Signs the certificates of these tests' servers; clients verify them with its bundle."""
     return CertificateAuthority(tmp_path_factory.mktemp("tls"))
 
 

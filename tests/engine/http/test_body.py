@@ -101,7 +101,7 @@ def test_a_body_of_a_length_that_ends_early_is_an_error(pair: Pair, sent: bytes)
     ids=["no chunk", "in a chunk", "after a chunk", "before the last line"],
 )
 def test_a_chunked_body_that_ends_early_is_an_error(pair: Pair, sent: bytes, message: str) -> None:
-    """Wherever the connection ends, even after the last chunk."""
+    """For every position where the connection ends, even after the last chunk."""
     server, buffer = pair
     _send(server, sent)
     body = ChunkedBody(buffer)

@@ -73,7 +73,7 @@ def test_endless_trailers_and_extensions_are_rejected(line: bytes) -> None:
 
 @given(sizes=st.lists(st.integers(1, 50), max_size=400))
 def test_small_chunks_without_extensions_are_no_overhead(sizes: list[int]) -> None:
-    """A server may send chunks of single bytes, as many as it likes."""
+    """A server may send any number of chunks of one byte."""
     framing = ChunkedFraming()
     for size in sizes:
         framing.receive_line(b"%x" % size)

@@ -215,7 +215,7 @@ def test_a_request_is_sent_as_it_is(serve: Callable[..., ScriptedServer], connec
     assert server.bodies == [bytes(body)]
 
 
-def test_a_url_without_a_path_asks_for_the_root(serve: Callable[..., ScriptedServer], connections: Connections) -> None:
+def test_a_url_without_a_path_requests_the_root(serve: Callable[..., ScriptedServer], connections: Connections) -> None:
     """A presigned URL for a bucket may have a query alone."""
     server = serve(EMPTY, EMPTY)
 

@@ -99,7 +99,7 @@ def test_interim_responses_are_skipped(pair: Pair) -> None:
 
 @pytest.mark.parametrize("is_expecting", [False, True])
 def test_endless_interim_responses_are_an_error(pair: Pair, is_expecting: bool) -> None:
-    """They would keep a worker for as long as the server likes."""
+    """The server could block a worker forever."""
     server, connection = pair
     server.sendall(b"HTTP/1.1 102 Processing\r\n\r\n" * (MAX_INTERIM + 1))
 

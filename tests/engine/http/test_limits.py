@@ -1,4 +1,4 @@
-"""What surrounds a body is limited in count, bytes and time, whatever a server sends."""
+"""Headers, interim responses and trailers are limited in count, bytes and time."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def test_a_proxy_gets_the_whole_url_and_its_password(
     assert proxy.connections == 1
 
 
-def test_a_proxy_is_asked_for_a_tunnel_to_a_secure_host(
+def test_a_proxy_opens_a_tunnel_to_a_secure_host(
     serve: Callable[..., ScriptedServer], session: requests.Session
 ) -> None:
     """A presigned URL is not shown to it."""

@@ -34,7 +34,7 @@ def test_retry_after_is_read_as_a_date(ahead: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["Wed, 21 Oct 2015 07:28:00 GMT", "Thu, 01 Jan 1970 00:00:00 +0000"])
-def test_a_retry_after_in_the_past_asks_for_no_wait(text: str) -> None:
+def test_a_retry_after_in_the_past_is_no_wait(text: str) -> None:
     """A clock that is behind does not give a negative wait."""
     assert retry_after({"Retry-After": text}) == 0.0
 

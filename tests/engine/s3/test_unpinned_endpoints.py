@@ -59,7 +59,7 @@ def _overwrite_at(server: UnpinnedServer, requests: list[int], seed: int) -> Non
 
 @pytest.mark.parametrize("seed", range(12))
 def test_an_overwrite_during_the_copy_is_a_changed_source(container: ContainerClient, seed: int) -> None:
-    """Before one request for a block, whichever it is: nothing is committed, and a new try copies the new version."""
+    """Before any one request for a block: nothing is committed, and a new try copies the new version."""
     first = _version(seed, -1)
     with unpinned_server(first) as server:
         _overwrite_at(server, [1 + seed % 6], seed)

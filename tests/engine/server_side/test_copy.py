@@ -222,7 +222,7 @@ def test_a_mixture_is_detected_if_azure_ignores_the_condition(rig: ServerSideRig
 @pytest.mark.parametrize("options", [SERVER_SIDE, REQUIRE])
 @pytest.mark.parametrize("flipped", [0, 3, 6])
 def test_a_damaged_block_is_caught_before_the_commit(rig: ServerSideRig, options: CopyOptions, flipped: int) -> None:
-    """One bit, whichever block: the next try copies everything again, as a generation of its own, and is right."""
+    """One bit of any block: the next try copies everything again, as a new generation, and is right."""
     body = _bytes(7 * BLOCK)
     rig.bucket.put("a", body, ChecksumAlgorithm="CRC64NVME")
     rig.azure.damage = lambda number, found: bytes([found[0] ^ 1]) + found[1:] if number == flipped else found
@@ -289,7 +289,7 @@ def test_an_md5_that_never_fits_is_an_integrity_error(rig: ServerSideRig) -> Non
 
 
 def _break_off(rig: ServerSideRig, blocks: int, key: str = "a", blob: str = "b") -> None:
-    """Begin a copy, and stop it while Azure reads the block after so many: that one ends too, but without a note."""
+    """Begin a copy, and stop it while Azure reads the block after so many, which ends without a CRC marker."""
     last = len(rig.azure.reads) + blocks
 
     def stop(number: int) -> None:
@@ -449,7 +449,7 @@ def test_what_a_concurrent_writer_damages_is_never_committed(rig: ServerSideRig)
 
 
 @pytest.mark.parametrize("status", [503, 500, 429])
-def test_a_busy_source_is_asked_again(rig: ServerSideRig, status: int) -> None:
+def test_a_busy_source_is_requested_again(rig: ServerSideRig, status: int) -> None:
     """Azure relays the status that S3 returned to it."""
     rig.bucket.put("a", _bytes(2 * BLOCK), ChecksumAlgorithm="CRC64NVME")
     rig.azure.refusals = lambda number: status if number == 0 else None
