@@ -319,16 +319,16 @@ def test_a_failed_commit_is_a_result() -> None:
 def test_progress_is_reported_while_the_copy_runs() -> None:
     """The caller's thread gets progress without waiting for a result."""
     reported: list[tuple[Progress, threading.Thread]] = []
-    reported = threading.Event()
+    is_reported = threading.Event()
 
     def record(progress: Progress) -> None:
         reported.append((progress, threading.current_thread()))
         if progress.size == 5 * BLOCK:
-            reported.set()
+            is_reported.set()
 
     def wait(_: str, first: int) -> None:
         if first == 5 * BLOCK:
-            assert reported.wait(5)
+            assert is_reported.wait(5)
 
     copy_one(FakeS3({"key": stored(DATA)}, wait), FakeAzure(), on_progress=record, progress_interval=0.001)
 
@@ -341,14 +341,14 @@ def test_staged_blocks_count_as_progress() -> None:
     container = FakeAzure()
     container.blocks["key"] = {id_of(index): DATA[index * BLOCK : (index + 1) * BLOCK] for index in range(5)}
     reported: list[Progress] = []
-    reported = threading.Event()
+    is_reported = threading.Event()
 
     def record(progress: Progress) -> None:
         reported.append(progress)
         if progress.total:
-            reported.set()
+            is_reported.set()
 
-    source = FakeS3({"key": stored(DATA)}, lambda key, first: reported.wait(5))
+    source = FakeS3({"key": stored(DATA)}, lambda key, first: is_reported.wait(5))
 
     copy_one(source, container, on_progress=record, progress_interval=0.001)
 
