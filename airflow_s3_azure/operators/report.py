@@ -40,7 +40,8 @@ class S3ToAzureReportOperator(ConnectedOperator):
     (since the plan began), ``copy_seconds`` (in which at least one batch copied), ``bytes_per_second`` (over ``copy_seconds``),
     ``verified`` (copied objects by what verified them), ``failures`` and ``skips`` (the first ten),
     ``incomplete_batches`` (map indexes of batches with keys that failed or are not in the ledger), ``missing_keys``
-    (the first ten of the latter), ``dry_run``, ``cost``, ``data_interval_start`` and ``data_interval_end``. The numbers
+    (the first ten of the latter), ``dry_run``, ``files_digest`` (SHA-256 of the list of the run's files in
+    ``summary.json``; None if an earlier version wrote one of them), ``cost``, ``data_interval_start`` and ``data_interval_end``. The numbers
     are also the ``extra`` of the asset events of its outlets; a dry run changes no data and emits none. It pushes the XCom
     ``s3_to_azure_dry_run`` instead, by which the UI marks dry runs: lists of XComs have keys but no values.
 
@@ -65,6 +66,7 @@ class S3ToAzureReportOperator(ConnectedOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Report. The state of this task is the state of the run."""
         from airflow_s3_azure.sync.ledger import PlanFolder
+        from airflow_s3_azure.sync.run_files import files_digest, run_files
 
         ti = context["ti"]
         plans = self._plans(ti)
@@ -72,10 +74,12 @@ class S3ToAzureReportOperator(ConnectedOperator):
         with airflow_failures():
             container, _ = self._open_destination()
             self.ledger_url = _urls(plans)["ledger"]
-            report = self._added_up(ti, plans, container)
+            batches, written = self._batches(ti), self._written(ti)
+            report = self._added_up(plans, container, batches, written)
             if dry_run:
                 self.moved = []
             seconds = _seconds_since_start(plans)
+            files = run_files(_fingerprints(plans, container, batches, written))
             summary = {
                 **_urls(plans),
                 **report.as_json(),
@@ -83,10 +87,11 @@ class S3ToAzureReportOperator(ConnectedOperator):
                 "seconds": round(seconds, 1),
                 **self._throughput(ti, report, seconds),
                 "dry_run": dry_run,
+                "files_digest": files_digest(files),
                 "cost": _cost(plans),
                 **_interval(context),
             }
-            url = PlanFolder(container.client, plans[0]["folder"]).write_summary(summary)
+            url = PlanFolder(container.client, plans[0]["folder"]).write_summary({**summary, "files": files})
         _log(report, summary, seconds, url)
         problems = [report.verdict()] if not report.is_good else []
         problems += self._why_not_deleted(ti, plans)
@@ -111,13 +116,18 @@ class S3ToAzureReportOperator(ConnectedOperator):
             raise AirflowFailException(f"task {self.plan_task_id} made no plan, so nothing was copied; see its log")
         return plans
 
-    def _added_up(self, ti: Any, plans: Sequence[Mapping[str, Any]], container: AzureContainer) -> Report:
+    def _added_up(
+        self,
+        plans: Sequence[Mapping[str, Any]],
+        container: AzureContainer,
+        batches: Sequence[BatchReference],
+        written: Mapping[str, Fingerprint],
+    ) -> Report:
         """Return the report on all plans, and keep what each of them moved for OpenLineage."""
         from airflow_s3_azure.sync.ledger import PlanFolder
         from airflow_s3_azure.sync.run_report import Report
 
         report = Report(planned=sum(_expected(plan) for plan in plans))
-        batches, written = self._batches(ti), self._written(ti)
         for plan in plans:
             folder = PlanFolder(container.client, plan["folder"])
             files, size = report.counts["copied"], report.copied_size
@@ -211,6 +221,8 @@ def _log(report: Report, summary: Mapping[str, Any], seconds: float, url: str) -
         log.info("this was a dry run: would copy %s", cost_text(summary["cost"]))
     log.info("ledger: %s", summary["ledger"])
     log.info("summary: %s", url)
+    if summary["files_digest"] is not None:
+        log.info("SHA-256 of the list of the run's files: %s", summary["files_digest"])
 
 
 def _add(
@@ -235,6 +247,31 @@ def _add(
             report.add_unconfirmed(batch.part, folder.read_unconfirmed_ledger(batch.part, batch.objects))
     if expected := expected_of(DELETE_PART):
         report.add(folder.read_ledger(DELETE_PART, expected))
+
+
+def _fingerprints(
+    plans: Sequence[Mapping[str, Any]],
+    container: AzureContainer,
+    batches: Sequence[BatchReference],
+    written: Mapping[str, Fingerprint],
+) -> dict[str, Fingerprint]:
+    """Return the fingerprints of the files of all plans that the tasks returned, by the files' blob names."""
+    from airflow_s3_azure.sync.fingerprint import Fingerprint
+    from airflow_s3_azure.sync.ledger import PlanFolder
+
+    found: dict[str, Fingerprint] = {}
+    for plan in plans:
+        folder = PlanFolder(container.client, plan["folder"])
+        found[folder.manifest_name] = Fingerprint.from_json(plan["manifest"])
+        name, earlier_name = folder.part_names("plan")
+        settled = Fingerprint.from_json(plan["settled"])
+        found[earlier_name if settled.sha256 is None else name] = settled
+        if plan["deletions"] is not None:
+            found[folder.deletions_name] = Fingerprint.from_json(plan["deletions"])
+        parts = [*(one.part for one in batches if one.folder == folder.path), DELETE_PART]
+        names = {name for part in parts for name in folder.part_names(part)}
+        found |= {name: written[name] for name in names & written.keys()}
+    return found
 
 
 def _expected(plan: Mapping[str, Any]) -> int:

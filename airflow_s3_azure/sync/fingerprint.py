@@ -18,16 +18,20 @@ class Fingerprint:
     :param etag: Azure's, of the committed blob
     :param digest: of the blob's bytes, or of a range of them; see :func:`digest_text`
     :param rows: how many lines there are
+    :param size: bytes; None: unknown, because an earlier version of this package wrote them
+    :param sha256: of the stored bytes, in hexadecimal; None: unknown
     """
 
     etag: str
     digest: str
     rows: int
+    size: int | None = None
+    sha256: str | None = None
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> Self:
         """Return the fingerprint that was :meth:`as_json`."""
-        return cls(found["etag"], found["digest"], found["rows"])
+        return cls(found["etag"], found["digest"], found["rows"], found.get("size"), found.get("sha256"))
 
     def as_json(self) -> dict[str, str | int]:
         """Return the fingerprint as XCom holds it."""

@@ -97,9 +97,19 @@ class PlanFolder:
         """The URL of the ledger's parts, without any credential."""
         return f"{self.url}ledger/"
 
+    @property
+    def manifest_name(self) -> str:
+        """The blob name of the list of what is to be copied."""
+        return f"{self.path}/manifest.jsonl"
+
+    @property
+    def deletions_name(self) -> str:
+        """The blob name of the list of the blobs to delete."""
+        return f"{self.path}/delete.jsonl"
+
     def new_manifest(self) -> LinesWriter:
         """Return a writer that creates the list of what is to be copied."""
-        return self._writer(f"{self.path}/manifest.jsonl", NEW)
+        return self._writer(self.manifest_name, NEW)
 
     def read_manifest(self, reference: BatchReference) -> Iterator[CopyRequest]:
         """Yield what a batch is to copy.
@@ -110,7 +120,7 @@ class PlanFolder:
         for stop, rows, digest in reference.ranges:
             yield from read_lines(
                 self._client,
-                f"{self.path}/manifest.jsonl",
+                self.manifest_name,
                 start,
                 stop,
                 expected=Fingerprint(reference.etag, digest, rows),
@@ -178,7 +188,7 @@ class PlanFolder:
 
     def new_deletions(self) -> LinesWriter:
         """Return a writer that creates the list of the blobs to delete."""
-        return self._writer(f"{self.path}/delete.jsonl", NEW)
+        return self._writer(self.deletions_name, NEW)
 
     def read_deletions(self, expected: Fingerprint, prefix: str) -> Iterator[JsonObject]:
         """Yield the blobs to delete: ``blob``, ``size``, ``blob_etag``, ``last_modified``.
@@ -188,7 +198,7 @@ class PlanFolder:
         """
         return read_lines(
             self._client,
-            f"{self.path}/delete.jsonl",
+            self.deletions_name,
             expected=expected,
             parse=partial(deletion_from_json, prefix=prefix),
         )

@@ -87,6 +87,7 @@ class LinesWriter:
         self._buffer = bytearray()
         self._etag: str | None = None
         self._digest = sha256()
+        self._size = 0
         self.rows = 0
         """Lines written so far."""
         self.position = 0
@@ -123,7 +124,9 @@ class LinesWriter:
         """Return the fingerprint of the last commit. No line may have been written since."""
         if self._etag is None or self._buffer:
             raise RuntimeError("lines were written after the last commit")
-        return Fingerprint(self._etag, digest_text(self._digest), self.rows)
+        return Fingerprint(
+            self._etag, digest_text(self._digest), self.rows, size=self._size, sha256=self._digest.hexdigest()
+        )
 
     def read_back(self, stops: Sequence[int] = ()) -> list[str]:
         """Verify what was committed, and return the digests of its ranges.
@@ -186,6 +189,7 @@ class LinesWriter:
         self._send(seconds, self._blob.stage_block, block.id, data, length=len(data))
         self._blocks.append(block)
         self._digest.update(data)
+        self._size += len(data)
         self._buffer = bytearray()
 
     def _send(self, seconds: int | None, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:

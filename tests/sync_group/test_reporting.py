@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import re
+import subprocess
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.sdk import Asset, BaseNotifier, task
@@ -13,6 +18,11 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from tests.conftest import needs_airflow_3_3
 from tests.sync_group.nights import MIB, Night, Sync
+
+if TYPE_CHECKING:
+    from azure.storage.blob import ContainerClient
+
+GUIDE = Path(__file__).parents[2] / "docs/how-to/protect-ledgers.md"
 
 pytestmark = [pytest.mark.servers, pytest.mark.airflow]
 
@@ -76,7 +86,15 @@ def test_the_report_adds_up_the_ledger(sync: Sync, logged: Callable[[], str]) ->
     assert report["data_interval_start"].startswith("2026-01-01T00:")
     folder = night.plans[0]["folder"]
     assert report["ledger"] == f"{sync.container.url}/{folder}/ledger/"
-    assert json.loads(sync.container.download_blob(f"{folder}/summary.json").readall()) == report
+    summary = json.loads(sync.container.download_blob(f"{folder}/summary.json").readall())
+    files = summary.pop("files")
+    assert summary == report
+    assert [one["name"].removeprefix(f"{folder}/") for one in files] == [
+        "ledger/00000.jsonl.gz",
+        "ledger/00001.jsonl.gz",
+        "ledger/plan.jsonl.gz",
+        "manifest.jsonl",
+    ]
 
     (plan,) = night.plans
     assert plan["counts"] == {"copy": 6, "unchanged": 2, "skipped": 1}
@@ -106,6 +124,58 @@ def test_the_report_adds_up_the_ledger(sync: Sync, logged: Callable[[], str]) ->
         ("bytes", "copied", "1.0", "MiB"),
         ("verified", "by", "crc32", "6"),
     }
+
+
+def _download(container: ContainerClient, prefix: str, folder: Path) -> None:
+    """Write the blobs below a prefix to files of the same names."""
+    for name in container.list_blob_names(name_starts_with=prefix):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(container.download_blob(name).readall())
+
+
+def _lines(path: Path) -> bytes:
+    """Return the lines of a file, which may be compressed."""
+    return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+
+
+def _verify(folder: Path, summary: str) -> tuple[str, str, int]:
+    """Run the guide's commands; return the digest, what the check of the files prints, and its status."""
+    (commands,) = re.findall(r"```bash\n(.*?)```", GUIDE.read_text(), re.DOTALL)
+    done = subprocess.run(
+        ["bash", "-c", f"summary={summary}\n{commands}"], cwd=folder, capture_output=True, text=True, check=False
+    )
+    digest, _, rest = done.stdout.partition("  -\n")
+    return digest, rest, done.returncode
+
+
+def test_a_ledger_that_was_changed_after_its_run_is_detected(sync: Sync, tmp_path: Path) -> None:
+    """With the guide's commands: a changed, forged or missing file, and a list that was changed with it."""
+    sync.put(*(f"in/k{n}" for n in range(7)), "in/dot.")
+    night = sync.night(delete="extra", approve_delete=False)
+    (plan,) = night.plans
+    _download(sync.container, "_s3_to_azure/", tmp_path)
+    summary = f"{plan['folder']}/summary.json"
+    digest = night.report["files_digest"]
+    listed = json.loads((tmp_path / summary).read_text())["files"]
+
+    assert _verify(tmp_path, summary) == (digest, "", 0)
+    assert {one["name"]: (one["size"], one["rows"]) for one in listed} == {
+        str(path.relative_to(tmp_path)): (path.stat().st_size, _lines(path).count(b"\n"))
+        for path in tmp_path.rglob("*.jsonl*")
+    }
+
+    part = tmp_path / plan["folder"] / "ledger/00000.jsonl.gz"
+    part.write_bytes(gzip.compress(_lines(part).replace(b'"copied"', b'"unchanged"', 1)))
+    found, printed, status = _verify(tmp_path, summary)
+    assert (found, printed, status) == (digest, f"{part.relative_to(tmp_path)}: FAILED\n", 1)
+
+    forged = (tmp_path / summary).read_text()
+    for one in listed:
+        forged = forged.replace(one["sha256"], sha256((tmp_path / one["name"]).read_bytes()).hexdigest())
+    (tmp_path / summary).write_text(forged)
+    found, printed, status = _verify(tmp_path, summary)
+    assert (found != digest, printed, status) == (True, "", 0)
 
 
 def test_only_a_good_run_that_changed_data_makes_asset_events(sync: Sync) -> None:
