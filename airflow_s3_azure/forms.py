@@ -183,9 +183,10 @@ def _selection_fields() -> dict[str, dict[str, Any]]:
             "What makes a blob count as `unchanged`.",
             "etag",
             type="string",
-            enum=["etag", "size", "always"],
+            enum=["etag", "checksum", "size", "always"],
             values_display={
                 "etag": "etag: the object's ETag and size, as recorded on the blob",
+                "checksum": "checksum: the same; blobs of other tools are read back and compared",
                 "size": "size: the blob has the object's size",
                 "always": "always: copy everything again",
             },

@@ -55,7 +55,7 @@ def s3_to_azure_sync(
     max_size: int | str | None = None,
     storage_classes: Sequence[str] = (),
     require_keys: bool = False,
-    compare: Literal["etag", "size", "always"] | str = "etag",  # noqa: PYI051 - the text may be a template
+    compare: Literal["etag", "checksum", "size", "always"] | str = "etag",  # noqa: PYI051 - the text may be a template
     overwrite: bool | str = True,
     dry_run: bool | str = False,
     egress_price_per_gib: float | str | None = None,
@@ -137,8 +137,9 @@ def s3_to_azure_sync(
     Comparison:
 
     :param compare: ``"etag"``: a blob is unchanged if the object's ETag and size are recorded on it, or, if another tool
-        wrote it, if it has the object's size and is newer; ``"size"``: if it has the object's size; ``"always"``: no blob
-        is unchanged (templated)
+        wrote it, if it has the object's size and is newer; ``"checksum"``: the same, but another tool's blob is read back
+        in the copy tasks, compared with the checksum that S3 stored, and recorded as a copy if it is equal; ``"size"``: if
+        it has the object's size; ``"always"``: no blob is unchanged (templated)
     :param overwrite: replace blobs that differ; False: skip keys whose blob exists (templated)
 
     Limits:
@@ -236,7 +237,9 @@ def _check(arguments: dict[str, Any]) -> None:
     for one in [prefixes] if isinstance(prefixes, str | XComArg) else prefixes:
         check_arguments({**arguments, "s3_prefix": one})
     if not is_template(arguments["mode"]):
-        check_deferral(arguments["mode"], arguments["slice"], deferrable=arguments["deferrable"])
+        check_deferral(
+            arguments["mode"], arguments["slice"], deferrable=arguments["deferrable"], compare=arguments["compare"]
+        )
 
 
 def _plan(s3_prefix: str | Sequence[str] | XComArg, options: dict[str, Any], retrying: dict[str, Any]) -> Any:

@@ -20,13 +20,14 @@ from asgiref.sync import sync_to_async
 from airflow_s3_azure.connections import AzureContainer, S3Bucket, check_object, open_endpoints, request_check
 from airflow_s3_azure.endpoints import Endpoints
 from airflow_s3_azure.engine.cancellation import Cancellation
-from airflow_s3_azure.engine.errors import S3ToAzureError, error_as_json
+from airflow_s3_azure.engine.errors import ConfigurationError, S3ToAzureError, error_as_json
 from airflow_s3_azure.engine.model import CopyRequest, CopyResult
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.pool import copy_objects
 from airflow_s3_azure.engine.progress import Progress
 from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.metrics import counts_of
+from airflow_s3_azure.operators.arguments import NO_READ_BACK
 from airflow_s3_azure.sync.execution import BatchExecution
 from airflow_s3_azure.sync.ledger import PlanFolder
 from airflow_s3_azure.sync.references import BatchReference
@@ -180,7 +181,7 @@ class ServerSideBatchTrigger(ServerSideTrigger):
             container.blobs,
             options,
             cancellation,
-            check=request_check(Endpoints.from_json(self.endpoints), bucket, container),
+            check=_without_read_back(request_check(Endpoints.from_json(self.endpoints), bucket, container)),
             on_result=on_result,
         )
         outcome = {"ledger_url": folder.blob_url(batch.ledger_name), "summary": batch.summary()}
@@ -189,6 +190,17 @@ class ServerSideBatchTrigger(ServerSideTrigger):
         except S3ToAzureError as failures:
             return {**outcome, "failures": error_as_json(failures)}
         return outcome
+
+
+def _without_read_back(check: Callable[[CopyRequest], None]) -> Callable[[CopyRequest], None]:
+    """Return a check that refuses to read a blob back too: no byte may pass through a triggerer."""
+
+    def checked(request: CopyRequest) -> None:
+        if request.adopt:
+            raise ConfigurationError(NO_READ_BACK)
+        check(request)
+
+    return checked
 
 
 def _log_progress(progress: Progress) -> None:

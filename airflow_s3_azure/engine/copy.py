@@ -56,6 +56,8 @@ Returned = TypeVar("Returned")
 class ObjectCopy:
     """The copy of one object. Its steps may run in different threads; only ``copy_block`` runs in several at once."""
 
+    must_finish = False
+
     def __init__(
         self,
         request: CopyRequest,

@@ -112,6 +112,8 @@ class CopyRequest:
     :param precondition: from a listing of the destination; None: HEAD the blob first
     :param head_first: HEAD the blob first: an earlier try may have copied it since the listing
     :param reason: why it is copied, for the result
+    :param adopt: compare the content of the blob that is there with S3's checksum first, and copy only if it differs; see
+        :mod:`airflow_s3_azure.engine.adoption`
     """
 
     key: str
@@ -122,6 +124,7 @@ class CopyRequest:
     precondition: Precondition | None = None
     head_first: bool = False
     reason: str | None = None
+    adopt: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,13 +20,14 @@ from contextvars import copy_context
 from dataclasses import dataclass
 
 from airflow_s3_azure.engine.admission import Admission, worker_count
+from airflow_s3_azure.engine.adoption import Adoption
 from airflow_s3_azure.engine.azure.container import BlobContainer
 from airflow_s3_azure.engine.blocks import Block
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.copy import ObjectCopy
 from airflow_s3_azure.engine.errors import SliceEnded, TransferError
 from airflow_s3_azure.engine.limiter import Limiter
-from airflow_s3_azure.engine.model import CopyRequest, CopyResult, Finished
+from airflow_s3_azure.engine.model import Blocks, CopyRequest, CopyResult, Finished
 from airflow_s3_azure.engine.modes import block_mover
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.progress import Progress
@@ -82,8 +83,10 @@ def copy_objects(
     limiter = Limiter(options.max_concurrency, is_adaptive=mover.fills_buffers)
     scheduler = Scheduler(
         requests,
-        lambda request, on_bytes: ObjectCopy(
-            request, source, container, options, mover, cancellation=cancellation, on_bytes=on_bytes
+        lambda request, on_bytes: (
+            Adoption(request, source, container, options, cancellation=cancellation, on_bytes=on_bytes)
+            if request.adopt
+            else ObjectCopy(request, source, container, options, mover, cancellation=cancellation, on_bytes=on_bytes)
         ),
         Admission(options.max_concurrency, options.block_size, limiter),
         cancellation,
@@ -192,6 +195,7 @@ class _WorkerPool:
         self._exited.set()
 
     def _begin(self, task: Task) -> None:
+        begun: Finished | Blocks | CopyRequest
         try:
             begun = task.active.copy.begin(task.buffer)
         except TransferError as error:
@@ -214,6 +218,9 @@ class _WorkerPool:
             result = active.copy.failed(active.error) if active.error else active.copy.commit()
         except TransferError as error:
             result = active.copy.failed(error)
+        if isinstance(result, CopyRequest):
+            self._scheduler.restart(active, result)
+            return
         self._report(result)
         self._scheduler.remove(active)
 

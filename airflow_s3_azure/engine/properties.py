@@ -163,6 +163,11 @@ def metadata_with_record(user: Mapping[str, str], record: SourceRecord) -> dict[
     return metadata
 
 
+def without_record(metadata: Mapping[str, str]) -> dict[str, str]:
+    """Return a blob's metadata without this package's own names."""
+    return {name: value for name, value in metadata.items() if not name.lower().startswith(RECORD_PREFIX)}
+
+
 def _digest(name: str) -> str:
     """Return 128 bits of a name's SHA-256, in hexadecimal."""
     return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:32]

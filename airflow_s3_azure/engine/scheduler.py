@@ -6,7 +6,8 @@ became of them; :mod:`airflow_s3_azure.engine.admission` decides what may start.
 An object is *beginning* from its claim until :meth:`Scheduler.end_begin`. If it then has blocks to copy, it is *active*
 until :meth:`Scheduler.remove`. Invariants, whenever the condition is free:
 
-1. Each request is claimed once, and each block of an active object at most once.
+1. Each request is claimed once, and each block of an active object at most once. A request that an object returns
+   instead of a result is claimed as a further one.
 2. An active object has unclaimed blocks, blocks in flight, or one worker that commits it: the one for which
    :meth:`Scheduler.end_block` returned True.
 3. Active objects come before new ones. So an object finishes before many others begin, and few are half copied.
@@ -21,25 +22,59 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from airflow_s3_azure.engine.admission import Admission, Slot
 from airflow_s3_azure.engine.block_mover import Buffer
 from airflow_s3_azure.engine.blocks import Block
 from airflow_s3_azure.engine.cancellation import Cancellation
-from airflow_s3_azure.engine.copy import ObjectCopy
 from airflow_s3_azure.engine.errors import TransferError
-from airflow_s3_azure.engine.model import Blocks, CopyRequest, Finished
+from airflow_s3_azure.engine.model import Blocks, CopyRequest, CopyResult, Finished
 from airflow_s3_azure.engine.progress import ByteCounter
 
 POLL_SECONDS = 0.5
 """Cancellation poll interval of idle workers."""
 
 
+class ObjectSteps(Protocol):
+    """The steps of one object: :class:`~airflow_s3_azure.engine.copy.ObjectCopy` or an adoption.
+
+    ``must_finish``: whether its blocks would all be lost if the slice ended before the last one.
+    """
+
+    @property
+    def must_finish(self) -> bool: ...  # noqa: D102 - see the class
+    @property
+    def size(self) -> int:
+        """Bytes of the object; 0 until the size is known."""
+
+    def begin(self, buffer: Buffer) -> Finished | Blocks | CopyRequest:
+        """Decide what the object needs, or return the request to copy it by instead.
+
+        :raises TransferError: the blob is unchanged
+        """
+
+    def copy_block(self, block: Block, buffer: Buffer, on_ending: Callable[[], None]) -> None:
+        """Do one block.
+
+        :raises TransferError: the blob is unchanged
+        """
+
+    def commit(self) -> CopyResult | CopyRequest:
+        """End the object after its last block, or return the request to copy it by instead.
+
+        :raises TransferError: the blob is unchanged
+        """
+
+    def failed(self, error: TransferError) -> CopyResult:
+        """Return the result of an object that ended in ``error``."""
+
+
 @dataclass(slots=True)
 class ActiveCopy:
     """An object that is being copied: its unclaimed blocks, and how many are in flight."""
 
-    copy: ObjectCopy
+    copy: ObjectSteps
     unclaimed: deque[Block] = field(default_factory=deque)
     in_flight: int = 0
     error: TransferError | None = None
@@ -59,14 +94,14 @@ class Scheduler:
     """Hands out tasks. Called from all workers and from the caller's thread.
 
     :param requests: consumed lazily, by the workers
-    :param new_copy: makes the copy of a request; it is given a function that counts bytes
+    :param new_copy: makes the steps of a request; it is given a function that counts bytes
     :param end_of_slice: by the monotonic clock; after it no task is handed out
     """
 
     def __init__(
         self,
         requests: Iterable[CopyRequest],
-        new_copy: Callable[[CopyRequest, ByteCounter], ObjectCopy],
+        new_copy: Callable[[CopyRequest, ByteCounter], ObjectSteps],
         admission: Admission,
         cancellation: Cancellation,
         *,
@@ -80,6 +115,7 @@ class Scheduler:
         self._changed = threading.Condition()
         self._active: list[ActiveCopy] = []
         self._next_request: CopyRequest | None = None
+        self._returned: deque[CopyRequest] = deque()
         self._beginning = 0
         self._exhausted = False
         self._closed = False
@@ -101,13 +137,15 @@ class Scheduler:
         with self._changed:
             while not self._closed:
                 self._cancellation.check()
-                task = self._next_block() or self._next_object()
-                if task is not None and self._is_slice_over():
+                is_over = self._is_slice_over()
+                finishes = is_over and any(active.copy.must_finish for active in self._active)
+                task = self._next_block(must_finish=finishes) or (None if finishes else self._next_object())
+                if task is not None and is_over and not finishes:
                     # The claim is dropped. The next slice finds the work again: in the requests, or not staged.
                     self.slice_ended = self._closed = True
                 elif task is not None:
                     return task
-                elif self._exhausted and not self._active and not self._beginning:
+                elif self._exhausted and not self._active and not self._beginning and not self._returned:
                     break
                 else:
                     # The timeout is for the cancellation, which cannot notify: a signal handler takes no lock.
@@ -115,7 +153,7 @@ class Scheduler:
             self._changed.notify_all()
             return None
 
-    def end_begin(self, task: Task, begun: Finished | Blocks) -> None:
+    def end_begin(self, task: Task, begun: Finished | Blocks | CopyRequest) -> None:
         """Report what an object needs. The result of a finished one is in the queue already."""
         active = task.active
         with self._changed:
@@ -126,6 +164,9 @@ class Scheduler:
                 active.unclaimed.extend(begun.missing)
                 self._active.append(active)
                 self._changed.notify_all()
+            elif isinstance(begun, CopyRequest):
+                self._steps += 1
+                self._returned.append(begun)
             else:
                 # No notification: the calling worker claims what may start now.
                 self._steps += 1
@@ -161,6 +202,14 @@ class Scheduler:
             self._active.remove(active)
             self._changed.notify_all()
 
+    def restart(self, active: ActiveCopy, request: CopyRequest) -> None:
+        """Report that an object has no result yet, but is to be copied by another request."""
+        with self._changed:
+            self.total -= active.copy.size
+            self._returned.append(request)
+            self._active.remove(active)
+            self._changed.notify_all()
+
     def close(self) -> None:
         """Hand out no more tasks: idle workers exit."""
         with self._changed:
@@ -173,15 +222,23 @@ class Scheduler:
             if self._admission.sample():
                 self._changed.notify_all()
 
-    def _next_block(self) -> Task | None:
+    def _next_block(self, *, must_finish: bool) -> Task | None:
+        """Return a block to copy, if one is admitted.
+
+        :param must_finish: only of an object that must finish
+        """
         for active in self._active:
+            if must_finish and not active.copy.must_finish:
+                continue
             if active.unclaimed and (slot := self._admission.admit_block(active.unclaimed[0].size)):
                 active.in_flight += 1
                 return Task(active, active.unclaimed.popleft(), slot, self._take_buffer())
         return None
 
     def _next_object(self) -> Task | None:
-        if self._next_request is None and not self._exhausted:
+        if self._next_request is None and self._returned:
+            self._next_request = self._returned.popleft()
+        elif self._next_request is None and not self._exhausted:
             self._next_request = next(self._requests, None)
         request = self._next_request
         if request is None:

@@ -38,6 +38,8 @@ from airflow_s3_azure.values import (
     whole,
 )
 
+NO_READ_BACK = "compare='checksum' reads blobs back, which a triggerer must not do: leave deferrable out"
+
 
 @dataclass(frozen=True, slots=True)
 class Argument:
@@ -134,7 +136,7 @@ def check_arguments(arguments: Mapping[str, Any]) -> None:
         read_argument(name, value)
 
 
-def check_deferral(mode: str, slice_time: timedelta | None, *, deferrable: bool) -> None:
+def check_deferral(mode: str, slice_time: timedelta | None, *, deferrable: bool, compare: str = "etag") -> None:
     """Check the combination of arguments of a deferred copy.
 
     :raises ConfigurationError: if they exclude each other
@@ -145,3 +147,5 @@ def check_deferral(mode: str, slice_time: timedelta | None, *, deferrable: bool)
         raise ConfigurationError(
             "slice and deferrable are both given; a deferred copy holds no worker: leave slice out"
         )
+    if deferrable and compare == "checksum":
+        raise ConfigurationError(NO_READ_BACK)

@@ -9,8 +9,9 @@ from airflow_s3_azure.engine.model import BlobState, CopyResult, Precondition
 from airflow_s3_azure.engine.properties import CopyIdentity
 from airflow_s3_azure.sync.listed_object import ListedObject
 
-Compare = Literal["etag", "size", "always"]
-"""What makes a blob count as a copy: the source's ETag and size recorded on it, its size alone, or nothing."""
+Compare = Literal["etag", "checksum", "size", "always"]
+"""What makes a blob count as a copy: the source's ETag and size recorded on it, or else its content; its size alone; or
+nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +21,13 @@ class Decision:
     :param action: ``copy`` it, leave it as ``unchanged``, or ``skip`` it
     :param reason: why, for the log and the ledger
     :param precondition: what must still hold of the blob when the copy is committed; None unless copied
+    :param adopt: compare the blob's content first, and copy the object only if it differs
     """
 
     action: Literal["copy", "unchanged", "skip"]
     reason: str
     precondition: Precondition | None = None
+    adopt: bool = False
 
     def result(self, item: ListedObject, name: str, blob: BlobState | None, identity: CopyIdentity) -> CopyResult:
         """Return the result of a key that is not copied. An unchanged copy's checksums are those of its record."""
@@ -55,12 +58,16 @@ def decide(
 
     Compared by ``etag``, a blob of ours is unchanged if it has the object's size, the ETag and size recorded on it are
     the object's, and its record names the object and the blob; a blob without a record, which another tool wrote, if
-    it has the object's size and was written after the object.
+    it has the object's size and was written after the object. Compared by ``checksum``, such a blob is to be read back
+    if it has the object's size, whenever it was written.
 
     :param identity: of the copy that the blob should be
     """
     if blob is None:
         return Decision("copy", "there is no blob", Precondition(None))
+    if compare == "checksum" and blob.record is None and blob.size == item.size:
+        reason = "another tool's blob, of the same size: its content is compared first"
+        return Decision("copy", reason, Precondition(blob.etag), adopt=True)
     is_unchanged, reason = _is_unchanged(item, blob, identity, compare)
     if is_unchanged:
         return Decision("unchanged", reason)
@@ -80,6 +87,8 @@ def _is_unchanged(item: ListedObject, blob: BlobState, identity: CopyIdentity, c
         if blob.is_copy_of(item.etag, item.size, identity):
             return True, "same ETag and size as recorded on the blob"
         return False, "the object, or the blob, changed since it was copied"
+    if compare == "checksum":
+        return False, "another tool's blob, of another size"
     if blob.size == item.size and blob.last_modified is not None and blob.last_modified > item.last_modified:
         return True, "another tool's blob, of the same size and newer than the object"
     return False, "another tool's blob, of another size or older than the object"

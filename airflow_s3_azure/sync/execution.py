@@ -286,7 +286,8 @@ class BatchExecution:
     def _add_result(self, result: CopyResult) -> None:
         self._claims.changed.pop(result.key, None)
         self._keep(ledger_row(result, batch=self._map_index, attempts=self._attempt.try_number))
-        if result.status == "unchanged" and self._is_first and not self._has_concurrent_writer:
+        is_adopted = result.reason is not None  # only an adopted blob has one in a copy task
+        if result.status == "unchanged" and not is_adopted and self._is_first and not self._has_concurrent_writer:
             log.info("%r was copied by a concurrent writer; checking each blob before copying from now on", result.key)
             self._has_concurrent_writer = True
         if result.error is not None:

@@ -121,8 +121,8 @@ class Plan:
 
     @property
     def size(self) -> int:
-        """Bytes to copy."""
-        return self.cost.size
+        """Bytes to copy, or to read back."""
+        return self.cost.size + self.cost.read_back_size
 
     def as_json(self) -> dict[str, Any]:
         """Return the plan's totals for XCom, without its batches."""
@@ -247,7 +247,9 @@ class _Planner:
                 count_text(self._foreign, "blob"),
                 self._options.bucket,
             )
-        self._options.budget.check(self._cost.objects, self._cost.size, f"{self._folder.url}manifest.jsonl")
+        # What is read back counts, because it is copied if it differs.
+        objects, size = self._counts["copy"], self._cost.size + self._cost.read_back_size
+        self._options.budget.check(objects, size, f"{self._folder.url}manifest.jsonl")
         ranges, manifest = self._batcher.batches(), self._manifest.fingerprint()
         digests = self._manifest.read_back([one.stop for one in ranges])
         path, prefix, etag = self._folder.path, self._options.prefix, manifest.etag
@@ -290,11 +292,15 @@ class _Planner:
             etag=item.etag,
             precondition=decision.precondition,
             reason=decision.reason,
+            adopt=decision.adopt,
         )
         start = self._manifest.position
         self._manifest.write(request_as_json(request))
         self._batcher.add(ManifestRange.of(item.key, item.size, start, self._manifest.position))
-        self._cost.add(item.size)
+        if decision.adopt:
+            self._cost.add_read_back(item.size)
+        else:
+            self._cost.add(item.size)
         self._counts["copy"] += 1
         log.debug("%r: copy: %s", item.key, decision.reason)
 

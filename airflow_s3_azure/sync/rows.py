@@ -31,6 +31,8 @@ _REQUEST: dict[str, Types] = {
     "blob_etag": _TEXT_OR_NULL,
     "reason": _TEXT_OR_NULL,
 }
+_LATER_REQUEST: dict[str, Types] = {"adopt": (bool,)}
+"""Fields that a line has only if they are true."""
 _DELETION: dict[str, Types] = {"blob": _TEXT, "size": (int,), "blob_etag": _TEXT, "last_modified": _TEXT_OR_NULL}
 _LEDGER: dict[str, Types] = {
     "key": _TEXT_OR_NULL,
@@ -74,6 +76,7 @@ def request_as_json(request: CopyRequest) -> JsonObject:
         "version_id": request.version_id,
         "blob_etag": condition.etag if condition else None,
         "reason": request.reason,
+        **({"adopt": True} if request.adopt else {}),
     }
 
 
@@ -83,7 +86,7 @@ def request_from_json(row: Any, prefix: str = "") -> CopyRequest:
     :param prefix: of the plan's keys
     :raises ValueError: if no plan under this prefix can have written it
     """
-    _check(row, _REQUEST)
+    _check(row, _REQUEST, _LATER_REQUEST)
     if not row["key"].startswith(prefix):
         raise ValueError(f"key {row['key']!r} is not under the plan's prefix {prefix!r}")
     _check_blob(row["blob"])
@@ -98,6 +101,7 @@ def request_from_json(row: Any, prefix: str = "") -> CopyRequest:
         version_id=row["version_id"],
         precondition=Precondition(row["blob_etag"]),
         reason=row["reason"],
+        adopt=row.get("adopt", False),
     )
 
 

@@ -65,11 +65,12 @@ Judgement = dict[str, set[str]]
 """Names by rclone's mark: ``=`` the same in both, ``*`` different, ``+`` only in S3, ``-`` only in Azure."""
 
 
+Rclone = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
 @pytest.fixture
-def judge(
-    bucket: Bucket, container: ContainerClient, s3_server: S3Server, azure_server: AzureServer, tmp_path: Path
-) -> Callable[[], Judgement]:
-    """Have rclone compare the contents of the bucket and the container."""
+def rclone(s3_server: S3Server, azure_server: AzureServer, tmp_path: Path) -> Rclone:
+    """Run rclone between the remotes ``source`` and ``destination``."""
     environment = child_environment(
         RCLONE_CONFIG=str(tmp_path / "none.conf"),
         RCLONE_CONFIG_SOURCE_TYPE="s3",
@@ -87,13 +88,21 @@ def judge(
         RCLONE_CONFIG_DESTINATION_ENCODING="None",
     )
     program = Path(sysconfig.get_path("scripts")) / "rclone"
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([program, *arguments], env=environment, capture_output=True, text=True, check=False)
+
+    return run
+
+
+@pytest.fixture
+def judge(bucket: Bucket, container: ContainerClient, rclone: Rclone) -> Callable[[], Judgement]:
+    """Have rclone compare the contents of the bucket and the container."""
     endpoints = [f"source:{bucket.name}", f"destination:{container.container_name}"]
     options = ["--download", "--fast-list", "--combined=-", "--exclude=/_s3_to_azure/**"]
 
     def compare() -> Judgement:
-        done = subprocess.run(
-            [program, "check", *endpoints, *options], env=environment, capture_output=True, text=True, check=False
-        )
+        done = rclone("check", *endpoints, *options)
         found: Judgement = defaultdict(set)
         for line in done.stdout.splitlines():
             found[line[0]].add(line[2:])
@@ -137,3 +146,41 @@ def test_rclone_finds_no_difference_after_a_sync(
         "-": {"too many"},
         "*": {"large/whole"},
     }
+
+
+def test_what_rclone_copied_is_adopted_and_what_differs_is_copied(
+    bucket: Bucket, container: ContainerClient, rclone: Rclone, judge: Callable[[], Judgement]
+) -> None:
+    """A migration that rclone began is finished: equal blobs get the record, one that was damaged is replaced."""
+    chance = random.Random(11)
+    bodies = {f"a/{name}": chance.randbytes(chance.randrange(1, 3000)) for name in ("one", "two", "größe", "100%")}
+    bodies |= {"empty": b"", "large": chance.randbytes(9 * MIB + 17)}
+    for key, body in bodies.items():
+        bucket.put(key, body)
+    bucket.put_multipart("parts", bodies["large"] * 2, 5 * MIB)
+    done = rclone("copy", f"source:{bucket.name}", f"destination:{container.container_name}")
+    assert done.returncode == 0, done.stderr
+    theirs = {blob.name: blob for blob in container.list_blobs(include=["metadata"])}
+    damaged = bytearray(bodies["large"])
+    damaged[5 * MIB] ^= 1
+    container.upload_blob("large", bytes(damaged), overwrite=True)
+
+    with DAG(f"adopted_{container.container_name}") as dag:
+        s3_to_azure_sync(
+            s3_bucket=bucket.name,
+            container_name=container.container_name,
+            compare="checksum",
+            block_size=MIB,
+            retries=0,
+        )
+    run = run_dag(dag)
+    report = run.xcom("s3_to_azure.report")
+
+    assert (run.state, report["copied"], report["unchanged"]) == ("success", 1, 6)
+    assert report["bytes_read"] == len(bodies["large"])
+    assert judge() == {"=": {*bodies, "parts"}}
+    for name in {*bodies, "parts"} - {"large"}:
+        found = container.get_blob_client(name).get_blob_properties()
+        assert found.metadata["s3_source_crc64nvme"]
+        assert {key: found.metadata[key] for key in theirs[name].metadata} == theirs[name].metadata
+        assert found.content_settings.content_type == theirs[name].content_settings.content_type

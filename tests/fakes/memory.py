@@ -16,7 +16,14 @@ from airflow_s3_azure.engine.azure.container import BlobContainer
 from airflow_s3_azure.engine.azure.service_errors import PreconditionFailed
 from airflow_s3_azure.engine.blocks import Block, BlockId, fingerprint
 from airflow_s3_azure.engine.cancellation import Cancellation
-from airflow_s3_azure.engine.checksums import Algorithm, BlockChecksums, StoredChecksum, checksum_block, compute
+from airflow_s3_azure.engine.checksums import (
+    Algorithm,
+    BlockChecksums,
+    RunningChecksums,
+    StoredChecksum,
+    checksum_block,
+    compute,
+)
 from airflow_s3_azure.engine.errors import SourceChanged, SourceNotFound, SourceReadError
 from airflow_s3_azure.engine.model import (
     BlobContent,
@@ -109,6 +116,9 @@ class FakeS3:
         self._at_once = 0
         self._lock = threading.Lock()
         self.bucket = "bucket"
+
+    def spend_bandwidth(self, size: int) -> None:
+        """Let any number of bytes pass."""
 
     def url(self, key: str) -> str:
         """Return the ``s3://`` name of a key."""
@@ -203,6 +213,8 @@ class FakeAzure:
         self.blocks: dict[str, dict[bytes, bytes]] = {}
         self.before_commit = before_commit
         self.writes: list[tuple[str, str]] = []
+        self.reads: list[tuple[int, int]] = []
+        self.before_read: Callable[[str, int], object] = lambda blob, start: None
         self._etags = itertools.count(1)
         self._lock = threading.Lock()
 
@@ -214,6 +226,41 @@ class FakeAzure:
         """Describe a committed blob."""
         found = self.blobs.get(blob)
         return found.state if found else None
+
+    def head_with_metadata(self, blob: str) -> tuple[BlobState, dict[str, str]] | None:
+        """Describe a committed blob, with all of its metadata."""
+        found = self.blobs.get(blob)
+        return (found.state, dict(found.content.metadata)) if found else None
+
+    def read(self, blob: str, start: int, stop: int, etag: str, on_piece: Callable[[memoryview], None]) -> None:
+        """Read a range of a committed blob."""
+        self.before_read(blob, start)
+        found = self.blobs[blob]
+        if found.etag != etag:
+            raise PreconditionFailed("someone else wrote this blob", blob=self.blob_url(blob))
+        with self._lock:
+            self.reads.append((start, stop))
+        on_piece(memoryview(found.data)[start:stop])
+
+    def checksums(
+        self, blob: str, start: int, stop: int, etag: str, *, stored: StoredChecksum | None = None
+    ) -> BlockChecksums:
+        """Return the checksums of a range of a committed blob."""
+        checksums = RunningChecksums(stored)
+        self.read(blob, start, stop, etag, checksums.add)
+        return checksums.of_block()
+
+    def set_metadata(self, blob: str, metadata: Mapping[str, str], etag: str) -> str:
+        """Replace the metadata of a blob."""
+        self.before_commit(blob)
+        with self._lock:
+            found = self.blobs[blob]
+            if found.etag != etag:
+                raise PreconditionFailed("someone else wrote this blob", blob=self.blob_url(blob))
+            self.writes.append(("metadata", blob))
+            content = replace(found.content, metadata=dict(metadata))
+            self.blobs[blob] = Blob(found.data, content, f'"{next(self._etags)}"')
+            return self.blobs[blob].etag
 
     def put(self, blob: str, data: memoryview, crc64: int, content: BlobContent, condition: Precondition) -> str:
         """Create or replace a blob."""

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from email.utils import formatdate
-from functools import lru_cache
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from azure.core.exceptions import AzureError, ClientAuthenticationError
 from azure.core.pipeline import Pipeline
@@ -21,36 +19,28 @@ from azure.core.rest import HttpRequest
 from airflow_s3_azure.engine.azure import responses
 from airflow_s3_azure.engine.azure.blob_names import why_refused
 from airflow_s3_azure.engine.azure.block_list import MAX_BLOCK_LIST, base64_id, read_staged_blocks, write_block_list
+from airflow_s3_azure.engine.azure.requests import (
+    body_of,
+    content_headers,
+    metadata_headers,
+    quoted_name,
+    request_headers,
+)
 from airflow_s3_azure.engine.azure.service_errors import BlockIdsConflict, PreconditionFailed
 from airflow_s3_azure.engine.azure.source_range import SourceRange
 from airflow_s3_azure.engine.azure.transport import Sink
 from airflow_s3_azure.engine.cancellation import Cancellation
-from airflow_s3_azure.engine.checksums import RunningChecksums, azure_text, compute
+from airflow_s3_azure.engine.checksums import BlockChecksums, RunningChecksums, StoredChecksum, azure_text, compute
 from airflow_s3_azure.engine.errors import (
     DestinationAccessDenied,
-    DestinationConflict,
     DestinationWriteError,
     IntegrityError,
     TransferError,
 )
 from airflow_s3_azure.engine.http.failures import describe
-from airflow_s3_azure.engine.http.message import Headers
 from airflow_s3_azure.engine.model import BlobContent, BlobState, Precondition, StagedBlock
-from airflow_s3_azure.engine.properties import SourceRecord, http_date
 from airflow_s3_azure.engine.quoting import request_id
 from airflow_s3_azure.engine.xml import InvalidXML
-
-API_VERSION = "2023-11-03"
-"""The REST version these calls are written for; later ones add nothing that they use."""
-
-_METADATA = "x-ms-meta-"
-_BLOB_HEADER = {
-    "content-type": "x-ms-blob-content-type",
-    "content-encoding": "x-ms-blob-content-encoding",
-    "content-language": "x-ms-blob-content-language",
-    "content-disposition": "x-ms-blob-content-disposition",
-    "cache-control": "x-ms-blob-cache-control",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,34 +80,33 @@ class BlobContainer:
 
     def blob_url(self, blob: str) -> str:
         """Return a blob's URL, without credentials."""
-        return f"{self._address.url}/{_quoted(blob)}"
+        return f"{self._address.url}/{quoted_name(blob)}"
 
     def head(self, blob: str) -> BlobState | None:
         """Return the committed blob, or None if there is none (staged blocks are no blob).
 
         :raises DestinationConflict: if there is a directory of this name
         """
+        found = self.head_with_metadata(blob)
+        return None if found is None else found[0]
+
+    def head_with_metadata(self, blob: str) -> tuple[BlobState, dict[str, str]] | None:
+        """Return the committed blob and all of its metadata, by the names as they were written; see :meth:`head`."""
         response = self._send("HEAD", blob, expected=200, missing_ok=True)
         if response.status_code == 404:
             return None
-        metadata = {
-            name[len(_METADATA) :]: value
-            for name, value in response.headers.items()
-            if name.lower().startswith(_METADATA)
-        }
-        if metadata.get("hdi_isfolder", "").lower() == "true":
-            raise DestinationConflict(
-                "a directory has the blob's name (the account has a hierarchical namespace); rename or delete it, or copy "
-                "to another name",
-                blob=self.blob_url(blob),
-                request_id=request_id(response.headers),
-            )
-        return BlobState(
-            etag=responses.etag(response, self.blob_url(blob)),
-            size=responses.length(response, self.blob_url(blob)),
-            last_modified=http_date(response.headers.get("Last-Modified")),
-            record=SourceRecord.from_metadata(metadata),
-        )
+        return responses.blob_state(response, self.blob_url(blob))
+
+    def set_metadata(self, blob: str, metadata: Mapping[str, str], etag: str) -> str:
+        """Replace all metadata of a blob that has this ETag. Content and other properties stay.
+
+        :return: the blob's new ETag
+        :raises PreconditionFailed: if it has another one
+        """
+        headers = {**metadata_headers(metadata), "if-match": etag}
+        query = {"comp": "metadata"}
+        response = self._send("PUT", blob, expected=200, query=query, headers=headers, data=memoryview(b""))
+        return responses.etag(response, self.blob_url(blob))
 
     def put(self, blob: str, data: memoryview, crc64: int, content: BlobContent, condition: Precondition) -> str:
         """Create or replace a blob in one request, atomically. Azure drops the blocks staged for it.
@@ -128,7 +117,7 @@ class BlobContainer:
         headers = {
             "x-ms-blob-type": "BlockBlob",
             "x-ms-content-crc64": azure_text(crc64),
-            **_content_headers(content),
+            **content_headers(content),
             **condition.headers(),
         }
         response = self._send("PUT", blob, expected=201, headers=headers, data=data)
@@ -203,7 +192,7 @@ class BlobContainer:
         :raises BlockListRejected: if one of the blocks is not staged
         """
         body = memoryview(write_block_list(block_ids))
-        headers = {"content-type": "application/xml", **_content_headers(content), **condition.headers()}
+        headers = {"content-type": "application/xml", **content_headers(content), **condition.headers()}
         response = self._send("PUT", blob, expected=201, query={"comp": "blocklist"}, headers=headers, data=body)
         # The CRC-64 that Azure returns here is that of the list.
         return self._checked_etag(response, blob, compute("CRC64NVME", body))
@@ -233,23 +222,55 @@ class BlobContainer:
         :param on_bytes: called with the number of bytes of each piece; what it raises ends the read
         :raises PreconditionFailed: if the blob has another ETag, or is gone
         """
-        checksums = RunningChecksums(None)
+        return self.checksums(blob, start, stop, etag, on_bytes=on_bytes).crc64
+
+    def checksums(
+        self,
+        blob: str,
+        start: int,
+        stop: int,
+        etag: str,
+        *,
+        stored: StoredChecksum | None = None,
+        on_bytes: Callable[[int], None] = lambda _: None,
+    ) -> BlockChecksums:
+        """Read the bytes ``[start, stop)`` of a blob, and return their checksums; see :meth:`crc64`.
+
+        :param stored: a checksum of the object, whose algorithm is computed too
+        """
+        checksums = RunningChecksums(stored)
 
         def add(piece: memoryview) -> None:
-            self._cancellation.check()
             checksums.add(piece)
             on_bytes(len(piece))
 
+        self.read(blob, start, stop, etag, add)
+        return checksums.of_block()
+
+    def read(self, blob: str, start: int, stop: int, etag: str, on_piece: Sink) -> None:
+        """Read the bytes ``[start, stop)`` of a blob that has this ETag.
+
+        Memory: 256 KiB, for a range of any size.
+
+        :param on_piece: called with each piece, in order; what it raises ends the read
+        :raises PreconditionFailed: if the blob has another ETag, or is gone
+        """
+        size = 0
+
+        def count(piece: memoryview) -> None:
+            nonlocal size
+            self._cancellation.check()
+            on_piece(piece[: max(0, stop - start - size)])  # never more than was requested
+            size += len(piece)
+
         headers = {"x-ms-range": f"bytes={start}-{stop - 1}", "if-match": etag}
-        response = self._send("GET", blob, expected=206, headers=headers, missing_ok=True, sink=add)
+        response = self._send("GET", blob, expected=206, headers=headers, missing_ok=True, sink=count)
         if response.status_code == 404:
             raise PreconditionFailed("the blob is gone", blob=self.blob_url(blob))
-        found = checksums.of_block()
-        if (found.size, response.headers.get("ETag")) != (stop - start, etag):
+        if (size, response.headers.get("ETag")) != (stop - start, etag):
             raise responses.unusable(
-                response, self.blob_url(blob), f"it has {found.size:,} of {stop - start:,} bytes, or another ETag"
+                response, self.blob_url(blob), f"it has {size:,} of {stop - start:,} bytes, or another ETag"
             )
-        return found.crc64
 
     def _send(
         self,
@@ -280,9 +301,9 @@ class BlobContainer:
         parts = [part for part in (urlencode(query or {}), self._address.query) if part]
         blob_url = self.blob_url(blob)
         url = blob_url + ("?" + "&".join(parts) if parts else "")
-        request = HttpRequest(method, url, content=_body(data))
+        request = HttpRequest(method, url, content=body_of(data))
         # azure-core's own headers compare names character by character at every access.
-        request.headers = _common_headers(headers or {}, data)
+        request.headers = request_headers(headers or {}, data)
         failure: TransferError
         try:
             response = self._pipeline.run(request, **({} if sink is None else {"sink": sink})).http_response
@@ -318,31 +339,3 @@ class BlobContainer:
                 request_id=request_id(response.headers),
             )
         return etag
-
-
-@lru_cache(maxsize=256)
-def _quoted(blob: str) -> str:
-    # Cached, because each request for a blob, and each message about it, needs it.
-    return quote(blob, safe="/~")
-
-
-def _body(data: memoryview | None) -> Any:
-    # Sent without a copy. `requests` would send an empty memoryview in chunks, which Azure rejects.
-    return data or b""
-
-
-def _common_headers(headers: Mapping[str, str], data: memoryview | None) -> Headers:
-    common = {"x-ms-version": API_VERSION, "x-ms-date": formatdate(usegmt=True)}
-    if data is not None:
-        common["content-length"] = str(len(data))
-        common["content-type"] = "application/octet-stream"
-    return Headers.from_lower_case({**common, **headers})
-
-
-def _content_headers(content: BlobContent) -> dict[str, str]:
-    headers = {_BLOB_HEADER[name]: value for name, value in content.headers.items()}
-    if content.tags:
-        headers["x-ms-tags"] = urlencode(content.tags)
-    if content.access_tier is not None:
-        headers["x-ms-access-tier"] = content.access_tier
-    return headers | {f"x-ms-meta-{name}": value for name, value in content.metadata.items()}

@@ -7,11 +7,14 @@ from typing import Any
 
 from azure.core.rest import HttpRequest
 
+from airflow_s3_azure.engine.azure.requests import METADATA
 from airflow_s3_azure.engine.azure.service_errors import ErrorResponse
 from airflow_s3_azure.engine.blocks import MAX_BLOB_SIZE
 from airflow_s3_azure.engine.checksums import read_azure_text
-from airflow_s3_azure.engine.errors import DestinationWriteError
+from airflow_s3_azure.engine.errors import DestinationConflict, DestinationWriteError
 from airflow_s3_azure.engine.http.status import THROTTLED_STATUSES, retry_after
+from airflow_s3_azure.engine.model import BlobState
+from airflow_s3_azure.engine.properties import SourceRecord, http_date
 from airflow_s3_azure.engine.quoting import quote_text, request_id
 
 _ETAG = re.compile("[!-~]{1,256}")
@@ -80,6 +83,29 @@ def length(response: Any, blob_url: str) -> int:
     if _LENGTH.fullmatch(found) is None or int(found) > MAX_BLOB_SIZE:
         raise unusable(response, blob_url, "it has no valid Content-Length")
     return int(found)
+
+
+def blob_state(response: Any, blob_url: str) -> tuple[BlobState, dict[str, str]]:
+    """Return the blob of a response to a HEAD, and all of its metadata, by the names as they were written.
+
+    :raises DestinationConflict: if it is a directory
+    :raises DestinationWriteError: if the response has no valid ETag or length
+    """
+    metadata = response.headers.received(METADATA)
+    if any(name.lower() == "hdi_isfolder" and value.lower() == "true" for name, value in metadata.items()):
+        raise DestinationConflict(
+            "a directory has the blob's name (the account has a hierarchical namespace); rename or delete it, or copy to "
+            "another name",
+            blob=blob_url,
+            request_id=request_id(response.headers),
+        )
+    state = BlobState(
+        etag=etag(response, blob_url),
+        size=length(response, blob_url),
+        last_modified=http_date(response.headers.get("Last-Modified")),
+        record=SourceRecord.from_metadata(metadata),
+    )
+    return state, metadata
 
 
 def unusable(response: Any, blob_url: str, reason: str) -> DestinationWriteError:

@@ -36,17 +36,31 @@ class Headers(MutableMapping[str, str]):
     :param fields: names in any case
     """
 
-    __slots__ = ("_fields",)
+    __slots__ = ("_fields", "_text")
 
     def __init__(self, fields: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
         self._fields = {name.lower(): value for name, value in dict(fields).items()}
+        self._text = ""
 
     @classmethod
-    def from_lower_case(cls, fields: dict[str, str]) -> Self:
-        """Wrap fields whose names are in lower case, without copying them."""
+    def from_lower_case(cls, fields: dict[str, str], text: str = "") -> Self:
+        """Wrap fields whose names are in lower case, without copying them.
+
+        :param text: from which they were parsed
+        """
         made = cls.__new__(cls)
         made._fields = fields
+        made._text = text  # noqa: SLF001 - of its own class
         return made
+
+    def received(self, prefix: str) -> dict[str, str]:
+        """Return the fields whose names begin with a prefix (in lower case), by the rest of the name as the server spelled it."""
+        spelled = {name.lower(): name for name, _ in _FIELDS.findall(self._text)}
+        return {
+            spelled.get(name, name)[len(prefix) :]: value
+            for name, value in self._fields.items()
+            if name.startswith(prefix)
+        }
 
     def __getitem__(self, name: str) -> str:
         return self._fields[name.lower()]
@@ -104,7 +118,8 @@ def parse_response(data: bytes) -> ParsedResponse:
     is_http11, status = found[1] == b"1", int(found[2])
     if status == 101:
         raise ProtocolError("the server switches protocols, which no request asked for")
-    fields = _parse_fields(found[0].decode("latin-1"))
+    text = found[0].decode("latin-1")
+    fields = _parse_fields(text)
     content_length = _content_length(fields)
     is_chunked = "transfer-encoding" in fields and _is_chunked(fields, is_http11=is_http11)
     keeps_alive = is_http11
@@ -112,7 +127,9 @@ def parse_response(data: bytes) -> ParsedResponse:
         options = {option.strip() for option in fields["connection"].lower().split(",")}
         keeps_alive = "close" not in options if is_http11 else "keep-alive" in options
     reason = found[3].decode("latin-1") if found[3] else ""
-    return ParsedResponse(status, reason, Headers.from_lower_case(fields), content_length, is_chunked, keeps_alive)
+    return ParsedResponse(
+        status, reason, Headers.from_lower_case(fields, text), content_length, is_chunked, keeps_alive
+    )
 
 
 def encode_request(request_line: str, *fields: Mapping[str, str]) -> bytes:

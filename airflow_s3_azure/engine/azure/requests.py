@@ -1,0 +1,64 @@
+"""The path, the headers and the body of requests to Azure. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from email.utils import formatdate
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from airflow_s3_azure.engine.http.message import Headers
+from airflow_s3_azure.engine.model import BlobContent
+
+API_VERSION = "2023-11-03"
+"""The REST version these calls are written for; later ones add nothing that they use."""
+METADATA = "x-ms-meta-"
+
+_BLOB_HEADER = {
+    "content-type": "x-ms-blob-content-type",
+    "content-encoding": "x-ms-blob-content-encoding",
+    "content-language": "x-ms-blob-content-language",
+    "content-disposition": "x-ms-blob-content-disposition",
+    "cache-control": "x-ms-blob-cache-control",
+}
+
+
+@lru_cache(maxsize=256)
+def quoted_name(blob: str) -> str:
+    """Return a blob's name as the path of a URL."""
+    # Cached, because each request for a blob, and each message about it, needs it.
+    return quote(blob, safe="/~")
+
+
+def body_of(data: memoryview | None) -> Any:
+    """Return a request's body as the transport takes it."""
+    # Sent without a copy. `requests` would send an empty memoryview in chunks, which Azure rejects.
+    return data or b""
+
+
+def request_headers(headers: Mapping[str, str], data: memoryview | None) -> Headers:
+    """Return a request's headers: those of every request, those of its body, and ``headers``.
+
+    :param headers: by names in lower case, except those of metadata: Azure keeps their case
+    """
+    common = {"x-ms-version": API_VERSION, "x-ms-date": formatdate(usegmt=True)}
+    if data is not None:
+        common["content-length"] = str(len(data))
+        common["content-type"] = "application/octet-stream"
+    return Headers.from_lower_case({**common, **headers})
+
+
+def content_headers(content: BlobContent) -> dict[str, str]:
+    """Return the headers that set a blob's properties."""
+    headers = {_BLOB_HEADER[name]: value for name, value in content.headers.items()}
+    if content.tags:
+        headers["x-ms-tags"] = urlencode(content.tags)
+    if content.access_tier is not None:
+        headers["x-ms-access-tier"] = content.access_tier
+    return headers | metadata_headers(content.metadata)
+
+
+def metadata_headers(metadata: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers that set a blob's metadata."""
+    return {METADATA + name: value for name, value in metadata.items()}
