@@ -42,6 +42,8 @@ class ObjectSteps(Protocol):
     ``must_finish``: whether its blocks would all be lost if the slice ended before the last one.
     """
 
+    request: CopyRequest
+
     @property
     def must_finish(self) -> bool: ...  # noqa: D102 - see the class
     @property

@@ -30,7 +30,7 @@ def _upload(sync: Sync, name: str, body: bytes) -> dict[str, Any]:
     return dict(blob.get_blob_properties())
 
 
-def test_equal_blobs_are_adopted_and_different_ones_are_copied(sync: Sync, said: Callable[[], str]) -> None:
+def test_equal_blobs_are_adopted_and_different_ones_are_copied(sync: Sync, logged: Callable[[], str]) -> None:
     """Nothing of an equal one changes but its record; the next sync compares by ETag and finds all unchanged."""
     bodies = {
         "small": b"hello",
@@ -50,7 +50,7 @@ def test_equal_blobs_are_adopted_and_different_ones_are_copied(sync: Sync, said:
     _upload(sync, "longer", b"123456")
 
     dry = sync.night(compare="checksum", dry_run=True)
-    printed = said()
+    printed = logged()
     night = sync.night(compare="checksum")
 
     size = sum(len(bodies[name]) for name in (*theirs, "flipped"))
