@@ -13,7 +13,7 @@ from typing import Any, get_args
 from airflow_s3_azure.engine.errors import ConfigurationError
 from airflow_s3_azure.engine.options import AccessTier, Mode, Verify
 from airflow_s3_azure.sync.audit.truth import CompareWith, Runs
-from airflow_s3_azure.sync.compare import Compare
+from airflow_s3_azure.sync.compare import NO_READ_BACK, Compare
 from airflow_s3_azure.values import (
     bandwidth,
     block_size,
@@ -37,8 +37,6 @@ from airflow_s3_azure.values import (
     time,
     whole,
 )
-
-NO_READ_BACK = "compare='checksum' reads blobs back, which a triggerer must not do: leave deferrable out"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,9 @@ Compare = Literal["etag", "checksum", "size", "always"]
 nothing."""
 
 
+NO_READ_BACK = "compare='checksum' reads blobs back, which a triggerer must not do: leave deferrable out"
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What a sync does with one object.

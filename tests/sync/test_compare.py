@@ -55,12 +55,38 @@ OTHERS_CHANGED = {
 
 
 @every_overwrite
+@pytest.mark.parametrize("modified", [BEFORE, AFTER, None], ids=["older", "newer", "unknown"])
+def test_compared_by_checksum_another_tools_blob_of_the_same_size_is_read_back(
+    *, overwrite: bool, modified: datetime | None
+) -> None:
+    """Whenever it was written, and whether it may be overwritten or not: an equal one is not."""
+    reason = "another tool's blob, of the same size: its content is compared first"
+
+    found = decide(ITEM, blob(modified=modified), compare="checksum", overwrite=overwrite)
+
+    assert found == Decision("copy", reason, Precondition('"blob"'), adopt=True)
+
+
+def test_compared_by_checksum_nothing_else_is_read_back() -> None:
+    """A missing blob, one of another size, and copies of ours, changed or not."""
+    assert decide(ITEM, None, compare="checksum") == decide(ITEM, None)
+    assert decide(ITEM, blob(size=4), compare="checksum") == Decision(
+        "copy", "another tool's blob, of another size", Precondition('"blob"')
+    )
+    ours = blob(record=SourceRecord("etag", 5))
+    assert decide(ITEM, ours, compare="checksum") == decide(ITEM, ours)
+    assert [decide(ITEM, one, compare="checksum") for one in OURS_CHANGED.values()] == [
+        decide(ITEM, one) for one in OURS_CHANGED.values()
+    ]
+
+
+@every_overwrite
 def test_a_missing_blob_is_copied(*, overwrite: bool) -> None:
     """On condition that it is still missing at the commit."""
     assert decide(ITEM, None, overwrite=overwrite) == Decision("copy", "there is no blob", Precondition(None))
 
 
-@pytest.mark.parametrize("compare", ["etag", "size", "always"])
+@pytest.mark.parametrize("compare", ["etag", "checksum", "size", "always"])
 def test_a_missing_blob_is_copied_however_compared(compare: Compare) -> None:
     """There is nothing to compare."""
     assert decide(ITEM, None, compare=compare).action == "copy"

@@ -42,6 +42,26 @@ def cost(*sizes: int, block_size: int = BLOCK) -> Cost:
     return made
 
 
+@pytest.mark.parametrize(("size", "azure_requests"), [(0, 2), (1, 3), (BLOCK, 3), (BLOCK + 1, 4)])
+def test_a_blob_to_read_back_takes_no_egress(size: int, azure_requests: int) -> None:
+    """One HEAD of the object; of the blob a HEAD, a GET for each block and one write of its metadata."""
+    made = Cost(BLOCK)
+    made.add_read_back(size)
+
+    found = made.as_json(egress_price_per_gib=1.0)
+
+    assert found == {
+        "objects": 0,
+        "bytes": 0,
+        "s3_requests": 1,
+        "azure_requests": azure_requests,
+        "read_back_objects": 1,
+        "read_back_bytes": size,
+        "egress_gib": 0.0,
+        "egress_price": 0.0,
+    }
+
+
 @pytest.mark.parametrize(
     ("size", "s3_requests", "azure_requests"),
     [(0, 1, 1), (1, 1, 1), (BLOCK, 1, 1), (BLOCK + 1, 3, 4), (3 * BLOCK, 4, 5), (3 * BLOCK + 1, 5, 6)],
@@ -76,6 +96,8 @@ def test_egress_has_the_price_that_is_given(price: float | None, total: float | 
         "bytes": 3 * GIB,
         "s3_requests": 385,
         "azure_requests": 386,
+        "read_back_objects": 0,
+        "read_back_bytes": 0,
         "egress_gib": 3.0,
         "egress_price": total,
     }

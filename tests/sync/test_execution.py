@@ -484,6 +484,28 @@ def test_a_forged_claim_keeps_no_key_from_being_copied(
     assert container.download_blob("a").readall() == b"a" * 10
 
 
+@pytest.mark.parametrize(
+    "forged",
+    [{"crc64nvme": "AAAAAAAAAAE="}, {"source_checksum": "CRC32:AAAAAQ==", "source_checksum_type": "FULL_OBJECT"}],
+)
+def test_a_forged_checksum_does_not_enter_the_ledger(
+    bucket: Bucket, container: ContainerClient, forged: dict[str, str]
+) -> None:
+    """An auditor would find a good blob changed, or a changed one good: the row must say what the blob's record says."""
+    tries = Tries(bucket, container, {"a": b"a" * 10})
+    tries.run(try_number=1).raise_failures()
+    (genuine,) = tries.rows()
+    forge(tries, container, genuine | forged)
+
+    tries.run(try_number=2).raise_failures()
+
+    (row,) = tries.rows()
+    columns = ("crc64nvme", "source_checksum", "source_checksum_type")
+    assert row["status"] == "unchanged"
+    assert [row[name] for name in columns] == [genuine[name] for name in columns]
+    assert genuine["crc64nvme"] is not None
+
+
 @pytest.mark.parametrize("claimed", ["the old version", "the new version"])
 def test_a_blob_that_the_plan_saw_confirms_no_claim(bucket: Bucket, container: ContainerClient, claimed: str) -> None:
     """It is a copy, but of what S3 had yesterday."""

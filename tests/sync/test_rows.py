@@ -46,12 +46,13 @@ FAILED = ledger_row(CopyResult("in/a", "in/a", "failed", error=SourceReadError("
     version_id=texts | st.none(),
     blob_etag=st.sampled_from(['"0x1"', None]),
     reason=texts | st.none(),
+    adopt=st.booleans(),
 )
 def test_a_request_survives_the_manifest(
-    key: str, size: int, version_id: str | None, blob_etag: str | None, reason: str | None
+    key: str, size: int, version_id: str | None, blob_etag: str | None, reason: str | None, *, adopt: bool
 ) -> None:
     """With what must still hold of the blob."""
-    request = CopyRequest(key, "x", size, "etag", version_id, Precondition(blob_etag), reason=reason)
+    request = CopyRequest(key, "x", size, "etag", version_id, Precondition(blob_etag), reason=reason, adopt=adopt)
 
     assert request_from_json(json.loads(json.dumps(request_as_json(request))), key[:2]) == request
 
