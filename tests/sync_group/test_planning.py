@@ -32,6 +32,8 @@ def test_a_dry_run_says_so_whatever_it_found(
             "bytes": objects,
             "s3_requests": objects,
             "azure_requests": objects,
+            "read_back_objects": 0,
+            "read_back_bytes": 0,
             "egress_gib": 0.0,
             "egress_price": 0.0,
         },
@@ -46,6 +48,7 @@ def test_a_dry_run_reports_the_cost_and_copies_nothing(sync: Sync, logged: Calla
     sync.put("big", body=b"x" * (2 * MIB + 1))
     by_form = {"params": {"dry": False, "price": None}, "dry_run": "{{ params.dry }}"}
     cost = {"objects": 2, "bytes": 2 * MIB + 2, "s3_requests": 5, "azure_requests": 6, "egress_gib": 0.002}
+    cost |= {"read_back_objects": 0, "read_back_bytes": 0}
 
     plain = sync.night(dry_run=True)
 
