@@ -176,7 +176,7 @@ def s3_to_azure_sync(
     :param max_concurrency: threads of each copy task, each with a buffer of ``block_size``
     :param max_bandwidth: bytes per second that each copy task reads from S3 at most; None: no limit. All copy tasks together read
         at most this times the slots of ``pool`` (templated)
-    :param batch_objects: target number of objects in one copy task
+    :param batch_objects: objects in one copy task at most; fewer objects are divided among up to 16 tasks, from 1,000 each
     :param batch_size: target number of bytes in one copy task
     :param retries: of each task
     :param retry_delay: before the first retry; doubled for each further one

@@ -226,6 +226,7 @@ class S3ToAzureBatchesOperator(BaseOperator):
         """Return the references; neighbours of a plan are joined if there are more than Airflow can map over."""
         from airflow_s3_azure.engine.progress import count_text
         from airflow_s3_azure.sync.budget import Budget
+        from airflow_s3_azure.sync.ledger import map_index_of
         from airflow_s3_azure.sync.naming import Naming
         from airflow_s3_azure.sync.overlaps import check_destinations, check_prefixes
         from airflow_s3_azure.sync.references import BatchReference, joined_batches
@@ -233,9 +234,12 @@ class S3ToAzureBatchesOperator(BaseOperator):
         ti = context["ti"]
         # XCom still holds the values of map indexes that existed only in an earlier try of the run.
         states = task_states(ti, self.plan_task_id)
-        made = sorted(int(name.rpartition("_")[2]) for name, state in states.items() if state == "success")
-        plans = ti.xcom_pull(task_ids=self.plan_task_id, key=PLAN_KEY, map_indexes=made)
-        lists = ti.xcom_pull(task_ids=self.plan_task_id, map_indexes=made)
+        made = {int(name.rpartition("_")[2]) for name, state in states.items() if state == "success"}
+        # A list of tasks: then one request returns the values of all map indexes.
+        pulled = ti.xcom_pull(task_ids=[self.plan_task_id], key=PLAN_KEY)
+        plans = [plan for plan in pulled if plan is not None and map_index_of(plan["folder"]) in made]
+        folders = {plan["folder"] for plan in plans}
+        lists = ti.xcom_pull(task_ids=[self.plan_task_id])
         with airflow_failures():
             check_prefixes([plan["s3_prefix"] for plan in plans])
             check_destinations([plan["destination"] for plan in plans], Naming(template=self.blob_template))
@@ -245,7 +249,8 @@ class S3ToAzureBatchesOperator(BaseOperator):
             Guardrails.configured().check_run(objects, size)
             budget.check(objects, size, f"manifest.jsonl in the folders of all {len(plans)} plans")
             references = joined_batches(
-                [BatchReference.from_json(one) for each in lists for one in each], max_batches()
+                [BatchReference.from_json(one) for each in lists for one in each or () if one["folder"] in folders],
+                max_batches(),
             )
         log.info("%s, %s", count_text(len(plans), "plan"), count_text(len(references), "batch"))
         ti.xcom_push(key=PLAN_KEY, value={"plans": plans})

@@ -4,8 +4,9 @@ A batch is a range of consecutive lines of the manifest. Its *work* is the share
 object limit that it uses, so a batch with a work of at most 1 keeps both limits. The partition balances the work:
 
 1. A range whose work is 1 or more is a batch of its own.
-2. The work of all others, in manifest order, is a line that is divided into the least number of equal shares. A range
-   belongs to the share in which its work begins; each share between two large ranges is a batch.
+2. The work of all others, in manifest order, is a line that is divided into the least number of equal shares, but into
+   up to 16 while each has a thousand objects, so that all workers have a part. A range belongs to the share in which its
+   work begins; each share between two large ranges is a batch.
 3. A range may reach over the end of its share. If a share then has a work above 1, the number of shares is raised by 5 %
    and the partition is tried again. With enough shares each range is alone, so this ends.
 4. If there are more batches than Airflow maps over, both limits are doubled and the partition begins again.
@@ -26,8 +27,13 @@ from airflow_s3_azure.engine.blocks import MIB
 
 MAX_BATCHES = 1000
 """Below Airflow's default ``core.max_map_length`` of 1,024."""
-DEFAULT_BATCH_OBJECTS = 1_000
-"""Objects in a batch: at a few milliseconds each, many times the half second that a task costs Airflow."""
+DEFAULT_BATCH_OBJECTS = 8_000
+"""Objects in a batch: at 0.4 to 0.9 ms of CPU each, more than the two seconds that a task takes to start (`make bench`). The
+ledger is committed every 15 seconds, so a retry repeats no more of a large batch than of a small one."""
+PARALLEL_BATCHES = 16
+"""Batches up to which fewer objects are divided, so that all workers have a part."""
+PARALLEL_BATCH_OBJECTS = 1_000
+"""Objects that are worth a batch of their own for that."""
 DEFAULT_BATCH_SIZE = 32 * 1024 * MIB
 """Bytes in a batch: minutes of work, so that a retry or a lost worker costs minutes."""
 MAX_RANGES = 65_536
@@ -89,7 +95,7 @@ def shared_start(one: str, other: str) -> str:
 class Batcher:
     """Takes objects one by one, and partitions them into batches of about equal work once it has seen them all.
 
-    The result depends on nothing but the arguments. A batch holds at most ``max_objects`` objects and ``max_size`` bytes; a
+    The result depends on nothing but the arguments. Small objects are in at least 16 batches while each has a thousand. A batch holds at most ``max_objects`` objects and ``max_size`` bytes; a
     larger object is a batch of its own. Where that needs more than ``max_batches``, both limits are doubled.
     """
 
@@ -129,19 +135,25 @@ class Batcher:
 
     def batches(self) -> list[ManifestRange]:
         """Return the batches of all that was taken."""
-        max_objects, max_size = self._max_objects, self._max_size
+        max_objects, max_size, least = self._max_objects, self._max_size, min(PARALLEL_BATCHES, self._max_batches)
         while True:
-            found = _partition(self._ranges, max_objects, max_size)
+            found = _partition(self._ranges, max_objects, max_size, least)
             if len(found) <= self._max_batches:
                 return found
-            max_objects, max_size = max_objects * 2, max_size * 2
+            max_objects, max_size, least = max_objects * 2, max_size * 2, 0
 
 
-def _partition(ranges: Sequence[ManifestRange], max_objects: int, max_size: int) -> list[ManifestRange]:
+def _partition(ranges: Sequence[ManifestRange], max_objects: int, max_size: int, least: int) -> list[ManifestRange]:
+    """Return the batches.
+
+    :param least: shares into which as many thousand objects are divided at least
+    """
     # Integers, with `full` as the work of one batch: fractions would round differently on other machines.
     full = max_objects * max_size
     work = [min(one.size * max_objects + one.objects * max_size, full) for one in ranges]
     shares = -(-sum(each for each in work if each < full) // full)
+    objects = sum(one.objects for one, each in zip(ranges, work, strict=True) if each < full)
+    shares = max(shares, min(least, objects // PARALLEL_BATCH_OBJECTS))
     while (found := _partition_into(shares, ranges, work, full)) is None:
         shares += max(1, shares // 20)
     return [_joined(batch) for batch in found]

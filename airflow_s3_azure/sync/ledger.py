@@ -22,6 +22,7 @@ file into XCom, and readers accept only the file with that fingerprint.
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import suppress
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 
 ROOT = RESERVED
+_MAP_INDEX = re.compile(r"/[^/-]+-[0-9a-f]{16}-([0-9]{5,})\Z")
 NEW = Precondition(None)
 """A plan creates its files; it never replaces one."""
 
@@ -71,6 +73,12 @@ def checked_path(path: str, what: str) -> str:
     if refused:
         raise PlanError(f"{path!r} cannot be the folder of a {what}: {refused}; trigger the run with another run ID")
     return path
+
+
+def map_index_of(path: str) -> int | None:
+    """Return the map index of the task that made a plan, from the path of its folder; None if it was not mapped."""
+    found = _MAP_INDEX.search(path)
+    return int(found[1]) if found else None
 
 
 class PlanFolder:

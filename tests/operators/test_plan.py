@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from datetime import datetime
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_s3_azure.engine.properties import CopyIdentity, SourceRecord
-from airflow_s3_azure.operators import S3ToAzurePlanOperator
+from airflow_s3_azure.operators import S3ToAzureBatchesOperator, S3ToAzurePlanOperator
 from airflow_s3_azure.operators import plan as plan_module
 from airflow_s3_azure.sync.ledger import PlanFolder
 from airflow_s3_azure.sync.lines_reader import read_lines
+from airflow_s3_azure.sync.references import BatchReference
 from tests.airflow_runs import run_dag
 
 if TYPE_CHECKING:
+    from airflow.sdk import Context
     from azure.storage.blob import ContainerClient
 
     from tests.conftest import Bucket
@@ -120,3 +122,47 @@ def test_two_plans_of_one_dag_run_and_second_own_a_folder_each(
     assert keys == [["a/1"], ["b/1"]]
     assert all(plan["folder"].rpartition("/")[2].startswith("20261101T020000Z-") for plan in plans)
     assert len({one.write_summary({}) for one in folders}) == 2
+
+
+class PlansOfARun:
+    """The task instance of the task that combines plans, with the XComs of three plans; the third is of an earlier try."""
+
+    dag_id, run_id = "dag", "run"
+
+    def __init__(self) -> None:
+        self.pulled: list[Any] = []
+        self.pushed: dict[str, Any] = {}
+
+    def get_task_states(self, **_: Any) -> dict[str, dict[str, str]]:
+        """Return the states of the two mapped tasks that the run has now."""
+        return {"run": {"sync.plan_0": "success", "sync.plan_1": "success"}}
+
+    def xcom_pull(self, task_ids: list[str], key: str = "return_value") -> list[Any]:
+        """Return the values of all map indexes, as Airflow does for a list of tasks."""
+        self.pulled.append((task_ids, key))
+        folders = [f"_s3_to_azure/dag/run/sync/20261101T020000Z-{'0' * 16}-0000{index}" for index in range(3)]
+        if key == "return_value":
+            ranges = ((9, 1, "digest"),)
+            return [[BatchReference(folder, 0, "k", 1, 5, 0, 9, "", '"etag"', ranges).as_json()] for folder in folders]
+        cost = {"objects": 1, "bytes": 5}
+        return [
+            {"folder": folder, "s3_prefix": f"{folder[-1]}/", "destination": f"https://acme.example/c/{folder[-1]}/"}
+            | {"cost": cost}
+            for folder in folders
+        ]
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        """Keep what is pushed."""
+        self.pushed[key] = value
+
+
+def test_the_plans_of_all_prefixes_are_read_in_two_requests() -> None:
+    """However many there are; what an earlier try of the run left in XCom is not part of them."""
+    ti = PlansOfARun()
+    context = cast("Context", {"ti": ti})
+
+    batches = S3ToAzureBatchesOperator(task_id="batches", plan_task_id="sync.plan").execute(context)
+
+    assert ti.pulled == [(["sync.plan"], "plan"), (["sync.plan"], "return_value")]
+    assert [one["folder"][-1] for one in batches] == ["0", "1"]
+    assert [plan["s3_prefix"] for plan in ti.pushed["plan"]["plans"]] == ["0/", "1/"]

@@ -215,3 +215,16 @@ def test_what_a_batch_shares_is_what_all_its_keys_begin_with(keys: list[str]) ->
 
     assert all(key.startswith(found.shared) for key in keys)
     assert found.shared == min((shared_start(one, other) for one, other in pairwise([*keys, keys[0]])), key=len)
+
+
+@pytest.mark.parametrize(
+    ("objects", "batches", "largest"),
+    [(900, 1, 900), (1999, 1, 1999), (4000, 4, 1000), (100_000, 16, 6250), (300_000, 38, 7896)],
+)
+def test_small_objects_are_enough_work_for_a_task_and_enough_tasks_for_all_workers(
+    objects: int, batches: int, largest: int
+) -> None:
+    """A task takes two seconds of CPU to start; few objects are divided all the same, so that each worker has a part."""
+    found = partition([0] * objects)
+
+    assert (len(found), max(one.objects for one in found)) == (batches, largest)
