@@ -23,6 +23,7 @@ _UNITS = {"B": 1} | {
     for middle, base in (("", 1000), ("I", 1024))
 }
 _SIZE = re.compile(r"(\d[\d_]*(?:\.\d+)?(?:e\d+)?)\s*([a-z]*)", re.IGNORECASE)
+_SHA256 = re.compile("[0-9a-f]{64}")
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]")
 
 
@@ -199,6 +200,19 @@ def text(name: str, value: str | None) -> str:
     if value is None or isinstance(value, str):
         return value or ""
     raise ConfigurationError(f"{name} is {value!r}; it takes text")
+
+
+def sha256(name: str, value: str | None) -> str:
+    """Return a SHA-256 in hexadecimal, or the empty text.
+
+    :raises ConfigurationError: if it is invalid
+    """
+    found = text(name, value).strip()
+    if found in _NOTHING or _SHA256.fullmatch(found):
+        return found.replace("None", "")
+    raise ConfigurationError(
+        f"{name} is {found!r}; it takes the files_digest of a run's report: 64 hexadecimal digits{_not_rendered(found)}"
+    )
 
 
 def optional_text(name: str, value: str | None) -> str | None:

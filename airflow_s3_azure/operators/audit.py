@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_s3_azure.engine.quoting import get_logger
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_s3_azure.connections import AzureContainer
+    from airflow_s3_azure.sync.audit.audited_runs import SyncRun
     from airflow_s3_azure.sync.audit.auditor import Audit
 
 log = get_logger(__name__)
@@ -32,7 +34,7 @@ class S3ToAzureAuditOperator(CancellableOperator):
     audit stopped.
 
     Returns the totals to XCom: ``destination``, ``ledger`` and ``totals`` (URLs), ``compare_with``, ``runs`` (whose ledgers
-    were the truth, the newest ten) and ``run_count``, ``objects`` (blobs audited), ``intact``, ``changed``, ``missing``,
+    were the truth, the newest ten; ``is_confirmed`` if their digest is that of the run's report) and ``run_count``, ``objects`` (blobs audited), ``intact``, ``changed``, ``missing``,
     ``unknown``, ``unrecorded`` (blobs of which nothing is recorded), ``read`` (blobs read back), ``bytes_read``,
     ``failures`` and ``unknowns`` (the first ten), ``seconds``.
 
@@ -45,6 +47,8 @@ class S3ToAzureAuditOperator(CancellableOperator):
         has in its XCom. Empty: all syncs of the container (templated)
     :param runs: ``"newest"``: of each sync its newest complete run, which lists every key that it selected; ``"all"``: all
         runs, where each selects other keys, such as those of its day: the newest row decides (templated)
+    :param files_digest: of the one run that ``ledger`` names, as its report returned it in XCom. Empty: the digest that this
+        Airflow has in the XCom of the run's report, if it still has it (templated)
     :param blob_prefix: only blobs whose name begins with it (templated)
     :param deep: also read blobs back and compare their content; all of them, unless ``sample`` or ``nights`` is given
         (templated)
@@ -126,6 +130,7 @@ class S3ToAzureAuditOperator(CancellableOperator):
             StoredCheckpoints(context),
             cancellation,
             new_folder=lambda: f"{ROOT}/{ti.dag_id}/{ti.run_id}/{ti.task_id}/{folder_name(started, ti.map_index)}",
+            reported_digest=partial(_reported_digest, ti),
             new_reader=new_reader,
         )
         self.ledger_url = audit.ledger_url
@@ -136,6 +141,17 @@ class S3ToAzureAuditOperator(CancellableOperator):
         if self.slice is None or context.get("task_state_store") is None:
             return None
         return self.slice.total_seconds()
+
+
+def _reported_digest(ti: Any, run: SyncRun) -> str | None:
+    """Return the digest of a run's files from the XCom of its report; None if this Airflow has none."""
+    try:
+        found = ti.xcom_pull(dag_id=run.dag_id, run_id=run.run_id, task_ids=f"{run.group_id}.report")
+    except Exception as error:
+        log.warning("the report of run %r cannot be read from XCom: %s", run.run_id, type(error).__name__)
+        return None
+    digest = found.get("files_digest") if isinstance(found, dict) else None
+    return None if digest is None else str(digest)
 
 
 def _day(context: Context) -> date:

@@ -24,6 +24,7 @@ class AuditArguments:
     compare_with: CompareWith = "ledger"
     ledger: str = ""
     runs: Runs = "newest"
+    files_digest: str = ""
     blob_prefix: str = ""
     deep: bool = False
     sample: float | None = None
@@ -43,7 +44,7 @@ class AuditArguments:
         from airflow_s3_azure.sync.audit.auditor import AuditOptions
 
         sampling = self._sampling(run_id, day)
-        return AuditOptions(self.compare_with, self.ledger, self.runs, self.blob_prefix, sampling)
+        return AuditOptions(self.compare_with, self.ledger, self.runs, self.files_digest, self.blob_prefix, sampling)
 
     def _sampling(self, run_id: str, day: date) -> Sampling | None:
         from airflow_s3_azure.sync.audit.sampling import Sampling

@@ -132,6 +132,10 @@ def test_a_deep_audit_reads_what_real_syncs_copied(sync: Sync, audit: Audited) -
         ({"compare_with": "ledgers"}, "compare_with is 'ledgers'; it takes 'ledger' or 'records'"),
         ({"ledger": 5}, "ledger is 5; it takes text"),
         ({"runs": "last"}, "runs is 'last'; it takes 'newest' or 'all'"),
+        (
+            {"files_digest": "ab"},
+            "files_digest is 'ab'; it takes the files_digest of a run's report: 64 hexadecimal digits",
+        ),
         ({"blob_prefix": 5}, "blob_prefix is 5; it takes text"),
         ({"deep": "perhaps"}, "deep is 'perhaps'; it takes True or False"),
         ({"sample": 0}, "sample is 0; it takes a share above 0 and at most 1, such as 0.01, or None"),

@@ -84,6 +84,7 @@ AUDIT_ARGUMENTS: dict[str, Any] = {
     "compare_with": "records",
     "ledger": "s3_to_azure_nightly",
     "runs": "all",
+    "files_digest": "ab" * 32,
     "blob_prefix": "landing/",
     "deep": True,
     "sample": 0.5,

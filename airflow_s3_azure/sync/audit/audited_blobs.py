@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,7 +11,7 @@ from airflow_s3_azure.engine.azure.blob_names import is_reserved
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.model import BlobState
 from airflow_s3_azure.sync.audit.audit_ledger import AuditFolder
-from airflow_s3_azure.sync.audit.audited_runs import SyncRun, ledger_rows
+from airflow_s3_azure.sync.audit.audited_runs import AuditedRun, ledger_rows
 from airflow_s3_azure.sync.audit.expectations import Expected, decisive_rows
 from airflow_s3_azure.sync.join import join
 from airflow_s3_azure.sync.listing import list_blobs
@@ -34,16 +34,16 @@ Recorded = tuple[str, Expected | None, BlobState | None]
 class Truth:
     """What a container is compared with.
 
-    :param runs: whose ledgers are the truth, with their summaries, the oldest first; None: the records on the blobs
+    :param runs: whose ledgers are the truth, the oldest first; None: the records on the blobs
     :param blob_prefix: only blobs whose name begins with it
     """
 
-    runs: list[tuple[SyncRun, Mapping[str, Any]]] | None
+    runs: list[AuditedRun] | None
     blob_prefix: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Return the newest of the runs, and how many there are."""
-        runs = [run for run, _ in self.runs or ()]
+        runs = self.runs or []
         return {"runs": [run.as_json() for run in runs[: -MAX_RUNS - 1 : -1]], "run_count": len(runs)}
 
 
@@ -65,16 +65,10 @@ def recorded_blobs(
         if truth.runs is None:
             yield ((name, Expected.of_record(blob), blob) for name, _, blob in join((), blobs) if blob is not None)
             return
-        rows = (one for one in _watched(_all_rows(client, truth.runs), cancellation) if one[0].startswith(prefix))
+        all_rows = (row for run in truth.runs for row in ledger_rows(client, run))
+        rows = (one for one in _watched(all_rows, cancellation) if one[0].startswith(prefix))
         ordered = sorting.enter_context(closing(in_order(rows, folder.expectation_spool())))
         yield join(decisive_rows(ordered), blobs)
-
-
-def _all_rows(
-    client: ContainerClient, runs: Iterable[tuple[SyncRun, Mapping[str, Any]]]
-) -> Iterator[tuple[str, Expected]]:
-    for run, summary in runs:
-        yield from ledger_rows(client, run, summary)
 
 
 def _watched(entries: Iterable[Entry], cancellation: Cancellation) -> Iterator[Entry]:

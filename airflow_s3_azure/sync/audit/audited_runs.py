@@ -7,21 +7,23 @@ files are read, and each is compared with its digest; so a ledger that was chang
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from airflow_s3_azure.engine.errors import ConfigurationError, UntrustedFile
-from airflow_s3_azure.engine.progress import count_text
 from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.sync.audit.expectations import Expected
 from airflow_s3_azure.sync.audit.truth import Runs
+from airflow_s3_azure.sync.fingerprint import Fingerprint
 from airflow_s3_azure.sync.json_blob import read_json_blob
 from airflow_s3_azure.sync.ledger import ROOT
-from airflow_s3_azure.sync.lines_reader import read_lines
+from airflow_s3_azure.sync.lines_reader import MissingFile, etag_of, read_lines
 from airflow_s3_azure.sync.listing import list_blobs
 from airflow_s3_azure.sync.rows import ledger_row_from_json
+from airflow_s3_azure.sync.run_files import files_digest
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
@@ -31,6 +33,7 @@ log = get_logger(__name__)
 _SUMMARY = re.compile(
     rf"{ROOT}/(?P<dag>[^/]+)/(?P<run>.+)/(?P<group>[^/]+)/(?P<plan>\d{{8}}T\d{{6}}Z-[0-9a-f]{{16}}(?:-\d{{5}})?)/summary\.json"
 )
+_SHA256 = re.compile("[0-9a-f]{64}")
 _FILES = re.compile(r"/(?:ledger(?:/.*)?|[^/]+\.jsonl?)\Z")
 """What follows the folder of a plan in a URL."""
 
@@ -61,14 +64,39 @@ class SyncRun:
         """The folder of the group's plans in this run, with a slash at its end."""
         return self.name.removesuffix(f"{self.plan}/summary.json")
 
-    def as_json(self) -> dict[str, str]:
-        """Return the run as the totals of an audit name it."""
-        return {"dag_id": self.dag_id, "run_id": self.run_id, "group_id": self.group_id, "summary": self.name}
-
     @property
     def sync(self) -> tuple[str, str]:
         """Which sync this is a run of."""
         return self.dag_id, self.group_id
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedRun:
+    """A run whose ledger is the truth.
+
+    :param ledger: its URL, by the summary
+    :param files: of the run, by the summary; None: it lists none
+    :param digest: of that list; None: unknown
+    :param is_confirmed: whether the digest is the one that the report of the run returned
+    """
+
+    run: SyncRun
+    ledger: str
+    files: list[dict[str, Any]] | None
+    digest: str | None
+    is_confirmed: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the run as the totals of an audit name it."""
+        run = self.run
+        return {
+            "dag_id": run.dag_id,
+            "run_id": run.run_id,
+            "group_id": run.group_id,
+            "summary": run.name,
+            "files_digest": self.digest,
+            "is_confirmed": self.is_confirmed,
+        }
 
 
 def ledger_prefix(ledger: str) -> str:
@@ -125,25 +153,84 @@ def find_runs(
     return found[::-1]
 
 
-def ledger_rows(client: ContainerClient, run: SyncRun, summary: Mapping[str, Any]) -> Iterator[tuple[str, Expected]]:
+def confirmed_run(run: SyncRun, summary: Mapping[str, Any], trusted: str | None) -> AuditedRun:
+    """Return a run with the files of its ledger, after the list of its files was compared with its digest.
+
+    :param trusted: the digest that the report of the run returned, from outside of the container; None: unknown
+    :raises UntrustedFile: if the list is not the one of the report, or not that of its own digest
+    """
+    files = _listed_files(run, summary)
+    found = None if files is None else files_digest(files)
+    for expected, whose in (
+        (trusted, "the report of the run returned"),
+        (summary.get("files_digest"), "it says itself"),
+    ):
+        if expected is not None and found != expected:
+            raise UntrustedFile(
+                f"the digest of its list of files is {found}, but {whose} {str(expected)[:64]}: it was changed after the run, "
+                "so what is in the container cannot be compared with it",
+                blob=run.name,
+            )
+    return AuditedRun(run, str(summary.get("ledger") or ""), files, found, is_confirmed=trusted is not None)
+
+
+def _listed_files(run: SyncRun, summary: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+    """Return the files that a summary lists; None if it is of an earlier version.
+
+    :raises UntrustedFile: if no sync can have written the list
+    """
+    files = summary.get("files")
+    if files is None:
+        return None
+    if type(files) is not list or not all(_is_file(one, run.group_folder) for one in files):
+        raise UntrustedFile("its list of files cannot be one that was written", blob=run.name)
+    return files
+
+
+def _is_file(one: Any, folder: str) -> bool:
+    if type(one) is not dict:
+        return False
+    name, rows, digest = one.get("name"), one.get("rows"), one.get("sha256")
+    is_known = digest is None or (type(digest) is str and _SHA256.fullmatch(digest) is not None)
+    return type(name) is str and name.startswith(folder) and type(rows) is int and is_known
+
+
+def ledger_rows(client: ContainerClient, audited: AuditedRun) -> Iterator[tuple[str, Expected]]:
     """Yield blob name and content of each row of a run's ledger, in any order.
 
     :raises UntrustedFile: if a file is not what the sync wrote
     """
-    for name in _ledger_parts(client, run, summary):
-        for row in read_lines(client, name, parse=ledger_row_from_json):
-            yield row["blob"], Expected.of_row(row)
+    for name, rows, digest in _ledger_parts(client, audited):
+        expected = None
+        if digest is not None and (etag := etag_of(client, name)) is not None:
+            expected = Fingerprint(etag, b64encode(bytes.fromhex(digest)[:24]).decode("ascii"), rows)
+        try:
+            for row in read_lines(client, name, expected=expected, parse=ledger_row_from_json):
+                yield row["blob"], Expected.of_row(row)
+        except UntrustedFile as error:
+            problem = error.message.partition("; clear")[0]
+            raise UntrustedFile(
+                f"the ledger was changed after the run: {problem}; restore this version of it, or compare with another run",
+                blob=name,
+            ) from None
+        except MissingFile:
+            raise UntrustedFile(
+                "a file of the ledger is gone; restore it, or compare with another run", blob=name
+            ) from None
 
 
-def _ledger_parts(client: ContainerClient, run: SyncRun, summary: Mapping[str, Any]) -> Iterable[str]:
-    """Return the names of the parts of a run's ledger, by listing them: the summary names no files."""
-    path = ledger_prefix(str(summary.get("ledger") or ""))
+def _ledger_parts(client: ContainerClient, audited: AuditedRun) -> Iterator[tuple[str, int, str | None]]:
+    """Yield name, rows and SHA-256 (None: unknown) of the parts of a run's ledger."""
+    run = audited.run
+    if audited.files is not None:
+        for one in audited.files:
+            if "/ledger/" in one["name"]:
+                yield one["name"], one["rows"], one["sha256"]
+        return
+    path = ledger_prefix(audited.ledger)
     if not path.startswith(run.group_folder):
         raise UntrustedFile(f"its ledger is {path!r}, which is not in the folder of its run", blob=run.name)
-    names = [
-        name for name, _ in list_blobs(client, path) if "/ledger/" in name and name.endswith((".jsonl", ".jsonl.gz"))
-    ]
-    log.info(
-        "the summary of run %r lists no files: %s read without a digest", run.run_id, count_text(len(names), "file")
-    )
-    return names
+    log.warning("the summary of run %r lists no files: its ledger is read without digests", run.run_id)
+    for name, _ in list_blobs(client, path):
+        if "/ledger/" in name and name.endswith((".jsonl", ".jsonl.gz")):
+            yield name, 0, None

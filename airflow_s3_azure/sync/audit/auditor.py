@@ -14,7 +14,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from airflow_s3_azure.engine.cancellation import Cancellation
-from airflow_s3_azure.engine.errors import SliceEnded, TransferError, UntrustedFile
+from airflow_s3_azure.engine.errors import ConfigurationError, SliceEnded, TransferError, UntrustedFile
 from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.sync.audit.audit_ledger import (
     PARTIAL,
@@ -26,7 +26,7 @@ from airflow_s3_azure.sync.audit.audit_ledger import (
 )
 from airflow_s3_azure.sync.audit.audit_report import AuditReport
 from airflow_s3_azure.sync.audit.audited_blobs import Recorded, Truth, recorded_blobs
-from airflow_s3_azure.sync.audit.audited_runs import find_runs, ledger_prefix
+from airflow_s3_azure.sync.audit.audited_runs import SyncRun, confirmed_run, find_runs, ledger_prefix
 from airflow_s3_azure.sync.audit.content_reader import ContentReader, Partial
 from airflow_s3_azure.sync.audit.findings import AuditedBlob, compare_listed
 from airflow_s3_azure.sync.audit.sampling import Sampling
@@ -52,6 +52,7 @@ class AuditOptions:
         missing
     :param ledger: the ID of a DAG, ``<dag_id>/<run_id>``, or the URL of a ledger; empty: all syncs of the container
     :param runs: of each sync its newest complete run, or all of them
+    :param files_digest: of the one run, as its report returned it; empty: unknown
     :param blob_prefix: only blobs whose name begins with it
     :param sampling: whose content is read; None: nobody's
     """
@@ -59,6 +60,7 @@ class AuditOptions:
     compare_with: CompareWith = "ledger"
     ledger: str = ""
     runs: Runs = "newest"
+    files_digest: str = ""
     blob_prefix: str = ""
     sampling: Sampling | None = None
 
@@ -70,6 +72,7 @@ class Audit:
 
     :param client: of the container
     :param new_folder: returns a name for the folder of an audit that begins
+    :param reported_digest: returns the digest that the report of a run returned, from outside of the container; None: unknown
     :param new_reader: returns a reader of content, which continues with a blob of which an earlier execution read a part
     """
 
@@ -81,6 +84,7 @@ class Audit:
         cancellation: Cancellation,
         *,
         new_folder: Callable[[], str],
+        reported_digest: Callable[[SyncRun], str | None],
         new_reader: Callable[[Partial | None], ContentReader],
     ) -> None:
         self._client = client
@@ -89,6 +93,7 @@ class Audit:
         self._cancellation = cancellation
         self.report = AuditReport()
         self._new_reader = new_reader
+        self._reported_digest = reported_digest
         self._resumed_after: str | None = None
         self._partial: Partial | None = None
         self._folder, self._checkpoint = self._begin(new_folder)
@@ -141,7 +146,14 @@ class Audit:
         # An execution that continues compares with the same runs, even if another one was completed since.
         runs = find_runs(self._client, prefix, options.runs, self._checkpoint.until)
         self._checkpoint = replace(self._checkpoint, until=runs[-1][0].plan)
-        return Truth(list(runs), options.blob_prefix)
+        if options.files_digest and len(runs) > 1:
+            raise ConfigurationError(
+                f"files_digest is that of one run, but the ledgers of {len(runs):,} runs are compared; name the run in ledger"
+            )
+        confirmed = [
+            confirmed_run(run, summary, options.files_digest or self._reported_digest(run)) for run, summary in runs
+        ]
+        return Truth(confirmed, options.blob_prefix)
 
     def _resume(self) -> None:
         """Keep the confirmed rows of earlier executions."""

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from airflow_s3_azure.sync.run_files import files_digest, run_files
 from azure.core.pipeline import Pipeline
 from azure.core.pipeline.policies import SansIOHTTPPolicy
 from requests import Session
@@ -65,12 +66,16 @@ class AuditedContainer:
     """Copies in a container, the ledgers of their syncs, and audits.
 
     :ivar ranges: the blob and the range of each read, in any order
+    :ivar reported: the digests that the reports of runs returned, by the run's ID
+    :ivar digests: the digests of the runs' files, by the run's ID
     """
 
     def __init__(self, client: ContainerClient) -> None:
         self.client = client
         self.checkpoints = KeptCheckpoints()
         self.ranges: list[tuple[str, str]] = []
+        self.reported: dict[str, str] = {}
+        self.digests: dict[str, str] = {}
         self.before_read: Callable[[str], object] = lambda blob: None
         self.cancellation = Cancellation()
         self._plans = count()
@@ -115,12 +120,19 @@ class AuditedContainer:
         number = next(self._plans)
         plan = f"{START + timedelta(days=number):%Y%m%dT%H%M%SZ}-{number:016x}"
         folder = PlanFolder(self.client, f"_s3_to_azure/{dag_id}/{run_id}/s3_to_azure/{plan}")
+        files = {}
         for part, chosen in (("plan", rows[:1]), ("00000", rows[1:])):
             ledger = folder.new_ledger(part)
             for row in chosen:
                 ledger.write(row if isinstance(row, dict) else ledger_row(row))
             ledger.commit()
-        folder.write_summary({"ledger": folder.ledger_url, "dry_run": False, **summary})
+            files[folder.part_name(part)] = ledger.fingerprint()
+        listed = run_files(files)
+        digest = files_digest(listed)
+        folder.write_summary(
+            {"ledger": folder.ledger_url, "dry_run": False, "files": listed, "files_digest": digest, **summary}
+        )
+        self.digests[run_id] = str(digest)
         return folder
 
     def begin(
@@ -150,6 +162,7 @@ class AuditedContainer:
             self.checkpoints,
             self.cancellation,
             new_folder=lambda: f"_s3_to_azure/audits/run/audit/20261130T000000Z-{secrets.token_hex(8)}",
+            reported_digest=lambda run: self.reported.get(run.run_id),
             new_reader=new_reader,
         )
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from airflow_s3_azure.engine.errors import ConfigurationError, UntrustedFile
 from airflow_s3_azure.sync.audit.audited_runs import SyncRun, find_runs, ledger_prefix
+from airflow_s3_azure.sync.audit.auditor import AuditOptions
 from airflow_s3_azure.sync.json_blob import read_json_blob
 from tests.sync.audit.audited_container import AuditedContainer
 
@@ -91,7 +96,103 @@ def test_a_summary_that_no_sync_wrote_is_refused(
 def test_a_summary_cannot_name_the_ledger_of_another_run(audited: AuditedContainer) -> None:
     """Else an old ledger, that lacks what was lost since, would be the truth."""
     audited.sync(audited.put("a", b"1"), run_id="1")
-    audited.sync(audited.put("b", b"1"), run_id="2", ledger=f"{audited.client.url}/_s3_to_azure/nightly/1/s3_to_azure/")
+    other = f"{audited.client.url}/_s3_to_azure/nightly/1/s3_to_azure/"
+    audited.sync(audited.put("b", b"1"), run_id="2", ledger=other, files=None, files_digest=None)
 
     with pytest.raises(UntrustedFile, match="which is not in the folder of its run"):
         audited.audit()
+
+
+def _forge(audited: AuditedContainer, name: str) -> None:
+    """Let a ledger say that what is in the container now is what was copied."""
+    etag = audited.client.get_blob_client("a").get_blob_properties().etag
+    rows = [json.loads(line) for line in audited.client.download_blob(name).readall().splitlines()]
+    audited.client.upload_blob(
+        name, b"".join(json.dumps(row | {"blob_etag": etag}).encode() + b"\n" for row in rows), overwrite=True
+    )
+
+
+@pytest.mark.servers
+def test_a_forged_ledger_is_detected(audited: AuditedContainer) -> None:
+    """By its digest in the summary: nothing is compared with it."""
+    folder = audited.sync(audited.put("a", b"1"))
+    audited.flip("a")
+    _forge(audited, folder.part_name("plan"))
+
+    with pytest.raises(UntrustedFile, match=r"^the ledger was changed after the run: it does not hold the 1 lines"):
+        audited.audit()
+
+
+@pytest.mark.servers
+def test_a_part_of_the_ledger_that_is_gone_is_detected(audited: AuditedContainer) -> None:
+    """Else its blobs would not be missed."""
+    folder = audited.sync(audited.put("a", b"1"), audited.put("b", b"1"))
+    audited.client.delete_blob(folder.part_name("00000"))
+
+    with pytest.raises(UntrustedFile, match="a file of the ledger is gone"):
+        audited.audit()
+
+
+@pytest.mark.servers
+def test_a_forged_ledger_with_a_forged_summary_is_detected_by_the_reported_digest(audited: AuditedContainer) -> None:
+    """Which is in XCom, where no writer of the container can change it."""
+    folder = audited.sync(audited.put("a", b"1"), run_id="1")
+    digest = audited.digests["1"]
+    audited.reported["1"] = digest
+    assert audited.audit().truth.as_json()["runs"][0]["is_confirmed"]
+    audited.checkpoints.clear()
+    forged = audited.sync(audited.put("a", b"2"), run_id="2")
+    document = audited.client.download_blob(f"{forged.path}/summary.json").readall()
+    names = document.replace(forged.path.encode(), folder.path.encode())
+    audited.client.upload_blob(f"{folder.path}/summary.json", names, overwrite=True)
+    run = AuditOptions(ledger="nightly/1")
+
+    for options in (run, replace(run, files_digest=digest)):
+        with pytest.raises(UntrustedFile, match=f"but the report of the run returned {digest}"):
+            audited.begin(options)
+        audited.reported.clear()
+
+
+@pytest.mark.servers
+def test_a_list_of_files_that_is_not_that_of_its_digest_is_refused(audited: AuditedContainer) -> None:
+    """A file was left out of it."""
+    audited.sync(audited.put("a", b"1"), files=[])
+
+    with pytest.raises(UntrustedFile, match="but it says itself"):
+        audited.begin()
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize(
+    "files",
+    [{}, [1], [{"name": "data/x", "rows": 1, "sha256": "ab" * 32}], [{"name": 1}], [{"rows": 1, "sha256": "x"}]],
+)
+def test_a_list_of_files_that_no_sync_wrote_is_refused(audited: AuditedContainer, files: Any) -> None:
+    """It could name the ledger of another run, or any other blob."""
+    audited.sync(audited.put("a", b"1"), files=files)
+
+    with pytest.raises(UntrustedFile, match="its list of files cannot be one that was written"):
+        audited.begin()
+
+
+@pytest.mark.servers
+def test_a_digest_is_that_of_one_run(audited: AuditedContainer) -> None:
+    """Of several it could be any."""
+    for run in ("1", "2"):
+        audited.sync(audited.put("a", b"1"), run_id=run)
+
+    with pytest.raises(
+        ConfigurationError, match="files_digest is that of one run, but the ledgers of 2 runs are compared"
+    ):
+        audited.begin(AuditOptions(runs="all", files_digest="ab" * 32))
+
+
+@pytest.mark.servers
+def test_a_ledger_of_an_earlier_version_is_read_without_digests(audited: AuditedContainer) -> None:
+    """Its summary lists no files."""
+    audited.sync(audited.put("a", b"1"), audited.put("b", b"1"), files=None, files_digest=None)
+
+    audit = audited.audit()
+
+    assert audited.statuses(audit) == {"a": "intact", "b": "intact"}
+    assert audit.truth.as_json()["runs"][0]["files_digest"] is None
