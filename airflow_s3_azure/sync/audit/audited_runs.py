@@ -167,8 +167,8 @@ def confirmed_run(run: SyncRun, summary: Mapping[str, Any], trusted: str | None)
     ):
         if expected is not None and found != expected:
             raise UntrustedFile(
-                f"the digest of its list of files is {found}, but {whose} {str(expected)[:64]}: it was changed after the run, "
-                "so what is in the container cannot be compared with it",
+                f"it was changed after the run: the digest of its list of files is {found}, but {whose} "
+                f"{str(expected)[:64]}; restore it, or compare with another run",
                 blob=run.name,
             )
     return AuditedRun(run, str(summary.get("ledger") or ""), files, found, is_confirmed=trusted is not None)

@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from airflow_s3_azure.sync.run_files import files_digest, run_files
 from azure.core.pipeline import Pipeline
 from azure.core.pipeline.policies import SansIOHTTPPolicy
 from requests import Session
@@ -28,6 +27,7 @@ from airflow_s3_azure.sync.audit.auditor import Audit, AuditOptions
 from airflow_s3_azure.sync.audit.content_reader import ContentReader, Partial
 from airflow_s3_azure.sync.ledger import PlanFolder
 from airflow_s3_azure.sync.rows import ledger_row
+from airflow_s3_azure.sync.run_files import files_digest, run_files
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient

@@ -148,7 +148,7 @@ def test_a_forged_ledger_with_a_forged_summary_is_detected_by_the_reported_diges
     run = AuditOptions(ledger="nightly/1")
 
     for options in (run, replace(run, files_digest=digest)):
-        with pytest.raises(UntrustedFile, match=f"but the report of the run returned {digest}"):
+        with pytest.raises(UntrustedFile, match=rf"but the report of the run returned\s+{digest}"):
             audited.begin(options)
         audited.reported.clear()
 
