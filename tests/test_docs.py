@@ -15,6 +15,8 @@ from airflow_s3_azure.engine.blocks import DEFAULT_BLOCK_SIZE, MIB
 from airflow_s3_azure.engine.model import CopyResult, Status
 from airflow_s3_azure.engine.options import DEFAULT_CONCURRENCY
 from airflow_s3_azure.metrics import PREFIX, counts_of
+from airflow_s3_azure.sync.audit.expectations import Expected
+from airflow_s3_azure.sync.audit.findings import compare_listed
 from airflow_s3_azure.sync.ledger import PlanFolder
 from airflow_s3_azure.sync.rows import ledger_row
 
@@ -99,6 +101,47 @@ def test_the_guides_queries_read_the_ledger(
     exec(compile(there, "example", "exec"), {})
 
     assert re.search(r"copied\D+6\D+30\b", capsys.readouterr().out)
+
+
+@pytest.mark.servers
+def test_an_audits_ledger_is_read_as_the_guide_says(
+    azure_server: AzureServer,
+    container: ContainerClient,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """DuckDB reads the ledgers of all audits."""
+    (guide,) = (one for one in GUIDES if one.stem == "audit")
+    (example,) = (one for one in _examples(guide) if "duckdb" in one)
+    for run in ("manual__2026-11-21T00:00:00+00:00", "scheduled__2026-11-22T00:00:00+00:00"):
+        lines = "".join(json.dumps(row | {"blob": f"{run}/{row['blob']}"}) + "\n" for row in [_audited()] * 3)
+        container.upload_blob(f"_s3_to_azure/s3_to_azure_audit/{run}/audit/now/audit.jsonl", lines)
+
+    there = example.replace("abfs://landing", f"abfs://{container.container_name}")
+    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", azure_server.connection_string)
+    exec(compile(there, "example", "exec"), {})
+
+    assert re.search(r"missing\D+6\D+0\b", capsys.readouterr().out)
+
+
+def _audited() -> dict[str, object]:
+    """Return a row of an audit's ledger."""
+    expected = Expected("copied", "key", 5, "etag", None, '"0x1"', "AAAAAAAAAAA=")
+    return compare_listed("blob", expected, None).as_json()
+
+
+def test_the_reference_lists_every_column_of_an_audit() -> None:
+    """And no other."""
+    text = (DOCS / "how-to" / "audit.md").read_text()
+    table = text[text.index("[start:audit_columns]") : text.index("[end:audit_columns]")]
+    named = [
+        name
+        for row in table.splitlines()
+        if row.startswith("| `")
+        for name in re.findall("`([^`]+)`", row.split("|")[1])
+    ]
+
+    assert sorted(named) == sorted(_audited())
 
 
 def test_the_pod_of_the_guide_holds_a_copy_with_the_defaults() -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.sdk import DAG
 
+from airflow_s3_azure.operators import S3ToAzureAuditOperator
 from airflow_s3_azure.sync_group import s3_to_azure_sync
 from tests.airflow_runs import run_dag
 
@@ -133,6 +134,38 @@ def test_a_sync_with_every_option_needs_what_the_large_policies_allow(
     assert _needed(to_azure, _azure_actions) == _allowed_by_azure("azure-write-and-all-else.json")
 
 
+@pytest.mark.servers
+@pytest.mark.airflow
+def test_an_audit_needs_what_its_policy_allows(
+    bucket: Bucket, container: ContainerClient, to_s3: Recorded, to_azure: Recorded
+) -> None:
+    """It writes below the folder of records only, and sends nothing to S3."""
+    _fill(bucket)
+    _sync(bucket, container.container_name)
+    to_s3.requests.clear()
+    to_azure.requests.clear()
+    with DAG(f"audit_policy_{container.container_name}") as dag:
+        S3ToAzureAuditOperator(task_id="audit", container_name=container.container_name, deep=True)
+
+    assert run_dag(dag).state == "success"
+
+    assert to_s3.requests == []
+    # An external sort deletes its segments where it may.
+    assert _needed(to_azure, _azure_actions) == _allowed_by_azure("azure-audit.json")
+    written = [request.path for request in to_azure.requests if request.method == "PUT"]
+    assert written
+    assert all("/_s3_to_azure/" in path for path in written)
+
+
+def test_the_condition_of_an_audit_limits_its_writes() -> None:
+    """To the folder of records; its brackets are closed."""
+    condition = (POLICIES / "azure-audit-condition.txt").read_text()
+
+    assert re.findall(r"ActionMatches\{'([^']+)'\}", condition) == [f"{CONTAINERS}/blobs/write"]
+    assert condition.count("(") == condition.count(")")
+    assert "blobs:path] StringLike '_s3_to_azure/*'" in condition
+
+
 @pytest.mark.parametrize("name", ["aws-read.json", "aws-read-with-tags.json"])
 def test_an_iam_policy_is_well_formed(name: str) -> None:
     """By the policy grammar: a version, and statements on a named bucket or its objects."""
@@ -149,7 +182,7 @@ def test_an_iam_policy_is_well_formed(name: str) -> None:
         assert not any("*" in action for action in actions)
 
 
-@pytest.mark.parametrize("name", ["azure-write.json", "azure-write-and-all-else.json"])
+@pytest.mark.parametrize("name", ["azure-audit.json", "azure-write.json", "azure-write-and-all-else.json"])
 def test_an_azure_role_is_well_formed(name: str) -> None:
     """As `az role definition create` takes it; what concerns blobs are data actions, what concerns containers not."""
     role = json.loads((POLICIES / name).read_text())
