@@ -33,6 +33,7 @@ OPERATORS = {
     "approve_delete": "S3ToAzureApproveDeleteOperator",
     "report": "S3ToAzureReportOperator",
     "object": "S3ToAzureBlobStreamOperator",
+    "audit": "S3ToAzureAuditOperator",
 }
 Item = dict[str, Any]
 
@@ -174,7 +175,7 @@ class FakeAirflow:
         ended = state in ("success", "failed", "skipped", "upstream_failed")
         task = {
             "id": f"00000000-0000-0000-0000-{len(self.tasks):012d}",
-            "task_id": name if name == "object" else f"{group}.{name}",
+            "task_id": name if name in ("object", "audit") else f"{group}.{name}",
             "dag_id": dag_id,
             "dag_run_id": run_id,
             "map_index": map_index,

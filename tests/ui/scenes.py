@@ -40,6 +40,30 @@ def report(copied: int = 10, size: int = 10 * MIB, **values: Any) -> Item:
     }
 
 
+def audit(intact: int = 10, **values: Any) -> Item:
+    """Return the totals of an audit."""
+    container = "https://acme.blob.core.windows.net/landing/"
+    return {
+        "destination": container,
+        "ledger": f"{container}_s3_to_azure/audits/run/audit/time/audit.jsonl",
+        "compare_with": "ledger",
+        "runs": [],
+        "run_count": 1,
+        "objects": intact,
+        "intact": intact,
+        "changed": 0,
+        "missing": 0,
+        "unknown": 0,
+        "unrecorded": 0,
+        "read": 0,
+        "bytes_read": 0,
+        "failures": [],
+        "unknowns": [],
+        "seconds": 12.5,
+        **values,
+    }
+
+
 def plan(objects: int, size: int, **values: Any) -> Item:
     """Return the totals of a plan that copies all of its objects."""
     return {

@@ -27,4 +27,5 @@ export const OPERATORS = {
   S3ToAzureDeleteOperator: "delete",
   S3ToAzureReportOperator: "report",
   S3ToAzureBlobStreamOperator: "object",
+  S3ToAzureAuditOperator: "audit",
 };

@@ -95,7 +95,7 @@ function More({ rows, noun, onMore }) {
   );
 }
 
-const Problem = ({ name, title, text, link, label }) =>
+export const Problem = ({ name, title, text, link, label }) =>
   h(
     Flex,
     { gap: 3, px: 3, py: 2, borderTopWidth: "1px", borderColor: "border.muted", _first: { borderTopWidth: 0 }, justify: "space-between", align: "baseline", wrap: { base: "wrap", md: "nowrap" }, "data-testid": "failure" },

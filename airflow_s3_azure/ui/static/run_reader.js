@@ -30,25 +30,27 @@ export class RunReader {
     this.newest = 0;
   }
 
-  /** Read, and return {run, syncs, objects, mark}. */
+  /** Read, and return {run, syncs, objects, audits, mark}. */
   async read(signal) {
     // The run first: once it has ended its tasks do not change, so what is read after it is final.
     const run = await get(path`dags/${this.dagId}/dagRuns/${this.runId}`, {}, signal);
     await this.#readTasks(signal, ["success", "failed"].includes(run.state));
     const tasks = [...this.tasks.values()];
     const objects = tasks.filter((task) => OPERATORS[task.operator] === "object");
+    const audits = tasks.filter((task) => OPERATORS[task.operator] === "audit");
     const byGroup = Map.groupBy(
-      tasks.filter((task) => OPERATORS[task.operator] !== "object"),
+      tasks.filter((task) => !["object", "audit"].includes(OPERATORS[task.operator])),
       (task) => groupOf(task.task_id),
     );
     await this.#readProgress(tasks, signal);
     const syncs = await Promise.all([...byGroup].map(([id, members]) => this.#readSync(id, members, signal)));
-    await this.#readObjects(objects, signal);
+    await Promise.all([this.#readObjects(objects, signal), this.#readAudits(audits, signal)]);
     this.reads += 1;
     return {
       run,
       syncs: syncs.filter((sync) => sync.plans.length || sync.copies.length),
       objects: objects.map((task) => this.#row(task)),
+      audits: audits.map((task) => this.#row(task)),
       mark: this.#mark(run, tasks),
     };
   }
@@ -204,6 +206,14 @@ export class RunReader {
       ...tasks.filter((task) => task.state === "success").slice(0, 2 * FAILURES_AT_ONCE).map((task) => this.summary(task, signal)),
       ...tasks.filter((task) => task.state === "failed").slice(0, FAILURES_AT_ONCE).map((task) => this.error(task, signal)),
     ]);
+  }
+
+  async #readAudits(tasks, signal) {
+    await Promise.all(
+      tasks.filter(hasEnded).slice(0, 2 * FAILURES_AT_ONCE).map(async (task) => {
+        if (!(await this.summary(task, signal)) && task.state === "failed") await this.error(task, signal);
+      }),
+    );
   }
 
   /** Changes with each task's state and with the progress. */

@@ -1,5 +1,6 @@
 /** The tab "Transfer" of a run: what it copied, what it is copying, what failed, and how to retry that. */
 import { ApiError, path, post } from "./api.js";
+import { Audits } from "./audit.js";
 import { Batches } from "./batches.js";
 import { bytes, counted, duration, oneLine, percent, rate } from "./format.js";
 import { isQuiet } from "./history.js";
@@ -62,7 +63,7 @@ export function RunTab({ dagId, runId }) {
   }, []);
 
   if (!data) return h(Page, null, error ? h(Trouble, { error, what: "this run", retry: refresh }) : h(Loading, { what: "the run" }));
-  const { run, syncs, objects } = data;
+  const { run, syncs, objects, audits } = data;
   const notify = (text) => {
     setNotice({ status: "info", text });
     refresh();
@@ -75,7 +76,8 @@ export function RunTab({ dagId, runId }) {
     h(Notice, { notice }),
     syncs.map((sync) => h(Sync, { key: sync.id, sync, ...shared, onRetry: notify, named: syncs.length > 1 })),
     objects.length > 0 && h(Objects, { rows: objects, ...shared }),
-    !syncs.length && !objects.length && h(Nothing, { run }),
+    audits.length > 0 && h(Audits, { rows: audits, dagId, runId }),
+    !syncs.length && !objects.length && !audits.length && h(Nothing, { run }),
     h(Text, { fontSize: "sm" }, h(Inside, { to: transfersPath(dagId) }, "All transfers of this DAG")),
   );
 }
