@@ -236,8 +236,8 @@ class S3ToAzureBatchesOperator(BaseOperator):
         states = task_states(ti, self.plan_task_id)
         made = {int(name.rpartition("_")[2]) for name, state in states.items() if state == "success"}
         # A list of tasks: then one request returns the values of all map indexes.
-        pulled = ti.xcom_pull(task_ids=[self.plan_task_id], key=PLAN_KEY)
-        plans = [plan for plan in pulled if plan is not None and map_index_of(plan["folder"]) in made]
+        values = ti.xcom_pull(task_ids=[self.plan_task_id], key=PLAN_KEY)
+        plans = [plan for plan in values if plan is not None and map_index_of(plan["folder"]) in made]
         folders = {plan["folder"] for plan in plans}
         lists = ti.xcom_pull(task_ids=[self.plan_task_id])
         with airflow_failures():

@@ -130,7 +130,7 @@ class PlansOfARun:
     dag_id, run_id = "dag", "run"
 
     def __init__(self) -> None:
-        self.pulled: list[Any] = []
+        self.reads: list[Any] = []
         self.pushed: dict[str, Any] = {}
 
     def get_task_states(self, **_: Any) -> dict[str, dict[str, str]]:
@@ -139,7 +139,7 @@ class PlansOfARun:
 
     def xcom_pull(self, task_ids: list[str], key: str = "return_value") -> list[Any]:
         """Return the values of all map indexes, as Airflow does for a list of tasks."""
-        self.pulled.append((task_ids, key))
+        self.reads.append((task_ids, key))
         folders = [f"_s3_to_azure/dag/run/sync/20261101T020000Z-{'0' * 16}-0000{index}" for index in range(3)]
         if key == "return_value":
             ranges = ((9, 1, "digest"),)
@@ -163,6 +163,6 @@ def test_the_plans_of_all_prefixes_are_read_in_two_requests() -> None:
 
     batches = S3ToAzureBatchesOperator(task_id="batches", plan_task_id="sync.plan").execute(context)
 
-    assert ti.pulled == [(["sync.plan"], "plan"), (["sync.plan"], "return_value")]
+    assert ti.reads == [(["sync.plan"], "plan"), (["sync.plan"], "return_value")]
     assert [one["folder"][-1] for one in batches] == ["0", "1"]
     assert [plan["s3_prefix"] for plan in ti.pushed["plan"]["plans"]] == ["0/", "1/"]
