@@ -7,10 +7,8 @@ what streaming needs: presigning for the bucket's kind and region, and as many p
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 import requests
@@ -26,7 +24,6 @@ from botocore.exceptions import (
 from botocore.exceptions import (
     ConnectionError as BotoConnectionError,
 )
-from botocore.utils import parse_timestamp
 
 from airflow_s3_azure.connections.lookup import USER_AGENT, require_connection
 from airflow_s3_azure.engine.bandwidth import Bandwidth
@@ -58,8 +55,8 @@ URL_SECONDS = 3600
 class S3Bucket:
     """One bucket, through one connection.
 
-    :param client: a boto3 S3 client, for listings
-    :param source: the same bucket for the engine, for reading
+    :param client: a boto3 S3 client; it signs the engine's requests
+    :param source: the bucket for the engine, for listing and reading
     """
 
     client: BaseClient
@@ -145,7 +142,6 @@ def _signing_client(hook: S3Hook, bucket: str, max_concurrency: int) -> BaseClie
     once = base.merge(Config(retries={"total_max_attempts": 1}, connect_timeout=10, read_timeout=10))
     # One session: botocore reads its description of S3, the most expensive part of a client, once per session.
     session = hook.get_session(region_name=hook.region_name)
-    _use_fast_time_parser(session)
     endpoint = hook.conn_config.get_service_endpoint_url("s3")
 
     def client(region: str | None, config: Config) -> BaseClient:
@@ -164,23 +160,6 @@ def _signing_client(hook: S3Hook, bucket: str, max_concurrency: int) -> BaseClie
     config = config.merge(Config(s3={"addressing_style": "virtual", **(base.s3 or {})}))
     region = hook.region_name if bucket.startswith("arn:") else _region_of(plain, bucket) or hook.region_name
     return client(region, config)
-
-
-def _use_fast_time_parser(session: Any) -> None:
-    """Set a faster parser for the times in a listing, through botocore's interface for it.
-
-    The default parser tries every time format and takes more than half of the CPU time of a listing.
-    """
-    # boto3 does not expose its botocore session; without it, listings are only slower.
-    if (inner := getattr(session, "_session", None)) is not None:
-        inner.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_time_of)
-
-
-def _time_of(value: Any) -> datetime:
-    if isinstance(value, str) and value[10:11] == "T" and value.endswith("Z"):
-        with suppress(ValueError):
-            return datetime.fromisoformat(value)
-    return cast("datetime", parse_timestamp(value))
 
 
 def _region_of(client: BaseClient, bucket: str) -> str | None:

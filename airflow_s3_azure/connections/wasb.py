@@ -63,8 +63,8 @@ READ_SECONDS = 60.0
 class AzureContainer:
     """One container, through one connection.
 
-    :param client: the SDK's client, for listings and for manifests and ledgers
-    :param blobs: the same container for the engine, for writing
+    :param client: the SDK's client, for manifests and ledgers
+    :param blobs: the same container for the engine, for listing and writing
     """
 
     client: ContainerClient

@@ -126,6 +126,7 @@ class S3ToAzureAuditOperator(CancellableOperator):
 
         audit = Audit(
             container.client,
+            container.blobs,
             options,
             StoredCheckpoints(context),
             cancellation,

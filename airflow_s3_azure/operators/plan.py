@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_s3_azure.connections import AzureContainer, S3Bucket
+    from airflow_s3_azure.engine.cancellation import Cancellation
     from airflow_s3_azure.engine.model import BlobState
     from airflow_s3_azure.sync.listed_object import ListedObject
     from airflow_s3_azure.sync.planner import Listing, Plan, PlanOptions
@@ -80,13 +81,11 @@ class S3ToAzurePlanOperator(CopyingOperator):
             guardrails = self._check_guardrails(bucket, container, options, blob_prefix)
             source, destination = bucket.source.url(options.prefix), container.blobs.blob_url(blob_prefix)
             log.info("listing %r and %s", source, destination)
-            listings = self._listings(bucket, container, options, blob_prefix)
+            listings = self._listings(bucket, container, options, blob_prefix, cancellation)
             plan = make_plan(*listings, replace(options, bucket=bucket.name), folder, cancellation)
             guardrails.check_run(plan.cost.objects, plan.size)
             if not plan.objects:
-                _check_selects_nothing(
-                    bucket, options.prefix, arguments, requester_pays=read_options(Endpoints, self).requester_pays
-                )
+                _check_selects_nothing(bucket, options.prefix, arguments, cancellation)
         dry_run, price = arguments.is_dry_run, arguments.egress_price_per_gib
         self._log_totals(plan, folder.url, dry_run=dry_run, price=price)
         send_counts(ti, {f"objects.{status}": plan.counts[status] for status in ("unchanged", "skipped")})
@@ -115,31 +114,29 @@ class S3ToAzurePlanOperator(CopyingOperator):
             guardrails.check_delete()
         return guardrails
 
+    @staticmethod
     def _listings(
-        self, bucket: S3Bucket, container: AzureContainer, options: PlanOptions, blob_prefix: str
+        bucket: S3Bucket, container: AzureContainer, options: PlanOptions, blob_prefix: str, cancellation: Cancellation
     ) -> tuple[Listing[ListedObject], Listing[tuple[str, BlobState]]]:
         """Return the listings of source and destination."""
         from airflow_s3_azure.engine.s3.bucket_names import is_directory_bucket
+        from airflow_s3_azure.sync.key_ranges import ServiceOrder
         from airflow_s3_azure.sync.listing import list_blobs, list_objects
         from airflow_s3_azure.sync.planner import Listing
 
-        requester_pays = read_options(Endpoints, self).requester_pays
+        # Directory buckets do not list in lexicographic order.
+        of_objects, of_blobs = ServiceOrder(not is_directory_bucket(bucket.name)), ServiceOrder()
         source = Listing(
-            lambda: list_objects(
-                bucket.client,
-                bucket.name,
-                options.prefix,
-                requester_pays=requester_pays,
-                connection=bucket.source.connection,
-            ),
-            # Directory buckets do not list in lexicographic order.
-            is_sorted=not is_directory_bucket(bucket.name),
+            lambda: list_objects(bucket.source, options.prefix, order=of_objects, cancellation=cancellation),
+            is_sorted=of_objects.is_by_name,
         )
         covers = options.naming.covers
-        destination = Listing(
-            lambda: (one for one in list_blobs(container.client, blob_prefix) if covers(one[0], options.prefix))
-        )
-        return source, destination
+
+        def blobs() -> Iterator[tuple[str, BlobState]]:
+            listed = list_blobs(container.blobs, blob_prefix, order=of_blobs, cancellation=cancellation)
+            return (one for one in listed if covers(one[0], options.prefix)) if options.naming.rename else listed
+
+        return source, Listing(blobs)
 
     def _log_totals(self, plan: Plan, url: str, *, dry_run: bool, price: float | None) -> None:
         from airflow_s3_azure.engine.progress import count_text, size_text
@@ -170,7 +167,7 @@ class S3ToAzurePlanOperator(CopyingOperator):
             log.info("this is a dry run: nothing will be copied or deleted")
 
 
-def _check_selects_nothing(bucket: S3Bucket, prefix: str, arguments: PlanArguments, *, requester_pays: bool) -> None:
+def _check_selects_nothing(bucket: S3Bucket, prefix: str, arguments: PlanArguments, cancellation: Cancellation) -> None:
     """Warn that no key is selected.
 
     :raises PlanError: if the prefix is certainly wrong, or ``require_keys`` is set
@@ -178,7 +175,7 @@ def _check_selects_nothing(bucket: S3Bucket, prefix: str, arguments: PlanArgumen
     from airflow_s3_azure.sync.listing import list_objects
 
     def has_keys(prefix: str) -> bool:
-        return next(list_objects(bucket.client, bucket.name, prefix, requester_pays=requester_pays), None) is not None
+        return next(list_objects(bucket.source, prefix, cancellation=cancellation), None) is not None
 
     stripped = prefix.lstrip("/")
     if stripped != prefix and not has_keys(prefix) and has_keys(stripped):

@@ -6,115 +6,121 @@ in no ledger.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
 
-from azure.core.exceptions import AzureError
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
-from botocore.exceptions import ConnectionError as BotoConnectionError
-
-from airflow_s3_azure.engine.azure.sdk_errors import sdk_request, translate
-from airflow_s3_azure.engine.errors import (
-    SourceReadError,
-)
-from airflow_s3_azure.engine.http.failures import describe
-from airflow_s3_azure.engine.model import BlobState
-from airflow_s3_azure.engine.properties import SourceRecord
-from airflow_s3_azure.engine.quoting import quote_text
-from airflow_s3_azure.engine.s3.headers import read_etag
-from airflow_s3_azure.engine.s3.refusals import THE_CONNECTION, Refusal, unreachable
-from airflow_s3_azure.engine.s3.refusals import translate as translate_refusal
+from airflow_s3_azure.engine.azure.blob_names import RESERVED
+from airflow_s3_azure.engine.azure.container import BlobContainer
+from airflow_s3_azure.engine.azure.requests import API_VERSION
+from airflow_s3_azure.engine.cancellation import Cancellation
+from airflow_s3_azure.engine.errors import DestinationWriteError, SourceReadError, TransferError
+from airflow_s3_azure.engine.retry import RetryPolicy
+from airflow_s3_azure.engine.s3.source import S3Source
+from airflow_s3_azure.sync.blob_page import BlobEntry, read_blobs
+from airflow_s3_azure.sync.key_ranges import OrderedListing, Parallelism, RepeatedToken, ServiceOrder
 from airflow_s3_azure.sync.listed_object import ListedObject
+from airflow_s3_azure.sync.object_page import read_objects
+from airflow_s3_azure.sync.page import MalformedPage, Page
 
-if TYPE_CHECKING:
-    from azure.storage.blob import ContainerClient
-    from botocore.client import BaseClient
-
-_MALFORMED = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
-"""What botocore's parsers raise for XML that is not a listing."""
+OF_OBJECTS = Parallelism(listers=8, serial_pages=4, range_pages=16, max_pages=128)
+"""Pages of 1,000 objects, some 0.4 MB each."""
+OF_BLOBS = Parallelism(listers=3, serial_pages=3, range_pages=4, max_pages=12)
+"""Pages of 5,000 blobs, some 4 MB each."""
+START_FROM_VERSION = "2026-02-06"
+"""The first version of Azure's REST API that lists from a name on."""
+_RECORDS = (f"{RESERVED}/", f"{RESERVED}/~")
+"""The names between which the records of all syncs are: the IDs of DAGs sort before a tilde."""
 
 
 def list_objects(
-    client: BaseClient,
-    bucket: str,
+    source: S3Source,
     prefix: str = "",
     *,
-    requester_pays: bool = False,
-    connection: str = THE_CONNECTION,
+    order: ServiceOrder | None = None,
+    parallelism: Parallelism = OF_OBJECTS,
+    retry: RetryPolicy | None = None,
+    cancellation: Cancellation | None = None,
 ) -> Iterator[ListedObject]:
-    """Yield the objects under a prefix, page by page, 1,000 in memory at a time.
+    """Yield the objects under a prefix, in the order of S3. A long listing is read in several ranges at once.
 
-    :param connection: the name of the client's connection in errors
+    Memory: see :class:`~airflow_s3_azure.sync.key_ranges.Parallelism`.
+
+    :param order: of the service; set if a page shows that it is not the names' order
     :raises TransferError: if the bucket cannot be listed
+    :raises OutOfOrder: if the listing was read in several ranges, and is not in the names' order
     """
-    payer = {"RequestPayer": "requester"} if requester_pays else {}
-    pages = iter(client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, **payer))
-    where = f"s3://{bucket}/{prefix}"
-    while True:
+    policy, cancellation = retry or RetryPolicy(), cancellation or Cancellation()
+
+    def fetch(after: str, token: str | None) -> Page[ListedObject]:
+        start = {"ContinuationToken": token} if token else {"StartAfter": after} if after else {}
+        params = {"Prefix": prefix, "EncodingType": "url", **start}
+        document = policy.call(lambda: source.list_page(params), cancellation)
         try:
-            page = next(pages, None)
-            if page is None:
-                return
-            listed = [_listed_object(item) for item in page.get("Contents") or ()]
-        except ClientError as error:
-            raise translate_refusal(
-                Refusal.of_client_error(error), bucket=bucket, key=where, connection=connection
-            ) from None
-        except (BotoConnectionError, HTTPClientError) as error:
-            url = client.meta.endpoint_url
-            raise unreachable(error, url, key=where, connection=connection, is_known=False) from None
-        except BotoCoreError as error:
-            raise SourceReadError(f"the bucket could not be listed: {describe(error)}", key=where) from None
-        except _MALFORMED as error:
-            message = f"S3 sent a listing that cannot be read ({type(error).__name__}: {quote_text(str(error))})"
-            raise SourceReadError(message, key=where) from None
-        yield from listed
+            return read_objects(document)
+        except MalformedPage as error:
+            message = f"S3 sent a listing that cannot be read ({error})"
+            raise SourceReadError(message, key=source.url(prefix)) from None
 
-
-def _listed_object(item: Mapping[str, Any]) -> ListedObject:
-    """Return an entry of a listing.
-
-    :raises ValueError: if it is malformed
-    :raises LookupError: if a field is missing
-    """
-    key, size, etag, last_modified = item["Key"], item["Size"], read_etag(item["ETag"]), item["LastModified"]
-    if not key or size < 0 or etag is None or last_modified.tzinfo is None:
-        raise ValueError(f"key {key!r}, size {size}, ETag {item['ETag']!r}, time {last_modified}")
-    return ListedObject(
-        key=key,
-        size=size,
-        etag=etag,
-        last_modified=last_modified,
-        storage_class=item.get("StorageClass", "STANDARD"),
+    listing = OrderedListing(
+        fetch,
+        parallelism,
+        prefix=prefix,
+        endpoint="source",
+        order=order or ServiceOrder(),
+        cancellation=cancellation,
     )
+    try:
+        yield from listing
+    except RepeatedToken:
+        message = "S3 sent a listing that does not end: a page has the token of the page before"
+        raise SourceReadError(message, key=source.url(prefix)) from None
 
 
-def list_blobs(client: ContainerClient, prefix: str = "") -> Iterator[tuple[str, BlobState]]:
+def list_blobs(
+    container: BlobContainer,
+    prefix: str = "",
+    *,
+    order: ServiceOrder | None = None,
+    parallelism: Parallelism = OF_BLOBS,
+    retry: RetryPolicy | None = None,
+    cancellation: Cancellation | None = None,
+) -> Iterator[BlobEntry]:
     """Yield the name and state of each committed blob under a prefix, with the record of its source.
 
-    The directories of an account with a hierarchical namespace, which it lists as blobs, are left out.
+    Directories of an account with a hierarchical namespace, which it lists as blobs, are left out. So are the records of
+    syncs, where the service lists from a name on: a container holds those of all earlier runs.
 
     :raises TransferError: if the container cannot be listed
+    :raises OutOfOrder: as :func:`list_objects`
     """
-    where = f"{client.url.partition('?')[0]}/{prefix}"
-    blobs = iter(client.list_blobs(name_starts_with=prefix or None, include=["metadata"]))
-    while True:
+    policy, cancellation = retry or RetryPolicy(), cancellation or Cancellation()
+    where = f"{container.url}/{prefix}"
+
+    def fetch(after: str, token: str | None) -> Page[BlobEntry]:
+        optional = {"prefix": prefix, "startFrom": "" if token else after, "marker": token}
+        query = {"include": "metadata", **{name: value for name, value in optional.items() if value}}
+        # The marker of a range is of the version that began it.
+        version = START_FROM_VERSION if after else API_VERSION
         try:
-            with sdk_request():
-                blob = next(blobs, None)
-        except AzureError as error:
-            raise translate(error, "the container could not be listed", where) from None
-        if blob is None:
-            return
-        metadata = blob.metadata or {}
-        if any(name.lower() == "hdi_isfolder" and value == "true" for name, value in metadata.items()):
-            continue
-        yield (
-            blob.name,
-            BlobState(
-                etag=f'"{blob.etag}"' if not blob.etag.startswith('"') else blob.etag,
-                size=blob.size,
-                last_modified=blob.last_modified,
-                record=SourceRecord.from_metadata(metadata),
-            ),
-        )
+            document = policy.call(lambda: container.list_page(query, version), cancellation)
+        except TransferError as error:
+            error.message, error.blob = f"the container could not be listed: {error.message}", where
+            raise
+        try:
+            return read_blobs(document)
+        except MalformedPage as error:
+            raise DestinationWriteError(f"Azure sent a listing that cannot be read ({error})", blob=where) from None
+
+    listing = OrderedListing(
+        fetch,
+        parallelism,
+        prefix=prefix,
+        endpoint="destination",
+        order=order or ServiceOrder(),
+        cancellation=cancellation,
+        skip=_RECORDS if RESERVED.startswith(prefix) else None,
+    )
+    try:
+        yield from listing
+    except RepeatedToken:
+        message = "Azure sent a listing that does not end: a page has the marker of the page before"
+        raise DestinationWriteError(message, blob=where) from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -150,8 +150,7 @@ def make_plan(
 ) -> Plan:
     """Compare two listings, and write the manifest, the rows of keys that need no copy, and the list of deletions.
 
-    Both listings are read once, in one merge join, in constant memory. A listing that is not sorted by name is sorted
-    first, through the plan's folder.
+    Both listings are read once, in one merge join. One that is not sorted by name is sorted first, in the plan's folder.
 
     :raises PlanError: if two keys get the same blob name, or there is more to copy than the budget allows
     :raises Cancelled: if ``cancellation`` was set
@@ -162,16 +161,16 @@ def make_plan(
     }
     cancellation = cancellation or Cancellation()
     while True:
-        objects: Iterator[tuple[str, ListedObject]] = _named(source.open(), options)
-        blobs: Iterator[tuple[str, BlobState]] = destination.open()
-        # Closing the sorts deletes their segments, before another pass begins.
-        with ExitStack() as sorting:
+        # Before another pass begins, and if this one fails, closing ends the listings, and deletes the sorts' segments.
+        with ExitStack() as open_listings:
+            objects = open_listings.enter_context(closing(_named(source.open(), options)))
+            blobs = open_listings.enter_context(closing(_each(destination.open())))
             if sorts["source"]:
                 ordered = in_order(_watched(objects, cancellation), folder.source_spool())
-                objects = sorting.enter_context(closing(ordered))
+                objects = open_listings.enter_context(closing(ordered))
             if sorts["destination"]:
                 ordered_blobs = in_order(_watched(blobs, cancellation), folder.destination_spool())
-                blobs = sorting.enter_context(closing(ordered_blobs))
+                blobs = open_listings.enter_context(closing(ordered_blobs))
             try:
                 return _Planner(options, folder, cancellation).plan(objects, blobs)
             except OutOfOrder as found:
@@ -179,7 +178,12 @@ def make_plan(
                 sorts[found.endpoint] = True
 
 
-def _named(objects: Iterable[ListedObject], options: PlanOptions) -> Iterator[tuple[str, ListedObject]]:
+def _each(entries: Iterable[Entry]) -> Generator[Entry]:
+    """Yield the entries. Closing it closes a generator of them."""
+    yield from entries
+
+
+def _named(objects: Iterable[ListedObject], options: PlanOptions) -> Generator[tuple[str, ListedObject], None, None]:
     """Yield objects with their blob names: the selected ones, and for a mirror all, whose blobs are then not orphaned."""
     name, selection = options.naming.name, options.selection
     for item in objects:

@@ -42,10 +42,10 @@ def prepare(job: Job) -> Copy:
             requests = [CopyRequest(key, key) for key in one.keys]
         else:
             # As the plan does it: both endpoints are listed, and what is missing is copied.
-            blobs = dict(list_blobs(container.client))
+            blobs = dict(list_blobs(container.blobs))
             requests = [
                 CopyRequest(found.key, found.key, found.size, found.etag, precondition=Precondition(None))
-                for found in list_objects(bucket.client, bucket.name)
+                for found in list_objects(bucket.source)
                 if found.key not in blobs
             ]
         options = CopyOptions(block_size=one.block_size, max_concurrency=one.connections)

@@ -28,7 +28,7 @@ def prepare(job: Job) -> Copy:
         bucket, container = opened[one.container]
         folder = PlanFolder(container.client, f"{ROOT}/benchmark/{folder_name(datetime.now(UTC))}")
         options = PlanOptions(Selection(), Naming(), max_batches=1)
-        source = Listing(lambda: list_objects(bucket.client, bucket.name))
+        source = Listing(lambda: list_objects(bucket.source))
         made = make_plan(source, Listing(lambda: iter(())), options, folder)
         (reference,) = made.batches
         return reference, folder

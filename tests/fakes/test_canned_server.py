@@ -8,7 +8,6 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import boto3
 import pytest
 
 from airflow_s3_azure.engine.blocks import Block
@@ -89,21 +88,17 @@ def test_tags_are_read_alike(server: CannedServer, rig: Rig) -> None:
     assert source_at(server.url).tags("key") == rig.source.tags("key") == {"a": "1", "team": "data"}
 
 
-def test_a_listing_is_read_alike(server: CannedServer, bucket: Bucket) -> None:
+def test_a_listing_is_read_alike(server: CannedServer, rig: Rig) -> None:
     """From a document in S3's form."""
-    bucket.put("a", DATA)
-    (real,) = list_objects(bucket.client, bucket.name)
+    rig.bucket.put("a", DATA)
+    (real,) = list_objects(rig.source)
     server.status = 200
     server.body = (
         f"<ListBucketResult><Name>bucket</Name><Contents><Key>a</Key><Size>{real.size}</Size>"
         f"<LastModified>{real.last_modified:%Y-%m-%dT%H:%M:%S}.000Z</LastModified>"
         f"<ETag>&quot;{real.etag}&quot;</ETag><StorageClass>STANDARD</StorageClass></Contents></ListBucketResult>"
     ).encode()
-    client = boto3.client(
-        "s3", region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="s", endpoint_url=server.url
-    )
-
-    (canned,) = list_objects(client, bucket.name)
+    (canned,) = list_objects(source_at(server.url))
 
     assert canned == replace(real, last_modified=real.last_modified.replace(microsecond=0))
 

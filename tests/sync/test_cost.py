@@ -22,6 +22,7 @@ from airflow_s3_azure.sync.planner import Listing, PlanOptions, make_plan
 from airflow_s3_azure.sync.select import Selection
 from tests.faults.proxy import Delay, FaultProxy
 from tests.faults.route import azure_through, through
+from tests.rig import Rig
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
@@ -132,9 +133,10 @@ def test_the_cost_is_what_the_servers_see(
         bucket.put(key, random.Random(key).randbytes(size), ChecksumAlgorithm="CRC64NVME")
     container.upload_blob("old", b"old")
     folder = PlanFolder(container, "_s3_to_azure/plan")
+    rig = Rig(bucket, container)
     plan = make_plan(
-        Listing(lambda: list_objects(bucket.client, bucket.name)),
-        Listing(lambda: list_blobs(container)),
+        Listing(lambda: list_objects(rig.source)),
+        Listing(lambda: list_blobs(rig.blobs)),
         PlanOptions(Selection(), Naming(), block_size=BLOCK),
         folder,
     )

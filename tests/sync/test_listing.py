@@ -1,23 +1,23 @@
-"""What S3 lists is untrusted: an entry that is not complete ends the plan, with an error of this package."""
+"""Listings are untrusted: an entry that is not complete ends the plan, with an error of this package."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from airflow_s3_azure.engine.errors import SourceAccessDenied, SourceNotFound, SourceReadError, TransferError
+from airflow_s3_azure.engine.retry import RetryPolicy
+from airflow_s3_azure.engine.s3.source import S3Source
 from airflow_s3_azure.sync.listed_object import ListedObject
 from airflow_s3_azure.sync.listing import list_objects
 from tests.examples import examples
-from tests.fakes.canned_server import CannedServer, canned_server, error_document
+from tests.fakes.canned_server import CannedServer, canned_server, error_document, source_at
 
+ONCE = RetryPolicy(attempts=1)
 GOOD = {"Key": "a", "LastModified": "2026-11-27T15:24:52.000Z", "ETag": "&quot;e&quot;", "Size": "5"}
 
 
@@ -30,16 +30,9 @@ def server() -> Iterator[CannedServer]:
 
 
 @pytest.fixture(scope="module")
-def client(server: CannedServer) -> Any:
-    """A client of it, without retries."""
-    return boto3.client(
-        "s3",
-        region_name="eu-west-1",
-        aws_access_key_id="AKIDEXAMPLE",
-        aws_secret_access_key="secret",
-        endpoint_url=server.url,
-        config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}),
-    )
+def source(server: CannedServer) -> S3Source:
+    """A bucket of it."""
+    return source_at(server.url, connection="AWS connection 'night'")
 
 
 def _document(*entries: Mapping[str, str | None], more: str = "") -> bytes:
@@ -50,12 +43,12 @@ def _document(*entries: Mapping[str, str | None], more: str = "") -> bytes:
     return f"<ListBucketResult><Name>bucket</Name>{listed}{more}</ListBucketResult>".encode()
 
 
-def test_a_listing_is_read(server: CannedServer, client: Any) -> None:
+def test_a_listing_is_read(server: CannedServer, source: S3Source) -> None:
     """With or without a storage class."""
     server.status, server.body = 200, _document(GOOD, {**GOOD, "Key": "b", "StorageClass": "GLACIER"})
 
     when = datetime(2026, 11, 27, 15, 24, 52, tzinfo=UTC)
-    assert list(list_objects(client, "bucket")) == [
+    assert list(list_objects(source, retry=ONCE)) == [
         ListedObject("a", 5, "e", when),
         ListedObject("b", 5, "e", when, "GLACIER"),
     ]
@@ -84,13 +77,13 @@ def test_a_listing_is_read(server: CannedServer, client: Any) -> None:
     ids=str,
 )
 def test_an_entry_that_is_not_complete_ends_the_listing(
-    server: CannedServer, client: Any, entry: dict[str, str | None]
+    server: CannedServer, source: S3Source, entry: dict[str, str | None]
 ) -> None:
     """It is not left out: its key would be in no ledger."""
     server.status, server.body = 200, _document(GOOD, {**GOOD, **entry})
 
     with pytest.raises(SourceReadError, match="S3 sent a listing that cannot be read") as caught:
-        list(list_objects(client, "bucket", "a/"))
+        list(list_objects(source, "a/"))
 
     assert caught.value.key == "s3://bucket/a/"
 
@@ -105,7 +98,7 @@ def test_an_entry_that_is_not_complete_ends_the_listing(
     ],
 )
 def test_a_refused_listing_has_the_remedies_of_a_refused_read(
-    server: CannedServer, client: Any, status: int, code: str, error: type[TransferError], message: str
+    server: CannedServer, source: S3Source, status: int, code: str, error: type[TransferError], message: str
 ) -> None:
     """And the request ID of S3."""
     server.status, server.body, server.headers = status, error_document(code), {"x-amz-request-id": "R1"}
@@ -113,7 +106,7 @@ def test_a_refused_listing_has_the_remedies_of_a_refused_read(
     with pytest.raises(
         error, match=rf"S3 returned {status} {code}: {message}(?s:.*)\s+\('s3://bucket/'; request R1\)$"
     ):
-        list(list_objects(client, "bucket", connection="AWS connection 'night'"))
+        list(list_objects(source, retry=ONCE))
 
 
 @settings(max_examples=examples(3), suppress_health_check=list(HealthCheck))
@@ -127,14 +120,14 @@ def test_a_refused_listing_has_the_remedies_of_a_refused_read(
 )
 @example(entry={"LastModified": "1E100"}, more="", body=None)
 def test_any_listing_is_read_or_an_error_of_this_package(
-    server: CannedServer, client: Any, entry: dict[str, str | None], more: str, body: bytes | None
+    server: CannedServer, source: S3Source, entry: dict[str, str | None], more: str, body: bytes | None
 ) -> None:
-    """For anything that botocore's parsers return."""
+    """Whatever it holds."""
     server.status = 200
     server.body = _document({**GOOD, **entry}, more=more) if body is None else body
 
     try:
-        found = list(list_objects(client, "bucket"))
+        found = list(list_objects(source, retry=ONCE))
     except TransferError:
         return
     assert all(one.key and one.etag and one.last_modified.tzinfo for one in found)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -17,15 +16,11 @@ from airflow_s3_azure.sync import sort
 from airflow_s3_azure.sync.budget import Budget
 from airflow_s3_azure.sync.ledger import PlanFolder
 from airflow_s3_azure.sync.listed_object import ListedObject
-from airflow_s3_azure.sync.listing import list_blobs
 from airflow_s3_azure.sync.naming import Naming
 from airflow_s3_azure.sync.planner import Listing, PlanOptions, make_plan
 from airflow_s3_azure.sync.select import Selection
 from tests.fakes.memory_container import MemoryContainer
 from tests.sync.plans import PATH, RESERVED_KEYS, THEIRS, Made, copied, listed, plan
-
-if TYPE_CHECKING:
-    from azure.storage.blob import ContainerClient
 
 RESERVED_REASON = "_s3_to_azure/ is where manifests and ledgers are; copy it under a blob_prefix"
 
@@ -341,14 +336,3 @@ def test_the_batches_follow_each_other() -> None:
 
     assert {len(batch) for batch in batches} <= {99, 100}
     assert all(one[-1].key < other[0].key for one, other in pairwise(batches))
-
-
-@pytest.mark.servers
-def test_the_directories_of_a_hierarchical_account_are_no_blobs(container: ContainerClient) -> None:
-    """Such an account lists them beside what is in them, marked in their metadata, in any case."""
-    container.upload_blob("a", b"", metadata={"hdi_isfolder": "true"})
-    container.upload_blob("a/b", b"b")
-    container.upload_blob("c", b"", metadata={"Hdi_isfolder": "true"})
-    container.upload_blob("d", b"", metadata={"hdi_isfolder": "false"})
-
-    assert [name for name, _ in list_blobs(container)] == ["a/b", "d"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from azure.core.exceptions import AzureError, ClientAuthenticationError
 from azure.core.pipeline import Pipeline
@@ -20,6 +20,7 @@ from airflow_s3_azure.engine.azure import responses
 from airflow_s3_azure.engine.azure.blob_names import why_refused
 from airflow_s3_azure.engine.azure.block_list import MAX_BLOCK_LIST, base64_id, read_staged_blocks, write_block_list
 from airflow_s3_azure.engine.azure.requests import (
+    API_VERSION,
     body_of,
     content_headers,
     metadata_headers,
@@ -197,6 +198,17 @@ class BlobContainer:
         # The CRC-64 that Azure returns here is that of the list.
         return self._checked_etag(response, blob, compute("CRC64NVME", body))
 
+    def list_page(self, query: Mapping[str, str], version: str = API_VERSION) -> bytes:
+        """Return one page of a listing of the container: a document of Azure. One request.
+
+        :param query: of the operation List Blobs, without ``restype`` and ``comp``
+        :param version: of the REST API
+        :raises TransferError: if the container cannot be listed
+        """
+        query = {"restype": "container", "comp": "list", **query}
+        content: bytes = self._send("GET", None, expected=200, query=query, headers={"x-ms-version": version}).content
+        return content
+
     def discard_staged(self, blob: str) -> None:
         """Discard all blocks staged for a blob that does not exist. For a moment an empty blob is visible.
 
@@ -275,7 +287,7 @@ class BlobContainer:
     def _send(
         self,
         method: str,
-        blob: str,
+        blob: str | None,
         *,
         expected: int,
         query: Mapping[str, str] | None = None,
@@ -289,17 +301,18 @@ class BlobContainer:
 
         A blob name that leaves the container, or is one of the records of syncs, is rejected here, for every caller.
 
+        :param blob: None: the request is for the container
         :param missing_ok: also return a 404 of a missing blob
         :param sink: is passed the pieces of the body of a range
         :param translate: returns the error of an error response; None: translate it by its error code
         """
         self._cancellation.check()
-        if refused := why_refused(blob):
+        blob_url = self.url if blob is None else self.blob_url(blob)
+        if blob is not None and (refused := why_refused(blob)):
             raise DestinationWriteError(
-                f"no request was sent for blob {blob!r}: {refused}", blob=self.blob_url(blob), retryable=False
+                f"no request was sent for blob {blob!r}: {refused}", blob=blob_url, retryable=False
             )
-        parts = [part for part in (urlencode(query or {}), self._address.query) if part]
-        blob_url = self.blob_url(blob)
+        parts = [part for part in (urlencode(query or {}, quote_via=quote), self._address.query) if part]
         url = blob_url + ("?" + "&".join(parts) if parts else "")
         request = HttpRequest(method, url, content=body_of(data))
         # azure-core's own headers compare names character by character at every access.

@@ -13,12 +13,13 @@ from azure.core.exceptions import ServiceRequestError, ServiceResponseError
 from azure.core.pipeline.transport import HttpTransport
 from azure.core.rest import HttpRequest
 
-from airflow_s3_azure.engine.azure.block_list import MAX_BLOCK_LIST
 from airflow_s3_azure.engine.http.client import Connections, Response
 from airflow_s3_azure.engine.http.message import Headers
 
-_MAX_DOCUMENT = MAX_BLOCK_LIST + 1
-"""Maximum of bytes that are read of a document: one more than the longest block list. A range of a blob is shorter."""
+MAX_PAGE = 96 * 1024 * 1024
+"""Bytes. The longest page of a listing: 5,000 blobs with 8 KiB of metadata, and names of 1,024 characters, each."""
+_MAX_DOCUMENT = MAX_PAGE + 1
+"""Maximum of bytes that are read of a document. A block list and a range of a blob are shorter."""
 _MAX_OTHER = 64 * 1024
 """Maximum of bytes that are read of other bodies: errors, and responses of a proxy."""
 

@@ -9,6 +9,9 @@ from airflow_s3_azure.engine.xml import InvalidXML, parse_xml
 MAX_DOCUMENT = 1024 * 1024
 """Bytes. The longest document that S3 sends here, the tags of an object, has about 10 KiB."""
 
+MAX_PAGE = 16 * 1024 * 1024
+"""Bytes. The longest page of a listing, 1,000 keys of 1,024 bytes that are percent-encoded, has about 4 MiB."""
+
 
 def parse_document(data: bytes, root: str) -> ET.Element:
     """Return the root of a document.

@@ -125,7 +125,7 @@ _RULES: Mapping[str, _Rule] = {
     "KMS.ThrottlingException": _Rule(SourceReadError, "AWS KMS throttles requests", _BUSY),
 }
 _PERMISSIONS = {
-    "ListObjectsV2": "s3:ListBucket",
+    "list_objects_v2": "s3:ListBucket",
     "head_bucket": "s3:ListBucket",
     "get_object_tagging": "s3:GetObjectTagging",
     "CreateSession": "s3express:CreateSession",

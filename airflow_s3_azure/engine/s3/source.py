@@ -23,8 +23,9 @@ from airflow_s3_azure.engine.http.client import Connections, Response
 from airflow_s3_azure.engine.http.failures import describe
 from airflow_s3_azure.engine.model import SourceObject
 from airflow_s3_azure.engine.quoting import quote_text, request_id
+from airflow_s3_azure.engine.s3.bodies import read_document
 from airflow_s3_azure.engine.s3.bucket_names import is_directory_bucket
-from airflow_s3_azure.engine.s3.documents import MAX_DOCUMENT, parse_document
+from airflow_s3_azure.engine.s3.documents import MAX_DOCUMENT, MAX_PAGE, parse_document
 from airflow_s3_azure.engine.s3.ending import Ending
 from airflow_s3_azure.engine.s3.headers import MAX_PARTS, check_version, content_length, describe_object, parts_count
 from airflow_s3_azure.engine.s3.refusals import THE_CONNECTION, Refusal, translate, unreachable
@@ -46,7 +47,7 @@ Params = Mapping[str, str | int]
 """Parameters of a boto3 S3 operation, without the bucket."""
 Count = Callable[[int], None]
 """Called with the number of bytes that were read."""
-Operation = Literal["head_object", "get_object", "get_object_tagging", "head_bucket"]
+Operation = Literal["head_object", "get_object", "get_object_tagging", "head_bucket", "list_objects_v2"]
 
 
 class Presign(Protocol):
@@ -163,13 +164,20 @@ class S3Source:
         response = self._send("GET", "get_object_tagging", key, _pinned({"Key": key}, version_id=version_id))
         with self._reading(response, key):
             try:
-                document = parse_document(response.read(MAX_DOCUMENT + 1), "Tagging")
+                document = parse_document(read_document(response, MAX_DOCUMENT, "the tags"), "Tagging")
             except InvalidXML as error:
                 raise SourceReadError(f"the tags from S3 cannot be read: {error}", transient=True) from None
-            except OSError as error:
-                message = f"the tags from S3 cannot be read: {describe(error)}"
-                raise SourceReadError(message, transient=True) from None
         return {one.findtext("{*}Key", ""): one.findtext("{*}Value", "") for one in document.iterfind(".//{*}Tag")}
+
+    def list_page(self, params: Params) -> bytes:
+        """Return one page of a listing of the bucket: a document of S3. One request.
+
+        :param params: of boto3's ``list_objects_v2``, with ``Prefix``
+        :raises TransferError: see :mod:`airflow_s3_azure.engine.errors`
+        """
+        response = self._send("GET", "list_objects_v2", prefix := str(params["Prefix"]), params)
+        with self._reading(response, prefix):
+            return read_document(response, MAX_PAGE, "the listing")
 
     def read(
         self,

@@ -14,11 +14,14 @@ from airflow_s3_azure.sync.audit.audit_ledger import AuditFolder
 from airflow_s3_azure.sync.audit.audited_runs import AuditedRun, ledger_rows
 from airflow_s3_azure.sync.audit.expectations import Expected, decisive_rows
 from airflow_s3_azure.sync.join import join
+from airflow_s3_azure.sync.key_ranges import ServiceOrder
 from airflow_s3_azure.sync.listing import list_blobs
 from airflow_s3_azure.sync.sort import in_order
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
+
+    from airflow_s3_azure.engine.azure.container import BlobContainer
 
 MAX_RUNS = 10
 """Runs that the totals name."""
@@ -49,7 +52,13 @@ class Truth:
 
 @contextmanager
 def recorded_blobs(
-    client: ContainerClient, truth: Truth, folder: AuditFolder, cancellation: Cancellation, *, is_sorted: bool
+    client: ContainerClient,
+    container: BlobContainer,
+    truth: Truth,
+    folder: AuditFolder,
+    cancellation: Cancellation,
+    *,
+    is_sorted: bool,
 ) -> Iterator[Iterator[Recorded]]:
     """Provide what is recorded and what is listed, by name.
 
@@ -58,14 +67,15 @@ def recorded_blobs(
     :raises OutOfOrder: while it is read, if it does not
     """
     prefix = truth.blob_prefix
-    blobs = (one for one in _watched(list_blobs(client, prefix), cancellation) if not is_reserved(one[0]))
+    listed = list_blobs(container, prefix, order=ServiceOrder(is_sorted), cancellation=cancellation)
+    blobs = (one for one in _watched(listed, cancellation) if not is_reserved(one[0]))
     with ExitStack() as sorting:
         if not is_sorted:
             blobs = sorting.enter_context(closing(in_order(blobs, folder.listing_spool())))
         if truth.runs is None:
             yield ((name, Expected.of_record(blob), blob) for name, _, blob in join((), blobs) if blob is not None)
             return
-        all_rows = (row for run in truth.runs for row in ledger_rows(client, run))
+        all_rows = (row for run in truth.runs for row in ledger_rows(client, container, run))
         rows = (one for one in _watched(all_rows, cancellation) if one[0].startswith(prefix))
         ordered = sorting.enter_context(closing(in_order(rows, folder.expectation_spool())))
         yield join(decisive_rows(ordered), blobs)

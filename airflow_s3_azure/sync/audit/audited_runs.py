@@ -28,6 +28,8 @@ from airflow_s3_azure.sync.run_files import files_digest
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
 
+    from airflow_s3_azure.engine.azure.container import BlobContainer
+
 log = get_logger(__name__)
 
 _SUMMARY = re.compile(
@@ -119,7 +121,7 @@ def ledger_prefix(ledger: str) -> str:
 
 
 def find_runs(
-    client: ContainerClient, prefix: str, runs: Runs, until: str = ""
+    client: ContainerClient, blobs: BlobContainer, prefix: str, runs: Runs, until: str = ""
 ) -> list[tuple[SyncRun, dict[str, Any]]]:
     """Return the runs under a prefix that are the truth, with their summaries, the oldest first.
 
@@ -129,7 +131,7 @@ def find_runs(
     :param until: only runs planned by then; a plan's name; empty: any
     :raises ConfigurationError: if there is none
     """
-    listed = (SyncRun.of_name(name) for name, _ in list_blobs(client, prefix))
+    listed = (SyncRun.of_name(name) for name, _ in list_blobs(blobs, prefix))
     complete = sorted(
         (run for run in listed if run is not None and (not until or run.plan <= until)),
         key=lambda run: run.plan,
@@ -195,12 +197,12 @@ def _is_file(one: Any, folder: str) -> bool:
     return type(name) is str and name.startswith(folder) and type(rows) is int and is_known
 
 
-def ledger_rows(client: ContainerClient, audited: AuditedRun) -> Iterator[tuple[str, Expected]]:
+def ledger_rows(client: ContainerClient, blobs: BlobContainer, audited: AuditedRun) -> Iterator[tuple[str, Expected]]:
     """Yield blob name and content of each row of a run's ledger, in any order.
 
     :raises UntrustedFile: if a file is not what the sync wrote
     """
-    for name, rows, digest in _ledger_parts(client, audited):
+    for name, rows, digest in _ledger_parts(blobs, audited):
         expected = None
         if digest is not None and (etag := etag_of(client, name)) is not None:
             expected = Fingerprint(etag, b64encode(bytes.fromhex(digest)[:24]).decode("ascii"), rows)
@@ -219,7 +221,7 @@ def ledger_rows(client: ContainerClient, audited: AuditedRun) -> Iterator[tuple[
             ) from None
 
 
-def _ledger_parts(client: ContainerClient, audited: AuditedRun) -> Iterator[tuple[str, int, str | None]]:
+def _ledger_parts(blobs: BlobContainer, audited: AuditedRun) -> Iterator[tuple[str, int, str | None]]:
     """Yield name, rows and SHA-256 (None: unknown) of the parts of a run's ledger."""
     run = audited.run
     if audited.files is not None:
@@ -231,6 +233,6 @@ def _ledger_parts(client: ContainerClient, audited: AuditedRun) -> Iterator[tupl
     if not path.startswith(run.group_folder):
         raise UntrustedFile(f"its ledger is {path!r}, which is not in the folder of its run", blob=run.name)
     log.warning("the summary of run %r lists no files: its ledger is read without digests", run.run_id)
-    for name, _ in list_blobs(client, path):
+    for name, _ in list_blobs(blobs, path):
         if "/ledger/" in name and name.endswith((".jsonl", ".jsonl.gz")):
             yield name, 0, None

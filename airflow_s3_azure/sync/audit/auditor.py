@@ -37,6 +37,8 @@ from airflow_s3_azure.sync.rows import JsonObject
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
 
+    from airflow_s3_azure.engine.azure.container import BlobContainer
+
 log = get_logger(__name__)
 
 COMMIT_SECONDS = 15.0
@@ -71,6 +73,7 @@ class Audit:
     Memory: that of a sort, for any number of blobs.
 
     :param client: of the container
+    :param blobs: the same container, to list it
     :param new_folder: returns a name for the folder of an audit that begins
     :param reported_digest: returns the digest that the report of a run returned, from outside of the container; None: unknown
     :param new_reader: returns a reader of content, which continues with a blob of which an earlier execution read a part
@@ -79,6 +82,7 @@ class Audit:
     def __init__(
         self,
         client: ContainerClient,
+        blobs: BlobContainer,
         options: AuditOptions,
         checkpoints: Checkpoints,
         cancellation: Cancellation,
@@ -88,6 +92,7 @@ class Audit:
         new_reader: Callable[[Partial | None], ContentReader],
     ) -> None:
         self._client = client
+        self._blobs = blobs
         self._options = options
         self._checkpoints = checkpoints
         self._cancellation = cancellation
@@ -144,7 +149,7 @@ class Audit:
             return Truth(None, options.blob_prefix)
         prefix = ledger_prefix(options.ledger)
         # An execution that continues compares with the same runs, even if another one was completed since.
-        runs = find_runs(self._client, prefix, options.runs, self._checkpoint.until)
+        runs = find_runs(self._client, self._blobs, prefix, options.runs, self._checkpoint.until)
         self._checkpoint = replace(self._checkpoint, until=runs[-1][0].plan)
         if options.files_digest and len(runs) > 1:
             raise ConfigurationError(
@@ -182,7 +187,12 @@ class Audit:
         reader = self._new_reader(self._partial)
         try:
             with recorded_blobs(
-                self._client, self.truth, self._folder, self._cancellation, is_sorted=self._checkpoint.is_sorted
+                self._client,
+                self._blobs,
+                self.truth,
+                self._folder,
+                self._cancellation,
+                is_sorted=self._checkpoint.is_sorted,
             ) as recorded:
                 self._record(self._results(recorded, reader, end), end)
         except OutOfOrder:

@@ -13,7 +13,6 @@ from azure.storage.blob import ContainerClient
 from airflow_s3_azure.engine.azure.sdk_errors import describe_response, sdk_request, translate
 from airflow_s3_azure.engine.errors import TransferError
 from airflow_s3_azure.sync.lines_reader import etag_of, read_lines
-from airflow_s3_azure.sync.listing import list_blobs
 from tests.fakes.canned_server import CannedServer, canned_server
 
 BODIES = [
@@ -51,11 +50,10 @@ def client(server: CannedServer) -> ContainerClient:
 @pytest.mark.parametrize(
     "read",
     [
-        lambda client: list(list_blobs(client)),
         lambda client: list(read_lines(client, "a")),
         lambda client: etag_of(client, "a"),
     ],
-    ids=["list", "read", "etag"],
+    ids=["read", "etag"],
 )
 def test_an_error_response_is_an_error_of_this_package(
     read: Callable[[ContainerClient], Any],

@@ -137,7 +137,7 @@ def test_a_denial_is_explained_by_its_message(message: str, remedy: str) -> None
     [
         ("get_object", "bucket", "s3:GetObject"),
         ("get_object_tagging", "bucket", "s3:GetObjectTagging"),
-        ("ListObjectsV2", "bucket", "s3:ListBucket"),
+        ("list_objects_v2", "bucket", "s3:ListBucket"),
         ("get_object", "bucket--usw2-az1--x-s3", "s3express:CreateSession"),
     ],
 )
@@ -207,7 +207,7 @@ def test_a_refusal_that_botocore_parsed_is_translated_to_the_same_error() -> Non
         "Error": {"Code": "SignatureDoesNotMatch", "Message": "no"},
         "ResponseMetadata": {"HTTPStatusCode": 403, "HTTPHeaders": {"x-amz-request-id": "R1", "x-amz-id-2": "I2"}},
     }
-    refusal = Refusal.of_client_error(ClientError(response, "ListObjectsV2"))
+    refusal = Refusal.of_client_error(ClientError(response, "list_objects_v2"))
 
     found = translate(refusal, bucket="bucket", key="s3://bucket/", connection=CONNECTION)
 

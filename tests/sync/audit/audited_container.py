@@ -65,6 +65,7 @@ class KeptCheckpoints:
 class AuditedContainer:
     """Copies in a container, the ledgers of their syncs, and audits.
 
+    :ivar unrecorded: the container, for requests that are no reads of blobs
     :ivar ranges: the blob and the range of each read, in any order
     :ivar reported: the digests that the reports of runs returned, by the run's ID
     :ivar digests: the digests of the runs' files, by the run's ID
@@ -80,6 +81,7 @@ class AuditedContainer:
         self.cancellation = Cancellation()
         self._plans = count()
         self._session = Session()
+        self.unrecorded = self._blobs()
 
     def close(self) -> None:
         """Close its connections."""
@@ -139,11 +141,7 @@ class AuditedContainer:
         self, options: AuditOptions | None = None, *, threads: int = 4, range_size: int = 1024, **reader: Any
     ) -> Audit:
         """Return an audit that continues from the checkpoint, or begins."""
-        connections = Connections(self._session, self.cancellation, connect_timeout=20.0, read_timeout=60.0)
-        pipeline: Pipeline[Any, Any] = Pipeline(
-            ConnectionsTransport(connections), [_Recorder(self), self.client.credential]
-        )
-        blobs = BlobContainer(ContainerAddress(self.client.url), pipeline, self.cancellation)
+        blobs = self._blobs(_Recorder(self))
 
         def new_reader(resumed: Partial | None) -> ContentReader:
             arguments: dict[str, Any] = {"retry": RetryPolicy(first_wait=0.0, max_wait=0.0), **reader}
@@ -158,6 +156,7 @@ class AuditedContainer:
 
         return Audit(
             self.client,
+            self.unrecorded,
             options or AuditOptions(),
             self.checkpoints,
             self.cancellation,
@@ -165,6 +164,11 @@ class AuditedContainer:
             reported_digest=lambda run: self.reported.get(run.run_id),
             new_reader=new_reader,
         )
+
+    def _blobs(self, *policies: Any) -> BlobContainer:
+        connections = Connections(self._session, self.cancellation, connect_timeout=20.0, read_timeout=60.0)
+        pipeline: Pipeline[Any, Any] = Pipeline(ConnectionsTransport(connections), [*policies, self.client.credential])
+        return BlobContainer(ContainerAddress(self.client.url), pipeline, self.cancellation)
 
     def audit(self, options: AuditOptions | None = None, **arguments: Any) -> Audit:
         """Run an audit to its end."""

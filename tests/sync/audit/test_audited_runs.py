@@ -90,7 +90,7 @@ def test_a_summary_that_no_sync_wrote_is_refused(
     with pytest.raises(UntrustedFile, match=problem):
         read_json_blob(audited.client, name)
     with pytest.raises(UntrustedFile, match=problem):
-        find_runs(audited.client, "_s3_to_azure/", "newest")
+        find_runs(audited.client, audited.unrecorded, "_s3_to_azure/", "newest")
 
 
 @pytest.mark.servers

@@ -285,7 +285,7 @@ def test_a_container_that_lists_in_another_order_is_sorted(
     from airflow_s3_azure.sync.listing import list_blobs
 
     copies.client.delete_blob("in/c")
-    monkeypatch.setattr(audited_blobs, "list_blobs", lambda *a: reversed(list(list_blobs(*a))))
+    monkeypatch.setattr(audited_blobs, "list_blobs", lambda *a, **k: reversed(list(list_blobs(*a, **k))))
 
     audit = copies.audit()
 

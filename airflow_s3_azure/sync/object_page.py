@@ -1,0 +1,119 @@
+"""Reads a page of an S3 listing: the document of ListObjectsV2, requested with ``EncodingType=url``. Pure."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from urllib.parse import unquote_plus
+from xml.etree.ElementTree import Element
+
+from airflow_s3_azure.engine.quoting import quote_text
+from airflow_s3_azure.engine.s3.headers import read_etag
+from airflow_s3_azure.engine.xml import InvalidXML, parse_xml
+from airflow_s3_azure.sync.listed_object import ListedObject
+from airflow_s3_azure.sync.page import MalformedPage, OtherForm, Page, check_is_utf_8, parse_page
+
+_TEXT = rb"[^<&\x00-\x1f]*"
+_TIME = rb"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,15}(?:Z|[+-][0-9]{2}:?[0-9]{2})"
+_SIZE = rb"[0-9]{1,18}"
+_ETAG = rb"[\x21\x23-\x25\x27-\x3b\x3d-\x7e]{1,1024}"
+_ENTRY = re.compile(
+    rb"<Contents><Key>(" + _TEXT + rb")</Key><LastModified>(" + _TIME + rb")</LastModified>"
+    rb"<ETag>(&quot;|&#34;|\"|)(?!W/)(" + _ETAG + rb")\3</ETag>"
+    rb"(?:<(ChecksumAlgorithm|ChecksumType)>" + _TEXT + rb"</\5>)*"
+    rb"<Size>(" + _SIZE + rb")</Size>(?:<StorageClass>(" + _TEXT + rb")</StorageClass>)?</Contents>"
+)
+_VALID_SIZE = re.compile(_SIZE.decode())
+_VALID_TIME = re.compile(_TIME.decode())
+
+Fields = tuple[str, str, str, str, str]
+"""Key, time, ETag (without quotes), size and storage class of an entry, as text; the last three are valid."""
+
+
+def read_objects(document: bytes) -> Page[ListedObject]:
+    """Return the page in a document.
+
+    :raises MalformedPage: if it is no page of a listing, or an entry is not complete
+    """
+    try:
+        fields, rest = _split(document)
+        root = parse_xml(rest)
+        if root.find("{*}Contents") is not None:
+            raise OtherForm
+    except (OtherForm, InvalidXML, UnicodeDecodeError):
+        root = parse_page(document)
+        fields = [_fields(element) for element in root.iterfind("{*}Contents")]
+    if root.tag.rpartition("}")[2] != "ListBucketResult":
+        raise MalformedPage(f"its root is {quote_text(root.tag, 80)!r}")
+    entries = _objects(fields, is_encoded=root.findtext("{*}EncodingType", "") == "url")
+    truncated = root.findtext("{*}IsTruncated", "false").strip()
+    if truncated not in ("true", "false"):
+        raise MalformedPage(f"IsTruncated is {quote_text(truncated, 40)!r}")
+    token = root.findtext("{*}NextContinuationToken", "")
+    if truncated == "true" and not token:
+        raise MalformedPage("it is truncated, but has no token for the next page")
+    return Page([one.key for one in entries], entries, token if truncated == "true" else None)
+
+
+def _split(document: bytes) -> tuple[list[Fields], bytes]:
+    """Return the fields of the entries, and the document without them.
+
+    :raises OtherForm: if it is in another encoding
+    """
+    check_is_utf_8(document)
+    start = position = max(document.find(b"<Contents>"), 0)
+    fields: list[Fields] = []
+    while (match := _ENTRY.match(document, position)) is not None:
+        position = match.end()
+        key, time, _, etag, _, size, storage_class = match.groups(b"")
+        fields.append((key.decode(), time.decode(), etag.decode(), size.decode(), storage_class.decode()))
+    return fields, document[:start] + document[position:]
+
+
+def _fields(element: Element) -> Fields:
+    """Return the fields of an entry.
+
+    :raises MalformedPage: if its ETag or size is not valid
+    """
+    found = {one.tag.rpartition("}")[2]: one.text or "" for one in element}
+    key, time, quoted_etag, size = (found.get(name, "") for name in ("Key", "LastModified", "ETag", "Size"))
+    etag = read_etag(quoted_etag)
+    if etag is None or _VALID_SIZE.fullmatch(size) is None or _VALID_TIME.fullmatch(time) is None:
+        raise MalformedPage(
+            f"key {quote_text(key)!r}, size {quote_text(size, 40)!r}, ETag {quote_text(quoted_etag, 80)!r}, "
+            f"time {quote_text(time, 40)!r}"
+        )
+    return key, time, etag, size, found.get("StorageClass", "")
+
+
+def _objects(fields: Sequence[Fields], *, is_encoded: bool) -> list[ListedObject]:
+    """Return the entries.
+
+    :raises MalformedPage: if one has no key, or a time that does not exist
+    """
+    keys = [one[0] for one in fields]
+    names = _decoded(keys) if is_encoded else keys
+    if not all(names):
+        raise MalformedPage("an entry has no key")
+    try:
+        return [
+            ListedObject(name, int(size), etag, datetime.fromisoformat(time), sys.intern(storage_class or "STANDARD"))
+            for name, (_, time, etag, size, storage_class) in zip(names, fields, strict=True)
+        ]
+    except ValueError as error:
+        raise MalformedPage(f"a time is none: {quote_text(str(error), 80)}") from None
+
+
+def _decoded(keys: list[str]) -> list[str]:
+    """Return keys without the encoding of ``EncodingType=url``.
+
+    :raises MalformedPage: if one is not UTF-8
+    """
+    try:
+        # One call for all keys is faster than one for each, but keys with line breaks need one each.
+        decoded = unquote_plus("\n".join(keys), errors="strict").split("\n")
+        return decoded if len(decoded) == len(keys) else [unquote_plus(key, errors="strict") for key in keys]
+    except UnicodeDecodeError:
+        raise MalformedPage("a key is not UTF-8") from None

@@ -1,0 +1,129 @@
+"""Entries that are taken out of a document as text are those that the XML parser reads; and nothing else is accepted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+from xml.sax.saxutils import escape
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_s3_azure.sync.blob_page import read_blobs
+from airflow_s3_azure.sync.object_page import read_objects
+from airflow_s3_azure.sync.page import MalformedPage
+
+TEXT = st.text(
+    st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufffe\uffff"), min_size=1, max_size=8
+)
+NAMES = st.lists(TEXT, max_size=4)
+METADATA = st.dictionaries(
+    st.sampled_from(["a", "Blob", "Metadata", "OrMetadata", "Name", "Etag", "s3_source_etag", "s3_source_size", "X"]),
+    TEXT | st.just(""),
+)
+
+
+def blob_document(names: list[str], metadata: dict[str, str]) -> bytes:
+    """Return a page of blobs as Azure writes it."""
+    pairs = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in metadata.items())
+    entries = (
+        f"<Blob><Name>{escape(name)}</Name><Properties><Last-Modified>Fri, 27 Nov 2026 15:24:52 GMT</Last-Modified>"
+        f"<Etag>0x8D{number}</Etag><Content-Length>{number}</Content-Length><Content-MD5 /></Properties>"
+        f"<Metadata>{pairs}</Metadata><OrMetadata /></Blob>"
+        for number, name in enumerate(names)
+    )
+    head = '\ufeff<?xml version="1.0" encoding="utf-8"?><EnumerationResults ContainerName="c"><Blobs>'
+    return f"{head}{''.join(entries)}</Blobs><NextMarker>m</NextMarker></EnumerationResults>".encode()
+
+
+def object_document(names: list[str], *, is_encoded: bool, quote_mark: str = "&quot;") -> bytes:
+    """Return a page of objects as S3 writes it."""
+    keys = [quote(name, safe="/") if is_encoded else escape(name) for name in names]
+    entries = (
+        f"<Contents><Key>{key}</Key><LastModified>2026-11-27T15:24:52.000Z</LastModified>"
+        f"<ETag>{quote_mark}{number:032x}{quote_mark}</ETag><ChecksumAlgorithm>CRC32</ChecksumAlgorithm>"
+        f"<Size>{number}</Size><StorageClass>GLACIER</StorageClass></Contents>"
+        for number, key in enumerate(keys)
+    )
+    encoding = "<EncodingType>url</EncodingType>" if is_encoded else ""
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+        f"<IsTruncated>true</IsTruncated>{encoding}{''.join(entries)}<NextContinuationToken>t</NextContinuationToken>"
+        "</ListBucketResult>"
+    ).encode()
+
+
+@given(names=NAMES, metadata=METADATA)
+def test_blobs_are_read_as_the_xml_parser_reads_them(names: list[str], metadata: dict[str, str]) -> None:
+    """A space in a tag leaves the document to it."""
+    document = blob_document(names, metadata)
+
+    page = read_blobs(document)
+
+    assert page == read_blobs(document.replace(b"<Properties>", b"<Properties >"))
+    assert (page.names, page.next) == (names, "m")
+
+
+@given(names=NAMES, is_encoded=st.booleans(), quote_mark=st.sampled_from(["&quot;", "&#34;", '"', ""]))
+def test_objects_are_read_as_the_xml_parser_reads_them(names: list[str], *, is_encoded: bool, quote_mark: str) -> None:
+    """Keys encoded or not, and ETags with any form of quotes."""
+    document = object_document(names, is_encoded=is_encoded, quote_mark=quote_mark)
+
+    page = read_objects(document)
+
+    assert page == read_objects(document.replace(b"<Contents>", b"<Contents >"))
+    assert (page.names, page.next) == (names, "t")
+
+
+@pytest.mark.parametrize("key", ["a\nb", "a+b c%20", "\x01", "\ud7ff\U0010ffff", "//", " "])
+def test_keys_that_xml_cannot_hold_are_decoded(key: str) -> None:
+    """Beside others."""
+    names = sorted(["A", key, "zz"])
+
+    assert read_objects(object_document(names, is_encoded=True)).names == names
+
+
+def test_a_key_that_is_not_utf_8_is_refused() -> None:
+    """Its request would be for another key."""
+    document = object_document(["KEY"], is_encoded=True).replace(b"KEY", b"a%FF")
+
+    with pytest.raises(MalformedPage, match="a key is not UTF-8"):
+        read_objects(document)
+
+
+@pytest.mark.parametrize(
+    ("read", "document"),
+    [(read_blobs, blob_document(["a", "b"], {"a": "b"})), (read_objects, object_document(["a", "b"], is_encoded=True))],
+    ids=["blobs", "objects"],
+)
+def test_no_part_of_a_page_may_be_missing(read: Callable[[bytes], Any], document: bytes) -> None:
+    """Wherever it is truncated."""
+    for length in range(len(document)):
+        with pytest.raises(MalformedPage):
+            read(document[:length])
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_a_page_may_have_another_encoding(encoding: str) -> None:
+    """As XML allows it."""
+    text = object_document(["a"], is_encoded=True).decode().replace("UTF-8", encoding.removesuffix("-sig"))
+
+    assert read_objects(text.encode(encoding)).names == ["a"]
+
+
+def test_a_truncated_page_without_a_token_is_refused() -> None:
+    """What follows would be lost."""
+    document = object_document(["a"], is_encoded=True).replace(b"NextContinuationToken", b"Other")
+
+    with pytest.raises(MalformedPage, match="no token for the next page"):
+        read_objects(document)
+
+
+def test_a_document_type_is_refused() -> None:
+    """It could declare entities."""
+    document = object_document(["a"], is_encoded=True).replace(b"\n", b'<!DOCTYPE a [<!ENTITY e "b">]>', 1)
+
+    with pytest.raises(MalformedPage, match="document type"):
+        read_objects(document)
