@@ -20,7 +20,6 @@ TESTED_ELSEWHERE = {
     "azure/responses.py": "test_container sends each malformed response",
     "azure/requests.py": "test_container compares the headers of each request",
     "azure/block_list.py": "test_container reads each malformed list",
-    "azure/request_headers.py": "test_container compares the headers of each request",
     "s3/bodies.py": "test_source truncates the documents of S3",
 }
 """Modules of the engine without a test file of their name, each with the reason."""

@@ -199,15 +199,13 @@ class BlobContainer:
         return self._checked_etag(response, blob, compute("CRC64NVME", body))
 
     def list_page(self, query: Mapping[str, str], version: str = API_VERSION) -> bytes:
-        """Return one page of a listing of the container: a document of Azure. One request.
+        """Return the document of one page of a listing. One request.
 
         :param query: of the operation List Blobs, without ``restype`` and ``comp``
         :param version: of the REST API
-        :raises TransferError: if the container cannot be listed
         """
         query = {"restype": "container", "comp": "list", **query}
-        content: bytes = self._send("GET", None, expected=200, query=query, headers={"x-ms-version": version}).content
-        return content
+        return bytes(self._send("GET", None, expected=200, query=query, headers={"x-ms-version": version}).content)
 
     def discard_staged(self, blob: str) -> None:
         """Discard all blocks staged for a blob that does not exist. For a moment an empty blob is visible.
@@ -309,9 +307,8 @@ class BlobContainer:
         self._cancellation.check()
         blob_url = self.url if blob is None else self.blob_url(blob)
         if blob is not None and (refused := why_refused(blob)):
-            raise DestinationWriteError(
-                f"no request was sent for blob {blob!r}: {refused}", blob=blob_url, retryable=False
-            )
+            message = f"no request was sent for blob {blob!r}: {refused}"
+            raise DestinationWriteError(message, blob=blob_url, retryable=False)
         parts = [part for part in (urlencode(query or {}, quote_via=quote), self._address.query) if part]
         url = blob_url + ("?" + "&".join(parts) if parts else "")
         request = HttpRequest(method, url, content=body_of(data))
