@@ -201,11 +201,10 @@ class BlobContainer:
     def list_page(self, query: Mapping[str, str], version: str = API_VERSION) -> bytes:
         """Return the document of one page of a listing. One request.
 
-        :param query: of the operation List Blobs, without ``restype`` and ``comp``
-        :param version: of the REST API
+        :param query: of the operation List Blobs, of this ``version`` of the REST API
         """
-        query = {"restype": "container", "comp": "list", **query}
-        return bytes(self._send("GET", None, expected=200, query=query, headers={"x-ms-version": version}).content)
+        query, headers = {"restype": "container", "comp": "list", **query}, {"x-ms-version": version}
+        return bytes(self._send("GET", None, expected=200, query=query, headers=headers).content)
 
     def discard_staged(self, blob: str) -> None:
         """Discard all blocks staged for a blob that does not exist. For a moment an empty blob is visible.
