@@ -216,6 +216,7 @@ def audit(count: int, url: str) -> AuditReport:
         blobs = BlobContainer(ContainerAddress(client.url), pipeline, cancellation)
         run = Audit(
             client,
+            blobs,
             AuditOptions(),
             NoCheckpoints(),
             cancellation,
