@@ -9,7 +9,7 @@ import json
 import random
 import socket
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from itertools import pairwise
@@ -25,7 +25,13 @@ from hypothesis import strategies as st
 
 from airflow_s3_azure.engine.blocks import MIB
 from airflow_s3_azure.engine.cancellation import Cancellation
-from airflow_s3_azure.engine.errors import Cancelled, DestinationWriteError, TransferError, UntrustedFile
+from airflow_s3_azure.engine.errors import (
+    Cancelled,
+    DestinationConflict,
+    DestinationWriteError,
+    TransferError,
+    UntrustedFile,
+)
 from airflow_s3_azure.engine.model import CopyResult, Precondition
 from airflow_s3_azure.engine.retry import RetryPolicy
 from airflow_s3_azure.sync import lines_reader, lines_writer
@@ -33,7 +39,7 @@ from airflow_s3_azure.sync.fingerprint import Fingerprint, digest_text
 from airflow_s3_azure.sync.lines_reader import etag_of, read_lines
 from airflow_s3_azure.sync.lines_writer import LinesWriter
 from airflow_s3_azure.sync.rows import ledger_row
-from tests.fakes.memory_container import MemoryContainer
+from tests.fakes.memory_container import MemoryContainer, refusal
 
 if TYPE_CHECKING:
     from tests.servers import AzureServer
@@ -657,3 +663,29 @@ def test_the_fake_refuses_as_azurite_does(client: ContainerClient, name: str) ->
 
     missing, invalid = (404, "BlobNotFound"), (400, "InvalidBlockList")
     assert refusals == ([(416, "InvalidRange"), invalid] if name == NAME else [missing, invalid, missing])
+
+
+class _WriteOnceContainer(MemoryContainer):
+    """A container under a container-level immutability policy: what is written once can neither be replaced nor deleted."""
+
+    def commit(self, name: str, ids: Sequence[str]) -> None:
+        """Make a blob of blocks, if there is none."""
+        if name in self.blobs:
+            raise refusal(409, "BlobImmutableDueToPolicy")
+        super().commit(name, ids)
+
+
+def test_a_container_that_takes_each_file_once_is_named() -> None:
+    """A file that is committed once is written; a second commit fails with the policy's name, and the first one stays."""
+    container = _WriteOnceContainer()
+    writer = LinesWriter(container.as_client(), NAME, Precondition(None))
+    writer.write(["a"])
+    writer.commit()
+    writer.write(["b"])
+
+    with pytest.raises(
+        DestinationConflict, match="BlobImmutableDueToPolicy: a time-based retention policy protects the blob"
+    ):
+        writer.commit()
+
+    assert container.blobs[NAME] == b'["a"]\n'

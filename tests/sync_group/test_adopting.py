@@ -103,3 +103,18 @@ def test_a_deferred_copy_reads_nothing_back(sync: Sync) -> None:
     """No byte may pass through a triggerer. The DAG says so when it is parsed."""
     with pytest.raises(ConfigurationError, match="compare='checksum' reads blobs back, which a triggerer must not do"):
         sync.dag(compare="checksum", mode="server_side", deferrable=True)
+
+
+def test_a_deferred_copy_whose_comparison_is_a_template_reads_nothing_back(sync: Sync) -> None:
+    """What the parser cannot know, the trigger refuses, before it reads a byte."""
+    sync.bucket.put("a", b"x" * 5)
+    before = _upload(sync, "a", b"x" * 5)
+    errors: dict[str, BaseException] = {}
+
+    night = sync.night(
+        params={"by": "checksum"}, compare="{{ params.by }}", mode="server_side", deferrable=True, errors=errors
+    )
+
+    assert night.state == "failed"
+    assert "compare='checksum' reads blobs back, which a triggerer must not do" in str(errors["copy"])
+    assert sync.container.get_blob_client("a").get_blob_properties().etag == before["etag"]
