@@ -83,7 +83,7 @@ class S3ToAzurePlanOperator(CopyingOperator):
             log.info("listing %r and %s", source, destination)
             listings = self._listings(bucket, container, options, blob_prefix, cancellation)
             plan = make_plan(*listings, replace(options, bucket=bucket.name), folder, cancellation)
-            guardrails.check_run(plan.cost.objects, plan.size)
+            guardrails.check_run(plan.counts["copy"], plan.size)
             if not plan.objects:
                 _check_selects_nothing(bucket, options.prefix, arguments, cancellation)
         dry_run, price = arguments.is_dry_run, arguments.egress_price_per_gib
@@ -140,6 +140,7 @@ class S3ToAzurePlanOperator(CopyingOperator):
 
     def _log_totals(self, plan: Plan, url: str, *, dry_run: bool, price: float | None) -> None:
         from airflow_s3_azure.engine.progress import count_text, size_text
+        from airflow_s3_azure.sync.cost import read_back_text
 
         log.info(
             "%s selected: %s to copy (%s, %s), %s unchanged, %s skipped",
@@ -159,6 +160,8 @@ class S3ToAzurePlanOperator(CopyingOperator):
             cost["egress_gib"],
             "" if price is None else f" at {price:g} each: {cost['egress_price']:,.2f}",
         )
+        if text := read_back_text(cost):
+            log.info("%s", text)
         if plan.orphaned:
             log.info("orphaned blobs (no S3 key): %s", count_text(plan.orphaned, "blob"))
         if plan.delete_refused:
@@ -241,8 +244,7 @@ class S3ToAzureBatchesOperator(BaseOperator):
             check_prefixes([plan["s3_prefix"] for plan in plans])
             check_destinations([plan["destination"] for plan in plans], Naming(template=self.blob_template))
             budget = Budget(read_argument("max_objects", self.max_objects), read_argument("max_bytes", self.max_bytes))
-            costs = [plan["cost"] for plan in plans]
-            objects, size = (sum(cost[name] for cost in costs) for name in ("objects", "bytes"))
+            objects, size = sum(plan["counts"]["copy"] for plan in plans), sum(plan["size"] for plan in plans)
             Guardrails.configured().check_run(objects, size)
             budget.check(objects, size, f"manifest.jsonl in the folders of all {len(plans)} plans")
             references = joined_batches(

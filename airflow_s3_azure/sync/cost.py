@@ -79,13 +79,14 @@ def cost_text(cost: Mapping[str, Any]) -> str:
     price = "" if cost["egress_price"] is None else f" for {cost['egress_price']:,.2f}"
     return (
         f"{cost['objects']:,} objects ({size_text(cost['bytes'])}) with {cost['s3_requests']:,} requests to S3 and "
-        f"{cost['azure_requests']:,} to Azure, {cost['egress_gib']:.3f} GiB out of S3{price}{_read_back_text(cost)}"
-    )
+        f"{cost['azure_requests']:,} to Azure, {cost['egress_gib']:.3f} GiB out of S3{price}"
+    ) + (f"; {text}" if (text := read_back_text(cost)) else "")
 
 
-def _read_back_text(cost: Mapping[str, Any]) -> str:
+def read_back_text(cost: Mapping[str, Any]) -> str:
+    """Return what is read back, as a line for the log; empty if there is nothing."""
     count = cost.get("read_back_objects", 0)
     if not count:
         return ""
     size = size_text(cost["read_back_bytes"])
-    return f"; {count_text(count, 'blob')} of other tools ({size}) are read back from Azure, and copied if they differ"
+    return f"{count_text(count, 'blob')} of other tools ({size}) are read back from Azure, and copied if they differ"

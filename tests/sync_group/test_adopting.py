@@ -95,8 +95,11 @@ def test_blobs_to_read_back_count_for_the_budget(sync: Sync) -> None:
 
     night = sync.night(compare="checksum", max_objects=1, errors=errors)
 
-    assert night.state == "failed"
+    several = sync.night(s3_prefix=["a", "b"], compare="checksum", max_objects=1, errors=errors)
+
+    assert (night.state, several.state) == ("failed", "failed")
     assert "2 objects" in str(errors["plan"])
+    assert "2 objects" in str(errors["batches"])
 
 
 def test_a_deferred_copy_reads_nothing_back(sync: Sync) -> None:
