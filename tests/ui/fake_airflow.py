@@ -92,6 +92,9 @@ class FakeAirflow:
         self.requests: list[str] = []
         self.forbidden: set[str] = set()
         self.version = "3.3.2"
+        self.held = ""
+        """Requests with this text in their URL wait until they are released."""
+        self.released = threading.Event()
 
     # What there is
 
@@ -307,7 +310,8 @@ def _kept(items: Iterable[Item], query: dict[str, list[str]]) -> Iterator[Item]:
 def _page(name: str, items: list[Item], query: dict[str, list[str]]) -> Item:
     if "order_by" in query:
         by = query["order_by"][0]
-        items = sorted(items, key=lambda one: str(one[by.removeprefix("-")]), reverse=by.startswith("-"))
+        field = by.removeprefix("-")
+        items = sorted(items, key=lambda one: (one[field] is not None, one[field]), reverse=by.startswith("-"))
     start = int(query.get("offset", ["0"])[0])
     stop = start + min(PAGE, int(query.get("limit", ["50"])[0]))
     # What begins with an underscore can be filtered by, but is not in responses.
@@ -329,6 +333,8 @@ class FakeServer:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            # As Airflow's server does: without it each response waits for the acknowledgment of its headers.
+            disable_nagle_algorithm = True
 
             def do_GET(self) -> None:
                 status, kind, body = server.respond(self.command, self.path, self._body())
@@ -374,6 +380,8 @@ class FakeServer:
             return 200, "application/json", json.dumps(app[path]).encode()
         if path.startswith("/api/v2/"):
             time.sleep(self._seconds)
+            if self.airflow.held and self.airflow.held in url:
+                self.airflow.released.wait(30)
             status, found = self.airflow.respond(method, url, body)
             return status, "application/json", json.dumps(found).encode()
         if path == "/s3-to-azure/entry.js":

@@ -136,7 +136,7 @@ def batches(
     run_state: str | None = None,
     **values: Any,
 ) -> str:
-    """Add a run with one batch for each state, and return its id.
+    """Add a run with one batch for each state, and return its id. Of each failed batch, one key failed.
 
     :param prefixes: plans that were put together; 0: one plan
     :param values: of its report
@@ -145,8 +145,10 @@ def batches(
         airflow.add_dag(dag_id)
     ended = all(state in ("success", "failed") for state in states)
     state = run_state or ("running" if not ended else "failed" if "failed" in states else "success")
-    done = states.count("success")
-    summary = report(done * objects, done * size, objects=len(states) * objects, **values) if ended else None
+    bad = [index for index, one in enumerate(states) if one == "failed"]
+    copied = len(states) * objects - len(bad)
+    totals = {"failed": len(bad), "failures": [{**_failure(index), "batch": index} for index in bad[:10]], **values}
+    summary = report(copied, len(states) * size, **{"objects": len(states) * objects, **totals}) if ended else None
     run_id = airflow.add_run(dag_id, midnight(airflow, 1), state=state, report=summary)
     for index in range(prefixes):
         airflow.add_task(dag_id, run_id, "plan", map_index=index, label=f"exports/{index}/")
@@ -165,18 +167,20 @@ def batches(
     for index, one_state in enumerate(states):
         airflow.add_task(dag_id, run_id, "copy", state=one_state, map_index=index, label=references[index]["label"])
         if one_state in ("success", "failed"):
-            bad = one_state == "failed"
+            has_failed = one_state == "failed"
             airflow.xcoms[(dag_id, run_id, COPY, index, "return_value")] = {
                 "objects": objects,
                 "size": size,
-                "copied": objects - bad,
+                "copied": objects - has_failed,
                 "unchanged": 0,
                 "skipped": 0,
-                "failed": int(bad),
+                "failed": int(has_failed),
                 "copied_bytes": size,
                 "seconds": 12.5,
-                "failures": [{"key": f"exports/bad-{index}", "blob": "b", "error": "DestinationWriteError: no"}]
-                if bad
-                else [],
+                "failures": [_failure(index)] if has_failed else [],
             }
     return run_id
+
+
+def _failure(batch: int) -> Item:
+    return {"key": f"exports/bad-{batch}", "blob": f"exports/bad-{batch}", "error": "DestinationWriteError: no"}

@@ -139,7 +139,11 @@ _SHAPES = [
     ("dags/{dag}/details", {}, None),
     ("dags/{dag}/dagRuns", {"order_by": "-run_after"}, "dag_runs"),
     ("dags/~/dagRuns", {"run_type": "manual", "dag_id_prefix_pattern": "{dag}|other"}, "dag_runs"),
-    ("dags/{dag}/dagRuns/{run}/taskInstances", {"operator": "S3ToAzureCopyBatchOperator"}, "task_instances"),
+    (
+        "dags/{dag}/dagRuns/{run}/taskInstances",
+        {"operator": "S3ToAzureCopyBatchOperator", "order_by": "map_index"},
+        "task_instances",
+    ),
     ("dags/~/dagRuns/~/taskInstances", {"operator": "S3ToAzureReportOperator"}, "task_instances"),
     ("dags/{dag}/dagRuns/{run}/taskInstances/~/xcomEntries", {"xcom_key": "return_value"}, "xcom_entries"),
     ("dags/{dag}/dagRuns/{run}/taskInstances/s3_to_azure.report/xcomEntries/return_value", {}, None),
@@ -176,6 +180,8 @@ def test_the_fake_airflow_has_the_shapes_of_the_real_one(
             assert real[name] is None or value is None or isinstance(real[name], kinds), name
     if "operator" in query:
         assert {one["operator"] for one in found} == {query["operator"]}
+    if query.get("order_by") == "map_index":
+        assert [one["map_index"] for one in found] == list(range(len(found)))
     if "xcom_key" in query:
         assert {one["key"] for one in found} == {query["xcom_key"]}
     if "source_dag_id" in query or "dag_id_prefix_pattern" in query:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -110,7 +110,7 @@ def test_a_home_page_without_syncs_has_the_same_row(show: Show) -> None:
 
 
 def test_a_thousand_batches_take_few_requests(fake: FakeAirflow, show: Show) -> None:
-    """Eleven pages of tasks, and what is visible; the last row is one scroll away, and filters find the failed one."""
+    """Eleven pages of tasks, and the results of visible rows; the last row is one scroll away, filters find the failed one."""
     run = batches(fake, "exports", ["success"] * 500 + ["failed"] + ["success"] * 499)
 
     visit = show("run", "exports", run)
@@ -119,13 +119,75 @@ def test_a_thousand_batches_take_few_requests(fake: FakeAirflow, show: Show) -> 
     assert page.get_by_role("table", name="The batches").get_attribute("aria-rowcount") == "1001"
     assert page.get_by_test_id("batch").count() < 40
     assert "1,000 batches" in (page.get_by_test_id("batch-map").get_attribute("aria-label") or "")
-    own = [one for one in fake.requests if "xcomEntries/return_value?map_index=" not in one or COPY not in one]
-    assert len(own) <= MOST_REQUESTS - 10
-    assert visit.figure("copied") == "99,900"
+    assert len([one for one in fake.requests if "/taskInstances?" in one]) == 11
+    assert len(fake.requests) <= MOST_REQUESTS
+    assert visit.figure("copied") == "99,999"
     page.evaluate(_SCROLL_TO_THE_END)
     assert page.get_by_test_id("batch").last.get_attribute("data-index") == "999"
     page.get_by_role("button", name="failed 1").click()
     assert [row.get_attribute("data-index") for row in page.get_by_test_id("batch").all()] == ["500"]
+
+
+def test_a_large_run_shows_its_numbers_before_all_of_its_batches_are_read(fake: FakeAirflow, show: Show) -> None:
+    """Three requests after the run and the first page of tasks; what depends on all batches follows."""
+    run = batches(fake, "exports", ["success"] * 1_000)
+    fake.held = "offset=100"
+
+    visit = show("run", "exports", run, settle=False)
+
+    assert visit.figure("copied") == "100,000"
+    assert visit.page.get_by_test_id("batches").count() == 0
+    assert len([one for one in fake.requests if "offset=" not in one or "offset=0" in one]) == 5
+    fake.released.set()
+    visit.settle()
+    assert visit.page.get_by_role("table", name="The batches").get_attribute("aria-rowcount") == "1001"
+
+
+@pytest.mark.parametrize(
+    ("view", "held", "figure", "value"),
+    [
+        ("dag", "return_value", "total-bad", "1"),
+        ("all", "/details", "total-syncs", "46"),
+        ("home", "/details", "home-counts", "✕ 2 failed ✓ 44 succeeded"),
+    ],
+)
+def test_first_numbers_do_not_wait_for_details(
+    fake: FakeAirflow, show: Show, view: str, held: str, figure: str, value: str
+) -> None:
+    """The states of all runs or syncs are there while the reports and DAGs of single ones are not."""
+    many_syncs(fake)
+    fake.held = held
+
+    visit = show(view, "sync_07_to_azure", settle=False)
+
+    visit.page.get_by_test_id(figure).wait_for()
+    assert " ".join(visit.figure(figure).split()) == value
+    fake.released.set()
+    visit.settle()
+    assert " ".join(visit.figure(figure).split()) == value
+
+
+def test_a_run_that_ends_while_it_is_read_is_read_again(
+    fake: FakeAirflow, show: Show, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing polls a run that has ended, so its tasks must not be those from before its end."""
+    run = batches(fake, "exports", ["success"])
+    copy = next(one for one in fake.tasks if one["task_id"] == COPY)
+    copy["state"] = "running"
+    find = fake.find
+
+    def find_and_end(parts: list[str], query: dict[str, list[str]]) -> Any:
+        found = find(parts, query)
+        if parts[-1] == "taskInstances":
+            copy["state"] = "success"
+        return found
+
+    monkeypatch.setattr(fake, "find", find_and_end)
+
+    visit = show("run", "exports", run)
+
+    assert visit.page.get_by_test_id("batch").get_attribute("data-state") == "done"
+    assert len([one for one in fake.requests if "/taskInstances?" in one]) == 2
 
 
 def test_two_hundred_prefixes_are_one_request(fake: FakeAirflow, show: Show) -> None:
@@ -152,7 +214,7 @@ def test_many_failed_batches_have_their_summaries(fake: FakeAirflow, show: Show)
     before = names.count()
     assert before >= 10
     visit.page.get_by_test_id("more-errors").click()
-    visit.page.get_by_text("exports/bad-20", exact=True).wait_for()
+    visit.page.get_by_text("exports/bad-14", exact=True).wait_for()
     assert names.count() > before
     assert "without a summary" not in visit.area.inner_text()
 

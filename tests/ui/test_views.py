@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -257,6 +258,13 @@ def test_a_day_has_one_date_on_all_pages(fake: FakeAirflow, show: Show) -> None:
     assert f"{short} {day.year}" in show("dag", "berlin").page.get_by_test_id("runs-table").inner_text()
 
 
+def test_a_slow_copy_has_a_throughput(fake: FakeAirflow, show: Show) -> None:
+    """One byte in twenty seconds is not 0 B/s."""
+    run = batches(fake, "exports", ["success"], objects=1, size=1)
+
+    assert show("run", "exports", run).figure("throughput") == "< 1 B/s"
+
+
 def test_throughput_is_measured_while_copying(fake: FakeAirflow, show: Show) -> None:
     """Not over the hours between a failure and its retry."""
     summary: dict[str, Any] = {"seconds": 7200.0, "copy_seconds": 10.0, "bytes_per_second": 1}
@@ -264,6 +272,38 @@ def test_throughput_is_measured_while_copying(fake: FakeAirflow, show: Show) -> 
 
     assert show("run", "exports", run).figure("throughput") == "10.0 MiB/s"
     assert show("dag", "exports").figure("total-rate") == "10.0 MiB/s"
+
+
+@pytest.mark.parametrize(("width", "most"), [(800, 95), (1280, 1)])
+def test_the_calendar_has_the_month_below_its_days(fake: FakeAirflow, show: Show, width: int, most: int) -> None:
+    """In one row and in several, where each row has the date of its first day; no label touches the next one."""
+    nightly(fake, "exports", 90)
+
+    visit = show("dag", "exports", width=width)
+
+    cells = visit.page.get_by_test_id("calendar").locator("li[data-day]").all()
+    labels = [one for one in visit.page.get_by_test_id("calendar-label").all() if one.is_visible()]
+    texts = [one.inner_text() for one in labels]
+    days = [str(one.get_attribute("data-day")) for one in cells]
+    months = {f"1 {date.fromisoformat(day):%b}" for day in days[7:] if day.endswith("-01")}
+    assert months <= set(texts)
+    boxes = [one.bounding_box() or {} for one in labels]
+    rows = sorted({round(box["y"]) for box in boxes})
+    assert len(rows) == (3 if width == 800 else 1)
+    for y in rows:
+        spans = sorted((box["x"], box["x"] + box["width"]) for box in boxes if round(box["y"]) == y)
+        assert 0 <= spans[0][0] - (cells[0].bounding_box() or {})["x"] < most
+        assert all(left[1] <= right[0] for left, right in pairwise(spans))
+        assert spans[-1][1] <= width
+
+
+def test_a_narrow_table_has_the_numbers_below_the_label(fake: FakeAirflow, show: Show) -> None:
+    """It has no columns for them."""
+    run = batches(fake, "exports", ["failed"])
+
+    row = show("run", "exports", run, width=800).page.get_by_test_id("batch")
+
+    row.get_by_text("100 objects · 100 MiB · 99 copied · 1 failed · 13 s", exact=True).wait_for()
 
 
 def test_a_long_label_is_shortened_in_its_middle(fake: FakeAirflow, show: Show) -> None:

@@ -112,6 +112,7 @@ class FakeVisit(Visit):
 
     :param forbidden: refusals of the API are expected, and the browser's lines about them are no errors
     :param script: JavaScript to run before the page's own
+    :param settle: wait until the page has all of its content
     """
 
     def __init__(
@@ -128,6 +129,7 @@ class FakeVisit(Visit):
         clock: bool = False,
         forbidden: bool = False,
         script: str | None = None,
+        settle: bool = True,
     ) -> None:
         super().__init__(context, server.url)
         self._airflow = server.airflow
@@ -142,7 +144,8 @@ class FakeVisit(Visit):
         self._go(server.path(view, dag_id, run_id))
         self.area = self.page.get_by_test_id(AREAS[view])
         self.area.wait_for()
-        self.settle()
+        if settle:
+            self.settle()
 
     def settle(self) -> None:
         """Wait until our page has requested nothing for a moment."""

@@ -81,17 +81,24 @@ function detail({ detail: found }) {
 export const get = (where, query, signal) => request("GET", where, { query, signal });
 export const post = (where, body) => request("POST", where, { body });
 
-/** The first `most` items of a list, page by page, and how many there are: {items, total}; `key` is the list's name. */
-export async function getList(where, key, query, signal, most = PAGE) {
+/** The first page of a list, of which `most` items are wanted: {items, total, rest}; `key` is the list's name, rest() requests the others. */
+export async function getPage(where, key, query, signal, most = PAGE) {
   const first = await get(where, { ...query, limit: Math.min(PAGE, most), offset: 0 }, signal);
   const size = first[key].length;
   const total = first.total_entries ?? size;
   const offsets = [];
   for (let offset = size; size > 0 && offset < Math.min(total, most); offset += size) offsets.push(offset);
-  const rest = await Promise.all(
-    offsets.map((offset) => get(where, { ...query, limit: size, offset }, signal).then((page) => page[key])),
-  );
-  return { items: [...first[key], ...rest.flat()].slice(0, most), total };
+  const rest = async () => {
+    const pages = await Promise.all(offsets.map((offset) => get(where, { ...query, limit: size, offset }, signal)));
+    return pages.flatMap((page) => page[key]).slice(0, most - size);
+  };
+  return { items: first[key], total, rest };
+}
+
+/** The first `most` items of a list, page by page, and how many there are: {items, total}. */
+export async function getList(where, key, query, signal, most) {
+  const { items, total, rest } = await getPage(where, key, query, signal, most);
+  return { items: [...items, ...(await rest())], total };
 }
 
 /** All items of a list, at most `most` of them. */

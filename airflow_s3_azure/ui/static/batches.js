@@ -2,12 +2,13 @@
 import { bytes, count, counted, duration, isNumber, percent, plural, rate } from "./format.js";
 import { ChakraUI, h, React } from "./host.js";
 import { useWidth } from "./live.js";
-import { Bar, Inside, logPath, Middle, STATES, StateBadge, stateColor } from "./parts.js";
-import { KINDS, kindOf } from "./run.js";
+import { Bar, Inside, Later, logPath, Middle, STATES, StateBadge, stateColor } from "./parts.js";
+import { hasEnded, KINDS, kindOf } from "./run.js";
 
 const { Box, Button, Flex, Text } = ChakraUI;
 const ROW = 45; // pixels
-const AROUND = 6; // rows above and below the visible ones
+const FIT = 10; // rows that are visible at once
+const AROUND = 3; // rows above and below the visible ones
 const MOST_SECONDS = 30 * 86_400; // a longer estimate means nothing
 const MAP_FROM = 13; // batches that are enough for a map of all
 
@@ -23,9 +24,10 @@ export function Batches({ rows, dagId, runId, noun, onSeen }) {
   const sorted = kept.toSorted(
     (a, b) => KINDS.indexOf(kindOf(a)) - KINDS.indexOf(kindOf(b)) || a.index - b.index,
   );
-  const fits = Math.min(sorted.length, 10);
-  const first = Math.max(0, Math.min(Math.floor(top / ROW), sorted.length - fits) - AROUND);
-  const seen = sorted.slice(first, first + fits + 2 * AROUND);
+  const begin = Math.max(0, Math.min(Math.floor(top / ROW), sorted.length - FIT));
+  const first = Math.max(0, begin - AROUND);
+  const rendered = sorted.slice(first, begin + FIT + AROUND);
+  const seen = sorted.slice(begin, begin + FIT + (top % ROW > 0));
   const [ref, width] = useWidth();
   const wide = width >= WIDE_FROM;
   const wanted = seen.map(({ task }) => `${task.task_id}${task.map_index}${task.state}${task.try_number}`).join();
@@ -37,7 +39,7 @@ export function Batches({ rows, dagId, runId, noun, onSeen }) {
   return h(
     Box,
     null,
-    rows.length >= MAP_FROM && h(BatchMap, { rows, noun, kinds }),
+    rows.length >= MAP_FROM && h(Later, { height: `${mapHeight(rows.length, width)}px` }, h(BatchMap, { rows, noun, kinds })),
     kinds.size > 1 && h(
       Flex,
       { gap: 1, wrap: "wrap", mb: 2, role: "group", "aria-label": `Which ${plural(noun)} to show` },
@@ -65,11 +67,11 @@ export function Batches({ rows, dagId, runId, noun, onSeen }) {
       ),
       h(
         Box,
-        { maxH: `${ROW * 10}px`, overflowY: "auto", onScroll: (event) => setTop(event.currentTarget.scrollTop), tabIndex: sorted.length > 10 ? 0 : undefined, role: "rowgroup" },
+        { maxH: `${ROW * FIT}px`, overflowY: "auto", onScroll: (event) => setTop(event.currentTarget.scrollTop), tabIndex: sorted.length > FIT ? 0 : undefined, role: "rowgroup" },
         h(
           "div",
           { style: { height: sorted.length * ROW, position: "relative" }, role: "presentation" },
-          seen.map((row, at) =>
+          rendered.map((row, at) =>
             h(BatchRow, { key: `${row.task.task_id} ${row.index}`, row, wide, dagId, runId, style: { position: "absolute", top: (first + at) * ROW, left: 0, right: 0, height: ROW }, index: first + at + 2 }),
           ),
         ),
@@ -102,6 +104,7 @@ function BatchRow({ row, wide, dagId, runId, style, index }) {
       // The numbers at a label's end have columns of their own.
       h(Inside, { to: logPath(dagId, runId, task), "aria-label": `Log of ${name}`, title: name, display: "flex", maxW: "100%", minW: 0 }, h(Middle, { text: row.objects === null ? name : name.replace(/ \([^()]*\)$/, "") })),
       !wide && progress && h(Bar, { share: shareOf(progress), state: kind, label: `Progress of batch ${row.index}`, height: "4px" }),
+      !wide && !progress && h(Text, { fontSize: "xs", color: "fg.muted", truncate: true }, inWords(row, kind)),
     ),
     h(Cell, null, h(StateBadge, { state: kind })),
     wide && h(Cell, { textAlign: "end", fontVariantNumeric: "tabular-nums" }, count(row.objects ?? (summary?.status ? 1 : null))),
@@ -146,10 +149,24 @@ function ended(row, kind) {
     .join(" · ");
 }
 
+const sideOf = (many) => (many > 400 ? 8 : many > 120 ? 10 : 14); // pixels
+const MAP_GAP = 2;
+const MAP_BELOW = 12;
+
+/** The pixels that the map of so many batches takes in a width. */
+function mapHeight(many, width) {
+  const step = sideOf(many) + MAP_GAP;
+  return Math.ceil(many / Math.max(1, Math.floor((width + MAP_GAP) / step))) * step - MAP_GAP + MAP_BELOW;
+}
+
+/** What a narrow table has no columns for. */
+const inWords = (row, kind) =>
+  [isNumber(row.objects) && counted(row.objects, "object"), isNumber(row.size) && bytes(row.size), hasEnded(row.task) && ended(row, kind)].filter(Boolean).join(" · ");
+
 /** Every batch as a small square. */
 function BatchMap({ rows, noun, kinds }) {
   const many = rows.length;
-  const side = many > 400 ? 8 : many > 120 ? 10 : 14;
+  const side = sideOf(many);
   const counts = KINDS.filter((kind) => kinds.has(kind)).map((kind) => `${count(kinds.get(kind).length)} ${STATES[kind].word}`);
   return h(
     Box,
@@ -159,8 +176,8 @@ function BatchMap({ rows, noun, kinds }) {
       "data-testid": "batch-map",
       display: "grid",
       gridTemplateColumns: `repeat(auto-fill, ${side}px)`,
-      gap: "2px",
-      mb: 3,
+      gap: `${MAP_GAP}px`,
+      mb: `${MAP_BELOW}px`,
     },
     rows.map((row) => {
       const { task, index, label, progress } = row;

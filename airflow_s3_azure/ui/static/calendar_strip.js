@@ -9,14 +9,14 @@ const { Box, Button, Field, Flex, Input, Text } = ChakraUI;
 const SHOWN = 6; // days to act on that are listed at once
 const FEW = 30; // days in a row of a narrow page, and columns where there are fewer days
 const SIGNED = new Set(["failed", "running", "missing", "dry", "skipped"]); // success is the rule, and needs no sign
-const LEGEND = ["success", "failed", "running", "missing", "dry", "skipped", "none"];
+export const LEGEND = ["success", "failed", "running", "missing", "dry", "skipped", "none"];
 
 /** `days` as calendar() returns them. */
 export function CalendarStrip({ days, dag, onBackfill, small }) {
   const lively = days.filter((one) => one.entries.length || one.state === "missing");
   const item = useRoving(lively.length, lively.length - 1);
   const [chosen, setChosen] = React.useState(null);
-  const months = days.filter(({ day }, at) => at === 0 || day.endsWith("-01"));
+  const labels = small ? [] : labelsOf(days);
 
   return h(
     Box,
@@ -28,12 +28,14 @@ export function CalendarStrip({ days, dag, onBackfill, small }) {
         "aria-label": `Days of data, ${longDay(days[0].day)} to ${longDay(days.at(-1).day)}: ${summary(days)}`,
         display: "grid",
         gridTemplateColumns: { base: `repeat(${FEW}, minmax(0, 1fr))`, lg: `repeat(${Math.max(FEW, days.length)}, minmax(0, 1fr))` },
-        gap: "2px",
+        columnGap: "2px",
+        rowGap: small ? "2px" : LABEL,
         m: 0,
         p: 0,
+        pb: small ? 0 : LABEL,
         listStyleType: "none",
       },
-      days.map((one) => {
+      days.map((one, place) => {
         const at = lively.indexOf(one);
         const last = one.entries.at(-1);
         const name = nameOf(one, last);
@@ -46,27 +48,51 @@ export function CalendarStrip({ days, dag, onBackfill, small }) {
         } else {
           cell = h("button", { ...item(at), type: "button", style, title: name, "aria-label": `${name}; backfill it`, onClick: () => setChosen(one.day) }, sign);
         }
-        return h("li", { key: one.day, "data-day": one.day, "data-state": one.state, style: { minWidth: 0 } }, cell);
+        return h("li", { key: one.day, "data-day": one.day, "data-state": one.state, style: { minWidth: 0, position: "relative" } }, cell, labels[place] && h(Label, { day: one.day, ...labels[place] }));
       }),
     ),
-    !small &&
-      h(
-        Box,
-        { position: "relative", height: "18px", display: { base: "none", lg: "block" }, "aria-hidden": true },
-        months.map(({ day }) =>
-          h(
-            Text,
-            { key: day, position: "absolute", left: `${(100 * days.findIndex((one) => one.day === day)) / Math.max(FEW, days.length)}%`, fontSize: "xs", color: "fg.muted", whiteSpace: "nowrap" },
-            shortDay(day),
-          ),
-        ).filter((_, at) => at === 0 || days.findIndex((one) => one.day === months[at].day) > 6),
-      ),
     !small && h(Box, { mt: 1 }, h(StateLegend, { states: LEGEND.filter((state) => days.some((one) => one.state === state)) })),
     !small && h(Todo, { days, onBackfill: setChosen, canBackfill: Boolean(dag.schedule) }),
     chosen && h(BackfillForm, { key: chosen, dag, day: chosen, onDone: onBackfill, onClose: () => setChosen(null) }),
   );
 }
 
+/**
+ * The labels below the days: of each month, and of where a row begins. For the rows of a narrow page (base) and for the one
+ * row of a wide page (lg): the side of its cell from which a label extends, or null where it would touch the next one.
+ */
+export function labelsOf(days) {
+  const isMonth = ({ day }) => day.endsWith("-01");
+  const isNear = (at, cells) => days.slice(at + 1, at + 1 + cells).some(isMonth);
+  return days.map((one, at) => {
+    const base = isMonth(one) || (at % FEW === 0 && !isNear(at, 3));
+    const lg = at === 0 || (isMonth(one) && at > 6);
+    return base || lg
+      ? { base: base ? (at % FEW > FEW - 3 ? "right" : "left") : null, lg: lg ? (at > days.length - 4 ? "right" : "left") : null }
+      : null;
+  });
+}
+
+const Label = ({ day, base, lg }) =>
+  h(
+    Text,
+    {
+      as: "span",
+      "aria-hidden": true,
+      "data-testid": "calendar-label",
+      position: "absolute",
+      top: "100%",
+      display: { base: base ? "block" : "none", lg: lg ? "block" : "none" },
+      left: { base: base === "left" ? 0 : "auto", lg: lg === "left" ? 0 : "auto" },
+      right: { base: base === "right" ? 0 : "auto", lg: lg === "right" ? 0 : "auto" },
+      fontSize: "xs",
+      color: "fg.muted",
+      whiteSpace: "nowrap",
+    },
+    shortDay(day),
+  );
+
+const LABEL = "18px"; // below each row of days
 const CELL = { display: "grid", placeItems: "center", width: "100%", borderRadius: 3, padding: 0, overflow: "hidden", fontSize: 11, lineHeight: 1, fontWeight: 700 };
 
 const nameOf = (one, last) =>
@@ -106,7 +132,7 @@ function Todo({ days, onBackfill, canBackfill }) {
             h("span", { "aria-hidden": true, style: { ...CELL, width: 16, height: 16, flex: "none", ...cellStyle(one.state) } }, STATES[one.state].sign),
             h(Text, { minW: "92px", fontVariantNumeric: "tabular-nums" }, longDay(one.day)),
             h(Text, { minW: "60px", color: one.state === "missing" ? "warning.fg" : "failed.fg" }, STATES[one.state].word),
-            one.entries.length > 0 && h(Inside, { to: transferPath(one.entries.at(-1).dagId, one.entries.at(-1).runId) }, "Go to the run"),
+            one.entries.length > 0 && h(Inside, { to: transferPath(one.entries.at(-1).dagId, one.entries.at(-1).runId) }, one.isDry ? "Go to the dry run" : "Go to the run"),
             canBackfill && h(Button, { size: "xs", variant: "outline", onClick: () => onBackfill(one.day), "aria-label": `Backfill ${longDay(one.day)}` }, "Backfill…"),
           ),
         ),

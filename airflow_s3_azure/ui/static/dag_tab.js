@@ -2,21 +2,27 @@
 import { calendar } from "./calendar.js";
 import { CalendarStrip } from "./calendar_strip.js";
 import { counted } from "./format.js";
-import { byData, dagOf, distinguish, dryRuns, entry, readEvents, readReports, reportTasks, RUNS, runsOf, syncsOf, totals } from "./history.js";
+import { byData, dagOf, distinguish, dryRuns, entry, readEvents, readReports, reportTasks, RUNS, runsOf, setReports, syncsOf, totals } from "./history.js";
 import { ChakraUI, h, React } from "./host.js";
 import { useLive } from "./live.js";
-import { Empty, Loading, Notice, Page, Section, Trouble } from "./parts.js";
+import { Empty, Later, Loading, Notice, Page, Section, Trouble } from "./parts.js";
 import { RunsChart } from "./runs_chart.js";
 import { RunsTable, Totals } from "./runs_table.js";
 
 const { Button, Flex, Heading, Text } = ChakraUI;
 const WHILE_RUNNING = 10_000;
 const MOST_EVENTS = 200;
+const CHART = 440; // pixels of their places before they are there
+const TABLE = 400;
 export const HOW_TO = 'from airflow_s3_azure.sync_group import s3_to_azure_sync\n\ns3_to_azure_sync(s3_bucket="my-bucket", container_name="my-container")';
 
-/** Runs of a DAG's syncs, with the reports of the last ones: {dag, syncs: [{groupId, entries, last, days}]}. */
-async function readDag(dagId, syncs, signal) {
-  const [dag, runs, dry, { events }] = await Promise.all([
+/**
+ * The syncs of a DAG, and runs of them with the reports of the last ones: {syncs: [{groupId, entries, last, days}],
+ * copiesObjects, dag}. Shown before the reports are read that are requested one by one: {…, isPartial}.
+ */
+async function readDag(dagId, signal, show) {
+  const [found, dag, runs, dry, { events }] = await Promise.all([
+    syncsOf(dagId, signal),
     dagOf(dagId, signal),
     runsOf(dagId, signal),
     dryRuns(dagId, signal),
@@ -25,8 +31,8 @@ async function readDag(dagId, syncs, signal) {
   const byRun = new Map(runs.items.map((run) => [run.dag_run_id, run]));
   // Of a DAG with more runs than were read, the calendar begins with the oldest of those.
   const since = runs.total > runs.items.length ? runs.items.at(-1).run_after : null;
-  const read = await Promise.all(
-    syncs.map(async ({ groupId, taskId }) => {
+  const syncs = await Promise.all(
+    found.syncs.map(async ({ groupId, taskId }) => {
       const { items } = await reportTasks(dagId, { task_id: taskId }, signal, Math.max(1, runs.items.length));
       const entries = items
         .filter((task) => byRun.has(task.dag_run_id))
@@ -34,25 +40,24 @@ async function readDag(dagId, syncs, signal) {
         .filter((one) => one.state)
         .sort(byData);
       const last = distinguish(entries.slice(-RUNS));
-      await readReports(last, signal, { events });
       return { groupId, taskId, entries, last, days: calendar(entries, dag, { since }) };
     }),
   );
-  return { dag, syncs: read };
+  const read = { ...found, dag, syncs, mark: markOf(syncs) };
+  for (const { last } of syncs) setReports(last, events);
+  show({ ...read, isPartial: true });
+  await Promise.all(syncs.map(({ last }) => readReports(last, signal, { events })));
+  return read;
 }
 
 const isRunning = (entries) => entries.some((one) => one.state === "running");
-const markOf = (syncs) => syncs.flatMap(({ entries }) => entries ?? []).map((one) => one.runId + one.state).join();
+const markOf = (syncs) => syncs.flatMap(({ entries }) => entries).map((one) => one.runId + one.state).join();
 
 export function DagTab({ dagId }) {
   const [notice, setNotice] = React.useState(null);
   const { data, error, refresh } = useLive(
-    async (signal) => {
-      const found = await syncsOf(dagId, signal);
-      const read = found.syncs.length ? await readDag(dagId, found.syncs, signal) : {};
-      return { ...found, ...read, mark: markOf(read.syncs ?? []) };
-    },
-    ({ syncs }) => (syncs.some((sync) => isRunning(sync.entries ?? [])) ? WHILE_RUNNING : null),
+    (signal, show) => readDag(dagId, signal, show),
+    ({ syncs }) => (syncs.some((sync) => isRunning(sync.entries)) ? WHILE_RUNNING : null),
     [dagId],
   );
   if (!data) return h(Page, null, error ? h(Trouble, { error, what: "this DAG", retry: refresh }) : h(Loading, { what: "the runs" }));
@@ -69,11 +74,11 @@ export function DagTab({ dagId }) {
       (data.copiesObjects
         ? h(Empty, { title: "This DAG copies single objects" }, "The tab Transfer of each run lists what it copied. For whole prefixes, with totals and missing days, use a sync:")
         : h(Empty, { title: "This DAG has no S3 → Azure sync", code: HOW_TO }, "To copy what is under an S3 prefix every night, add one:")),
-    data.syncs.map((sync) => h(History, { key: sync.taskId, sync, dag: data.dag, named: data.syncs.length > 1, onBackfill: notify, onMore: refresh })),
+    data.syncs.map((sync) => h(History, { key: sync.taskId, sync, dag: data.dag, named: data.syncs.length > 1, isPartial: data.isPartial, onBackfill: notify, onMore: refresh })),
   );
 }
 
-function History({ sync, dag, named, onBackfill, onMore }) {
+function History({ sync, dag, named, isPartial, onBackfill, onMore }) {
   const id = `history-${sync.groupId}`;
   if (!sync.entries.length) {
     return h(
@@ -87,8 +92,8 @@ function History({ sync, dag, named, onBackfill, onMore }) {
     Flex,
     { as: "section", direction: "column", gap: 6, "aria-labelledby": named ? id : undefined, "data-testid": "history", "data-group": sync.groupId },
     named && h(Heading, { as: "h2", size: "md", id }, sync.groupId),
-    h(Totals, { entries: sync.last }),
-    unread > 0 &&
+    h(Totals, { entries: sync.last, isPartial }),
+    !isPartial && unread > 0 &&
       h(
         Flex,
         { align: "center", gap: 3, fontSize: "sm", color: "fg.muted", mt: -3 },
@@ -96,8 +101,12 @@ function History({ sync, dag, named, onBackfill, onMore }) {
         h(Button, { size: "xs", variant: "outline", onClick: onMore }, "Load more"),
       ),
     h(Section, { title: "Days of data", id: `${id}-days` }, h(CalendarStrip, { days: sync.days, dag, onBackfill })),
-    h(Section, { title: title(sync.last), id: `${id}-chart` }, h(RunsChart, { entries: sync.last })),
-    h(RunsTable, { entries: sync.last, id: `${id}-runs` }),
+    isPartial
+      ? h(Loading, { what: "the numbers of the runs" })
+      : [
+          h(Later, { key: "chart", height: `${CHART}px` }, h(Section, { title: title(sync.last), id: `${id}-chart` }, h(RunsChart, { entries: sync.last }))),
+          h(Later, { key: "table", height: `${TABLE}px` }, h(RunsTable, { entries: sync.last, id: `${id}-runs` })),
+        ],
   );
 }
 

@@ -40,7 +40,8 @@ export function bytes(value) {
   return NONE;
 }
 
-export const rate = (value) => (isNumber(value) ? `${bytes(value)}/s` : NONE);
+/** Bytes per second; 0 only if it is. */
+export const rate = (value) => (isNumber(value) ? `${value > 0 && value < 0.5 ? "< 1 B" : bytes(value)}/s` : NONE);
 
 /** A share as a percentage that is 0 or 100 only if the share is. */
 export function percent(part, whole) {

@@ -135,11 +135,7 @@ const version = (one) => [one.dagId, one.runId, one.taskId, one.task.try_number,
  * reports of the others are requested one by one, the `most` newest of them.
  */
 export async function readReports(entries, signal, { most = REPORTS_AT_ONCE, events } = {}) {
-  const ended = entries.filter((one) => ["success", "failed", "dry"].includes(one.state));
-  for (const one of ended) {
-    const extra = events?.get(runKey(one.dagId, one.runId, one.taskId));
-    if (extra && one.state === "success" && !known.has(version(one))) known.set(version(one), extra);
-  }
+  const ended = setReports(entries, events);
   const unknown = ended.filter((one) => !known.has(version(one))).slice(-most);
   const there = await existing(unknown.filter((one) => one.state === "failed"), signal);
   await Promise.all(
@@ -148,11 +144,20 @@ export async function readReports(entries, signal, { most = REPORTS_AT_ONCE, eve
       known.set(version(one), exists ? await xcom(one.dagId, one.runId, one.taskId, "return_value", -1, signal) : null);
     }),
   );
+  setReports(ended);
+  return entries;
+}
+
+/** Put those reports into the entries that were read, or that asset events have. Returns the entries that may have one. */
+export function setReports(entries, events) {
+  const ended = entries.filter((one) => ["success", "failed", "dry"].includes(one.state));
   for (const one of ended) {
+    const extra = events?.get(runKey(one.dagId, one.runId, one.taskId));
+    if (extra && one.state === "success" && !known.has(version(one))) known.set(version(one), extra);
     one.report = known.get(version(one)) ?? null;
     one.isRead = known.has(version(one));
   }
-  return entries;
+  return ended;
 }
 
 /** The failed entries that have a report: requesting one that does not exist is an error. */

@@ -15,9 +15,10 @@ const COUNTS = 420; // pixels for the title, the counts and the link
 
 let reader;
 
-async function readHome(signal) {
+/** {syncs, shown, unchecked, mark}: all syncs, and entries of the first of them. Shown before those are read: {…, isPartial}. */
+async function readHome(signal, show) {
   reader ??= new SyncsReader();
-  const { syncs, unchecked, mark } = await reader.read(0, signal);
+  const { syncs, unchecked, mark } = await reader.read(0, signal, (part) => show({ ...part, shown: [] }));
   const shown = syncs.slice(0, MOST);
   if (!shown.length) return { syncs, shown, unchecked, mark };
   const [runs, dags] = await Promise.all([
@@ -49,7 +50,7 @@ const inWords = ({ state, report }) => {
   return report?.failed ? `${count(report.failed)} failed` : STATES[state].word;
 };
 
-function Syncs({ data: { syncs, shown, unchecked }, fit }) {
+function Syncs({ data: { syncs, shown, unchecked, isPartial }, fit }) {
   const named = shown.slice(0, fit);
   const hidden = syncs.length - named.length;
   const states = ["failed", "running", "success", "dry", "skipped"].map((state) => [state, syncs.filter((sync) => sync.state === state).length]);
@@ -59,7 +60,8 @@ function Syncs({ data: { syncs, shown, unchecked }, fit }) {
       { key: "counts", fontSize: "sm", color: "fg.muted", flex: "none", whiteSpace: "pre", "data-testid": "home-counts" },
       states.filter(([, many]) => many).map(([state, many]) => h("span", { key: state, style: { marginRight: 8, color: state === "failed" ? color("failed.fg") : undefined } }, `${STATES[state].sign} ${count(many)} ${STATES[state].word} `)),
     ),
-    h(
+    isPartial && h(Skeleton, { key: "loading", height: "16px", flex: "1", "aria-busy": true }),
+    !isPartial && h(
       Flex,
       { key: "syncs", as: "ul", gap: 2, listStyleType: "none", m: 0, p: 0, minW: 0, flex: "1", overflow: "hidden" },
       named.map((one) =>
@@ -76,7 +78,7 @@ function Syncs({ data: { syncs, shown, unchecked }, fit }) {
         ),
       ),
     ),
-    (hidden > 0 || unchecked > 0) &&
+    !isPartial && (hidden > 0 || unchecked > 0) &&
       h(Inside, { key: "more", to: "/plugin/s3-to-azure", fontSize: "sm", flex: "none", "data-testid": "home-more" }, named.length ? `${count(hidden)} more` : `all ${counted(syncs.length, "sync")}`),
   ];
 }

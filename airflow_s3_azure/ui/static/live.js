@@ -7,7 +7,7 @@ const SLOWEST = 60_000;
 const PER_REQUEST = 1_000; // milliseconds of pause for each request of a reading: at most one request per second
 
 /**
- * `read(signal, show)` returns the data, and may `show` a part of it before; `pause(data)` returns the milliseconds until the
+ * `read(signal, show)` returns the data, and may `show` a part of it before, while there is none; `pause(data)` returns the milliseconds until the
  * next reading, or null when nothing can change any more. The pause doubles while `data.mark` stays the same, and
  * after errors, which keep the last data on the page. {data, error, refresh}
  */
@@ -25,6 +25,7 @@ export function useLive(read, pause, keys) {
     let reading = false;
 
     const show = (data) => ending.signal.aborted || setState({ data, error: null });
+    const showPart = (data) => ending.signal.aborted || setState((last) => (last.data ? last : { data, error: null }));
 
     async function poll() {
       clearTimeout(timer);
@@ -37,7 +38,7 @@ export function useLive(read, pause, keys) {
       let next;
       const before = sent;
       try {
-        const data = await read(ending.signal, show);
+        const data = await read(ending.signal, showPart);
         if (ending.signal.aborted) return;
         errors = 0;
         idle = data.mark !== undefined && data.mark === mark ? idle + 1 : 0;

@@ -1,15 +1,16 @@
 /** The page "S3 → Azure": every sync of every DAG that this user may see, failures first. */
-import { CalendarStrip, summary } from "./calendar_strip.js";
+import { CalendarStrip, LEGEND, summary } from "./calendar_strip.js";
 import { HOW_TO } from "./dag_tab.js";
 import { bytes, count, counted, longDay, moment, rate } from "./format.js";
 import { isQuiet, throughput } from "./history.js";
 import { ChakraUI, h, React } from "./host.js";
 import { useLive } from "./live.js";
-import { Card, Empty, Figure, Figures, Inside, Loading, Notice, Page, Section, StateBadge, StateLegend, transferPath, transfersPath, Trouble } from "./parts.js";
+import { Card, Empty, Figure, Figures, Inside, Later, Loading, Notice, Page, Section, StateBadge, StateLegend, transferPath, transfersPath, Trouble } from "./parts.js";
 import { SyncsReader } from "./syncs.js";
 
 const { Box, Button, Flex, Heading, Text } = ChakraUI;
 const WHILE_RUNNING = 10_000;
+const LINE = 41; // pixels
 const SHOWN = 5; // syncs with a calendar, and how many more each click brings: each takes three requests
 
 export function NavPage() {
@@ -37,7 +38,7 @@ export function NavPage() {
     setLoading(true);
     refresh();
   };
-  const { syncs, cards, unchecked } = data;
+  const { syncs, cards, unchecked, isPartial } = data;
   const rest = syncs.filter((sync) => !cards.some((card) => card.key === sync.key));
   return h(
     Page,
@@ -51,10 +52,11 @@ export function NavPage() {
     cards.length > 0 &&
       h(
         Section,
-        { title: "Syncs", level: "h2", id: "syncs", aside: h(StateLegend, { states: ["success", "failed", "running", "missing", "dry", "none"] }) },
+        { title: "Syncs", level: "h2", id: "syncs", aside: h(StateLegend, { states: LEGEND.filter((state) => cards.some((card) => card.days.some((one) => one.state === state))) }) },
         h(Flex, { direction: "column", gap: 3 }, cards.map((card) => h(SyncCard, { key: card.key, card, onBackfill: notify }))),
       ),
-    rest.length > 0 &&
+    isPartial && syncs.length > 0 && h(Loading, { what: "their days" }),
+    !isPartial && rest.length > 0 &&
       h(
         Section,
         {
@@ -64,21 +66,26 @@ export function NavPage() {
           aside: cards.length > 0 && h(Button, { size: "xs", variant: "outline", onClick: more, loading, "data-testid": "more" }, `Show the days of ${count(Math.min(rest.length, SHOWN))} more`),
         },
         h(
-          Box,
-          { as: "ul", listStyleType: "none", m: 0, p: 0, borderWidth: "1px", borderColor: "border", borderRadius: "lg", overflow: "hidden" },
-          rest.map((sync) => h(SyncLine, { key: sync.key, sync })),
+          Later,
+          { height: `${LINE * rest.length}px` },
+          h(
+            Box,
+            { as: "ul", listStyleType: "none", m: 0, p: 0, borderWidth: "1px", borderColor: "border", borderRadius: "lg", overflow: "hidden" },
+            rest.map((sync) => h(SyncLine, { key: sync.key, sync })),
+          ),
         ),
       ),
   );
 }
 
-function AllTotals({ data: { syncs, recent } }) {
+function AllTotals({ data: { syncs, recent, isPartial } }) {
   const having = (state) => syncs.filter((sync) => sync.state === state).length;
   const numbers = [...(recent?.events.values() ?? [])];
   const sum = (value) => numbers.reduce((all, one) => all + (value(one) || 0), 0);
   const size = sum((one) => one.copied_bytes);
   const seconds = sum((one) => (throughput(one) ? one.copied_bytes / throughput(one) : 0));
   const paused = syncs.filter((sync) => sync.isPaused).length;
+  const unknown = isPartial ? "…" : "–";
   return h(
     Figures,
     { label: `${counted(syncs.length, "sync")} by their newest run` },
@@ -86,8 +93,8 @@ function AllTotals({ data: { syncs, recent } }) {
     h(Figure, { name: "Failed", value: count(having("failed")), note: "by their newest run", tone: having("failed") ? "failed" : undefined, testid: "total-bad" }),
     h(Figure, { name: "Running", value: count(having("running")), note: "", testid: "total-running" }),
     h(Figure, { name: "Succeeded", value: count(having("success")), note: "by their newest run", testid: "total-good" }),
-    h(Figure, { name: "Copied in 24 hours", value: recent ? bytes(size) : "–", note: recent ? `${recent.isWhole ? "" : "≥ "}${counted(sum((one) => one.copied), "object")}, good runs` : "", testid: "total-bytes" }),
-    h(Figure, { name: "Throughput", value: seconds ? rate(size / seconds) : "–", note: "mean while copying", testid: "total-rate" }),
+    h(Figure, { name: "Copied in 24 hours", value: recent ? bytes(size) : unknown, note: recent ? `${recent.isWhole ? "" : "≥ "}${counted(sum((one) => one.copied), "object")}, good runs` : "", testid: "total-bytes" }),
+    h(Figure, { name: "Throughput", value: seconds ? rate(size / seconds) : unknown, note: "mean while copying", testid: "total-rate" }),
   );
 }
 

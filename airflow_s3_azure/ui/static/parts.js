@@ -169,6 +169,13 @@ export const Loading = ({ what }) =>
     h(Skeleton, { height: "220px", borderRadius: "lg" }),
   );
 
+/** Renders its children after the browser has painted what stands above them. */
+export function Later({ height, children }) {
+  const [ready, setReady] = React.useState(false);
+  React.useEffect(() => setReady(true), []);
+  return ready ? children : h(Skeleton, { height, borderRadius: "lg", "aria-busy": true });
+}
+
 export const Empty = ({ title, children, code }) =>
   h(
     EmptyState.Root,

@@ -1,12 +1,14 @@
 /** Reads one run in few requests: its tasks, and the XComs, progress, logs and approvals that the tab shows. */
-import { get, getAll, hostTime, ifAllowed, isAirflow33, path, xcom, xcomKeys } from "./api.js";
+import { get, getPage, hostTime, ifAllowed, isAirflow33, path, xcom, xcomKeys } from "./api.js";
 import { OPERATORS } from "./host.js";
 import { hasEnded, hasFailed, sumPlans } from "./run.js";
 
 const PROGRESSING = new Set(["running", "up_for_retry", "up_for_reschedule"]);
+const FINAL = new Set(["success", "failed"]);
 const PAUSED = new Set(["deferred", "awaiting_input", "running"]);
 const PROGRESS_AT_ONCE = 6; // tasks whose progress one reading requests; the next reading takes others
 export const FAILURES_AT_ONCE = 5; // failed tasks whose summary or log one reading requests
+const MOST_TASKS = 5_000;
 const MOST_LISTED = 300; // mapped tasks whose XComs are listed at once
 const WHOLE_EVERY = 10; // readings, of which the others request only what changed
 const OVERLAP = 15_000; // milliseconds by which the readings of what changed overlap
@@ -30,11 +32,66 @@ export class RunReader {
     this.newest = 0;
   }
 
-  /** Read, and return {run, syncs, objects, audits, mark}. */
-  async read(signal) {
+  /** Read, and return {run, syncs, objects, audits, mark}; `show` the syncs of a large run before all of its tasks are read: {…, isPartial}. */
+  async read(signal, show) {
+    const run = await (this.reads ? this.#readAgain(signal) : this.#readFirst(signal, show));
+    const tasks = [...this.tasks.values()];
+    await this.#readProgress(tasks, signal);
+    const found = await this.#readResults(run, signal);
+    this.reads += 1;
+    return { ...found, mark: this.#mark(run, tasks) };
+  }
+
+  /** The run and its tasks at the same time. The plan and the report are among the first tasks. */
+  async #readFirst(signal, show) {
+    const [run, first] = await Promise.all([this.#readRun(signal), this.#readPage({}, signal)]);
+    this.#keep(first.items);
+    if (first.total > first.items.length) {
+      const shown = this.#readResults(run, signal).then((found) => show?.({ ...found, isPartial: true }));
+      // Requested after what is shown, so that its responses do not wait for these.
+      const [rest] = await Promise.all([first.rest(), shown]);
+      this.#keep(rest);
+    }
+    // The tasks may have been read just before the run ended, and then nothing would read them again.
+    const isStale = FINAL.has(run.state) && [...this.tasks.values()].some((task) => !hasEnded(task));
+    if (isStale) await this.#readTasks(true, signal);
+    return run;
+  }
+
+  async #readAgain(signal) {
     // The run first: once it has ended its tasks do not change, so what is read after it is final.
-    const run = await get(path`dags/${this.dagId}/dagRuns/${this.runId}`, {}, signal);
-    await this.#readTasks(signal, ["success", "failed"].includes(run.state));
+    const run = await this.#readRun(signal);
+    await this.#readTasks(FINAL.has(run.state) || this.reads % WHOLE_EVERY === 0, signal);
+    return run;
+  }
+
+  #readRun = (signal) => get(path`dags/${this.dagId}/dagRuns/${this.runId}`, {}, signal);
+
+  /** The tasks: all of them, or those that changed since the last reading. */
+  async #readTasks(whole, signal) {
+    const since = new Date(this.newest - OVERLAP).toISOString();
+    const { items, rest } = await this.#readPage(whole ? {} : { updated_at_gte: since }, signal);
+    const others = await rest();
+    if (whole) this.tasks.clear(); // a mapped task that was not expanded yet is gone
+    this.#keep([...items, ...others]);
+  }
+
+  async #readPage(query, signal) {
+    const where = path`dags/${this.dagId}/dagRuns/${this.runId}/taskInstances`;
+    const requested = Date.now();
+    const page = await getPage(where, "task_instances", { operator: Object.keys(OPERATORS), order_by: "map_index", ...query }, signal, MOST_TASKS);
+    this.newest = hostTime - (Date.now() - requested);
+    return page;
+  }
+
+  #keep(tasks) {
+    for (const task of tasks) {
+      if (task.map_index >= 0) this.tasks.delete(`${task.task_id}\n-1`);
+      this.tasks.set(identity(task), task);
+    }
+  }
+
+  async #readResults(run, signal) {
     const tasks = [...this.tasks.values()];
     const objects = tasks.filter((task) => OPERATORS[task.operator] === "object");
     const audits = tasks.filter((task) => OPERATORS[task.operator] === "audit");
@@ -42,16 +99,16 @@ export class RunReader {
       tasks.filter((task) => !["object", "audit"].includes(OPERATORS[task.operator])),
       (task) => groupOf(task.task_id),
     );
-    await this.#readProgress(tasks, signal);
-    const syncs = await Promise.all([...byGroup].map(([id, members]) => this.#readSync(id, members, signal)));
-    await Promise.all([this.#readObjects(objects, signal), this.#readAudits(audits, signal)]);
-    this.reads += 1;
+    const [syncs] = await Promise.all([
+      Promise.all([...byGroup].map(([id, members]) => this.#readSync(id, members, signal))),
+      this.#readObjects(objects, signal),
+      this.#readAudits(audits, signal),
+    ]);
     return {
       run,
       syncs: syncs.filter((sync) => sync.plans.length || sync.copies.length),
       objects: objects.map((task) => this.#row(task)),
       audits: audits.map((task) => this.#row(task)),
-      mark: this.#mark(run, tasks),
     };
   }
 
@@ -74,20 +131,6 @@ export class RunReader {
       this.values.set(key, errorIn(log?.content));
     }
     return this.values.get(key);
-  }
-
-  async #readTasks(signal, isLast) {
-    const query = { operator: Object.keys(OPERATORS) };
-    const whole = isLast || this.reads % WHOLE_EVERY === 0;
-    const requested = hostTime;
-    if (!whole) query.updated_at_gte = new Date(this.newest - OVERLAP).toISOString();
-    const found = await getAll(path`dags/${this.dagId}/dagRuns/${this.runId}/taskInstances`, "task_instances", query, signal);
-    if (whole) this.tasks.clear(); // a mapped task that was not expanded yet is gone
-    for (const task of found) {
-      if (task.map_index >= 0) this.tasks.delete(`${task.task_id}\n-1`);
-      this.tasks.set(identity(task), task);
-    }
-    this.newest = requested;
   }
 
   /** Whether a task that did not succeed has a summary. One list covers all of a few mapped tasks. */
@@ -125,19 +168,19 @@ export class RunReader {
     // The task that put several plans together has them all in one XCom.
     const planner = batches[0] ?? plans[0];
     const mapped = copies.filter((task) => task.map_index >= 0);
-    const [made, references, reported] = await Promise.all([
+    const failed = mapped.filter((task) => hasFailed(task) || task.state === "up_for_retry");
+    const others = [...of("approve"), ...of("delete")];
+    const errors = (tasks) => tasks.filter((task) => task.state === "failed").map((task) => this.error(task, signal));
+    const [made, references, reported, approval] = await Promise.all([
       this.#value(planner, "plan", signal),
       mapped.length ? this.#value(planner, "return_value", signal) : null,
       report && hasEnded(report) ? this.summary(report, signal) : null,
-    ]);
-    const failed = mapped.filter((task) => hasFailed(task) || task.state === "up_for_retry");
-    const others = [...of("approve"), ...of("delete")];
-    const [approval] = await Promise.all([
       this.#readApproval(of("approve")[0], signal),
       ...failed.slice(0, FAILURES_AT_ONCE).map((task) => this.summary(task, signal)),
-      ...plans.filter((task) => task.state === "failed").slice(0, FAILURES_AT_ONCE).map((task) => this.error(task, signal)),
-      ...[...batches, ...others, ...(reported ? [] : reports)].filter((task) => task.state === "failed").map((task) => this.error(task, signal)),
+      ...errors(plans.filter((task) => task.state === "failed").slice(0, FAILURES_AT_ONCE)),
+      ...errors([...batches, ...others]),
     ]);
+    if (!reported) await Promise.all(errors(reports));
     const incomplete = new Set(reported?.incomplete_batches ?? []);
     return {
       id,

@@ -23,10 +23,10 @@ export function RunTab({ dagId, runId }) {
   const [notice, setNotice] = React.useState(null);
   const [, redraw] = React.useReducer((many) => many + 1, 0);
   const { data, error, refresh } = useLive(
-    (signal) => {
+    (signal, show) => {
       reader.current ??= new RunReader(dagId, runId);
       if (reader.current.dagId !== dagId || reader.current.runId !== runId) reader.current = new RunReader(dagId, runId);
-      return reader.current.read(signal);
+      return reader.current.read(signal, show);
     },
     ({ run, syncs, objects }) => {
       if (FINAL.has(run.state)) return null;
@@ -63,21 +63,22 @@ export function RunTab({ dagId, runId }) {
   }, []);
 
   if (!data) return h(Page, null, error ? h(Trouble, { error, what: "this run", retry: refresh }) : h(Loading, { what: "the run" }));
-  const { run, syncs, objects, audits } = data;
+  const { run, syncs, objects, audits, isPartial } = data;
   const notify = (text) => {
     setNotice({ status: "info", text });
     refresh();
   };
-  const shared = { run, dagId, runId, onSeen, onMore };
+  const shared = { run, dagId, runId, onSeen, onMore, isPartial };
   return h(
     Page,
     { "data-testid": "transfer", "data-run-state": run.state },
     error && h(Trouble, { error, what: "this run", retry: refresh }),
     h(Notice, { notice }),
     syncs.map((sync) => h(Sync, { key: sync.id, sync, ...shared, onRetry: notify, named: syncs.length > 1 })),
-    objects.length > 0 && h(Objects, { rows: objects, ...shared }),
-    audits.length > 0 && h(Audits, { rows: audits, dagId, runId }),
-    !syncs.length && !objects.length && !audits.length && h(Nothing, { run }),
+    isPartial && h(Loading, { what: "the batches" }),
+    !isPartial && objects.length > 0 && h(Objects, { rows: objects, ...shared }),
+    !isPartial && audits.length > 0 && h(Audits, { rows: audits, dagId, runId }),
+    !isPartial && !syncs.length && !objects.length && !audits.length && h(Nothing, { run }),
     h(Text, { fontSize: "sm" }, h(Inside, { to: transfersPath(dagId) }, "All transfers of this DAG")),
   );
 }
@@ -107,7 +108,8 @@ function stateOf(sync, all, run) {
   return all.dryRun ? "dry" : "success";
 }
 
-function Sync({ sync, run, dagId, runId, onSeen, onMore, onRetry, named }) {
+/** A sync; of one whose batches are not all read yet, what does not depend on them. */
+function Sync({ sync, run, dagId, runId, onSeen, onMore, onRetry, named, isPartial }) {
   const all = outcome(sync, run);
   const state = stateOf(sync, all, run);
   const id = `sync-${sync.id || "all"}`;
@@ -129,14 +131,14 @@ function Sync({ sync, run, dagId, runId, onSeen, onMore, onRetry, named }) {
         ),
         h(Places, { all }),
       ),
-      h(Retry, { sync, all, run, dagId, onRetry }),
+      !isPartial && h(Retry, { sync, all, run, dagId, onRetry }),
     ),
     sync.approval && h(Approval, { approval: sync.approval, plan: sync.plan, dagId, runId }),
-    all.running && !sync.approval && h(Live, { all, sync }),
-    !all.planFailed && h(Numbers, { all }),
-    h(Problems, { sync, all, dagId, runId, onMore }),
+    !isPartial && all.running && !sync.approval && h(Live, { all, sync }),
+    !all.planFailed && (all.isReported || !isPartial) && h(Numbers, { all }),
+    !isPartial && h(Problems, { sync, all, dagId, runId, onMore }),
     all.isReported && all.planned === 0 && h(NoKeys, null),
-    sync.batches.length > 0 &&
+    !isPartial && sync.batches.length > 0 &&
       h(Section, { title: "Batches", id: `${id}-batches` }, h(Batches, { rows: sync.batches, dagId, runId, noun: "batch", onSeen })),
     h(Skips, { reported: sync.reported, all, id }),
   );

@@ -6,17 +6,21 @@ import { Figure, Figures, Inside, Section, StateBadge, transferPath } from "./pa
 
 const { Table } = ChakraUI;
 
-export function Totals({ entries }) {
+const UNKNOWN = "…";
+
+/** `isPartial`: what the reports have is not known yet. */
+export function Totals({ entries, isPartial }) {
   const all = totals(entries);
+  const known = (text) => (isPartial ? UNKNOWN : text);
   const runs = [all.backfills && counted(all.backfills, "backfill"), all.running && `${count(all.running)} running`, all.dry && `and ${counted(all.dry, "dry run")}`];
   return h(
     Figures,
     { label: `Totals of ${counted(all.runs, "run")}` },
-    h(Figure, { name: "Copied", value: bytes(all.bytes), note: counted(all.copied, "object"), testid: "total-bytes" }),
+    h(Figure, { name: "Copied", value: known(bytes(all.bytes)), note: known(counted(all.copied, "object")), testid: "total-bytes" }),
     h(Figure, { name: "Runs", value: count(all.runs), note: runs.filter(Boolean).join(", "), testid: "total-runs" }),
     h(Figure, { name: "Succeeded", value: count(all.good), note: "", testid: "total-good" }),
-    h(Figure, { name: "Failed runs", value: count(all.bad), note: all.failed ? counted(all.failed, "failed key") : "", tone: all.bad ? "failed" : undefined, testid: "total-bad" }),
-    h(Figure, { name: "Throughput", value: rate(all.rate), note: "mean while copying", testid: "total-rate" }),
+    h(Figure, { name: "Failed runs", value: count(all.bad), note: known(all.failed ? counted(all.failed, "failed key") : ""), tone: all.bad ? "failed" : undefined, testid: "total-bad" }),
+    h(Figure, { name: "Throughput", value: known(rate(all.rate)), note: "mean while copying", testid: "total-rate" }),
   );
 }
 

@@ -25,15 +25,19 @@ export class SyncsReader {
     this.isWhole = false;
   }
 
-  /** Read, and return {syncs, cards, recent, unchecked, mark}: all syncs, failures first, with cards of the first `most`. */
+  /**
+   * Read, and return {syncs, cards, recent, unchecked, mark}: all syncs, failures first, with cards of the first `most`. Shown
+   * before the cards are read: {…, isPartial}.
+   */
   async read(most, signal, show) {
     const before = this.#mark();
-    if (this.isWhole) await this.#update(signal);
-    else await this.#find(signal);
+    const isFirst = !this.isWhole;
+    await (isFirst ? this.#find(signal) : this.#update(signal));
     const changed = this.#mark() !== before;
-    if (changed) await this.#readDry(signal);
+    if (changed && !isFirst) this.dry = await dryRuns("~", signal);
+    if (changed) await this.#replaceDry(signal);
     const syncs = this.#sorted();
-    show?.({ syncs, cards: this.#shown(syncs, most), recent: this.recent, unchecked: this.unchecked });
+    show?.({ syncs, cards: [], recent: null, unchecked: this.unchecked, isPartial: true });
     const missing = syncs.slice(0, most).filter((sync) => this.cards.get(sync.key)?.mark !== sync.mark);
     await Promise.all([this.#readCards(missing, signal), changed && this.#readRecent(signal)]);
     const read = this.#sorted();
@@ -46,10 +50,13 @@ export class SyncsReader {
 
   /** The newest reports of all DAGs, and then those of the DAGs that others hid. */
   async #find(signal) {
-    const [first, dags] = await Promise.all([
+    const [first, dags, dry] = await Promise.all([
       reportTasks("~", {}, signal, PAGE),
       getList("dags", "dags", { order_by: "dag_id", exclude_stale: true }, signal, MOST_DAGS),
+      dryRuns("~", signal),
+      isAirflow33(signal),
     ]);
+    this.dry = dry;
     this.dags = new Map(dags.items.map((dag) => [dag.dag_id, dag]));
     this.#add(first.items);
     this.unchecked = dags.total - dags.items.length;
@@ -103,8 +110,7 @@ export class SyncsReader {
   }
 
   /** A dry run counts for nothing: where the newest run is one, the newest of the others stands for the sync. */
-  async #readDry(signal) {
-    this.dry = await dryRuns("~", signal);
+  async #replaceDry(signal) {
     const dry = [...this.newest].filter(([, task]) => isDry(this.dry, task)).slice(0, 5);
     await Promise.all(
       dry.map(async ([key, task]) => {
