@@ -147,8 +147,14 @@ def batches(
     state = run_state or ("running" if not ended else "failed" if "failed" in states else "success")
     bad = [index for index, one in enumerate(states) if one == "failed"]
     copied = len(states) * objects - len(bad)
-    totals = {"failed": len(bad), "failures": [{**_failure(index), "batch": index} for index in bad[:10]], **values}
-    summary = report(copied, len(states) * size, **{"objects": len(states) * objects, **totals}) if ended else None
+    totals: Item = {
+        "copied": copied,
+        "size": len(states) * size,
+        "objects": len(states) * objects,
+        "failed": len(bad),
+        "failures": [{**_failure(index), "batch": index} for index in bad[:10]],
+    }
+    summary = report(**{**totals, **values}) if ended else None
     run_id = airflow.add_run(dag_id, midnight(airflow, 1), state=state, report=summary)
     for index in range(prefixes):
         airflow.add_task(dag_id, run_id, "plan", map_index=index, label=f"exports/{index}/")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import date, timedelta
 from itertools import pairwise
@@ -258,6 +259,23 @@ def test_a_day_has_one_date_on_all_pages(fake: FakeAirflow, show: Show) -> None:
     assert f"{short} {day.year}" in show("dag", "berlin").page.get_by_test_id("runs-table").inner_text()
 
 
+@pytest.mark.parametrize("runs", [25, 50])
+def test_labels_of_a_chart_do_not_touch(fake: FakeAirflow, show: Show, runs: int) -> None:
+    """Those of runs with a time are long, and the newest one ends where the chart does."""
+    fake.add_dag("hourly", schedule="0 * * * *")
+    for back in range(runs, 0, -1):
+        start = fake.now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=back)
+        fake.add_run("hourly", start, report=report(1), ran=start + timedelta(hours=1))
+
+    visit = show("dag", "hourly", width=800)
+
+    names = visit.page.get_by_test_id("runs-chart").locator("text").filter(has_text=re.compile(r"\d\d:00$")).all()
+    boxes: list[Any] = [one.bounding_box() for one in names]
+    spans = sorted((box["x"], box["x"] + box["width"]) for box in boxes)
+    assert len(spans) > 2
+    assert all(one[1] + 4 <= following[0] for one, following in pairwise(spans))
+
+
 def test_a_slow_copy_has_a_throughput(fake: FakeAirflow, show: Show) -> None:
     """One byte in twenty seconds is not 0 B/s."""
     run = batches(fake, "exports", ["success"], objects=1, size=1)
@@ -287,13 +305,14 @@ def test_the_calendar_has_the_month_below_its_days(fake: FakeAirflow, show: Show
     days = [str(one.get_attribute("data-day")) for one in cells]
     months = {f"1 {date.fromisoformat(day):%b}" for day in days[7:] if day.endswith("-01")}
     assert months <= set(texts)
-    boxes = [one.bounding_box() or {} for one in labels]
+    boxes: list[Any] = [one.bounding_box() for one in labels]
     rows = sorted({round(box["y"]) for box in boxes})
+    left = cells[0].bounding_box()["x"]  # type: ignore[index]
     assert len(rows) == (3 if width == 800 else 1)
     for y in rows:
         spans = sorted((box["x"], box["x"] + box["width"]) for box in boxes if round(box["y"]) == y)
-        assert 0 <= spans[0][0] - (cells[0].bounding_box() or {})["x"] < most
-        assert all(left[1] <= right[0] for left, right in pairwise(spans))
+        assert 0 <= spans[0][0] - left < most
+        assert all(one[1] <= following[0] for one, following in pairwise(spans))
         assert spans[-1][1] <= width
 
 

@@ -2,6 +2,7 @@
 import { bytes, count, counted, duration, isNumber, percent, plural, rate } from "./format.js";
 import { ChakraUI, h, React } from "./host.js";
 import { useWidth } from "./live.js";
+import { PROOFS } from "./numbers.js";
 import { Bar, Inside, Later, logPath, Middle, STATES, StateBadge, stateColor } from "./parts.js";
 import { hasEnded, KINDS, kindOf } from "./run.js";
 
@@ -108,7 +109,7 @@ function BatchRow({ row, wide, dagId, runId, style, index }) {
     ),
     h(Cell, null, h(StateBadge, { state: kind })),
     wide && h(Cell, { textAlign: "end", fontVariantNumeric: "tabular-nums" }, count(row.objects ?? (summary?.status ? 1 : null))),
-    wide && h(Cell, { textAlign: "end", fontVariantNumeric: "tabular-nums", whiteSpace: "nowrap" }, bytes(row.size ?? summary?.size)),
+    wide && h(Cell, { textAlign: "end", fontVariantNumeric: "tabular-nums", whiteSpace: "nowrap" }, bytes(sizeOf(row))),
     wide && h(Cell, null, h(Progress, { row, kind, summary, progress, task })),
   );
 }
@@ -140,8 +141,8 @@ export function shareOf({ bytes: done, all_bytes: all, objects, all_objects: all
 function ended(row, kind) {
   const { summary, task } = row;
   if (kind === "missing") return "marked as a success: keys are missing";
-  if (!summary) return kind === "failed" && row.isRead ? "no summary: see its log" : task.duration ? duration(task.duration) : "";
-  if (summary.status) return [summary.status, summary.verified, duration(summary.seconds)].filter(Boolean).join(" · ");
+  if (!summary) return kind === "failed" && row.isRead && !row.error ? "no summary: see its log" : task.duration ? duration(task.duration) : "";
+  if (summary.status) return [summary.status, PROOFS[summary.verified] ?? summary.verified, duration(summary.seconds)].filter(Boolean).join(" · ");
   return ["copied", "unchanged", "skipped", "failed"]
     .filter((name) => summary[name])
     .map((name) => `${count(summary[name])} ${name}`)
@@ -159,9 +160,11 @@ function mapHeight(many, width) {
   return Math.ceil(many / Math.max(1, Math.floor((width + MAP_GAP) / step))) * step - MAP_GAP + MAP_BELOW;
 }
 
+const sizeOf = (row) => row.size ?? row.summary?.size;
+
 /** What a narrow table has no columns for. */
 const inWords = (row, kind) =>
-  [isNumber(row.objects) && counted(row.objects, "object"), isNumber(row.size) && bytes(row.size), hasEnded(row.task) && ended(row, kind)].filter(Boolean).join(" · ");
+  [isNumber(row.objects) && counted(row.objects, "object"), isNumber(sizeOf(row)) && bytes(sizeOf(row)), hasEnded(row.task) && ended(row, kind)].filter(Boolean).join(" · ");
 
 /** Every batch as a small square. */
 function BatchMap({ rows, noun, kinds }) {

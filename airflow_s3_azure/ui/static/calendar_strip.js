@@ -132,7 +132,7 @@ function Todo({ days, onBackfill, canBackfill }) {
             h("span", { "aria-hidden": true, style: { ...CELL, width: 16, height: 16, flex: "none", ...cellStyle(one.state) } }, STATES[one.state].sign),
             h(Text, { minW: "92px", fontVariantNumeric: "tabular-nums" }, longDay(one.day)),
             h(Text, { minW: "60px", color: one.state === "missing" ? "warning.fg" : "failed.fg" }, STATES[one.state].word),
-            one.entries.length > 0 && h(Inside, { to: transferPath(one.entries.at(-1).dagId, one.entries.at(-1).runId) }, one.isDry ? "Go to the dry run" : "Go to the run"),
+            h(Box, { minW: "112px" }, one.entries.length > 0 && h(Inside, { to: transferPath(one.entries.at(-1).dagId, one.entries.at(-1).runId) }, one.isDry ? "Go to the dry run" : "Go to the run")),
             canBackfill && h(Button, { size: "xs", variant: "outline", onClick: () => onBackfill(one.day), "aria-label": `Backfill ${longDay(one.day)}` }, "Backfill…"),
           ),
         ),

@@ -209,6 +209,7 @@ export function totals(entries) {
     good: real.filter((one) => one.state === "success").length,
     bad: real.filter((one) => one.state === "failed").length,
     running: real.filter((one) => one.state === "running").length,
+    skipped: real.filter((one) => one.state === "skipped").length,
     backfills: real.filter((one) => one.isBackfill).length,
     copied: sum((one) => one.report?.copied),
     bytes: sum((one) => one.report?.copied_bytes),

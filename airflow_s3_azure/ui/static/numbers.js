@@ -4,7 +4,8 @@ import { h } from "./host.js";
 import { Figure, Figures } from "./parts.js";
 import { hasEnded, hasFailed, UNPROVEN } from "./run.js";
 
-const PROOFS = { crc64nvme: "CRC-64/NVME", crc32: "CRC-32", crc32c: "CRC-32C", "composite-crc32": "composite CRC-32", "composite-crc32c": "composite CRC-32C", md5: "MD5", blocks: "block by block", transport: "in transit only" };
+/** What `verified` says, in words. */
+export const PROOFS = { crc64nvme: "CRC-64/NVME", crc32: "CRC-32", crc32c: "CRC-32C", "composite-crc32": "composite CRC-32", "composite-crc32c": "composite CRC-32C", md5: "MD5", blocks: "block by block", transport: "in transit only" };
 const PRICE = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 
 export const Numbers = ({ all }) => (all.dryRun ? h(DryNumbers, { all }) : h(CopyNumbers, { all }));

@@ -288,7 +288,7 @@ export const transfersPath = (dagId) => `/dags/${named(dagId)}/plugin/transfers`
 export const logPath = (dagId, runId, task) =>
   `${runPath(dagId, runId)}/tasks/${named(task.task_id)}${task.map_index >= 0 ? `/mapped/${task.map_index}` : ""}`;
 
-const TAIL = 24; // characters at the end of a name that stay visible
+const TAIL = 28; // characters at the end of a name that stay visible
 
 /** A name on one line that, where it is too long, is shortened in its middle: both ends distinguish names. */
 export function Middle({ text, tail = TAIL }) {

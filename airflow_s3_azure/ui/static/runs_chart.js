@@ -73,8 +73,11 @@ export function RunsChart({ entries }) {
   });
   const height = y + FOOT;
   const shown = pointed === null ? null : entries[pointed];
-  const every = Math.max(1, Math.ceil((entries.some((one) => one.time) ? TIMED : LABEL) / Math.max(1, column)));
+  const room = entries.some((one) => one.time) ? TIMED : LABEL;
+  const every = Math.max(1, Math.ceil(room / Math.max(1, column)));
   const newest = entries.length - 1;
+  const endsInside = column < LABEL; // the newest label, which then needs half a label more room
+  const isLabeled = (at) => at % every === newest % every && !(endsInside && newest - at === every && every * column < 1.2 * room);
 
   return h(
     Box,
@@ -124,7 +127,7 @@ export function RunsChart({ entries }) {
           ),
           entries.map((one, at) => {
             const middle = AXIS + at * column + column / 2;
-            const label = at % every === newest % every;
+            const label = isLabeled(at);
             return h(
               "g",
               { key: at },
@@ -133,7 +136,7 @@ export function RunsChart({ entries }) {
               one.isBackfill &&
                 h("path", { d: `M${middle} ${y + 10.5}l3.5 3.5l-3.5 3.5l-3.5 -3.5z`, fill: color("fg") }),
               label &&
-                h("text", { x: middle, y: y + 31, style: { fontSize: 11 }, textAnchor: at === newest && column < LABEL ? "end" : "middle", fill: color("fg.muted") }, shortName(one)),
+                h("text", { x: middle, y: y + 31, style: { fontSize: 11 }, textAnchor: at === newest && endsInside ? "end" : "middle", fill: color("fg.muted") }, shortName(one)),
             );
           }),
         ),

@@ -12,7 +12,7 @@ const UNKNOWN = "…";
 export function Totals({ entries, isPartial }) {
   const all = totals(entries);
   const known = (text) => (isPartial ? UNKNOWN : text);
-  const runs = [all.backfills && counted(all.backfills, "backfill"), all.running && `${count(all.running)} running`, all.dry && `and ${counted(all.dry, "dry run")}`];
+  const runs = [all.backfills && counted(all.backfills, "backfill"), all.running && `${count(all.running)} running`, all.skipped && `${count(all.skipped)} skipped`, all.dry && `and ${counted(all.dry, "dry run")}`];
   return h(
     Figures,
     { label: `Totals of ${counted(all.runs, "run")}` },
