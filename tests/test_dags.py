@@ -270,7 +270,7 @@ def test_nightly_copies_everything_or_its_own_day(
 
 
 @pytest.mark.parametrize(("days", "lookback", "found"), [(1, 0, 1), (2, 0, 0), (2, 24, 1), (3, 24, 0), (0, 24, 0)])
-def test_nightly_takes_what_its_own_day_modified(
+def test_nightly_copies_what_was_modified_on_its_own_day(
     bucket: Bucket, endpoints: dict[str, Any], days: int, lookback: int, found: int
 ) -> None:
     """Of runs so many days after the object was written, only its day's copies it, and one with such a lookback."""
@@ -368,7 +368,7 @@ def test_history_copies_a_range_of_days(
 @pytest.mark.parametrize(
     ("first", "last", "found"), [(0, 0, 1), (0, None, 1), (None, 0, 1), (1, None, 0), (None, -1, 0)]
 )
-def test_history_takes_both_ends_of_the_range(
+def test_history_includes_both_ends_of_the_range(
     bucket: Bucket, endpoints: dict[str, Any], first: int | None, last: int | None, found: int
 ) -> None:
     """An object is in the range that begins, or ends, on the day it was last modified, and in none beside it."""

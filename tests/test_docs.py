@@ -51,7 +51,7 @@ DAGS = [
 
 @pytest.mark.airflow
 @pytest.mark.parametrize("example", DAGS)
-def test_an_example_is_a_dag_that_airflow_takes(example: str, tmp_path: Path) -> None:
+def test_an_example_is_a_dag_that_airflow_accepts(example: str, tmp_path: Path) -> None:
     """It is imported and serialized, as the DAG processor does it; a mere call is put into a DAG first."""
     from airflow.dag_processing.dagbag import DagBag
     from airflow.serialization.serialized_objects import LazyDeserializedDAG

@@ -59,7 +59,7 @@ def test_a_task_that_ended_before_it_began_has_no_datasets() -> None:
         ("https://files.acme.example", "files.acme.example"),
     ],
 )
-def test_an_account_is_named_also_behind_a_domain_of_its_own(url: str, account: str) -> None:
+def test_an_account_is_named_behind_a_custom_domain(url: str, account: str) -> None:
     """The SDK cannot derive the account from such a domain; the host identifies it as well."""
     from azure.storage.blob import ContainerClient
 

@@ -42,7 +42,7 @@ def _modules_after(statement: str) -> set[str]:
     return set(done.stdout.split("\n")[-2].split())
 
 
-def test_the_package_under_test_is_the_one_meant() -> None:
+def test_the_package_under_test_is_the_expected_one() -> None:
     """In a checkout it is the checkout's; where the tests lie beside none (tests.versions), the installed wheel's."""
     checkout = ROOT / "airflow_s3_azure"
     meant = checkout if checkout.exists() else Path(sysconfig.get_path("purelib")) / "airflow_s3_azure"

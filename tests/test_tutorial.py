@@ -67,7 +67,7 @@ def test_the_first_copy_copies_once(
     assert _names(container) == [FIRST_KEY]
 
 
-def test_the_first_sync_asks_copies_and_then_copies_what_changed(
+def test_the_first_sync_plans_copies_and_then_copies_what_changed(
     tutorial_bucket: Bucket, container: ContainerClient, tmp_path: Path
 ) -> None:
     """A dry run, the two commands of the page, and an object that changed in between."""
@@ -82,7 +82,7 @@ def test_the_first_sync_asks_copies_and_then_copies_what_changed(
     assert reports[0]["cost"]["objects"] == 2
 
 
-def test_the_first_backfill_takes_the_day_that_it_names(
+def test_the_first_backfill_copies_the_day_that_it_names(
     tutorial_bucket: Bucket, container: ContainerClient, tmp_path: Path
 ) -> None:
     """The date of the page's command is the day after the one whose keys it copies."""

@@ -32,7 +32,7 @@ def test_a_link_delays_and_paces(far: StandIns) -> None:
     assert proof.rate <= 1.05 * 5e6
 
 
-def test_each_side_has_a_link_of_its_own(far: StandIns) -> None:
+def test_each_endpoint_has_its_own_link(far: StandIns) -> None:
     """The link to Azure has no rate limit, and is shorter."""
     proof = prove(far.sink, TO_SINK, size=0)
     assert proof.rate is None

@@ -75,7 +75,7 @@ def test_nothing_is_judged_that_was_not_measured() -> None:
     assert verdicts(Results(is_quick=True, machine=MACHINE)) == {}
 
 
-def test_the_report_says_who_took_how_much() -> None:
+def test_the_report_lists_the_cost_of_each_client() -> None:
     """A row for each client, with the spread of its rounds and its ratio to ours."""
     results = measured([0.9, 0.5, 0.4], rclone=2.0, stock=2.5)
     rows = [

@@ -90,7 +90,7 @@ def test_a_block_size_needs_at_most_50000_blocks(size: int, preferred: int) -> N
 @given(size=blob_sizes, preferred=preferred_sizes)
 @example(size=MAX_BLOB_SIZE, preferred=1)
 @example(size=MAX_BLOB_SIZE, preferred=MAX_BLOCK_SIZE - 1)
-def test_a_block_size_is_one_that_azure_takes(size: int, preferred: int) -> None:
+def test_a_block_size_is_one_that_azure_accepts(size: int, preferred: int) -> None:
     """No block is larger than 4000 MiB."""
     assert 1 <= block_size_for(size, preferred) <= 4000 * MIB
 
@@ -149,7 +149,7 @@ def test_one_byte_more_than_50000_blocks_grows_them() -> None:
 
 
 @given(excess=st.integers(1, 2**60), preferred=preferred_sizes)
-def test_more_than_one_blob_holds_is_refused(excess: int, preferred: int) -> None:
+def test_a_size_above_that_of_one_blob_is_refused(excess: int, preferred: int) -> None:
     """Above 50,000 blocks of 4000 MiB there is no block size."""
     with pytest.raises(ConfigurationError, match="more than one block blob holds"):
         block_size_for(MAX_BLOB_SIZE + excess, preferred)

@@ -120,7 +120,7 @@ def test_what_s3_stored_must_be_what_was_read(rig: CopyRig) -> None:
     assert not rig.container.get_blob_client("b").exists()
 
 
-def test_verify_require_refuses_what_s3_holds_no_checksum_for(rig: CopyRig) -> None:
+def test_verify_require_refuses_an_object_without_a_checksum(rig: CopyRig) -> None:
     """Before a byte is read."""
     _upload_parts(rig, [random_bytes(MIN_PART), random_bytes(2 * MIN_PART), b"end"])
 

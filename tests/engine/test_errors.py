@@ -206,6 +206,6 @@ def test_an_error_travels_to_another_process(error: S3ToAzureError) -> None:
     assert (str(travelled), travelled.retryable) == (str(error), error.retryable)
 
 
-def test_an_error_of_a_kind_of_its_own_travels_as_the_nearest() -> None:
+def test_an_error_of_a_private_class_travels_as_its_nearest_public_one() -> None:
     """A module's private kind need not be known elsewhere."""
     assert type(error_from_json(error_as_json(PreconditionFailed("someone wrote it")))) is DestinationConflict

@@ -52,7 +52,7 @@ records = st.builds(
 
 
 @given(user=any_user_metadata)
-def test_metadata_names_are_ones_that_azure_takes(user: dict[str, str]) -> None:
+def test_metadata_names_are_ones_that_azure_accepts(user: dict[str, str]) -> None:
     """The name on the blob is a C# identifier, for any name in S3."""
     assert [name for name in azure_metadata(user) if not IDENTIFIER.fullmatch(name)] == []
 
@@ -102,7 +102,7 @@ def test_s3_metadata_comes_back_from_a_whole_blob(user: dict[str, str], record: 
     assert s3_metadata({**azure_metadata(user), **record.as_metadata()}) == user
 
 
-def test_metadata_that_azure_takes_stays_as_it_is() -> None:
+def test_metadata_that_azure_accepts_is_unchanged() -> None:
     """Identifiers are kept, and no table of names is needed."""
     user = {"team": "etl", "_private": "1", "a_1": "x"}
 
@@ -166,7 +166,7 @@ def test_a_foreign_value_stays_in_one_line(value: str) -> None:
 
 
 @pytest.mark.parametrize("separator", ["\x85", "\u2028", "\u2029"])
-def test_a_value_is_one_line_whatever_unicode_calls_a_line(separator: str) -> None:
+def test_a_value_is_one_line_for_every_line_break_of_unicode(separator: str) -> None:
     """Python's ``email.header`` folds a value there; a line break would make the request invalid."""
     kept = PreservedProperties.from_s3({"x-amz-meta-a": f"b{separator}c"})
 

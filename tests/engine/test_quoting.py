@@ -76,7 +76,7 @@ def test_text_is_escaped_so_that_it_can_be_read() -> None:
 
 
 @pytest.mark.parametrize("text", ["exports/2026/ä 😀+&.csv", "a::b", "group::", r"a\nb", ""])
-def test_ordinary_text_stays_as_it_is(text: str) -> None:
+def test_ordinary_text_is_unchanged(text: str) -> None:
     """Also that of other scripts."""
     assert printable(text) == text
 

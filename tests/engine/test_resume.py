@@ -27,7 +27,7 @@ def _staged(layout: BlockLayout = LAYOUT, crcs: list[BlockChecksums] = CRCS) -> 
 
 
 @given(st.permutations(_staged()), st.integers(0, 3))
-def test_blocks_are_reused_in_whatever_order_they_are_listed(staged: list[StagedBlock], count: int) -> None:
+def test_blocks_are_reused_in_any_order_of_the_list(staged: list[StagedBlock], count: int) -> None:
     """Their CRCs are those of their IDs."""
     kept = staged[:count]
 
@@ -110,6 +110,6 @@ def test_blocks_conflict_if_their_ids_have_another_length(names: list[bytes]) ->
 
 
 @given(st.lists(st.tuples(st.binary(max_size=64), st.integers(0, 10**10)), max_size=20))
-def test_whatever_is_staged_nothing_but_our_blocks_is_reused(blocks: list[tuple[bytes, int]]) -> None:
+def test_only_our_blocks_are_reused(blocks: list[tuple[bytes, int]]) -> None:
     """Block IDs are untrusted."""
     assert LAYOUT.reused(StagedBlock(name, size) for name, size in blocks) == {}

@@ -84,7 +84,7 @@ def test_an_object_is_described_and_read_alike(source: S3Source) -> None:
     assert (described.etag, described.checksum) == (found.etag, found.checksum)
 
 
-def test_a_missing_key_and_another_version_are_errors_alike(source: S3Source) -> None:
+def test_a_missing_key_and_another_version_are_the_same_errors(source: S3Source) -> None:
     """The class is the same; messages differ."""
     with pytest.raises(SourceNotFound):
         source.head("missing")
@@ -92,7 +92,7 @@ def test_a_missing_key_and_another_version_are_errors_alike(source: S3Source) ->
         source.read_whole("key", "other", None, memoryview(bytearray(len(DATA))), _ignore)
 
 
-def test_a_put_is_conditional_alike(blobs: BlobContainer) -> None:
+def test_a_put_is_conditional(blobs: BlobContainer) -> None:
     """The blob is created only where there is none, and replaced only where its ETag is the expected one."""
     assert blobs.head("blob") is None
     first = _put(blobs, ABSENT)

@@ -130,7 +130,7 @@ def test_a_delay_is_waited_for(route: Route, step: Step) -> None:
 
 @OVER_BOTH
 @pytest.mark.parametrize(("step", "fault"), cases(faults))
-def test_a_fault_that_stays_fails_by_name_and_commits_nothing(route: Route, step: Step, fault: Fault) -> None:
+def test_a_permanent_fault_is_a_named_error_and_commits_nothing(route: Route, step: Step, fault: Fault) -> None:
     """The blob is unchanged, and the next try resumes from the staged blocks."""
     body = put_for(route, step)
     route.container.upload_blob(route.name, b"old")

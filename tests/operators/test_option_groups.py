@@ -105,7 +105,7 @@ NEEDED = {Endpoints: ("", ""), AuditArguments: ("",)}
 
 
 @pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.__name__)
-def test_the_tests_give_every_option_a_value_of_its_own(group: type) -> None:
+def test_the_tests_give_every_option_a_distinct_value(group: type) -> None:
     """An option that is added without one fails here, and then in the layer that drops it."""
     defaults = group(*NEEDED.get(group, ()))
 
@@ -118,7 +118,7 @@ def test_each_option_has_one_row_with_its_type() -> None:
     assert {name.removeprefix("is_") for name in option_names(*GROUPS)} == ARGUMENTS.keys() - {"deferrable", "slice"}
 
 
-def test_the_task_group_takes_each_option_with_its_default() -> None:
+def test_the_task_group_accepts_each_option_with_its_default() -> None:
     """Its signature is written out, for editors and readers; here it is compared with the declarations."""
     parameters = inspect.signature(s3_to_azure_sync).parameters
     defaults = {

@@ -359,7 +359,7 @@ def test_stopping_kills_what_ignores_the_signal(tmp_path: Path) -> None:
     assert session_members(session) == []
 
 
-def test_a_killed_parent_takes_its_server_along(tmp_path: Path) -> None:
+def test_a_server_ends_with_its_killed_parent(tmp_path: Path) -> None:
     """SIGKILL of the Python that started a server ends the server too."""
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT.format(directory=str(tmp_path))],

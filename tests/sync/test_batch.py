@@ -121,7 +121,7 @@ def test_batches_of_joined_runs_are_balanced(objects: int, size: int) -> None:
     assert len(found) >= 2
 
 
-def test_a_huge_object_stays_alone_among_joined_runs() -> None:
+def test_a_huge_object_is_not_joined_with_others() -> None:
     """As long as a batch has room for the others."""
     sizes = [1] * 500 + [10**6] + [1] * 500
     found = sizes_in(sizes, partition(sizes, max_objects=1000, max_size=1000, max_batches=8, max_ranges=16))

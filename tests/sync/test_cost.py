@@ -44,7 +44,7 @@ def cost(*sizes: int, block_size: int = BLOCK) -> Cost:
 
 
 @pytest.mark.parametrize(("size", "azure_requests"), [(0, 2), (1, 3), (BLOCK, 3), (BLOCK + 1, 4)])
-def test_a_blob_to_read_back_takes_no_egress(size: int, azure_requests: int) -> None:
+def test_a_blob_to_read_back_costs_no_egress(size: int, azure_requests: int) -> None:
     """One HEAD of the object; of the blob a HEAD, a GET for each block and one write of its metadata."""
     made = Cost(BLOCK)
     made.add_read_back(size)
@@ -67,12 +67,12 @@ def test_a_blob_to_read_back_takes_no_egress(size: int, azure_requests: int) -> 
     ("size", "s3_requests", "azure_requests"),
     [(0, 1, 1), (1, 1, 1), (BLOCK, 1, 1), (BLOCK + 1, 3, 4), (3 * BLOCK, 4, 5), (3 * BLOCK + 1, 5, 6)],
 )
-def test_an_object_takes_its_requests(size: int, s3_requests: int, azure_requests: int) -> None:
+def test_the_requests_of_an_object_are_counted(size: int, s3_requests: int, azure_requests: int) -> None:
     """One of each if it fits a block; else some for the whole, and one for each block."""
     assert cost(size) == Cost(BLOCK, 1, size, s3_requests, azure_requests)
 
 
-def test_a_huge_object_takes_no_more_blocks_than_azure_has() -> None:
+def test_a_huge_object_has_no_more_blocks_than_azure_allows() -> None:
     """Its blocks are larger then."""
     assert cost(10 * 1024 * GIB, block_size=8 * MIB).s3_requests <= 50_001
 

@@ -291,7 +291,7 @@ def test_slices_add_up_to_the_whole_batch(bucket: Bucket, container: ContainerCl
     assert {key: container.download_blob(key).readall() for key in bodies} == bodies
 
 
-def test_the_ledger_says_what_became_of_each_key(bucket: Bucket, container: ContainerClient) -> None:
+def test_the_ledger_has_the_result_of_each_key(bucket: Bucket, container: ContainerClient) -> None:
     """And which task did it, at which try, and why."""
     tries = Tries(bucket, container, {"a": b"a" * 10, "c": b"c" * 2500})
 
@@ -424,7 +424,7 @@ def test_two_runs_over_the_same_keys_read_little_twice(bucket: Bucket, container
     assert {key: container.download_blob(key).readall() for key in bodies} == bodies
 
 
-def test_a_batch_takes_no_memory_for_what_it_has_done(bucket: Bucket, container: ContainerClient) -> None:
+def test_a_batch_uses_no_memory_for_finished_objects(bucket: Bucket, container: ContainerClient) -> None:
     """What became of an object is in the ledger, and nowhere else: a batch may have a million."""
     tries = Tries(bucket, container, {f"{number:04}": b"x" for number in range(400)})
     stop = Cancellation()
@@ -530,7 +530,7 @@ def test_an_old_version_that_was_copied_since_the_plan_is_not_done(bucket: Bucke
         tries.run(try_number=2).raise_failures()
 
 
-def test_what_is_no_ledger_is_not_gone_by(bucket: Bucket, container: ContainerClient) -> None:
+def test_a_malformed_ledger_is_ignored(bucket: Bucket, container: ContainerClient) -> None:
     """A row of another key, one row too many, a line that is none: the batch is copied, once, and has its own ledger."""
     tries = Tries(bucket, container, {"a": b"a" * 10, "b": b"b" * 20})
     tries.run(try_number=1).raise_failures()

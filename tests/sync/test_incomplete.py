@@ -65,6 +65,6 @@ def test_only_time_in_which_a_batch_copied_counts(spans: list[tuple[str, float]]
     assert copying_seconds(summaries) == seconds
 
 
-def test_batches_that_do_not_say_when_they_ended_have_no_copying_time() -> None:
+def test_batches_without_an_end_have_no_copying_time() -> None:
     """They were copied by an earlier version."""
     assert copying_seconds([{"seconds": 3.0}]) is None

@@ -216,7 +216,7 @@ def test_of_two_writers_the_one_whose_lines_were_replaced_fails(client: Containe
     assert list(read_lines(client, NAME)) == ["other"]
 
 
-def test_the_writer_that_wrote_last_goes_on(client: ContainerClient) -> None:
+def test_the_writer_that_wrote_last_continues(client: ContainerClient) -> None:
     """The other's failed commit changes nothing for it."""
     one, other = LinesWriter(client, NAME), LinesWriter(client, NAME)
     one.write("one")
@@ -582,7 +582,7 @@ def test_a_request_is_retried_by_this_packages_policy(azure_server: AzureServer)
 
 @pytest.mark.servers
 @pytest.mark.parametrize(("status", "requests", "retryable"), [(0, 3, True), (403, 1, False)])
-def test_a_writer_gives_up_as_the_policy_says(
+def test_a_writer_obeys_the_retry_policy(
     azure_server: AzureServer, status: int, requests: int, *, retryable: bool
 ) -> None:
     """What no retry can fix is not tried again, and the task neither."""

@@ -187,7 +187,7 @@ def test_the_parts_of_a_key_are_the_key(key: str) -> None:
         ),
     ],
 )
-def test_a_template_that_says_nothing_usable_is_refused(arguments: dict[str, str], error: str) -> None:
+def test_an_unusable_template_is_refused(arguments: dict[str, str], error: str) -> None:
     """Before anything is listed."""
     with pytest.raises(ConfigurationError, match=error):
         Naming(**arguments)  # type: ignore[arg-type]
@@ -242,13 +242,13 @@ def test_prefixes_keep_the_order(blob_prefix: str, one: str, other: str) -> None
         ("é 😀+&", "é 😀+&"),
     ],
 )
-def test_what_azure_cannot_hold_is_renamed(key: str, name: str) -> None:
+def test_what_azure_rejects_is_renamed(key: str, name: str) -> None:
     """And the sign that renames, and nothing else."""
     assert Naming(rename=True).name(key) == name
 
 
 @given(key=texts | odd_texts)
-def test_renaming_is_reversible_and_makes_a_name_that_azure_holds(key: str) -> None:
+def test_renaming_is_reversible_and_makes_a_name_that_azure_accepts(key: str) -> None:
     """Unless there are too many characters or segments, or none."""
     name = Naming(rename=True).name(key)
 

@@ -61,8 +61,8 @@ def test_a_blob_that_changed_since_the_plan_is_kept(container: ContainerClient) 
     assert container.download_blob("a").readall() == b"new"
 
 
-def test_a_blob_that_is_gone_is_deleted(container: ContainerClient) -> None:
-    """An earlier try has done it, and died before it could say so."""
+def test_a_missing_blob_counts_as_deleted(container: ContainerClient) -> None:
+    """An earlier try deleted it, and died before it wrote the ledger."""
     deletions = upload(container, "a")
     container.delete_blob("a")
 

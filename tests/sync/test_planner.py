@@ -56,7 +56,7 @@ def test_every_selected_key_is_planned_once(
     are_sorted=st.tuples(st.booleans(), st.booleans()),
     batch_objects=st.integers(1, 5),
 )
-def test_the_plan_is_the_same_in_whatever_order_the_listings_come(
+def test_the_plan_is_the_same_for_any_order_of_the_listings(
     objects: list[tuple[str, int]],
     blobs: list[tuple[str, BlobState]],
     data: st.DataObject,

@@ -15,7 +15,7 @@ from airflow_s3_azure.sync.select import Selection
 from tests.sync.plans import BUCKET, LATER, RESERVED_KEYS, THEIRS, UPLOADED, Made, copied, listed, plan
 
 
-def test_a_mirror_writes_down_the_blobs_whose_key_is_gone() -> None:
+def test_a_mirror_lists_the_blobs_whose_key_is_gone() -> None:
     """With what must still hold of them when they are deleted."""
     made = plan([listed("a")], {"a": copied(), "b": copied(7, "old", '"b"')}, delete=True, budget=Budget(max_delete=1))
 

@@ -45,7 +45,7 @@ def test_each_batch_has_a_reference() -> None:
         (["a\u202e::group::/1", "a\u202e::group::/2"], r"a\u202e:\x3agroup::/ (2 objects, 2.0 MiB)"),
     ],
 )
-def test_a_batch_is_called_by_what_its_keys_share(names: list[str], label: str) -> None:
+def test_the_label_of_a_batch_is_what_its_keys_share(names: list[str], label: str) -> None:
     """One key by its name, several by their folder."""
     made = plan([listed(name, MIB) for name in names])
 
@@ -121,7 +121,7 @@ def test_batches_of_several_plans_are_joined_within_their_plan(counts: list[int]
         ("a", "b … c", "a … c"),
     ],
 )
-def test_joined_batches_are_called_by_what_both_are_about(one: str, other: str, label: str) -> None:
+def test_the_label_of_joined_batches_is_what_both_share(one: str, other: str, label: str) -> None:
     """The folder that they share, or the first and the last of them."""
     (found,) = joined_batches([reference(0, one), reference(1, other)], 1)
 

@@ -171,9 +171,7 @@ def test_a_row_that_was_never_written_is_refused(change: dict[str, Any]) -> None
     change=st.dictionaries(st.sampled_from([*REQUEST, *DELETION, *LEDGER]) | texts, values, max_size=3),
     parse=st.sampled_from([request_from_json, deletion_from_json, ledger_row_from_json]),
 )
-def test_whatever_a_row_is_nothing_but_a_value_error_is_raised(
-    row: dict[str, Any], change: dict[str, Any], parse: Any
-) -> None:
+def test_any_malformed_row_is_a_value_error(row: dict[str, Any], change: dict[str, Any], parse: Any) -> None:
     """The reader of the file turns it into an error that names the line."""
     with suppress(ValueError):
         parse(row | change)

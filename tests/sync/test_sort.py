@@ -56,7 +56,7 @@ def numbered(some: list[str]) -> list[Entry]:
 
 
 @given(some=st.lists(names, max_size=60), segment_length=segment_lengths, max_segments=merges)
-def test_entries_come_by_name_and_those_of_one_name_as_they_came(
+def test_entries_are_sorted_by_name_and_the_sort_is_stable(
     some: list[str], segment_length: int, max_segments: int
 ) -> None:
     """As Python sorts, for any sizes of runs and merges."""

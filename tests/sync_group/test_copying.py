@@ -147,7 +147,7 @@ def test_later_nights_copy_what_changed_and_nothing_else(sync: Sync) -> None:
     }
 
 
-def test_compare_says_by_what_a_blob_is_held_to_be_a_copy(sync: Sync) -> None:
+def test_compare_decides_what_counts_as_a_copy(sync: Sync) -> None:
     """By size alone, a change of the same size is not seen; "always" copies all; both may come from the trigger form."""
     sync.put("a", "b")
     sync.night()

@@ -52,7 +52,7 @@ def test_every_argument_is_documented() -> None:
     assert _documented(s3_to_azure_sync).keys() == inspect.signature(s3_to_azure_sync).parameters.keys()
 
 
-def test_what_is_documented_as_templated_is_rendered_wherever_it_goes() -> None:
+def test_what_is_documented_as_templated_is_rendered_in_every_task() -> None:
     """And nothing else is: a key in a batch, above all, must not be."""
     documented = _documented(s3_to_azure_sync)
     templated = {name for name, is_templated in documented.items() if is_templated}
@@ -136,7 +136,7 @@ def test_an_unknown_value_of_delete_is_refused_with_the_dag() -> None:
         s3_to_azure_sync(s3_bucket="bucket", container_name="container", delete="all")  # type: ignore[arg-type]
 
 
-def test_each_group_has_an_asset_of_its_own() -> None:
+def test_each_group_has_its_own_asset() -> None:
     """Named after the DAG and the group, with the groups around it."""
     endpoints: dict[str, Any] = {"s3_bucket": "bucket", "container_name": "container"}
     with DAG("several") as dag:

@@ -79,7 +79,7 @@ def test_a_rewritten_manifest_reads_nothing_outside_the_plan(sync: Sync, logged:
     assert "someone else wrote to it since it was written; clear the task that wrote it" in logged()
 
 
-def test_an_approved_deletion_stays_what_it_was(
+def test_an_approved_deletion_cannot_be_changed(
     sync: Sync, azure_server: AzureServer, logged: Callable[[], str]
 ) -> None:
     """One blob was to go; 31 more are written down, one of them in another container."""

@@ -31,7 +31,7 @@ def _delete(sync: Sync, *keys: str) -> None:
         sync.bucket.client.delete_object(Bucket=sync.bucket.name, Key=key)
 
 
-def test_a_blob_goes_with_its_key_and_all_others_stay(mirrored: Sync) -> None:
+def test_a_blob_is_deleted_with_its_key_and_all_others_stay(mirrored: Sync) -> None:
     """Deleted is what was copied and has no key; not what another tool wrote, what is filtered out, what is new."""
     _delete(mirrored, "in/k0", "in/k1")
     mirrored.put("in/new")

@@ -402,7 +402,7 @@ def test_a_dag_without_params_may_read_any_conf(sync: Sync) -> None:
 
 @pytest.mark.servers
 @pytest.mark.parametrize("key", ["/exports/a", "other"])
-def test_a_leading_slash_may_be_meant(sync: Sync, key: str) -> None:
+def test_a_leading_slash_is_allowed(sync: Sync, key: str) -> None:
     """S3 keys may begin with a slash, and a prefix may be empty tonight."""
     sync.put(key)
 

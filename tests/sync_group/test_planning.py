@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.servers, pytest.mark.airflow]
 
 
 @pytest.mark.parametrize(("keys", "prefixes"), [([], ""), (["a/1", "b/1"], ["a/", "b/"]), ([], ["a/", "b/"])])
-def test_a_dry_run_says_so_whatever_it_found(
+def test_every_dry_run_is_logged_as_one(
     sync: Sync, logged: Callable[[], str], keys: list[str], prefixes: str | list[str]
 ) -> None:
     """With several plans and with empty ones: objects, bytes, requests and price are in the XCom and in the log."""

@@ -242,7 +242,7 @@ def test_xcoms_of_an_earlier_try_of_the_run_are_ignored(sync: Sync, logged: Call
 
 
 @needs_airflow_3_3  # 3.2.0 fails a cleared run in which a mapped task has become smaller: "Task deadlock"
-def test_a_cleared_run_goes_by_the_prefixes_that_there_are_now(sync: Sync) -> None:
+def test_a_cleared_run_uses_the_current_prefixes(sync: Sync) -> None:
     """What a prefix that is gone was planned to be is neither copied nor reported again."""
     sync.put("a/1", "b/1", "c/1")
     prefixes = ["a/", "b/", "c/"]

@@ -75,7 +75,7 @@ def test_globs_and_times_come_from_the_trigger_form(sync: Sync) -> None:
         ),
     ],
 )
-def test_a_plan_that_cannot_be_made_says_why_at_once(
+def test_a_plan_that_cannot_be_made_fails_at_once_with_the_cause(
     sync: Sync, logged: Callable[[], str], arguments: dict[str, Any], message: str
 ) -> None:
     """The plan fails without a retry and names the argument, what it is, and what it takes; nothing is copied."""

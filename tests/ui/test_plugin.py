@@ -24,7 +24,7 @@ def _plugin() -> S3ToAzurePlugin:
     return package.S3ToAzurePlugin()
 
 
-def test_every_view_has_a_name_of_its_own_that_the_module_serves() -> None:
+def test_every_view_has_a_distinct_name_that_the_module_serves() -> None:
     """The module leaves each component under its view's name, and none of them hides something of the browser."""
     module = (STATIC / "transfers.js").read_text()
     names = [app["name"] for app in _plugin().react_apps]

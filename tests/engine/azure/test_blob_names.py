@@ -64,7 +64,7 @@ def test_other_names_are_not_reserved(name: str) -> None:
 
 
 @given(key=hostile_names)
-def test_a_name_that_is_let_through_stays_in_its_container(key: str) -> None:
+def test_an_accepted_name_stays_in_its_container(key: str) -> None:
     """The URL that is sent names this blob, although libraries resolve dot segments, decode and normalize."""
     if why_refused(key) is not None:
         return
@@ -125,13 +125,13 @@ def test_no_container_can_have_a_name(name: str) -> None:
         "/".join("a" * 254),
     ],
 )
-def test_azure_holds_a_name(name: str) -> None:
+def test_azure_accepts_a_name(name: str) -> None:
     """Azure accepts most keys of S3."""
     assert why_invalid(name) is None
 
 
 @given(segments=st.lists(plain_segments, min_size=1, max_size=10))
-def test_azure_holds_plain_segments(segments: list[str]) -> None:
+def test_azure_accepts_plain_segments(segments: list[str]) -> None:
     """Letters, marks, digits, signs and spaces of all scripts are no reason to refuse."""
     assert why_invalid("/".join(segments)) is None
 
@@ -158,7 +158,7 @@ def test_azure_holds_plain_segments(segments: list[str]) -> None:
         pytest.param("a/b.../c", "Azure drops the dot at the end of a path segment", id="a segment's last dots"),
     ],
 )
-def test_azure_cannot_hold_a_name(name: str, why: str) -> None:
+def test_azure_rejects_a_name(name: str, why: str) -> None:
     """Each of Azure's rules has its own reason, with the actual value."""
     assert why_invalid(name) == why
 
@@ -167,13 +167,13 @@ def test_azure_cannot_hold_a_name(name: str, why: str) -> None:
     "character", ["\x00", "\t", "\n", "\r", "\x1f", "\x7f", "\x80", "\x9f", "\ufffe", "\uffff"], ids=ascii
 )
 @pytest.mark.parametrize("place", ["{}a", "a{}b", "a{}"])
-def test_azure_takes_no_control_characters(place: str, character: str) -> None:
+def test_azure_rejects_control_characters(place: str, character: str) -> None:
     """At any position, also at the end."""
     assert why_invalid(place.format(character)) == "Azure takes no control characters in a blob name"
 
 
 @given(name=texts)
-def test_a_name_that_azure_holds_keeps_all_rules(name: str) -> None:
+def test_an_accepted_name_obeys_all_rules(name: str) -> None:
     """A name that is accepted breaks no rule, for any text."""
     segments = name.split("/")
     keeps_rules = (

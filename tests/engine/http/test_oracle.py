@@ -198,7 +198,7 @@ def connections() -> Iterator[Connections]:
 @example("GET", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello0\r\n\r\n")
 @example("GET", b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nhello")
 @example("GET", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello" + NEXT)
-def test_what_h11_rejects_is_rejected_and_the_rest_is_read_alike(
+def test_what_h11_rejects_is_rejected_and_the_rest_is_read_the_same(
     peer: Peer, connections: Connections, method: str, data: bytes
 ) -> None:
     """No exception but ProtocolError, no hang, and no byte of one response is read as part of the next."""

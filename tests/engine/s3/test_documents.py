@@ -36,7 +36,7 @@ def test_a_document_beyond_the_limits_is_refused(data: bytes, why: str) -> None:
         parse_document(data, "a")
 
 
-def test_a_document_is_read_whatever_its_namespace() -> None:
+def test_a_document_is_read_in_any_namespace() -> None:
     """S3 uses one, its imitations may not."""
     for start in (b"<a>", b'<a xmlns="urn:x">'):
         assert parse_document(start + b"<b>c</b></a>", "a").findtext("{*}b") == "c"

@@ -91,7 +91,7 @@ def test_many_overwrites_never_make_a_mixture(container: ContainerClient, seed: 
             assert etag_of(container.download_blob("b").readall()) == result.etag
 
 
-def test_a_resumed_copy_goes_on_only_with_the_version_of_its_blocks(container: ContainerClient) -> None:
+def test_a_resumed_copy_continues_only_with_the_version_of_its_blocks(container: ContainerClient) -> None:
     """A cache's HEAD names a version that is gone: its blocks are staged, and the rest cannot be read."""
     first, second = _version(0, 1), _version(0, 2)
     with unpinned_server(first) as server:

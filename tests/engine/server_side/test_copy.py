@@ -311,7 +311,7 @@ def _resumed(rig: ServerSideRig) -> ServerSideRig:
 
 
 @pytest.mark.parametrize("algorithm", ["CRC64NVME", "CRC32", "SHA256"])
-def test_a_later_try_resumes_what_azure_holds(rig: ServerSideRig, algorithm: str) -> None:
+def test_a_later_try_resumes_from_the_staged_blocks(rig: ServerSideRig, algorithm: str) -> None:
     """The CRC markers hold the blocks' CRCs, so the verification is the same as without a break."""
     body = _bytes(6 * BLOCK)
     rig.bucket.put("a", body, ChecksumAlgorithm=algorithm)
@@ -459,7 +459,7 @@ def test_a_busy_source_is_requested_again(rig: ServerSideRig, status: int) -> No
     assert (result.status, result.retries) == ("copied", 1)
 
 
-def test_a_source_that_stays_busy_ends_in_a_retryable_error(rig: ServerSideRig) -> None:
+def test_a_permanently_busy_source_is_a_retryable_error(rig: ServerSideRig) -> None:
     """What is staged stays staged."""
     rig.bucket.put("a", _bytes(2 * BLOCK), ChecksumAlgorithm="CRC64NVME")
     rig.azure.refusals = lambda number: 503 if number else None
