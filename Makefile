@@ -11,7 +11,7 @@ unexport VIRTUAL_ENV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install servers demo docs release-check sbom test test-cluster test-lowest test-newest versions audit torture fuzz screenshots gallery bench bench-quick bench-cluster bench-memory bench-plan check lint types unit format build clean
+.PHONY: help install servers demo docs release-check sbom test test-cluster test-lowest test-newest versions audit torture fuzz screenshots gallery bench bench-quick bench-cluster bench-memory bench-plan bench-audit check lint types unit format build clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ bench-memory: .venv/installed  ## peak memory, disk writes and CPU of a copy of 
 
 bench-plan: .venv/installed  ## peak memory and time of plans of up to 1,000,000 keys, with their bounds
 	@$(RUN)/python -m benchmarks.plan
+
+bench-audit: .venv/installed  ## peak memory and time of audits of up to 1,000,000 blobs, with their bounds
+	@$(RUN)/python -m benchmarks.audit
 
 bench-cluster: .tools/cluster/installed  ## how much faster two Celery workers copy than one (6 minutes)
 	@$(PYTHON) -m tests.servers.debian

@@ -187,7 +187,13 @@ class Container(BaseHTTPRequestHandler):
 
     def _respond(self, status: int, headers: dict[str, str] | None = None, body: bytes = b"") -> None:
         self.send_response(status)
-        usual = {"ETag": '"0x1"', "x-ms-request-id": "1", "x-ms-version": "2023-11-03", "Last-Modified": _DATE}
+        usual = {
+            "Content-Type": "application/octet-stream",
+            "ETag": '"0x1"',
+            "x-ms-request-id": "1",
+            "x-ms-version": "2023-11-03",
+            "Last-Modified": _DATE,
+        }
         for name, value in {**usual, "Content-Length": str(len(body)), **(headers or {})}.items():
             self.send_header(name, value)
         self.end_headers()

@@ -19,6 +19,7 @@ from airflow_s3_azure.sync.audit.expectations import Expected
 from airflow_s3_azure.sync.audit.truth import Runs
 from airflow_s3_azure.sync.fingerprint import Fingerprint
 from airflow_s3_azure.sync.json_blob import read_json_blob
+from airflow_s3_azure.sync.key_ranges import ServiceOrder
 from airflow_s3_azure.sync.ledger import ROOT
 from airflow_s3_azure.sync.lines_reader import MissingFile, etag_of, read_lines
 from airflow_s3_azure.sync.listing import list_blobs
@@ -131,7 +132,7 @@ def find_runs(
     :param until: only runs planned by then; a plan's name; empty: any
     :raises ConfigurationError: if there is none
     """
-    listed = (SyncRun.of_name(name) for name, _ in list_blobs(blobs, prefix))
+    listed = (SyncRun.of_name(name) for name in _names(blobs, prefix))
     complete = sorted(
         (run for run in listed if run is not None and (not until or run.plan <= until)),
         key=lambda run: run.plan,
@@ -233,6 +234,11 @@ def _ledger_parts(blobs: BlobContainer, audited: AuditedRun) -> Iterator[tuple[s
     if not path.startswith(run.group_folder):
         raise UntrustedFile(f"its ledger is {path!r}, which is not in the folder of its run", blob=run.name)
     log.warning("the summary of run %r lists no files: its ledger is read without digests", run.run_id)
-    for name, _ in list_blobs(blobs, path):
+    for name in _names(blobs, path):
         if "/ledger/" in name and name.endswith((".jsonl", ".jsonl.gz")):
             yield name, 0, None
+
+
+def _names(blobs: BlobContainer, prefix: str) -> Iterator[str]:
+    """Yield the names under a prefix, in whatever order the service lists them."""
+    return (name for name, _ in list_blobs(blobs, prefix, order=ServiceOrder(is_by_name=False)))
