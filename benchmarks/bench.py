@@ -142,13 +142,13 @@ class _Bench:
             servers.source,
             servers.sink,
             "",
-            case.objects,
+            case.objects // case.processes,
             case.size,
             connections=case.connections,
             block_size=case.block_size,
         )
         try:
-            found = run(client, job, counted, self._scratch)
+            found = run(client, job, counted, self._scratch, processes=case.processes)
         except BrokenRunError as error:
             self._broken(f"{case.title}: {error}")
             return

@@ -24,6 +24,7 @@ class Case:
     :param rounds: at most so many, however many the others have
     :param once: clients that copy it in the first round only, because they take minutes
     :param is_linked: whether over the shaped link, else over loopback
+    :param processes: that copy at the same time, each its share of the objects
     :param is_tls: whether over TLS 1.3, as all real traffic is, else over plain HTTP
     """
 
@@ -36,6 +37,7 @@ class Case:
     once: Sequence[str] = ()
     is_linked: bool = False
     is_tls: bool = False
+    processes: int = 1
     connections: int = 8
     block_size: int = 8 * MIB
 
@@ -49,6 +51,7 @@ LARGE, SMALL = "tls-large", "tls-small"
 """The cases that the summary and the chart show: all real traffic is TLS."""
 
 EVERYONE = tuple(CLIENTS)
+FOUR = ("ours", "rclone", "rclone-tuned")
 ON_LINK = ("ours", "rclone-tuned", "stock")
 GRID_BLOCKS = (1, 4, 8, 16, 32)
 """MiB."""
@@ -60,7 +63,9 @@ def full() -> list[Case]:
     return [
         Case("tls-large", "1 GiB object, TLS", 1, GIB, EVERYONE, is_tls=True),
         Case("tls-small", "1,000 × 64 KiB, TLS", 1000, 64 * 1024, EVERYONE, is_tls=True),
+        Case("tls-four", "4 × 256 MiB in four processes, TLS", 4, 256 * MIB, FOUR, is_tls=True, processes=4),
         Case("large", "1 GiB object", 1, GIB, EVERYONE),
+        Case("four", "4 × 256 MiB in four processes", 4, 256 * MIB, FOUR, processes=4),
         Case("several", "8 × 128 MiB", 8, 128 * MIB, EVERYONE),
         Case("small", "1,000 × 64 KiB", 1000, 64 * 1024, EVERYONE),
         Case("link-large", "1 GiB object, shaped link", 1, GIB, ON_LINK, is_linked=True),
@@ -106,7 +111,9 @@ def quick() -> list[Case]:
     return [
         Case("tls-large", "512 MiB object, TLS", 1, 512 * MIB, EVERYONE, is_tls=True),
         Case("tls-small", "250 × 64 KiB, TLS", 250, 64 * 1024, EVERYONE, is_tls=True),
+        Case("tls-four", "4 × 64 MiB in four processes, TLS", 4, 64 * MIB, FOUR, is_tls=True, processes=4),
         Case("large", "512 MiB object", 1, 512 * MIB, EVERYONE),
+        Case("four", "4 × 64 MiB in four processes", 4, 64 * MIB, FOUR, processes=4),
         Case("small", "250 × 64 KiB", 250, 64 * 1024, EVERYONE),
         Case("link-large", "256 MiB object, shaped link", 1, 256 * MIB, ON_LINK, is_linked=True),
         Case("link-small", "50 × 64 KiB, shaped link", 50, 64 * 1024, ON_LINK, is_linked=True),

@@ -29,7 +29,7 @@ _BRIEF = (0, 1, 3, 4, 5, 6, 7, 8, 9)
 """Those that the documentation shows."""
 _SECTION = re.compile(r"<!-- measured: ([a-z-]+) -->\n(.*?)<!-- end -->", re.DOTALL)
 
-COMPARED = ("tls-large", "tls-small", "large", "several", "small", "link-large", "link-small")
+COMPARED = ("tls-large", "tls-small", "tls-four", "large", "four", "several", "small", "link-large", "link-small")
 
 
 def markdown(results: Results, targets: list[Target]) -> str:

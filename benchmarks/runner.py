@@ -10,7 +10,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from benchmarks.stand_ins import StandIns
 
 TIMEOUT = 900.0
 """Seconds that one copy may take."""
+POLL = 0.02
+"""Seconds between two checks that all processes are ready."""
 
 
 class BrokenRunError(Exception):
@@ -50,26 +53,28 @@ class Run:
         return asdict(self)
 
 
-def run(name: str, job: Job, servers: StandIns, scratch: Path) -> Run:
+def run(name: str, job: Job, servers: StandIns, scratch: Path, *, processes: int = 1) -> Run:
     """Copy a job with a client, and check that all of it arrived.
 
     :param job: without container; a new one is made
     :param servers: that count; the job's addresses may lead there by way of a slower link
     :param scratch: a folder on a disk, for a client's temporary files
+    :param processes: that copy the job at the same time, each into a container of its own
     :raises BrokenRunError: if it did not copy everything
     """
-    job = replace(job, container=f"bench-{secrets.token_hex(6)}")
-    containers = [job.container, job.smallest().container]
+    jobs = [replace(job, container=f"bench-{secrets.token_hex(6)}") for _ in range(processes)]
+    containers = [one.container for each in jobs for one in (each, each.smallest())]
     for container in containers:
         servers.create_container(container)
     try:
         if name.startswith("rclone"):
-            cost = _run_rclone(job, scratch, servers, tuned=name == "rclone-tuned")
+            cost = _run_rclone(jobs, scratch, servers, tuned=name == "rclone-tuned")
         else:
-            cost = _run_python(name, job, scratch, servers)
-        found, expected = servers.totals(job.container), (job.objects, job.objects * job.size)
-        if found != expected:
-            raise BrokenRunError(f"{name}: (blobs, bytes) should be {expected} and are {found}")
+            cost = _run_python(name, jobs, scratch, servers)
+        for one in jobs:
+            found, expected = servers.totals(one.container), (job.objects, job.objects * job.size)
+            if found != expected:
+                raise BrokenRunError(f"{name}: (blobs, bytes) should be {expected} and are {found}")
         reads, writes = servers.counts()
     finally:
         for container in containers:
@@ -83,29 +88,48 @@ def run(name: str, job: Job, servers: StandIns, scratch: Path) -> Run:
     )
 
 
-def _run_python(name: str, job: Job, scratch: Path, servers: StandIns) -> Cost:
-    command = [sys.executable, "-m", "benchmarks.clients", name.replace("-", "_"), job.as_text()]
-    environment = {
-        "AIRFLOW_HOME": str(scratch / "airflow"),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
-        # The warm-up and the measured copy share the process; the servers restart their counters in between.
-        "BENCHMARK_COUNTS": json.dumps([servers.source, servers.sink, servers.bundle]),
-        **servers.trust(),
-        **replace(servers, source=job.source, sink=job.sink).airflow_connections(),
-    }
-    _, _, output = _wait(name, command, environment, scratch)
-    return Cost(**json.loads(output.splitlines()[-1]))
-
-
-def _run_rclone(job: Job, scratch: Path, servers: StandIns, *, tuned: bool) -> Cost:
-    """Run rclone, and subtract the cost of a process that copies nothing, as the imports of the others are subtracted."""
-    costs = []
-    for command in ([str(rclone.BINARY), "version"], rclone.command(job, tuned=tuned)):
+def _run_python(name: str, jobs: Sequence[Job], scratch: Path, servers: StandIns) -> Cost:
+    """Run the client's processes. Each warms up, and waits until all have: then the servers restart their counters."""
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
+        start = Path(folder) / "start"
+        running = []
+        for number, job in enumerate(jobs):
+            command = [sys.executable, "-m", "benchmarks.clients", name.replace("-", "_"), job.as_text()]
+            environment = {
+                "AIRFLOW_HOME": str(scratch / "airflow"),
+                "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+                "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
+                "BENCHMARK_START": str(start),
+                "BENCHMARK_READY": f"{start}-{number}",
+                **servers.trust(),
+                **replace(servers, source=job.source, sink=job.sink).airflow_connections(),
+            }
+            running.append(_Process(name, command, environment, scratch))
+        while len(list(Path(folder).iterdir())) < len(jobs) and not any(one.has_ended for one in running):
+            time.sleep(POLL)
         servers.reset_counts()
-        used, seconds, _ = _wait("rclone", command, rclone.environment(job) | servers.trust(), scratch)
-        costs.append(Cost(cpu_seconds(used), seconds, used.ru_maxrss * 1024, used.ru_oublock * BLOCK))
-    start, whole = costs
+        start.touch()
+        ended = [one.wait() for one in running]
+    return _together([Cost(**json.loads(output.splitlines()[-1])) for _, _, output in ended])
+
+
+def _run_rclone(jobs: Sequence[Job], scratch: Path, servers: StandIns, *, tuned: bool) -> Cost:
+    """Run rclone, and subtract the cost of a process that copies nothing, as the imports of the others are subtracted."""
+
+    def cost_of(commands: Sequence[list[str]]) -> Cost:
+        servers.reset_counts()
+        environment = rclone.environment(jobs[0]) | servers.trust()
+        running = [_Process("rclone", command, environment, scratch) for command in commands]
+        ended = [one.wait() for one in running]
+        return _together(
+            [
+                Cost(cpu_seconds(used), seconds, used.ru_maxrss * 1024, used.ru_oublock * BLOCK)
+                for used, seconds, _ in ended
+            ]
+        )
+
+    start = cost_of([[str(rclone.BINARY), "version"] for _ in jobs])
+    whole = cost_of([rclone.command(job, tuned=tuned) for job in jobs])
     return Cost(
         cpu=whole.cpu - start.cpu,
         seconds=whole.seconds - start.seconds,
@@ -114,34 +138,54 @@ def _run_rclone(job: Job, scratch: Path, servers: StandIns, *, tuned: bool) -> C
     )
 
 
-def _wait(
-    name: str, command: list[str], environment: Mapping[str, str], scratch: Path
-) -> tuple[resource.struct_rusage, float, str]:
-    """Run a command to its end; return what it used, how long it took, and what it printed."""
-    import time
+def _together(costs: Sequence[Cost]) -> Cost:
+    """Return the cost of processes that ran at the same time."""
+    return Cost(
+        cpu=sum(one.cpu for one in costs),
+        seconds=max(one.seconds for one in costs),
+        memory=sum(one.memory for one in costs),
+        written=sum(one.written for one in costs),
+    )
 
-    inherited = {key: os.environ[key] for key in ("PATH", "PYTHONPYCACHEPREFIX", "LANG") if key in os.environ}
-    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
-        started = time.monotonic()
-        process = subprocess.Popen(
+
+class _Process:
+    """A running command."""
+
+    def __init__(self, name: str, command: list[str], environment: Mapping[str, str], scratch: Path) -> None:
+        inherited = {key: os.environ[key] for key in ("PATH", "PYTHONPYCACHEPREFIX", "LANG") if key in os.environ}
+        self._name = name
+        self._output, self._errors = (tempfile.TemporaryFile() for _ in range(2))  # noqa: SIM115 - wait() closes both
+        self._started = time.monotonic()
+        self._process = subprocess.Popen(
             command,
             env={**inherited, "HOME": str(scratch), "TMPDIR": str(scratch), **environment},
             stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=errors,
+            stdout=self._output,
+            stderr=self._errors,
         )
-        timer = threading.Timer(TIMEOUT, process.kill)
-        timer.start()
-        _, status, used = os.wait4(process.pid, 0)
-        seconds = time.monotonic() - started
-        timer.cancel()
-        process.returncode = os.waitstatus_to_exitcode(status)
-        output.seek(0)
-        errors.seek(0)
-        if process.returncode:
-            tail = errors.read()[-3000:].decode(errors="replace")
-            raise BrokenRunError(f"{name} ended with {process.returncode} after {seconds:.1f} s:\n{tail}")
-        return used, seconds, output.read().decode()
+        self._timer = threading.Timer(TIMEOUT, self._process.kill)
+        self._timer.start()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has ended; :meth:`wait` still returns what it used."""
+        return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+    def wait(self) -> tuple[resource.struct_rusage, float, str]:
+        """Wait for its end; return what it used, how long it took, and what it printed."""
+        with self._output as output, self._errors as errors:
+            _, status, used = os.wait4(self._process.pid, 0)
+            seconds = time.monotonic() - self._started
+            self._timer.cancel()
+            self._process.returncode = os.waitstatus_to_exitcode(status)
+            output.seek(0)
+            errors.seek(0)
+            if self._process.returncode:
+                tail = errors.read()[-3000:].decode(errors="replace")
+                raise BrokenRunError(
+                    f"{self._name} ended with {self._process.returncode} after {seconds:.1f} s:\n{tail}"
+                )
+            return used, seconds, output.read().decode()
 
 
 def _requests(counts: Mapping[str, int]) -> dict[str, int]:

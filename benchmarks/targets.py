@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from benchmarks.cases import GIB, LARGE, MIB, SMALL, TO_SOURCE
 from benchmarks.results import Results, Spread
 
+FOUR_TLS = "tls-four"
 FLAT = 1.15
 """What is called flat: the largest costs at most so many times what the smallest does, for each unit."""
 FLAT_MEMORY = 8 * MIB
@@ -33,6 +34,7 @@ def judge(results: Results) -> list[Target]:
     """Return every target that this run measured something for."""
     return [
         *_tls(results),
+        *(target for case, alone in ((FOUR_TLS, LARGE), ("four", "large")) for target in _four(results, case, alone)),
         *(target for case in ("large", "several") for target in _bulk(results, case)),
         *_small(results),
         *_linked(results),
@@ -59,6 +61,20 @@ def _tls(results: Results) -> Iterator[Target]:
         if results.has(case, "ours") and results.has(case, client):
             factor = results.cpu(case, "ours") / results.cpu(case, client)
             yield _at_most(f"{results.cases[case].title}: CPU against {name}", limit, factor, " ×")
+
+
+def _four(results: Results, case: str, alone: str) -> Iterator[Target]:
+    """Yield the targets of several processes, against one process that copies an object alone."""
+    if not results.has(case, "ours"):
+        return
+    title, ours = results.cases[case].title, results.cpu(case, "ours") / results.cases[case].total
+    if results.has(alone, "ours"):
+        factor = ours / (results.cpu(alone, "ours") / results.cases[alone].total)
+        yield _at_most(f"{title}: CPU per GiB against one process", 1.2, factor, " ×")
+    rclone = [results.seconds(case, name) for name in ("rclone", "rclone-tuned") if results.has(case, name)]
+    if rclone:
+        factor = min(rclone) / results.seconds(case, "ours")
+        yield _at_least(f"{title}: speed against rclone, the quicker of both", 1.5, factor, " ×")
 
 
 def _bulk(results: Results, case: str) -> Iterator[Target]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import trustme
 
+from benchmarks.clients.rclone import BINARY
 from benchmarks.job import Job
 from benchmarks.runner import BrokenRunError, run
 from benchmarks.stand_ins import StandIns, stand_ins
@@ -69,6 +70,15 @@ def test_a_client_verifies_certificates(client: str, job: Job, secure: StandIns,
     servers = Distrusted(secure.source, secure.sink, secure.bundle)
     with pytest.raises(BrokenRunError, match=r"(?i)certificate"):
         run(client, replace(job, source=secure.source, sink=secure.sink, objects=1), servers, tmp_path)
+
+
+@pytest.mark.parametrize("client", ["ours", "rclone"])
+def test_several_processes_copy_at_the_same_time(client: str, job: Job, servers: StandIns, tmp_path: Path) -> None:
+    """Each copies the whole job; none of their warm-ups is counted."""
+    if client == "rclone" and not BINARY.exists():
+        pytest.skip("rclone is in the environment of the benchmark only")
+    found = run(client, job, servers, tmp_path, processes=2)
+    assert found.bytes_read == 2 * 3 * job.size
 
 
 def test_requests_are_those_of_the_job_alone(job: Job, servers: StandIns, tmp_path: Path) -> None:
