@@ -305,9 +305,8 @@ class S3Source:
                     checked = position
                 self.spend_bandwidth(received)
             if why is None and _is_longer(response, position):
-                raise SourceReadError(
-                    f"the body is longer than the {len(into):,} bytes that were requested", transient=True
-                )
+                message = f"the body is longer than the {len(into):,} bytes that were requested"
+                raise SourceReadError(message, transient=True)
         except OSError as error:
             why = describe(error)
         finally:
@@ -340,9 +339,8 @@ def _check_range(response: Response, source: SourceObject, block: Block) -> None
     expected = f"bytes {block.start}-{block.stop - 1}/{source.size}"
     found = response.headers.get("content-range")
     if response.status_code != 206 or found != expected:
-        quoted = None if found is None else quote_text(found, 80)
         raise SourceReadError(
-            f"requested {expected!r}, but S3 returned {response.status_code} with Content-Range {quoted!r}: "
+            f"requested {expected!r}, but S3 returned {response.status_code} with Content-Range {found and quote_text(found, 80)!r}: "
             "the endpoint, or a proxy before it, does not honor Range requests"
         )
 
