@@ -1,11 +1,14 @@
 """Memory and time of a plan, which must not grow with the listings: a bound on one, a straight line for the other.
 
 `python -m benchmarks.plan` plans 100,000, 300,000 and 1,000,000 keys against as many blobs: half of them unchanged, a
-quarter changed, a quarter missing, and as many blobs without a key. The listings are made up as they are read; all
-that a plan writes goes over HTTP to a stand-in for the container, in a process of its own, so that its memory does
-not count. It ends with 1 if a plan's peak over the imports is above 200 MiB, or if a key of the largest plan takes more
-than 1.5 times the CPU time of one of the smallest. Once more for 300,000 keys with both listings in the order of a hierarchy,
-as directory buckets and accounts with a hierarchical namespace give them, so that both must be sorted. Linux only.
+quarter changed, a quarter missing, and as many blobs without a key. Both listings are read, and all that a plan writes is sent,
+over HTTP, by the clients of an operator. The servers (:mod:`benchmarks.plan_server`) are processes of their own, so their CPU
+and memory do not count. It ends with 1 if a plan's peak over the imports is above 200 MiB, or if a key of the largest plan
+takes more than 1.5 times the CPU time of one of the smallest.
+
+Once more for 300,000 keys with both listings in the order of a hierarchy, as directory buckets and accounts with a hierarchical
+namespace give them, so that both must be sorted. And for 1,000,000 keys with 100 ms for each page: with one lister for each
+listing, with the listers of an operator, and by `rclone lsf --fast-list`, which lists the bucket only. Linux only.
 """
 
 from __future__ import annotations
@@ -13,28 +16,39 @@ from __future__ import annotations
 import argparse
 import base64
 import multiprocessing
-import re
+import os
 import secrets
+import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
-from urllib.parse import parse_qs, urlsplit
+from typing import Any
 
+import boto3
+import requests
+from azure.core.pipeline import Pipeline
+from azure.core.pipeline.policies import SansIOHTTPPolicy
 from azure.storage.blob import ContainerClient
+from botocore.config import Config
 
+from airflow_s3_azure.engine.azure.container import BlobContainer, ContainerAddress
+from airflow_s3_azure.engine.azure.shared_key import SharedKeyPolicy
+from airflow_s3_azure.engine.azure.transport import ConnectionsTransport
 from airflow_s3_azure.engine.blocks import MIB
-from airflow_s3_azure.engine.model import BlobState
-from airflow_s3_azure.engine.properties import SourceRecord
+from airflow_s3_azure.engine.cancellation import Cancellation
+from airflow_s3_azure.engine.http.client import Connections
+from airflow_s3_azure.engine.s3.presign import Presigner
+from airflow_s3_azure.engine.s3.source import Operation, Params, S3Source
 from airflow_s3_azure.sync.ledger import PlanFolder
-from airflow_s3_azure.sync.listed_object import ListedObject
+from airflow_s3_azure.sync.listing import OF_BLOBS, OF_OBJECTS, list_blobs, list_objects
 from airflow_s3_azure.sync.naming import Naming
 from airflow_s3_azure.sync.planner import Listing, Plan, PlanOptions, make_plan
 from airflow_s3_azure.sync.select import Selection
 from benchmarks.measure import measure
+from benchmarks.plan_server import Names, serve
 
 SIZES = (100_000, 300_000, 1_000_000)
 SORTED_SIZE = 300_000
@@ -43,14 +57,22 @@ MAX_PEAK = 200 * MIB
 """Bytes of memory over the imports."""
 MAX_GROWTH = 1.5
 """Of the CPU time per key, from the smallest plan to the largest."""
-FOLDER = 500
-"""Keys in a folder."""
+LATENCY_SIZE, LATENCY = 1_000_000, 0.1
+"""Keys of the plans with a latency, and seconds for each page."""
 BY_BYTES, HIERARCHICAL = "by bytes", "hierarchical"
+SERIALLY, IN_RANGES = "100ms serial", "100ms ranges"
+"""Orders of the lines with a latency."""
 
 _KEY = base64.b64encode(secrets.token_bytes(64)).decode()
-_UPLOADED = datetime(2026, 1, 1, tzinfo=UTC)
-_COPIED = _UPLOADED + timedelta(days=1)
-_DAY_SECONDS = 86_400
+_RCLONE = {
+    "RCLONE_CONFIG": "/dev/null",
+    "RCLONE_CONFIG_S3_TYPE": "s3",
+    "RCLONE_CONFIG_S3_PROVIDER": "AWS",
+    "RCLONE_CONFIG_S3_REGION": "eu-west-1",
+    "RCLONE_CONFIG_S3_ACCESS_KEY_ID": "access",
+    "RCLONE_CONFIG_S3_SECRET_ACCESS_KEY": "secret",
+    "RCLONE_CONFIG_S3_FORCE_PATH_STYLE": "true",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +81,8 @@ class Measured:
 
     :param peak: bytes of resident memory, over what the imports need
     :param cpu: seconds
-    :param seconds: from the first line of the listings to the last commit
+    :param seconds: from the first request of the listings to the last commit
+    :param pages: requests for pages of both listings; 0: not counted
     """
 
     keys: int
@@ -67,122 +90,118 @@ class Measured:
     peak: int
     cpu: float
     seconds: float
+    pages: int = 0
 
     def line(self) -> str:
         """Return the line of the table."""
         return (
             f"{self.keys:>10,}  {self.order:<12}  {self.seconds:>8.1f}  {self.cpu:>8.1f}  {self.keys / self.seconds:>8,.0f}"
-            f"  {self.peak / MIB:>8.1f}"
+            f"  {self.cpu / self.keys * 1e6:>6.1f}  {self.peak / MIB:>8.1f}  {self.pages:>6,}"
         )
 
 
 def names(count: int, *, hierarchical: bool) -> Iterator[tuple[int, str]]:
-    """Yield numbers and names of some 60 characters: folders, and a file beside each that is named like it.
+    """Yield numbers and names of objects, in the order of a listing."""
+    listed = Names(count, hierarchical)
+    return ((listed.number(at), name) for at, name in enumerate(listed))
 
-    In the order of the names' bytes the file, whose name goes on with a dot, comes before what is in the folder; where
-    the slash counts as the smallest character it comes after.
+
+class Endpoints:
+    """A bucket and a container of the server, through the clients of an operator.
+
+    :ivar pages: requests for pages of both listings
     """
-    for number in range(0, count, FOLDER):
-        folder = f"exports/region=eu-west-1/2026/batch-{number // FOLDER:06d}"
-        beside = (number, f"{folder}.manifest.json")
-        if not hierarchical:
-            yield beside
-        for inside in range(number + 1, min(number + FOLDER, count)):
-            yield inside, f"{folder}/orders-{inside:08d}.json.gz"
-        if hierarchical:
-            yield beside
 
-
-def objects(count: int, *, hierarchical: bool) -> Iterator[ListedObject]:
-    """Yield a source listing."""
-    for number, name in names(count, hierarchical=hierarchical):
-        modified = _UPLOADED + timedelta(seconds=number % _DAY_SECONDS)
-        yield ListedObject(name, 20_000 + number % 1_000, f"{number:032x}", modified)
-
-
-def blobs(count: int, *, hierarchical: bool) -> Iterator[tuple[str, BlobState]]:
-    """Yield a listing of blobs: of four keys, two are unchanged, one has changed, one has a blob of another name."""
-    for number, name in names(count, hierarchical=hierarchical):
-        kind, size, etag = number % 4, 20_000 + number % 1_000, f"{number:032x}"
-        record = SourceRecord(etag if kind < 2 else f"{number + 1:032x}", size, None, _UPLOADED)
-        yield name + "~" * (kind == 3), BlobState(f'"0x{number:015X}"', size, _COPIED, record)
-
-
-def plan(count: int, url: str, *, hierarchical: bool) -> Plan:
-    """Make a plan of synthetic listings, and write it to the container at ``url``."""
-    with ContainerClient(url, "container", credential=_KEY) as client:
-        made = make_plan(
-            Listing(lambda: objects(count, hierarchical=hierarchical)),
-            Listing(lambda: blobs(count, hierarchical=hierarchical)),
-            PlanOptions(Selection(), Naming()),
-            PlanFolder(client, f"_s3_to_azure/benchmark/{count}-{hierarchical}"),
+    def __init__(self, url: str, count: int, *, hierarchical: bool) -> None:
+        self.pages = 0
+        self._cancellation, self._session = Cancellation(), requests.Session()
+        name = f"{count}-{'hierarchical' if hierarchical else 'flat'}"
+        s3 = boto3.client(
+            "s3",
+            region_name="eu-west-1",
+            aws_access_key_id="access",
+            aws_secret_access_key="secret",
+            endpoint_url=url,
+            config=Config(signature_version="s3v4", s3={"addressing_style": "path"}),
         )
+        presigner = Presigner(s3, f"bucket-{name}", 3600)
+
+        def presign(operation: Operation, params: Params) -> str:
+            self.pages += 1
+            return presigner(operation, params)
+
+        self.source = S3Source(f"bucket-{name}", presign, self._session, self._cancellation)
+        self.client = ContainerClient(f"{url}/account", name, credential=_KEY)
+        connections = Connections(self._session, self._cancellation, connect_timeout=20, read_timeout=60)
+        pipeline: Pipeline[Any, Any] = Pipeline(
+            ConnectionsTransport(connections), [_Counter(self), SharedKeyPolicy(self.client.credential)]
+        )
+        self.container = BlobContainer(ContainerAddress(self.client.url), pipeline, self._cancellation)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.client.close()
+        self._session.close()
+
+
+class _Counter(SansIOHTTPPolicy[Any, Any]):
+    def __init__(self, ends: Endpoints) -> None:
+        self._ends = ends
+
+    def on_request(self, request: Any) -> None:
+        """Count a request."""
+        del request
+        self._ends.pages += 1
+
+
+def plan(count: int, url: str, *, hierarchical: bool, serially: bool = False) -> tuple[Plan, int]:
+    """Make a plan of the listings of a server, and write it there; return it, with the pages that were requested."""
+    ends = Endpoints(url, count, hierarchical=hierarchical)
+    listers = {"listers": 1} if serially else {}
+    of_objects, of_blobs = replace(OF_OBJECTS, **listers), replace(OF_BLOBS, **listers)
+    try:
+        made = make_plan(
+            Listing(lambda: list_objects(ends.source, parallelism=of_objects)),
+            Listing(lambda: list_blobs(ends.container, parallelism=of_blobs)),
+            PlanOptions(Selection(), Naming()),
+            PlanFolder(ends.client, f"_s3_to_azure/benchmark/{count}-{hierarchical}-{serially}"),
+        )
+    finally:
+        ends.close()
     found = (made.counts["copy"], made.counts["unchanged"], sum(batch.objects for batch in made.batches))
     expected = (count // 2, count // 2, count // 2)
     if found != expected:
         raise RuntimeError(f"the plan is wrong: (to copy, unchanged, in batches) are {found}, not {expected}")
-    return made
+    return made, ends.pages
 
 
-class Container(BaseHTTPRequestHandler):
-    """A container that stores what is read back: the runs of a sort and the manifest, but no ledger."""
-
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    blocks: dict[str, bytes] = {}  # noqa: RUF012 - all handlers' own
-    committed: dict[str, bytes] = {}  # noqa: RUF012
-
-    def do_PUT(self) -> None:
-        """Stage a block, or commit blocks."""
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        url = urlsplit(self.path)
-        query = parse_qs(url.query)
-        if "/ledger/" not in url.path and query["comp"] == ["block"]:
-            self.blocks[url.path + query["blockid"][0]] = body
-        elif "/ledger/" not in url.path:
-            ids = re.findall(r"<Latest>([^<]+)</Latest>", body.decode())
-            self.committed[url.path] = b"".join(self.blocks.pop(url.path + one) for one in ids)
-        self._respond(201)
-
-    def do_GET(self) -> None:
-        """Return a range of a sorted run, or of the manifest."""
-        whole = self.committed[urlsplit(self.path).path]
-        first, last = re.findall(r"\d+", self.headers["x-ms-range"])
-        piece = whole[int(first) : int(last) + 1]
-        if not piece:
-            self._respond(416, {"x-ms-error-code": "InvalidRange"})
-            return
-        span = f"bytes {first}-{int(first) + len(piece) - 1}/{len(whole)}"
-        self._respond(206, {"Content-Range": span, "x-ms-blob-type": "BlockBlob"}, piece)
-
-    def do_DELETE(self) -> None:
-        """Delete a sorted run."""
-        del self.committed[urlsplit(self.path).path]
-        self._respond(202)
-
-    def _respond(self, status: int, headers: Mapping[str, str] | None = None, body: bytes = b"") -> None:
-        self.send_response(status)
-        for name, value in {"ETag": '"0x1"', "Content-Length": str(len(body)), **(headers or {})}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *arguments: object) -> None:
-        """Log nothing."""
-
-
-def serve(port_to: Connection) -> None:
-    """Send the port, then serve the container until the process is killed."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Container)
-    port_to.send(server.server_port)
-    server.serve_forever()
-
-
-def measure_plan(result_to: Connection, count: int, url: str, *, hierarchical: bool) -> None:
+def measure_plan(result_to: Connection, count: int, url: str, order: str) -> None:
     """Measure one plan, and send the result. The body of a process, so that no plan inherits another's memory."""
-    plan(2_000, url, hierarchical=hierarchical)  # imports at first use are not a plan's memory
-    cost = measure(lambda: plan(count, url, hierarchical=hierarchical))
-    result_to.send(Measured(count, HIERARCHICAL if hierarchical else BY_BYTES, cost.memory, cost.cpu, cost.seconds))
+    options = {"hierarchical": order == HIERARCHICAL, "serially": order == SERIALLY}
+    plan(2_000, url, **options)  # imports at first use are not a plan's memory
+    pages = 0
+
+    def work() -> None:
+        nonlocal pages
+        _, pages = plan(count, url, **options)
+
+    cost = measure(work)
+    result_to.send(Measured(count, order, cost.memory, cost.cpu, cost.seconds, pages))
+
+
+def list_with_rclone(count: int, url: str) -> float | None:
+    """Return the seconds in which rclone lists the bucket; None if it is not installed."""
+    from benchmarks.clients.rclone import BINARY
+
+    if not BINARY.exists():
+        return None
+    started = time.monotonic()
+    command = [str(BINARY), "lsf", f"s3:bucket-{count}-flat", "--fast-list", "--recursive", "--files-only"]
+    environment = {**os.environ, **_RCLONE, "RCLONE_CONFIG_S3_ENDPOINT": url}
+    lines = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True).stdout.count(b"\n")
+    if lines != count:
+        raise RuntimeError(f"rclone lists {lines:,} of {count:,} keys")
+    return time.monotonic() - started
 
 
 @contextmanager
@@ -215,25 +234,48 @@ def judge(measured: Sequence[Measured]) -> tuple[bool, str]:
 
 
 def main() -> int:
-    """Measure and print; return 1 if a bound does not hold."""
+    """Measure, print, and say whether the bounds hold."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.plan", description="Memory and time of a plan.")
     parser.add_argument("--keys", type=int, nargs="*", default=SIZES, help="keys of each plan, the fewest first")
     parser.add_argument(
         "--sorted-keys", type=int, default=SORTED_SIZE, help="keys of the plan that must be sorted; 0: none"
     )
+    parser.add_argument(
+        "--latency-keys", type=int, default=LATENCY_SIZE, help="keys of the plans with a latency; 0: none"
+    )
     given = parser.parse_args()
-    plans = [(count, False) for count in given.keys] + [(given.sorted_keys, True)] * bool(given.sorted_keys)
+    plans = [(count, BY_BYTES) for count in given.keys] + [(given.sorted_keys, HIERARCHICAL)] * bool(given.sorted_keys)
+    print(
+        f"{'keys':>10}  {'listed':<12}  {'seconds':>8}  {'CPU':>8}  {'keys/s':>8}  {'us/key':>6}  {'peak MiB':>8}  "
+        f"{'pages':>6}",
+        flush=True,
+    )
     measured = []
-    print(f"{'keys':>10}  {'listed':<12}  {'seconds':>8}  {'CPU':>8}  {'keys/s':>8}  {'peak MiB':>8}", flush=True)
     with process(serve) as port:
-        url = f"http://127.0.0.1:{port.recv()}/account"
-        for count, hierarchical in plans:
-            with process(measure_plan, count, url, hierarchical=hierarchical) as result:
-                measured.append(result.recv())
-            print(measured[-1].line(), flush=True)
+        url = f"http://127.0.0.1:{port.recv()}"
+        measured += [measured_plan(count, url, order) for count, order in plans]
+    if given.latency_keys:
+        with process(serve, LATENCY) as port:
+            url = f"http://127.0.0.1:{port.recv()}"
+            slow, fast = (measured_plan(given.latency_keys, url, order) for order in (SERIALLY, IN_RANGES))
+            measured += [slow, fast]
+            print(
+                f"at {LATENCY * 1000:.0f} ms per page, in ranges: {slow.seconds / fast.seconds:.1f} times as fast, "
+                f"{fast.pages / slow.pages:.3f} times the pages"
+            )
+            seconds = list_with_rclone(given.latency_keys, url)
+            print("rclone is not installed" if seconds is None else f"rclone lsf --fast-list: {seconds:.1f} s")
     holds, verdict = judge(measured)
     print(verdict)
     return 0 if holds else 1
+
+
+def measured_plan(count: int, url: str, order: str) -> Measured:
+    """Measure one plan in a process of its own, and print its line."""
+    with process(measure_plan, count, url, order) as result:
+        measured: Measured = result.recv()
+    print(measured.line(), flush=True)
+    return measured
 
 
 if __name__ == "__main__":

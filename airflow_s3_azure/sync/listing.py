@@ -23,7 +23,7 @@ from airflow_s3_azure.sync.page import MalformedPage, Page
 
 OF_OBJECTS = Parallelism(listers=8, serial_pages=4, range_pages=16, max_pages=128)
 """Pages of 1,000 objects, some 0.4 MB each."""
-OF_BLOBS = Parallelism(listers=3, serial_pages=3, range_pages=4, max_pages=12)
+OF_BLOBS = Parallelism(listers=2, serial_pages=3, range_pages=3, max_pages=8)
 """Pages of 5,000 blobs, some 4 MB each."""
 START_FROM_VERSION = "2026-02-06"
 """The first version of Azure's REST API that lists from a name on."""

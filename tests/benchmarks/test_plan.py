@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import pytest
 
+from airflow_s3_azure.sync.blob_page import read_blobs
+from airflow_s3_azure.sync.object_page import read_objects
 from benchmarks.plan import (
     BY_BYTES,
-    FOLDER,
     HIERARCHICAL,
+    IN_RANGES,
     MAX_PEAK,
+    SERIALLY,
     Measured,
-    blobs,
     judge,
     names,
-    objects,
     plan,
     process,
-    serve,
 )
+from benchmarks.plan_server import FOLDER, OBJECTS_PER_PAGE, Names, blob_page, object_page, serve
 
 COUNT = 5 * FOLDER
 
@@ -35,8 +36,10 @@ def test_the_listings_come_in_the_requested_order(*, hierarchical: bool) -> None
 
 def test_half_of_the_keys_are_unchanged_and_a_quarter_missing() -> None:
     """There are as many blobs as keys."""
-    source = {one.key: one for one in objects(COUNT, hierarchical=False)}
-    destination = dict(blobs(COUNT, hierarchical=False))
+    keys = Names(COUNT, hierarchical=False)
+    pages = [read_objects(object_page(keys, start)) for start in range(0, COUNT, OBJECTS_PER_PAGE)]
+    source = {one.key: one for page in pages for one in page.entries}
+    destination = dict(read_blobs(blob_page(Names(COUNT, hierarchical=False, is_blobs=True), 0)).entries)
     both = source.keys() & destination.keys()
 
     assert len(source) == len(destination) == COUNT
@@ -47,12 +50,16 @@ def test_half_of_the_keys_are_unchanged_and_a_quarter_missing() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("count", "hierarchical"), [(4_000, False), (60_000, True)])
-def test_a_plan_is_made_through_the_stand_in(*, count: int, hierarchical: bool) -> None:
-    """Also one whose listings are larger than one sorted run."""
+@pytest.mark.parametrize(
+    ("count", "order"), [(4_000, BY_BYTES), (60_000, HIERARCHICAL), (30_000, SERIALLY), (30_000, IN_RANGES)]
+)
+def test_a_plan_is_made_through_the_server(*, count: int, order: str) -> None:
+    """Also one whose listings are larger than one sorted run; serially in as many requests as there are pages."""
     with process(serve) as port:
-        made = plan(count, f"http://127.0.0.1:{port.recv()}/account", hierarchical=hierarchical)
+        url = f"http://127.0.0.1:{port.recv()}"
+        made, pages = plan(count, url, hierarchical=order == HIERARCHICAL, serially=order == SERIALLY)
 
+    assert pages == 30 + 6 + 1 or order != SERIALLY  # and one to leave out the records
     assert made.counts == {"copy": count // 2, "unchanged": count // 2, "skipped": 0}
 
 
