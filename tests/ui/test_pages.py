@@ -452,6 +452,7 @@ def test_texts_have_contrast_and_controls_have_names(stage: Stage, visit: Visiti
         go()
         area = {"run": "transfer", "dag": "transfers", "all": "s3-to-azure"}[name]
         guest.page.get_by_test_id(area).wait_for()
+        guest.page.locator(f'[data-testid="{area}"] [aria-busy="true"]').first.wait_for(state="detached")
         found[name] = guest.page.get_by_test_id(area).evaluate(_UNREADABLE)
 
     assert found == {"run": [], "dag": [], "all": []}
