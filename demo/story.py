@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from azure.storage.blob import ContainerClient
 
-from demo import nightly, seed, verify
+from demo import audit, nightly, seed, verify
 from demo.accident import Accident
 from demo.nightly import Destination, Outcome, Round
 from demo.screen import Phase, Progress, Screen, size_text
@@ -24,6 +24,7 @@ from tests.servers.process import Startable
 from tests.servers.sessions import session_members
 
 _DAG = Path(__file__).parent.parent / "dags" / f"{nightly.DAG_ID}.py"
+_AUDIT = _DAG.with_name(f"{audit.DAG_ID}.py")
 _ROUND_SECONDS = 300.0
 _KILLED_AT_BLOCKS = 3
 _UPLOADS = 4
@@ -96,6 +97,7 @@ class Demo:
         self._check_resumed(ledgers)
         etags = self._prove(first)
         self._run_again(first, etags)
+        self._audit(ledgers)
         show_runs(self._screen, first, ledgers)
 
     def keep(self) -> None:
@@ -267,6 +269,7 @@ class Demo:
 
     def _run_again(self, first: Sequence[Outcome], etags: Mapping[str, Mapping[str, str]]) -> None:
         """Run the DAG again; nothing may be copied."""
+        shutil.copy(_AUDIT, self._directory / "dags")  # read meanwhile
         with self._round("Running the nightly DAG again", "second run") as (phase, second):
             for before, after in zip(first, second, strict=True):
                 bucket = after.run.bucket
@@ -291,6 +294,24 @@ class Demo:
             phase.result = (
                 f"Unchanged: the same runs again copied 0 objects, {unchanged:,} were unchanged, {skipped} skipped; every "
                 "blob has the ETag it had"
+            )
+
+    def _audit(self, ledgers: Ledgers) -> None:
+        """Flip a bit of one blob, and audit its container: this blob must be found, and no other."""
+        rows = [row for row in ledgers[seed.EXPORTS] if row["status"] != "skipped"]
+        damaged = min((row for row in rows if row["size"]), key=lambda row: row["size"])["blob"]
+        with self._screen.phase("Auditing a container in which one bit was flipped", "audit") as phase:
+            self._airflow.wait_for_dag(audit.DAG_ID)
+            self._airflow.unpause(audit.DAG_ID)
+            with audit.flipped_bit(self._container(seed.EXPORTS), damaged):
+                found = audit.audit(self._airflow, seed.EXPORTS, _ROUND_SECONDS, self._check_servers)
+            blobs = len(rows)
+            _require("the audit", found, objects=blobs, intact=blobs - 1, changed=1, missing=0, unknown=0, read=blobs)
+            if [one["blob"] for one in found["failures"]] != [damaged]:
+                raise DemoError(f"the audit found {found['failures']}, not {damaged!r}")
+            phase.result = (
+                f"Audited: {blobs:,} blobs ({size_text(found['bytes_read'])}) were read back and compared with their recorded "
+                f"CRC-64, without S3; the one with a flipped bit was found: {damaged!r}"
             )
 
     @contextmanager
