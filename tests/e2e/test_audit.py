@@ -15,7 +15,7 @@ from airflow_s3_azure.operators import S3ToAzureAuditOperator
 from airflow_s3_azure.sync_group import s3_to_azure_sync
 from tests.airflow_runs import run_dag
 from tests.conftest import needs_airflow_3_3
-from tests.e2e.test_judge import Judgement, judge
+from tests.e2e.test_judge import Judgement, judge, rclone
 from tests.servers import AirflowServer, S3Server
 from tests.sync.audit.audited_container import AuditedContainer
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.conftest import Bucket
     from tests.servers import AzureServer
 
-__all__ = ["judge"]
+__all__ = ["judge", "rclone"]
 
 pytestmark = [pytest.mark.servers, pytest.mark.airflow]
 
