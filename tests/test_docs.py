@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pkgutil
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from textwrap import indent
 from typing import TYPE_CHECKING, get_args
@@ -78,7 +79,18 @@ def test_the_example_prints_the_output_on_the_page(capsys: pytest.CaptureFixture
     assert capsys.readouterr().out == printed
 
 
+@pytest.fixture
+def duckdb_without_filesystems() -> Iterator[None]:
+    """DuckDB's default connection, in which each example registers its file system."""
+    import duckdb
+
+    yield
+    for name in duckdb.list_filesystems():
+        duckdb.unregister_filesystem(name)
+
+
 @pytest.mark.servers
+@pytest.mark.usefixtures("duckdb_without_filesystems")
 def test_the_guides_queries_read_the_ledger(
     azure_server: AzureServer,
     container: ContainerClient,
@@ -105,6 +117,7 @@ def test_the_guides_queries_read_the_ledger(
 
 
 @pytest.mark.servers
+@pytest.mark.usefixtures("duckdb_without_filesystems")
 def test_an_audits_ledger_is_read_as_the_guide_says(
     azure_server: AzureServer,
     container: ContainerClient,
