@@ -59,7 +59,7 @@ VALUES = [
     ("max_objects", 1.5, "max_objects is 1.5; it takes a whole number"),
     ("mode", "azcopy", "mode is 'azcopy'; it takes 'stream' or 'server_side'"),
     ("verify", "maybe", "verify is 'maybe'; it takes"),
-    ("compare", "md5", "compare is 'md5'; it takes 'etag', 'size' or 'always'"),
+    ("compare", "md5", "compare is 'md5'; it takes 'etag', 'checksum', 'size' or 'always'"),
     ("access_tier", "Warm", "access_tier is 'Warm'; it takes 'Hot', 'Cool', 'Cold' or 'Archive' or None"),
     ("delete", "all", "delete is 'all'; it takes 'extra' or None"),
     ("lookback", 6, "lookback is 6; it takes a duration such as timedelta(hours=1)"),
@@ -283,10 +283,9 @@ MISTAKES = {
         {"container_name": "no-such-container"},
     ),
     "wrong AWS secret": Mistake(
-        "2 of 2 objects could not be copied",
         "S3 returned 403 SignatureDoesNotMatch: the secret access key of AWS connection 'aws_default' is wrong",
+        "it does not belong to its access key ID. Enter both again",
         given=lambda given: given.connection(S3, password="not-the-secret"),
-        fails="copy",  # LocalStack checks presigned URLs, but no signatures of listings
     ),
     "wrong account key": Mistake(
         "the container could not be listed: Azure returned 403 AuthorizationFailure",  # Azurite's code
