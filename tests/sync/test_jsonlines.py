@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import io
 import itertools
@@ -389,7 +390,10 @@ def test_unchanged_keys_take_at_most_60_bytes_each() -> None:
     for number in range(10_000):
         key = f"exports/2026/11/{number // 1000 + 1:02d}/events-{number:06d}.jsonl"
         etag, blob_etag = chance.randbytes(16).hex(), f'"0x8DE{chance.randrange(16**11):011X}"'
-        result = CopyResult(key, key, "unchanged", chance.randrange(200_000), etag=etag, blob_etag=blob_etag)
+        crc64 = base64.b64encode(chance.randbytes(8)).decode()
+        result = CopyResult(
+            key, key, "unchanged", chance.randrange(200_000), etag=etag, blob_etag=blob_etag, crc64nvme=crc64
+        )
         writer.write(ledger_row(replace(result, reason="same ETag and size as recorded on the blob")))
     writer.commit()
 
