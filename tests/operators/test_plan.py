@@ -144,10 +144,10 @@ class PlansOfARun:
         if key == "return_value":
             ranges = ((9, 1, "digest"),)
             return [[BatchReference(folder, 0, "k", 1, 5, 0, 9, "", '"etag"', ranges).as_json()] for folder in folders]
-        cost = {"objects": 1, "bytes": 5}
+        totals = {"counts": {"copy": 1, "unchanged": 0, "skipped": 0}, "size": 5}
         return [
             {"folder": folder, "s3_prefix": f"{folder[-1]}/", "destination": f"https://acme.example/c/{folder[-1]}/"}
-            | {"cost": cost}
+            | totals
             for folder in folders
         ]
 
