@@ -66,7 +66,11 @@ def test_globs_and_times_come_from_the_trigger_form(sync: Sync) -> None:
             id="list-as-text",
         ),
         pytest.param({"strip_prefix": "x/"}, "strip_prefix 'x/' is not the beginning of s3_prefix", id="strip_prefix"),
-        pytest.param({"compare": "{{ 'md5' }}"}, "compare is 'md5'; it takes 'etag', 'checksum', 'size' or 'always'", id="compare"),
+        pytest.param(
+            {"compare": "{{ 'md5' }}"},
+            "compare is 'md5'; it takes 'etag', 'checksum', 'size' or 'always'",
+            id="compare",
+        ),
         pytest.param({"blob_template": "{bucket}"}, "has the field {bucket}; there are {key}", id="blob_template"),
         pytest.param(
             {"modified_since": SOON, "require_keys": True},
