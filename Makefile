@@ -20,7 +20,7 @@ demo: servers  ## run a nightly sync on a real Airflow, S3 server and Azurite (K
 	@$(RUN)/python -m demo $(if $(KEEP),--keep)
 
 test: servers  ## all tests
-	@$(RUN)/python -m pytest -n 2 --dist loadfile
+	@$(RUN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-lowest: servers  ## the tests against the wheel, on the lowest versions it allows (PYTHON=python3.13, TESTS=tests/e2e)
 	@UV=$(abspath $(UV)) $(PYTHON) -m tests.versions lowest $(TESTS)

@@ -43,7 +43,7 @@ class Demo:
     def __init__(self, directory: Path, screen: Screen) -> None:
         self._directory = directory
         self._screen = screen
-        self._servers = ExitStack()
+        self._callbacks = ExitStack()
         self._starts: dict[Startable, Future[None]] = {}
         self._objects = seed.all_objects()
         self._s3 = S3Server(directory)
@@ -77,7 +77,9 @@ class Demo:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
         with self._screen.phase("Stopping the servers", "stop") as phase:
-            self._servers.close()
+            self._callbacks.close()
+            with ThreadPoolExecutor() as pool:
+                list(pool.map(lambda server: server.stop(), self._starts))
             phase.result = "All servers are stopped"
 
     def run(self) -> None:
@@ -135,7 +137,6 @@ class Demo:
         """Start all servers at once; each is waited for where it is needed."""
         pool = ThreadPoolExecutor(3)
         for server in (self._airflow, self._s3, self._azure):
-            self._servers.callback(server.stop)
             self._starts[server] = pool.submit(server.start)
         pool.shutdown(wait=False)
         with self._screen.phase("Starting S3, Azure and Airflow", "start S3 and Azure") as phase:
@@ -184,7 +185,7 @@ class Demo:
             blocks=_KILLED_AT_BLOCKS,
             note=self._screen.note,
         )
-        self._servers.callback(self._accident.cancel)
+        self._callbacks.callback(self._accident.cancel)
         with self._round(
             "Running the nightly DAG; one copy will be killed", "first run", destinations, {seed.MEDIA: self._accident}
         ) as (

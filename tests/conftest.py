@@ -32,6 +32,8 @@ settings.load_profile("full")
 
 ROOT = Path(__file__).parent.parent
 
+_SLOW_FOLDERS = ("e2e", "ui", "faults")
+
 needs_airflow_3_3 = pytest.mark.skipif(
     Version(version("apache-airflow")) < Version("3.3"), reason="is about what Airflow has since 3.3"
 )
@@ -59,6 +61,11 @@ os.environ.update(
 )
 for name in [name for name in os.environ if name.startswith(("AIRFLOW_CONN_", "AWS_", "AZURE_"))]:
     del os.environ[name]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the files that take minutes first, so that no worker is left alone with them."""
+    items.sort(key=lambda item: item.path.parent.name not in _SLOW_FOLDERS)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -86,6 +86,8 @@ class AirflowServer(AirflowApi):
         if self._users:
             self._password_file.write_text(json.dumps(self._passwords))
         self.process.start(lambda: self.is_healthy(*_AWAITED), within=START_SECONDS)
+        # The first request to the tasks' API builds its routes, which takes seconds: no task waits for that.
+        self._session.get(f"{self.url}/execution/health", timeout=START_SECONDS)
 
     def stop(self) -> None:
         """Stop Airflow and every task it runs."""

@@ -73,7 +73,18 @@ def run(versions: str, options: list[str]) -> int:
         copy = Path(folder)
         _copy_tests(copy)
         # Old Airflows warn of the other libraries' new versions; in `make test` a warning is an error.
-        options = ["-n", "2", "--dist", "loadfile", "-m", "not checkout and not cluster", "-W", "default", *options]
+        options = [
+            "-n",
+            "2",
+            "--dist",
+            "loadfile",
+            "--no-loadscope-reorder",
+            "-m",
+            "not checkout and not cluster",
+            "-W",
+            "default",
+            *options,
+        ]
         command = [str(python), "-m", "pytest", *options]
         return subprocess.run(command, cwd=copy, check=False, env=os.environ | {"PYTHONPATH": ""}).returncode
 
