@@ -155,7 +155,7 @@ def _large_objects() -> Iterator[SeedObject]:
     crc32 = {"ChecksumAlgorithm": "CRC32", "ChecksumType": "FULL_OBJECT"}
     parts: dict[str, str] = {}
     for key, size, content_type, metadata, checksum in (
-        (LARGEST_KEY, 128, data, dump, crc64),
+        (LARGEST_KEY, 96, data, dump, crc64),
         ("video/2026/11/21/store-01.mp4", 24, video, camera, crc32),
         ("video/2026/11/20/store-01.mp4", 20, video, camera, parts),
     ):

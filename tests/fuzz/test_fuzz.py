@@ -129,6 +129,7 @@ def test_the_judge_finds_a_success_that_the_response_does_not_prove(
     assert call.right(found, portal, clients) is not None
 
 
+@pytest.mark.slow
 def test_a_mutated_response_is_read_right_or_is_a_transfer_error(server: MutantServer, clients: Clients) -> None:
     """No other exception, no hang, and no success that the response does not prove."""
     outcomes: Counter[tuple[str, str]] = Counter()

@@ -219,7 +219,13 @@ def test_what_a_batch_shares_is_what_all_its_keys_begin_with(keys: list[str]) ->
 
 @pytest.mark.parametrize(
     ("objects", "batches", "largest"),
-    [(900, 1, 900), (1999, 1, 1999), (4000, 4, 1000), (100_000, 16, 6250), (300_000, 38, 7896)],
+    [
+        (900, 1, 900),
+        (1999, 1, 1999),
+        (4000, 4, 1000),
+        (100_000, 16, 6250),
+        pytest.param(300_000, 38, 7896, marks=pytest.mark.slow),
+    ],
 )
 def test_small_objects_are_enough_work_for_a_task_and_enough_tasks_for_all_workers(
     objects: int, batches: int, largest: int
