@@ -28,7 +28,7 @@ FIRST_KEY = f"{DAY}orders-00001.csv.gz"
 def tutorial_bucket(bucket: Bucket) -> Bucket:
     """A bucket with the keys that the pages name."""
     for key in (FIRST_KEY, f"{DAY}orders-00002.csv.gz", "exports/2026/11/20/orders-00001.csv.gz", "odd/else.txt"):
-        bucket.put(key, bytes(7_800))
+        bucket.put(key, bytes(8_600))
     return bucket
 
 
