@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import requests
 
 from tests.servers import airflow_parts
 from tests.servers.airflow_api import NAME, AirflowApi
@@ -85,9 +86,14 @@ class AirflowServer(AirflowApi):
             database.execute("PRAGMA journal_mode=WAL")
         if self._users:
             self._password_file.write_text(json.dumps(self._passwords))
-        self.process.start(lambda: self.is_healthy(*_AWAITED), within=START_SECONDS)
-        # The first request to the tasks' API builds its routes, which takes seconds: no task waits for that.
-        self._session.get(f"{self.url}/execution/health", timeout=START_SECONDS)
+        self.process.start(lambda: self.is_healthy(*_AWAITED) and self._serves_tasks(), within=START_SECONDS)
+
+    def _serves_tasks(self) -> bool:
+        """Return whether the tasks' API responds. Its first request builds its routes, which takes seconds."""
+        try:
+            return self._session.get(f"{self.url}/execution/health", timeout=START_SECONDS).ok
+        except requests.RequestException:
+            return False
 
     def stop(self) -> None:
         """Stop Airflow and every task it runs."""
