@@ -3,37 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import TypeVar
 
 from airflow_s3_azure.engine.azure.blob_names import is_reserved, why_refused
-from airflow_s3_azure.engine.blocks import DEFAULT_BLOCK_SIZE
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.errors import PlanError
 from airflow_s3_azure.engine.model import BlobState, CopyRequest, CopyResult
 from airflow_s3_azure.engine.progress import count_text, size_text
 from airflow_s3_azure.engine.properties import CopyIdentity
 from airflow_s3_azure.engine.quoting import get_logger
-from airflow_s3_azure.sync.batch import (
-    DEFAULT_BATCH_OBJECTS,
-    DEFAULT_BATCH_SIZE,
-    MAX_BATCHES,
-    Batcher,
-    ManifestRange,
-)
-from airflow_s3_azure.sync.budget import Budget
-from airflow_s3_azure.sync.compare import Compare, decide
+from airflow_s3_azure.sync.batch import Batcher, ManifestRange
+from airflow_s3_azure.sync.compare import decide
 from airflow_s3_azure.sync.cost import Cost
-from airflow_s3_azure.sync.fingerprint import Fingerprint
 from airflow_s3_azure.sync.join import OutOfOrder, join
 from airflow_s3_azure.sync.ledger import PlanFolder
 from airflow_s3_azure.sync.listed_object import ListedObject
-from airflow_s3_azure.sync.naming import Naming
+from airflow_s3_azure.sync.plan import Listing, Plan, PlanOptions
 from airflow_s3_azure.sync.references import BatchReference
 from airflow_s3_azure.sync.rows import ledger_row, request_as_json
-from airflow_s3_azure.sync.select import Selection, is_folder_placeholder
+from airflow_s3_azure.sync.select import is_folder_placeholder
 from airflow_s3_azure.sync.sort import in_order
 
 log = get_logger(__name__)
@@ -45,100 +35,6 @@ CHECK_EVERY = 1_000
 """Names between two checks of the clock and of the cancellation."""
 
 Entry = TypeVar("Entry")
-
-
-@dataclass(frozen=True, slots=True)
-class Listing(Generic[Entry]):
-    """A listing of the source or the destination.
-
-    :param open: starts the listing; called again if its order is not that of the names' UTF-8 bytes
-    :param is_sorted: False if its order is known to be another one
-    """
-
-    open: Callable[[], Iterator[Entry]]
-    is_sorted: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class PlanOptions:
-    """Options of a plan.
-
-    :param bucket: of the source; only blobs whose record names it may be deleted
-    :param prefix: of the listed keys
-    :param overwrite: replace blobs that differ; False: leave every existing blob alone
-    :param delete: list the orphaned blobs for deletion
-    :param batch_objects: target number of objects in a batch
-    :param batch_size: target number of bytes in a batch
-    :param max_batches: below Airflow's ``core.max_map_length``
-    :param block_size: of the copy, in bytes, to compute its cost
-    """
-
-    selection: Selection
-    naming: Naming
-    bucket: str = ""
-    prefix: str = ""
-    compare: Compare = "etag"
-    overwrite: bool = True
-    delete: bool = False
-    budget: Budget = field(default_factory=Budget)
-    batch_objects: int = DEFAULT_BATCH_OBJECTS
-    batch_size: int = DEFAULT_BATCH_SIZE
-    max_batches: int = MAX_BATCHES
-    block_size: int = DEFAULT_BLOCK_SIZE
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A plan, as committed to its folder.
-
-    :param folder: its path in the destination container
-    :param counts: keys by decision: ``copy``, ``unchanged``, ``skipped``
-    :param cost: of the objects to copy
-    :param orphaned: blobs to delete
-    :param orphaned_sample: the first of them
-    :param delete_refused: why none of them may be deleted; None if they may
-    :param batches: empty if there is nothing to copy
-    :param manifest: fingerprint of the manifest
-    :param needs_no_copy: fingerprint of the plan's part of the ledger: unchanged and skipped keys
-    :param deletions: fingerprint of the list of blobs to delete; None if there is none
-    """
-
-    folder: str
-    counts: Mapping[str, int]
-    cost: Cost
-    orphaned: int
-    orphaned_sample: list[str]
-    delete_refused: str | None
-    batches: list[BatchReference]
-    manifest: Fingerprint
-    needs_no_copy: Fingerprint
-    deletions: Fingerprint | None
-
-    @property
-    def objects(self) -> int:
-        """Selected keys, each of which must end in the ledger exactly once."""
-        return sum(self.counts.values())
-
-    @property
-    def size(self) -> int:
-        """Bytes to copy, or to read back."""
-        return self.cost.size + self.cost.read_back_size
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the plan's totals for XCom, without its batches."""
-        return {
-            "folder": self.folder,
-            "objects": self.objects,
-            "counts": dict(self.counts),
-            "size": self.size,
-            "batches": len(self.batches),
-            "extra": self.orphaned,
-            "extra_sample": self.orphaned_sample,
-            "delete_refused": self.delete_refused,
-            "manifest": self.manifest.as_json(),
-            "settled": self.needs_no_copy.as_json(),
-            "deletions": self.deletions.as_json() if self.deletions else None,
-        }
 
 
 def make_plan(
