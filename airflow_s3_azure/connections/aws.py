@@ -32,6 +32,7 @@ from airflow_s3_azure.engine.errors import (
     ConfigurationError,
     SourceReadError,
 )
+from airflow_s3_azure.engine.http.observer import Observer
 from airflow_s3_azure.engine.http.redaction import redact_http_logs
 from airflow_s3_azure.engine.http.status import TRANSIENT_STATUSES
 from airflow_s3_azure.engine.quoting import get_logger
@@ -77,6 +78,7 @@ def open_bucket(
     requester_pays: bool = False,
     url_seconds: int = URL_SECONDS,
     max_bandwidth: float | None = None,
+    on_exchange: Observer | None = None,
 ) -> S3Bucket:
     """Open a bucket through an Airflow connection.
 
@@ -84,6 +86,7 @@ def open_bucket(
     :param max_concurrency: size of the HTTP connection pool
     :param url_seconds: validity of a presigned URL
     :param max_bandwidth: bytes per second to read of objects at most; None: no limit
+    :param on_exchange: called after each request of the engine; None: nothing is
     :raises ConfigurationError: if the connection is missing or invalid
     """
     redact_http_logs()
@@ -125,6 +128,7 @@ def open_bucket(
         requester_pays=requester_pays,
         bandwidth=None if max_bandwidth is None else Bandwidth(max_bandwidth, cancellation),
         connection=connection,
+        on_exchange=on_exchange,
     )
     return S3Bucket(client, source)
 

@@ -14,7 +14,7 @@ from airflow_s3_azure.engine.errors import (
 )
 from airflow_s3_azure.engine.model import CopyRequest
 from airflow_s3_azure.engine.options import CopyOptions
-from airflow_s3_azure.engine.server_side.preflight import check_reachable
+from airflow_s3_azure.engine.server_side.reachability import check_reachable
 from airflow_s3_azure.guardrails import Guardrails
 
 SERVER_SIDE_URL_SECONDS = 300

@@ -28,7 +28,8 @@ from azure.core.rest import HttpRequest
 
 from airflow_s3_azure.connections.lookup import USER_AGENT, require_connection
 from airflow_s3_azure.engine.azure.blob_names import why_invalid_container
-from airflow_s3_azure.engine.azure.container import BlobContainer, ContainerAddress
+from airflow_s3_azure.engine.azure.container import BlobContainer
+from airflow_s3_azure.engine.azure.requests import ContainerAddress
 from airflow_s3_azure.engine.azure.sdk_errors import describe_response, sdk_request, translate
 from airflow_s3_azure.engine.azure.shared_key import SharedKeyPolicy
 from airflow_s3_azure.engine.azure.transport import ConnectionsTransport
@@ -39,6 +40,7 @@ from airflow_s3_azure.engine.errors import (
 )
 from airflow_s3_azure.engine.http.client import Connections
 from airflow_s3_azure.engine.http.failures import unresolved_host
+from airflow_s3_azure.engine.http.observer import Observer
 from airflow_s3_azure.engine.http.redaction import redact_http_logs
 from airflow_s3_azure.engine.http.status import TRANSIENT_STATUSES
 from airflow_s3_azure.engine.quoting import get_logger
@@ -84,11 +86,13 @@ def open_container(
     *,
     create_container: bool = False,
     read_timeout: float = READ_SECONDS,
+    on_exchange: Observer | None = None,
 ) -> AzureContainer:
     """Open a container through an Airflow connection, after a check that it exists.
 
     :param create_container: create it if it is missing
     :param read_timeout: seconds without a byte; the connection's own value takes precedence
+    :param on_exchange: called after each request of the engine; None: nothing is
     :raises ConfigurationError: if the connection or the container is missing
     :raises DestinationWriteError: if Azure cannot be reached; a later try may succeed
     """
@@ -125,7 +129,13 @@ def open_container(
     session.headers["User-Agent"] = UserAgentPolicy(user_agent=USER_AGENT).user_agent
     session.proxies.update(extra.get("proxies") or {})
     session.verify, session.cert = config.verify, config.cert
-    connections = Connections(session, cancellation, connect_timeout=config.timeout, read_timeout=config.read_timeout)
+    connections = Connections(
+        session,
+        cancellation,
+        connect_timeout=config.timeout,
+        read_timeout=config.read_timeout,
+        on_exchange=on_exchange,
+    )
     policies = authorisation_policies(credential, str(extra.get("audience", "")))
     pipeline: Pipeline[HttpRequest, Any] = Pipeline(ConnectionsTransport(connections), policies)
     return AzureContainer(client, BlobContainer(address, pipeline, cancellation))

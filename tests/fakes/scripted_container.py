@@ -9,7 +9,8 @@ from typing import Any, Self
 from azure.core.pipeline import Pipeline
 from azure.core.pipeline.transport import HttpTransport
 
-from airflow_s3_azure.engine.azure.container import BlobContainer, ContainerAddress
+from airflow_s3_azure.engine.azure.container import BlobContainer
+from airflow_s3_azure.engine.azure.requests import ContainerAddress
 from airflow_s3_azure.engine.azure.transport import ReadResponse
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.http.message import Headers

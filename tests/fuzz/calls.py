@@ -18,7 +18,8 @@ import requests
 from azure.core.pipeline import Pipeline
 from azure.core.rest import HttpRequest
 
-from airflow_s3_azure.engine.azure.container import BlobContainer, ContainerAddress
+from airflow_s3_azure.engine.azure.container import BlobContainer
+from airflow_s3_azure.engine.azure.requests import ContainerAddress
 from airflow_s3_azure.engine.azure.transport import ConnectionsTransport
 from airflow_s3_azure.engine.blocks import Block
 from airflow_s3_azure.engine.cancellation import Cancellation

@@ -8,8 +8,7 @@ expected status; otherwise it raises a :class:`TransferError` with the blob's UR
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote, urlencode
 
 from azure.core.exceptions import AzureError, ClientAuthenticationError
@@ -21,6 +20,7 @@ from airflow_s3_azure.engine.azure.blob_names import why_refused
 from airflow_s3_azure.engine.azure.block_list import MAX_BLOCK_LIST, base64_id, read_staged_blocks, write_block_list
 from airflow_s3_azure.engine.azure.requests import (
     API_VERSION,
+    ContainerAddress,
     body_of,
     content_headers,
     metadata_headers,
@@ -39,24 +39,10 @@ from airflow_s3_azure.engine.errors import (
     TransferError,
 )
 from airflow_s3_azure.engine.http.failures import describe
+from airflow_s3_azure.engine.http.message import Headers
 from airflow_s3_azure.engine.model import BlobContent, BlobState, Precondition, StagedBlock
 from airflow_s3_azure.engine.quoting import request_id
 from airflow_s3_azure.engine.xml import InvalidXML
-
-
-@dataclass(frozen=True, slots=True)
-class ContainerAddress:
-    """The address of a container.
-
-    :param url: without query, as ``https://account.blob.core.windows.net/container``
-    :param query: a SAS from the account's URL, without ``?``; secret; empty if the pipeline's policies authorize
-    """
-
-    url: str
-    query: str = ""
-
-    def __repr__(self) -> str:
-        return f"ContainerAddress({self.url!r})"
 
 
 class BlobContainer:
@@ -197,6 +183,13 @@ class BlobContainer:
         response = self._send("PUT", blob, expected=201, query={"comp": "blocklist"}, headers=headers, data=body)
         # The CRC-64 that Azure returns here is that of the list.
         return self._checked_etag(response, blob, compute("CRC64NVME", body))
+
+    def properties(self, query: Mapping[str, str]) -> Headers:
+        """Return the headers of the response to a GET of the container: its properties, or those of its account.
+
+        :param query: of the operation, such as Get Container Properties
+        """
+        return cast("Headers", self._send("GET", None, expected=200, query=query).headers)
 
     def list_page(self, query: Mapping[str, str], version: str = API_VERSION) -> bytes:
         """Return the document of one page of a listing. One request.

@@ -1,8 +1,9 @@
-"""The path, the headers and the body of requests to Azure. Pure."""
+"""The address, the path, the headers and the body of requests to Azure. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from email.utils import formatdate
 from functools import lru_cache
 from typing import Any
@@ -22,6 +23,21 @@ _BLOB_HEADER = {
     "content-disposition": "x-ms-blob-content-disposition",
     "cache-control": "x-ms-blob-cache-control",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerAddress:
+    """The address of a container.
+
+    :param url: without query, as ``https://account.blob.core.windows.net/container``
+    :param query: a SAS from the account's URL, without ``?``; secret; empty if the pipeline's policies authorize
+    """
+
+    url: str
+    query: str = ""
+
+    def __repr__(self) -> str:
+        return f"ContainerAddress({self.url!r})"
 
 
 @lru_cache(maxsize=256)

@@ -16,6 +16,7 @@ from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.http.body import Body, body_of
 from airflow_s3_azure.engine.http.connection import Connection
 from airflow_s3_azure.engine.http.message import ParsedResponse, encode_request
+from airflow_s3_azure.engine.http.observer import Exchange, Observer
 from airflow_s3_azure.engine.http.redaction import redact
 from airflow_s3_azure.engine.http.routes import Route, RouteFinder
 from airflow_s3_azure.engine.quoting import get_logger
@@ -37,15 +38,24 @@ class Connections:
     :param connect_timeout: seconds
     :param read_timeout: seconds without a byte, in either direction; also the limit for a response's headers, and for the
         lines between two chunks or after the last one
+    :param on_exchange: called after each request, with the headers of its response, from the thread of the request; what it
+        raises closes the connection
     """
 
     def __init__(
-        self, session: requests.Session, cancellation: Cancellation, *, connect_timeout: float, read_timeout: float
+        self,
+        session: requests.Session,
+        cancellation: Cancellation,
+        *,
+        connect_timeout: float,
+        read_timeout: float,
+        on_exchange: Observer | None = None,
     ) -> None:
         self._session = session
         self._cancellation = cancellation
         self._connect_timeout = connect_timeout
         self._read_timeout = read_timeout
+        self._on_exchange = on_exchange
         self._finder = RouteFinder()
         self._routes: dict[str, Route] = {}
         self._opened: weakref.WeakSet[Connection] = weakref.WeakSet()
@@ -66,7 +76,8 @@ class Connections:
         request_line = f"{method} {url if route.is_forwarded else target} HTTP/1.1"
         is_expecting = body is not None and len(body) >= LARGE_BODY and route.expects_continue
         fields = (route.fields, headers, _EXPECT) if is_expecting else (route.fields, headers)
-        connection = route.take() or self._open(route)
+        idle = route.take()
+        connection = idle or self._open(route)
         try:
             request = encode_request(request_line, *fields)
             parsed, is_sent = connection.exchange(request, body, is_expecting=is_expecting)
@@ -75,6 +86,19 @@ class Connections:
                 is_sent and parsed.keeps_alive and not body_reader.ends_connection and not _is_ambiguous(parsed)
             )
             response = Response(method, parsed, body_reader, connection, route if is_reusable else None)
+            if self._on_exchange is not None:
+                sent = 0 if body is None else len(body)
+                self._on_exchange(
+                    Exchange(
+                        method,
+                        origin,
+                        parsed.status,
+                        parsed.headers,
+                        tls_version=connection.tls_version,
+                        is_reused=idle is not None,
+                        sent=sent,
+                    )
+                )
             response.finish_if_complete()
         except BaseException:
             connection.close()

@@ -52,6 +52,11 @@ class Connection:
         self._poll = select.poll()
         self._poll.register(sock, select.POLLIN)
 
+    @property
+    def tls_version(self) -> str | None:
+        """The version of TLS, such as ``TLSv1.3``; None: plain text."""
+        return self._socket.version() if isinstance(self._socket, ssl.SSLSocket) else None
+
     def is_reusable(self) -> bool:
         """Return whether the server keeps the idle connection open and has sent nothing: it would belong to no request.
 

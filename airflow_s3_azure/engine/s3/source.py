@@ -21,9 +21,11 @@ from airflow_s3_azure.engine.checksums import BlockChecksums, RunningChecksums
 from airflow_s3_azure.engine.errors import SourceChanged, SourceNotFound, SourceReadError, TransferError
 from airflow_s3_azure.engine.http.client import Connections, Response
 from airflow_s3_azure.engine.http.failures import describe
+from airflow_s3_azure.engine.http.message import Headers
+from airflow_s3_azure.engine.http.observer import Observer
 from airflow_s3_azure.engine.model import SourceObject
-from airflow_s3_azure.engine.quoting import quote_text, request_id
-from airflow_s3_azure.engine.s3.bodies import read_document
+from airflow_s3_azure.engine.quoting import request_id
+from airflow_s3_azure.engine.s3.bodies import check_range, is_longer, read_document
 from airflow_s3_azure.engine.s3.bucket_names import is_directory_bucket
 from airflow_s3_azure.engine.s3.documents import MAX_DOCUMENT, MAX_PAGE, parse_document
 from airflow_s3_azure.engine.s3.ending import Ending
@@ -71,6 +73,7 @@ class S3Source:
     :param requester_pays: whether the reader agrees to pay for requester-pays buckets
     :param bandwidth: limits the reads of bodies; None: no limit
     :param connection: the name, in errors, of the connection whose credentials sign
+    :param on_exchange: called after each request, with the headers of its response; None: nothing is
     """
 
     def __init__(
@@ -85,12 +88,17 @@ class S3Source:
         requester_pays: bool = False,
         bandwidth: Bandwidth | None = None,
         connection: str = THE_CONNECTION,
+        on_exchange: Observer | None = None,
     ) -> None:
         self.bucket = bucket
         self._presign = presign
         self._cancellation = cancellation
         self._connections = Connections(
-            session, cancellation, connect_timeout=connect_timeout, read_timeout=read_timeout
+            session,
+            cancellation,
+            connect_timeout=connect_timeout,
+            read_timeout=read_timeout,
+            on_exchange=on_exchange,
         )
         self._requester_pays = requester_pays
         self._bandwidth = bandwidth
@@ -121,6 +129,14 @@ class S3Source:
         """Wait until ``size`` bytes are within the bandwidth limit, if there is one."""
         if self._bandwidth is not None:
             self._bandwidth.spend(size)
+
+    def head_bucket(self) -> Headers:
+        """Return the headers with which S3 describes the bucket. Needs ``s3:ListBucket``. One request.
+
+        :raises TransferError: see :mod:`airflow_s3_azure.engine.errors`
+        """
+        with self._send("HEAD", "head_bucket", "", {}) as response:
+            return response.headers
 
     def head(self, key: str, version_id: str | None = None) -> SourceObject:
         """Return the object of a key. One request; one more after a refusal, because a HEAD has no reason in a body.
@@ -209,7 +225,7 @@ class S3Source:
                 request_id=error.request_id,
             ) from None
         with self._reading(response, source.key):
-            _check_range(response, source, block)
+            check_range(response, source, block)
             checksums = RunningChecksums(source.checksum)
             ending = Ending(requested, block.size, on_ending)
 
@@ -304,7 +320,7 @@ class S3Source:
                     on_piece(into[checked:position])
                     checked = position
                 self.spend_bandwidth(received)
-            if why is None and _is_longer(response, position):
+            if why is None and is_longer(response, position):
                 message = f"the body is longer than the {len(into):,} bytes that were requested"
                 raise SourceReadError(message, transient=True)
         except OSError as error:
@@ -319,30 +335,6 @@ def _pinned(params: Params, etag: str | None = None, version_id: str | None = No
     """Return parameters that pin a request to one version."""
     version: dict[str, str] = {} if etag is None else {"IfMatch": f'"{etag}"'}
     return {**params, **version} if version_id is None else {**params, **version, "VersionId": version_id}
-
-
-def _is_longer(response: Response, size: int) -> bool:
-    """Return whether a body has more than the ``size`` bytes that were read. Without a length, the body's end is read."""
-    if response.content_length is not None:
-        return response.content_length > size
-    return response.readinto(memoryview(bytearray(1))) > 0
-
-
-def _check_range(response: Response, source: SourceObject, block: Block) -> None:
-    """Verify that a response has this block of this version.
-
-    :raises SourceChanged: if it is another version
-    :raises SourceReadError: if it is another range
-    """
-    if response.status_code == 206:  # else the range is wrong, of any version
-        check_version(response.headers, source.etag, source.version_id)
-    expected = f"bytes {block.start}-{block.stop - 1}/{source.size}"
-    found = response.headers.get("content-range")
-    if response.status_code != 206 or found != expected:
-        raise SourceReadError(
-            f"requested {expected!r}, but S3 returned {response.status_code} with Content-Range {found and quote_text(found, 80)!r}: "
-            "the endpoint, or a proxy before it, does not honor Range requests"
-        )
 
 
 def _headers(params: Params) -> dict[str, str]:

@@ -159,7 +159,7 @@ def test_an_s3_that_azure_cannot_reach_is_refused(
 ) -> None:
     """A loopback endpoint and an account in Azure's cloud, before any request to it but a HEAD of the container."""
     bucket.put("a", b"x")
-    monkeypatch.setattr("airflow_s3_azure.engine.server_side.preflight._AZURE", (".1",))
+    monkeypatch.setattr("airflow_s3_azure.engine.server_side.reachability._AZURE", (".1",))
 
     run = run_dag(_dag(bucket, container, deferrable=deferrable))
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_s3_azure.engine.errors import ConfigurationError
-from airflow_s3_azure.engine.server_side.preflight import check_reachable
+from airflow_s3_azure.engine.server_side.reachability import check_reachable
 
 AZURE = "https://account.blob.core.windows.net/container"
 NAMES = {
