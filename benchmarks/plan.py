@@ -46,7 +46,7 @@ from airflow_s3_azure.engine.s3.source import Operation, Params, S3Source
 from airflow_s3_azure.sync.ledger import PlanFolder
 from airflow_s3_azure.sync.listing import OF_BLOBS, OF_OBJECTS, list_blobs, list_objects
 from airflow_s3_azure.sync.naming import Naming
-from airflow_s3_azure.sync.plan import Listing, Plan, PlanOptions
+from airflow_s3_azure.sync.plan_model import Listing, Plan, PlanOptions
 from airflow_s3_azure.sync.planner import make_plan
 from airflow_s3_azure.sync.select import Selection
 from benchmarks.measure import measure

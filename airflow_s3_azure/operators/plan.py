@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from airflow_s3_azure.engine.cancellation import Cancellation
     from airflow_s3_azure.engine.model import BlobState
     from airflow_s3_azure.sync.listed_object import ListedObject
-    from airflow_s3_azure.sync.plan import Listing, Plan, PlanOptions
+    from airflow_s3_azure.sync.plan_model import Listing, Plan, PlanOptions
 
 log = get_logger(__name__)
 
@@ -122,7 +122,7 @@ class S3ToAzurePlanOperator(CopyingOperator):
         from airflow_s3_azure.engine.s3.bucket_names import is_directory_bucket
         from airflow_s3_azure.sync.key_ranges import ServiceOrder
         from airflow_s3_azure.sync.listing import list_blobs, list_objects
-        from airflow_s3_azure.sync.plan import Listing
+        from airflow_s3_azure.sync.plan_model import Listing
 
         # Directory buckets do not list in lexicographic order.
         of_objects, of_blobs = ServiceOrder(not is_directory_bucket(bucket.name)), ServiceOrder()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from airflow_s3_azure.engine.options import CopyOptions
     from airflow_s3_azure.sync.days import DayRange
     from airflow_s3_azure.sync.naming import Naming
-    from airflow_s3_azure.sync.plan import PlanOptions
+    from airflow_s3_azure.sync.plan_model import PlanOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class PlanArguments:
         """
         from airflow_s3_azure.sync.budget import Budget
         from airflow_s3_azure.sync.naming import Naming
-        from airflow_s3_azure.sync.plan import PlanOptions
+        from airflow_s3_azure.sync.plan_model import PlanOptions
         from airflow_s3_azure.sync.select import Selection
 
         if not self.s3_prefix.startswith(self.strip_prefix):

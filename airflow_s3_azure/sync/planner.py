@@ -20,7 +20,7 @@ from airflow_s3_azure.sync.cost import Cost
 from airflow_s3_azure.sync.join import OutOfOrder, join
 from airflow_s3_azure.sync.ledger import PlanFolder
 from airflow_s3_azure.sync.listed_object import ListedObject
-from airflow_s3_azure.sync.plan import Listing, Plan, PlanOptions
+from airflow_s3_azure.sync.plan_model import Listing, Plan, PlanOptions
 from airflow_s3_azure.sync.references import BatchReference
 from airflow_s3_azure.sync.rows import ledger_row, request_as_json
 from airflow_s3_azure.sync.select import is_folder_placeholder

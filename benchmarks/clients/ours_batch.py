@@ -17,7 +17,7 @@ def prepare(job: Job) -> Copy:
     from airflow_s3_azure.sync.ledger import ROOT, PlanFolder, folder_name
     from airflow_s3_azure.sync.listing import list_objects
     from airflow_s3_azure.sync.naming import Naming
-    from airflow_s3_azure.sync.plan import Listing, PlanOptions
+    from airflow_s3_azure.sync.plan_model import Listing, PlanOptions
     from airflow_s3_azure.sync.planner import make_plan
     from airflow_s3_azure.sync.references import BatchReference
     from airflow_s3_azure.sync.select import Selection

@@ -18,7 +18,7 @@ from airflow_s3_azure.sync.execution import BatchExecution
 from airflow_s3_azure.sync.ledger import PlanFolder
 from airflow_s3_azure.sync.listing import list_blobs, list_objects
 from airflow_s3_azure.sync.naming import Naming
-from airflow_s3_azure.sync.plan import Listing, PlanOptions
+from airflow_s3_azure.sync.plan_model import Listing, PlanOptions
 from airflow_s3_azure.sync.planner import make_plan
 from airflow_s3_azure.sync.select import Selection
 from tests.faults.proxy import Delay, FaultProxy

@@ -17,7 +17,7 @@ from airflow_s3_azure.sync.budget import Budget
 from airflow_s3_azure.sync.ledger import PlanFolder
 from airflow_s3_azure.sync.listed_object import ListedObject
 from airflow_s3_azure.sync.naming import Naming
-from airflow_s3_azure.sync.plan import Listing, PlanOptions
+from airflow_s3_azure.sync.plan_model import Listing, PlanOptions
 from airflow_s3_azure.sync.planner import make_plan
 from airflow_s3_azure.sync.select import Selection
 from tests.fakes.memory_container import MemoryContainer

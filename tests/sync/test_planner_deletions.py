@@ -10,7 +10,7 @@ import pytest
 from airflow_s3_azure.engine.properties import CopyIdentity, SourceRecord
 from airflow_s3_azure.sync.budget import Budget
 from airflow_s3_azure.sync.naming import Naming
-from airflow_s3_azure.sync.plan import PlanOptions
+from airflow_s3_azure.sync.plan_model import PlanOptions
 from airflow_s3_azure.sync.select import Selection
 from tests.sync.plans import BUCKET, LATER, RESERVED_KEYS, THEIRS, UPLOADED, Made, copied, listed, plan
 
