@@ -73,6 +73,7 @@ def s3_to_azure_sync(
     verify: Literal["auto", "require", "read_back"] = "auto",
     create_container: bool | str = False,
     requester_pays: bool = False,
+    archived: Literal["skip", "fail"] | str = "skip",  # noqa: PYI051 - the text may be a template
     copy_tags: bool = False,
     access_tier: Literal["Hot", "Cool", "Cold", "Archive"] | None = None,
     discard_foreign_blocks: bool = False,
@@ -167,6 +168,8 @@ def s3_to_azure_sync(
     :param deferrable: with ``mode="server_side"``: copy tasks wait in the triggerer, without a worker slot
     :param verify: ``"auto"``, ``"require"`` or ``"read_back"``, see :class:`~airflow_s3_azure.operators.S3ToAzureBlobStreamOperator`
     :param requester_pays: agree to pay for a requester-pays bucket
+    :param archived: what becomes of archived objects (Glacier Flexible Retrieval, Deep Archive, archive tiers of
+        Intelligent-Tiering) that are not restored: ``"skip"``: they are ``skipped`` and counted separately; ``"fail"`` (templated)
     :param copy_tags: copy each object's tags as blob index tags; one more request per object
     :param access_tier: of the new blobs; None: the account's default
     :param discard_foreign_blocks: discard foreign blocks: those that another tool left staged and that conflict with ours, if no

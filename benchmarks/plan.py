@@ -41,8 +41,9 @@ from airflow_s3_azure.engine.azure.transport import ConnectionsTransport
 from airflow_s3_azure.engine.blocks import MIB
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.http.client import Connections
+from airflow_s3_azure.engine.s3.params import Operation, Params
 from airflow_s3_azure.engine.s3.presign import Presigner
-from airflow_s3_azure.engine.s3.source import Operation, Params, S3Source
+from airflow_s3_azure.engine.s3.source import S3Source
 from airflow_s3_azure.sync.ledger import PlanFolder
 from airflow_s3_azure.sync.listing import OF_BLOBS, OF_OBJECTS, list_blobs, list_objects
 from airflow_s3_azure.sync.naming import Naming

@@ -20,7 +20,8 @@ from airflow_s3_azure.engine.http.client import Connections
 from airflow_s3_azure.engine.model import CopyRequest, CopyResult
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.pool import copy_objects
-from airflow_s3_azure.engine.s3.source import Operation, Params, S3Source
+from airflow_s3_azure.engine.s3.params import Operation, Params
+from airflow_s3_azure.engine.s3.source import S3Source
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobBlock, ContainerClient

@@ -37,9 +37,10 @@ from airflow_s3_azure.engine.http.redaction import redact_http_logs
 from airflow_s3_azure.engine.http.status import TRANSIENT_STATUSES
 from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.engine.s3.bucket_names import is_directory_bucket, is_multi_region_access_point
+from airflow_s3_azure.engine.s3.params import Operation, Params
 from airflow_s3_azure.engine.s3.presign import Presigner
 from airflow_s3_azure.engine.s3.refusals import unsigned
-from airflow_s3_azure.engine.s3.source import Operation, Params, S3Source
+from airflow_s3_azure.engine.s3.source import S3Source
 from airflow_s3_azure.guardrails import Guardrails
 
 if TYPE_CHECKING:

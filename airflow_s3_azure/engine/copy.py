@@ -26,7 +26,7 @@ from airflow_s3_azure.engine.block_mover import BlockMover, Buffer, CopyContext
 from airflow_s3_azure.engine.blocks import Block, block_size_for
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.checksums import Verified, compute, s3_text
-from airflow_s3_azure.engine.errors import IntegrityError, SourceArchived, SourceChanged, TransferError
+from airflow_s3_azure.engine.errors import ARCHIVED, IntegrityError, SourceArchived, SourceChanged, TransferError
 from airflow_s3_azure.engine.foreign_blocks import discard_foreign_blocks
 from airflow_s3_azure.engine.model import (
     BlobContent,
@@ -123,7 +123,11 @@ class ObjectCopy:
         return self._step(self._commit)
 
     def failed(self, error: TransferError) -> CopyResult:
-        """Return the result of a copy that ended in ``error``."""
+        """Return the result of a copy that ended in ``error``: failed, or skipped where archived objects are."""
+        if isinstance(error, SourceArchived) and self._options.archived == "skip":
+            return replace(
+                self._result("skipped"), reason="archived: it must be restored before it can be read", archived=True
+            )
         # Without its traceback, whose frames hold a block's buffer.
         return replace(self._result("failed"), error=error.with_traceback(None))
 
@@ -138,7 +142,7 @@ class ObjectCopy:
             return Finished(precondition)
         self._precondition = precondition
         if source.is_archived:
-            raise SourceArchived("it is archived; restore it in S3 first, or leave it out")
+            raise SourceArchived(ARCHIVED)
         self._read_tags(source.version_id)  # before all else: they need a permission of their own
         is_whole = source.size <= self._mover.max_whole
         source, part_size = self._mover.usable_checksum(self._context, source, is_whole=is_whole)
@@ -248,8 +252,7 @@ class ObjectCopy:
             self._tags = self._context.call(lambda: self._from.tags(self.request.key, version_id))
 
     def _content(self, source: SourceObject, crc64nvme: str | None) -> BlobContent:
-        tier = self._options.access_tier
-        return BlobContent.of(source, self._identity, crc64nvme, tags=self._tags, access_tier=tier)
+        return BlobContent.of(source, self._identity, crc64nvme, tags=self._tags, access_tier=self._options.access_tier)
 
     def _check_is_planned(self, source: SourceObject) -> None:
         planned, found = (self.request.size, self.request.etag), (source.size, source.etag)
@@ -329,9 +332,8 @@ class ObjectCopy:
 
     def _result(self, status: Status) -> CopyResult:
         """Return a result with this status, without what belongs to the status alone."""
-        source, reason = self._source, None
-        if status == "copied":
-            reason = "; ".join(filter(None, (self.request.reason, self._mover.reason))) or None
+        source = self._source
+        reason = "; ".join(filter(None, (self.request.reason, self._mover.reason))) if status == "copied" else None
         return CopyResult(
             key=self.request.key,
             blob=self.request.blob,
@@ -344,5 +346,5 @@ class ObjectCopy:
             bytes_read=self._context.bytes_read,
             retries=self._context.retries,
             seconds=time.monotonic() - self._started,
-            reason=reason,
+            reason=reason or None,
         )

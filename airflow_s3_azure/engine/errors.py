@@ -156,6 +156,9 @@ class SourceNotFound(TransferError):
     """The bucket, the key or the version does not exist."""
 
 
+ARCHIVED = "it is archived; restore it in S3 first, or leave it out with archived='skip'"
+
+
 class SourceArchived(TransferError):
     """The object is in an archive tier and must be restored before it can be read."""
 

@@ -144,6 +144,7 @@ class CopyResult:
     :param seconds: from the first request to the last
     :param reason: why it was skipped, or, from the request, why it was copied
     :param error: why it failed
+    :param archived: whether it was skipped because the object is archived
     """
 
     key: str
@@ -163,6 +164,7 @@ class CopyResult:
     seconds: float = 0.0
     reason: str | None = None
     error: S3ToAzureError | None = None
+    archived: bool = False
 
     def as_json(self) -> dict[str, str | int | float | None]:
         """Return the result as the ledger and XCom hold it."""
@@ -189,6 +191,7 @@ class CopyResult:
             "error": None if self.error is None else shorten(f"{type(self.error).__name__}: {self.error}", MAX_TEXT),
             "error_class": None if self.error is None else type(self.error).__name__,
             "retryable": None if self.error is None else self.error.retryable,
+            "archived": self.archived,
         }
 
 

@@ -14,6 +14,8 @@ AccessTier = Literal["Hot", "Cool", "Cold", "Archive"]
 Mode = Literal["stream", "server_side"]
 """``stream``: blocks pass through this process; ``server_side``: Azure reads them from S3."""
 Verify = Literal["auto", "require", "read_back"]
+Archived = Literal["skip", "fail"]
+"""What becomes of an archived object, which must be restored before it can be read."""
 
 DEFAULT_CONCURRENCY = 8
 
@@ -32,6 +34,7 @@ class CopyOptions:
     :param overwrite: replace a blob that is not a copy of this version of the object; False: skip it
     :param verify: ``"auto"`` verifies against what S3 stored, if it is usable; ``"require"`` fails if it is not;
         ``"read_back"`` is ``"auto"`` and reads resumed blocks back after the commit
+    :param archived: ``"skip"`` an archived object, or ``"fail"``
     :param copy_tags: copy the object's tags as blob index tags; costs a request per object
     :param access_tier: of the new blob; None: the account's default
     :param discard_foreign_blocks: discard conflicting blocks that another tool staged for a blob that does not exist yet;
@@ -47,6 +50,7 @@ class CopyOptions:
     max_bandwidth: float | None = None
     overwrite: bool = True
     verify: Verify = "auto"
+    archived: Archived = "fail"
     copy_tags: bool = False
     access_tier: AccessTier | None = None
     discard_foreign_blocks: bool = False
@@ -61,6 +65,8 @@ class CopyOptions:
             raise ConfigurationError(f"mode is {self.mode!r}; it takes 'stream' or 'server_side'")
         if self.verify not in get_args(Verify):
             raise ConfigurationError(f"verify is {self.verify!r}; it takes 'auto', 'require' or 'read_back'")
+        if self.archived not in get_args(Archived):
+            raise ConfigurationError(f"archived is {self.archived!r}; it takes 'skip' or 'fail'")
         if self.verify == "read_back" and self.access_tier == "Archive":
             raise ConfigurationError(
                 "verify='read_back' cannot read blobs with access_tier='Archive'; use another tier"

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any, get_args
 
 from airflow_s3_azure.engine.errors import ConfigurationError
-from airflow_s3_azure.engine.options import AccessTier, Mode, Verify
+from airflow_s3_azure.engine.options import AccessTier, Archived, Mode, Verify
 from airflow_s3_azure.sync.audit.truth import CompareWith, Runs
 from airflow_s3_azure.sync.compare import NO_READ_BACK, Compare
 from airflow_s3_azure.values import (
@@ -67,6 +67,7 @@ ARGUMENTS: Mapping[str, Argument] = {
     "max_bandwidth": Argument(bandwidth, is_templated=True),
     "overwrite": Argument(flag, is_templated=True),
     "verify": Argument(choice(*get_args(Verify))),
+    "archived": Argument(choice(*get_args(Archived)), is_templated=True),
     "copy_tags": Argument(flag),
     "access_tier": Argument(choice(*get_args(AccessTier), may_be_none=True)),
     "discard_foreign_blocks": Argument(flag),

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from airflow_s3_azure.connections import AzureContainer, S3Bucket
     from airflow_s3_azure.engine.cancellation import Cancellation
     from airflow_s3_azure.engine.model import BlobState
+    from airflow_s3_azure.engine.options import Archived
     from airflow_s3_azure.sync.listed_object import ListedObject
     from airflow_s3_azure.sync.plan_model import Listing, Plan, PlanOptions
 
@@ -87,6 +88,7 @@ class S3ToAzurePlanOperator(CopyingOperator):
             if not plan.objects:
                 _check_selects_nothing(bucket, options.prefix, arguments, cancellation)
         dry_run, price = arguments.is_dry_run, arguments.egress_price_per_gib
+        _log_archived(plan, options.archived)
         self._log_totals(plan, folder.url, dry_run=dry_run, price=price)
         send_counts(ti, {f"objects.{status}": plan.counts[status] for status in ("unchanged", "skipped")})
         totals = {
@@ -168,6 +170,17 @@ class S3ToAzurePlanOperator(CopyingOperator):
             log.warning("no blob will be deleted: %s", plan.delete_refused)
         if dry_run:
             log.info("this is a dry run: nothing will be copied or deleted")
+
+
+def _log_archived(plan: Plan, archived: Archived) -> None:
+    from airflow_s3_azure.engine.progress import count_text, size_text
+
+    objects, size = plan.archived
+    if objects:
+        fate = "skipped" if archived == "skip" else "to fail; restore them in S3, or set archived='skip'"
+        log.warning(
+            "archived objects without a copy: %s (%s), %s", count_text(objects, "object"), size_text(size), fate
+        )
 
 
 def _check_selects_nothing(bucket: S3Bucket, prefix: str, arguments: PlanArguments, cancellation: Cancellation) -> None:

@@ -36,7 +36,7 @@ class S3ToAzureReportOperator(ConnectedOperator):
     """Add up the ledger of a sync, write ``summary.json``, and fail if any key failed or is not accounted for.
 
     Returns the totals to XCom: ``source``, ``destination``, ``ledger`` (URLs), ``objects`` (keys planned), ``copied``,
-    ``unchanged``, ``skipped``, ``failed``, ``deleted``, ``missing``, ``copied_bytes``, ``bytes_read``, ``seconds``
+    ``unchanged``, ``skipped``, ``failed``, ``archived`` (skipped keys whose object is archived), ``deleted``, ``missing``, ``copied_bytes``, ``bytes_read``, ``seconds``
     (since the plan began), ``copy_seconds`` (in which at least one batch copied), ``bytes_per_second`` (over ``copy_seconds``),
     ``verified`` (copied objects by what verified them), ``failures`` and ``skips`` (the first ten),
     ``incomplete_batches`` (map indexes of batches with keys that failed or are not in the ledger), ``missing_keys``

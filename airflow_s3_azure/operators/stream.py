@@ -38,7 +38,8 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
     ``blocks``, ``resumed_blocks``, ``etag`` (S3's), ``version_id``, ``blob_etag`` (Azure's), ``verified``
     (``crc64nvme``, ``crc32``, ``crc32c``, ``composite-crc32``, ``composite-crc32c``, ``md5``, ``blocks`` or
     ``transport``), ``bytes_read``, ``retries``, ``seconds``,
-    ``mib_per_second``, ``reason``, ``error`` and ``retryable`` (always None: an error fails the task), ``source`` and ``destination``.
+    ``mib_per_second``, ``reason``, ``error`` and ``retryable`` (always None: an error fails the task), ``archived`` (whether it was skipped
+    because it is archived), ``source`` and ``destination``.
 
     :param s3_bucket: bucket to copy from (templated)
     :param s3_key: key to copy (templated)
@@ -58,6 +59,7 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
     :param create_container: create the container if it is missing (templated)
     :param verify: ``"auto"``: verify against the checksum S3 stored, if it stored one; ``"require"``: fail if not;
         ``"read_back"``: as ``"auto"``, and read resumed blocks back after the commit
+    :param archived: of an archived object that is not restored: ``"fail"``; ``"skip"``: the result is ``skipped`` (templated)
     :param copy_tags: copy the object's tags as blob index tags; one more request
     :param access_tier: of the new blob: ``"Hot"``, ``"Cool"``, ``"Cold"``, ``"Archive"``; None: the account's default
     :param discard_foreign_blocks: discard foreign blocks: those that another tool left staged and that conflict with ours, if no

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
+
+from airflow_s3_azure.engine.s3.headers import ARCHIVE_CLASSES
+
+Restore = Literal["", "ongoing", "done"]
+"""Of an archived object: not requested, in progress, or done, so that it can be read for some days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,3 +27,9 @@ class ListedObject:
     etag: str
     last_modified: datetime
     storage_class: str = "STANDARD"
+    restore: Restore = ""
+
+    @property
+    def is_archived(self) -> bool:
+        """Whether it must be restored before it can be read, as far as a listing shows it."""
+        return self.storage_class in ARCHIVE_CLASSES and self.restore != "done"

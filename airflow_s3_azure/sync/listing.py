@@ -14,6 +14,7 @@ from airflow_s3_azure.engine.azure.requests import API_VERSION
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.errors import DestinationWriteError, SourceReadError, TransferError
 from airflow_s3_azure.engine.retry import RetryPolicy
+from airflow_s3_azure.engine.s3.bucket_names import is_directory_bucket
 from airflow_s3_azure.engine.s3.source import S3Source
 from airflow_s3_azure.sync.blob_page import BlobEntry, read_blobs
 from airflow_s3_azure.sync.key_ranges import OrderedListing, Parallelism, RepeatedToken, ServiceOrder
@@ -49,10 +50,12 @@ def list_objects(
     :raises OutOfOrder: if the listing was read in several ranges, and is not in the names' order
     """
     policy, cancellation = retry or RetryPolicy(), cancellation or Cancellation()
+    # Directory buckets have no archive classes, and refuse the parameter.
+    attributes = {} if is_directory_bucket(source.bucket) else {"OptionalObjectAttributes": ["RestoreStatus"]}
 
     def fetch(after: str, token: str | None) -> Page[ListedObject]:
         start = {"ContinuationToken": token} if token else {"StartAfter": after} if after else {}
-        params = {"Prefix": prefix, "EncodingType": "url", **start}
+        params = {"Prefix": prefix, "EncodingType": "url", **attributes, **start}
         document = policy.call(lambda: source.list_page(params), cancellation)
         try:
             return read_objects(document)

@@ -1,4 +1,6 @@
-"""Reads a page of an S3 listing: the document of ListObjectsV2, requested with ``EncodingType=url``. Pure."""
+"""Reads a page of an S3 listing: the document of ListObjectsV2, requested with ``EncodingType=url`` and, of archived objects,
+the status of their restore (``OptionalObjectAttributes=RestoreStatus``). Pure.
+"""
 
 from __future__ import annotations
 
@@ -12,24 +14,35 @@ from xml.etree.ElementTree import Element
 from airflow_s3_azure.engine.quoting import quote_text
 from airflow_s3_azure.engine.s3.headers import read_etag
 from airflow_s3_azure.engine.xml import InvalidXML, parse_xml
-from airflow_s3_azure.sync.listed_object import ListedObject
+from airflow_s3_azure.sync.listed_object import ListedObject, Restore
 from airflow_s3_azure.sync.page import MalformedPage, OtherForm, Page, check_is_utf_8, parse_page
 
 _TEXT = rb"[^<&\x00-\x1f]*"
 _TIME = rb"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,15}(?:Z|[+-][0-9]{2}:?[0-9]{2})"
 _SIZE = rb"[0-9]{1,18}"
 _ETAG = rb"[\x21\x23-\x25\x27-\x3b\x3d-\x7e]{1,1024}"
+_RESTORE = rb"(?:<RestoreStatus>((?:<[A-Za-z]+>[0-9A-Za-z:.+-]*</[A-Za-z]+>)*)</RestoreStatus>)?"
 _ENTRY = re.compile(
     rb"<Contents><Key>(" + _TEXT + rb")</Key><LastModified>(" + _TIME + rb")</LastModified>"
     rb"<ETag>(&quot;|&#34;|\"|)(?!W/)(" + _ETAG + rb")\3</ETag>"
-    rb"(?:<(ChecksumAlgorithm|ChecksumType)>" + _TEXT + rb"</\5>)*"
-    rb"<Size>(" + _SIZE + rb")</Size>(?:<StorageClass>(" + _TEXT + rb")</StorageClass>)?</Contents>"
+    rb"(?:<(ChecksumAlgorithm|ChecksumType)>"
+    + _TEXT
+    + rb"</\5>)*"
+    + _RESTORE
+    + rb"<Size>("
+    + _SIZE
+    + rb")</Size>(?:<StorageClass>("
+    + _TEXT
+    + rb")</StorageClass>)?"
+    + _RESTORE
+    + rb"</Contents>"
 )
+_IN_PROGRESS = re.compile(rb"<IsRestoreInProgress>([a-z]*)</IsRestoreInProgress>")
 _VALID_SIZE = re.compile(_SIZE.decode())
 _VALID_TIME = re.compile(_TIME.decode())
 
-Fields = tuple[str, str, str, str, str]
-"""Key, time, ETag (without quotes), size and storage class of an entry, as text; the last three are valid."""
+Fields = tuple[str, str, str, str, str, Restore]
+"""Key, time, ETag (without quotes), size, storage class and restore of an entry; time, ETag and size are valid."""
 
 
 def read_objects(document: bytes) -> Page[ListedObject]:
@@ -67,8 +80,10 @@ def _split(document: bytes) -> tuple[list[Fields], bytes]:
     fields: list[Fields] = []
     while (match := _ENTRY.match(document, position)) is not None:
         position = match.end()
-        key, time, _, etag, _, size, storage_class = match.groups(b"")
-        fields.append((key.decode(), time.decode(), etag.decode(), size.decode(), storage_class.decode()))
+        key, time, _, etag, _, before, size, storage_class, after = match.groups(b"")
+        status = before or after
+        restore = _restore(_IN_PROGRESS.findall(status)) if status else ""
+        fields.append((key.decode(), time.decode(), etag.decode(), size.decode(), storage_class.decode(), restore))
     return fields, document[:start] + document[position:]
 
 
@@ -85,7 +100,16 @@ def _fields(element: Element) -> Fields:
             f"key {quote_text(key)!r}, size {quote_text(size, 40)!r}, ETag {quote_text(quoted_etag, 80)!r}, "
             f"time {quote_text(time, 40)!r}"
         )
-    return key, time, etag, size, found.get("StorageClass", "")
+    status = [one.text or "" for one in element.iterfind("{*}RestoreStatus/{*}IsRestoreInProgress")]
+    return key, time, etag, size, found.get("StorageClass", ""), _restore([one.encode() for one in status])
+
+
+def _restore(in_progress: Sequence[bytes]) -> Restore:
+    """Return the restore of an object, given the values of IsRestoreInProgress: none if it was not requested."""
+    found = list(in_progress)
+    if found == [b"true"]:
+        return "ongoing"
+    return "done" if found == [b"false"] else ""
 
 
 def _objects(fields: Sequence[Fields], *, is_encoded: bool) -> list[ListedObject]:
@@ -99,8 +123,10 @@ def _objects(fields: Sequence[Fields], *, is_encoded: bool) -> list[ListedObject
         raise MalformedPage("an entry has no key")
     try:
         return [
-            ListedObject(name, int(size), etag, datetime.fromisoformat(time), sys.intern(storage_class or "STANDARD"))
-            for name, (_, time, etag, size, storage_class) in zip(names, fields, strict=True)
+            ListedObject(
+                name, int(size), etag, datetime.fromisoformat(time), sys.intern(storage_class or "STANDARD"), restore
+            )
+            for name, (_, time, etag, size, storage_class, restore) in zip(names, fields, strict=True)
         ]
     except ValueError as error:
         raise MalformedPage(f"a time is none: {quote_text(str(error), 80)}") from None

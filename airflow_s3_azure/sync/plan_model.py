@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from airflow_s3_azure.engine.blocks import DEFAULT_BLOCK_SIZE
+from airflow_s3_azure.engine.options import Archived
 from airflow_s3_azure.sync.batch import DEFAULT_BATCH_OBJECTS, DEFAULT_BATCH_SIZE, MAX_BATCHES
 from airflow_s3_azure.sync.budget import Budget
 from airflow_s3_azure.sync.compare import Compare
@@ -38,6 +39,7 @@ class PlanOptions:
     :param bucket: of the source; only blobs whose record names it may be deleted
     :param prefix: of the listed keys
     :param overwrite: replace blobs that differ; False: leave every existing blob alone
+    :param archived: what becomes of archived objects
     :param delete: list the orphaned blobs for deletion
     :param batch_objects: target number of objects in a batch
     :param batch_size: target number of bytes in a batch
@@ -51,6 +53,7 @@ class PlanOptions:
     prefix: str = ""
     compare: Compare = "etag"
     overwrite: bool = True
+    archived: Archived = "fail"
     delete: bool = False
     budget: Budget = field(default_factory=Budget)
     batch_objects: int = DEFAULT_BATCH_OBJECTS
@@ -65,6 +68,7 @@ class Plan:
 
     :param folder: its path in the destination container
     :param counts: keys by decision: ``copy``, ``unchanged``, ``skipped``
+    :param archived: archived objects whose blob is no copy of them, and their bytes
     :param cost: of the objects to copy
     :param orphaned: blobs to delete
     :param orphaned_sample: the first of them
@@ -77,6 +81,7 @@ class Plan:
 
     folder: str
     counts: Mapping[str, int]
+    archived: tuple[int, int]
     cost: Cost
     orphaned: int
     orphaned_sample: list[str]
@@ -102,6 +107,7 @@ class Plan:
             "folder": self.folder,
             "objects": self.objects,
             "counts": dict(self.counts),
+            "archived": {"objects": self.archived[0], "size": self.archived[1]},
             "size": self.size,
             "batches": len(self.batches),
             "extra": self.orphaned,

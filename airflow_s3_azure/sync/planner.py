@@ -110,6 +110,7 @@ class _Planner:
         )
         self._cost = Cost(options.block_size)
         self._counts = {"copy": 0, "unchanged": 0, "skipped": 0}
+        self._archived, self._archived_size = 0, 0
         self._listed = self._blobs = self._orphaned = self._foreign = 0
         self._orphaned_sample: list[str] = []
         self._last: tuple[str, str] | None = None
@@ -156,6 +157,7 @@ class _Planner:
         return Plan(
             folder=path,
             counts=self._counts,
+            archived=(self._archived, self._archived_size),
             cost=self._cost,
             orphaned=self._orphaned,
             orphaned_sample=self._orphaned_sample,
@@ -185,6 +187,13 @@ class _Planner:
         if decision.action != "copy":
             self._add_result(decision.result(item, name, blob, identity))
             return
+        # An adoption compares the blob with what S3 stored, which needs no restore.
+        if item.is_archived and not decision.adopt:
+            self._archived += 1
+            self._archived_size += item.size
+            if self._options.archived == "skip":
+                self._add_result(_skipped_archive(item, name))
+                return
         request = CopyRequest(
             item.key,
             name,
@@ -240,3 +249,8 @@ class _Planner:
                 f"{self._counts['unchanged']:,}",
                 f"{self._counts['skipped']:,}",
             )
+
+
+def _skipped_archive(item: ListedObject, name: str) -> CopyResult:
+    reason = f"archived in storage class {item.storage_class}" + ", and being restored" * (item.restore == "ongoing")
+    return CopyResult(item.key, name, "skipped", size=item.size, etag=item.etag, reason=reason, archived=True)

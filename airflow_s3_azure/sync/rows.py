@@ -60,6 +60,7 @@ _LATER_COLUMNS: dict[str, Types] = {
     "crc64nvme": _TEXT_OR_NULL,
     "source_checksum": _TEXT_OR_NULL,
     "source_checksum_type": _TEXT_OR_NULL,
+    "archived": (bool,),
 }
 """Columns that earlier versions of this package do not write."""
 _DELETION_STATUSES = ("deleted", "kept", "failed")

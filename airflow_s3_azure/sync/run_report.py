@@ -23,6 +23,7 @@ class Report:
 
     :param planned: keys that must be in the ledger
     :param counts: keys by status
+    :param archived: skipped keys whose object is archived
     :param deletions: blobs to delete by result: ``deleted``, ``kept``, ``failed``
     :param copied_size: bytes of the copied objects
     :param bytes_read: bytes read from S3 by the executions that finished the objects, the repeated ones included
@@ -35,6 +36,7 @@ class Report:
 
     planned: int
     counts: dict[str, int] = field(default_factory=lambda: {"copied": 0, "unchanged": 0, "skipped": 0, "failed": 0})
+    archived: int = 0
     deletions: dict[str, int] = field(default_factory=lambda: {"deleted": 0, "kept": 0, "failed": 0})
     copied_size: int = 0
     bytes_read: int = 0
@@ -72,8 +74,10 @@ class Report:
             if row["status"] == "copied":
                 self.copied_size += row["size"]
                 self.verified[row["verified"]] = self.verified.get(row["verified"], 0) + 1
-            elif row["status"] == "skipped" and len(self.skips) < MAX_FAILURES:
-                self.skips.append(row)
+            elif row["status"] == "skipped":
+                self.archived += row.get("archived", False)  # rows of earlier versions have no such column
+                if len(self.skips) < MAX_FAILURES:
+                    self.skips.append(row)
 
     @property
     def missing(self) -> int:
@@ -90,6 +94,7 @@ class Report:
         return {
             "objects": self.planned,
             **self.counts,
+            "archived": self.archived,
             "deleted": self.deletions["deleted"],
             "missing": self.missing,
             "copied_bytes": self.copied_size,
@@ -109,6 +114,8 @@ class Report:
         :param seconds: duration of the run so far
         """
         rows = [(status, f"{count:,}") for status, count in self.counts.items()]
+        if self.archived:
+            rows.insert(3, ("of these archived", f"{self.archived:,}"))
         rows += [(f"blobs {status}", f"{count:,}") for status, count in self.deletions.items() if count]
         if self.missing:
             rows.append(("not in the ledger", f"{self.missing:,}"))

@@ -65,15 +65,15 @@ class ObjectSpool(Segments):
         self.write_rows(
             segment,
             (
-                [name, one.key, one.size, one.etag, one.last_modified.isoformat(), one.storage_class]
+                [name, one.key, one.size, one.etag, one.last_modified.isoformat(), one.storage_class, one.restore]
                 for name, one in entries
             ),
         )
 
     def read(self, segment: int) -> Iterator[tuple[str, ListedObject]]:
         """Yield the entries of a segment."""
-        for name, key, size, etag, modified, storage_class in self.read_rows(segment):
-            yield name, ListedObject(key, size, etag, datetime.fromisoformat(modified), storage_class)
+        for name, key, size, etag, modified, storage_class, restore in self.read_rows(segment):
+            yield name, ListedObject(key, size, etag, datetime.fromisoformat(modified), storage_class, restore)
 
 
 class BlobSpool(Segments):

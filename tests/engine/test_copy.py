@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import requests
@@ -174,6 +175,20 @@ def test_an_archived_object_is_named_before_it_is_read(rig: CopyRig) -> None:
 
     assert isinstance(result.error, SourceArchived)
     assert "restore it" in str(result.error)
+
+
+@pytest.mark.parametrize("is_planned", [True, False])
+def test_an_archived_object_is_skipped_on_request(rig: CopyRig, *, is_planned: bool) -> None:
+    """Whether the refused GET shows it, as for the archive tiers of Intelligent-Tiering, or the HEAD."""
+    rig.bucket.put("a", random_bytes(10), StorageClass="DEEP_ARCHIVE")
+    etag = rig.bucket.client.head_object(Bucket=rig.bucket.name, Key="a")["ETag"].strip('"')
+    planned: dict[str, Any] = {"size": 10, "etag": etag, "precondition": ABSENT} if is_planned else {}
+
+    (result,) = rig.copy(CopyRequest("a", "b", **planned), options=replace(OPTIONS, archived="skip"))
+
+    assert (result.status, result.archived, result.error) == ("skipped", True, None)
+    assert result.reason == "archived: it must be restored before it can be read"
+    assert list(rig.container.list_blobs()) == []
 
 
 def test_an_object_with_a_customers_key_is_refused_clearly(rig: CopyRig) -> None:

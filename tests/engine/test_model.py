@@ -87,6 +87,7 @@ def test_a_copied_result_has_its_throughput() -> None:
         ("error", None),
         ("error_class", None),
         ("retryable", None),
+        ("archived", False),
     ]
     assert json.loads(json.dumps(result.as_json())) == result.as_json()
 

@@ -13,7 +13,8 @@ import requests
 from botocore.config import Config
 
 from airflow_s3_azure.engine.cancellation import Cancellation
-from airflow_s3_azure.engine.s3.source import Operation, Params, S3Source
+from airflow_s3_azure.engine.s3.params import Operation, Params
+from airflow_s3_azure.engine.s3.source import S3Source
 
 Server = TypeVar("Server", bound=ThreadingHTTPServer)
 

@@ -54,6 +54,17 @@ def test_a_listing_is_read(server: CannedServer, source: S3Source) -> None:
     ]
 
 
+@pytest.mark.parametrize(("bucket", "attributes"), [("bucket", "RestoreStatus"), ("bucket--use1-az4--x-s3", None)])
+def test_a_listing_asks_for_the_status_of_restores(server: CannedServer, bucket: str, attributes: str | None) -> None:
+    """With the page, in a signed header; directory buckets, which have no archive classes, refuse it."""
+    server.status, server.body = 200, _document(GOOD)
+
+    list(list_objects(source_at(server.url, bucket=bucket), retry=ONCE))
+
+    assert server.seen[-1].get("x-amz-optional-object-attributes") == attributes
+    assert ("x-amz-optional-object-attributes" in server.targets[-1]) == (attributes is not None)
+
+
 @pytest.mark.parametrize(
     "entry",
     [

@@ -25,6 +25,18 @@ METADATA = st.dictionaries(
 )
 
 
+RESTORES = {
+    "<RestoreStatus><IsRestoreInProgress>true</IsRestoreInProgress></RestoreStatus>": "ongoing",
+    "<RestoreStatus><IsRestoreInProgress>false</IsRestoreInProgress>"
+    "<RestoreExpiryDate>2026-12-21T00:00:00.000Z</RestoreExpiryDate></RestoreStatus>": "done",
+    "<RestoreStatus />": "",
+    "<RestoreStatus></RestoreStatus>": "",
+    "<RestoreStatus><IsRestoreInProgress>maybe</IsRestoreInProgress></RestoreStatus>": "",
+    "<RestoreStatus><Other>true</Other></RestoreStatus>": "",
+}
+"""The status of a restore in a listing, and what it means."""
+
+
 def blob_document(names: list[str], metadata: dict[str, str]) -> bytes:
     """Return a page of blobs as Azure writes it."""
     pairs = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in metadata.items())
@@ -38,13 +50,15 @@ def blob_document(names: list[str], metadata: dict[str, str]) -> bytes:
     return f"{head}{''.join(entries)}</Blobs><NextMarker>m</NextMarker></EnumerationResults>".encode()
 
 
-def object_document(names: list[str], *, is_encoded: bool, quote_mark: str = "&quot;") -> bytes:
+def object_document(
+    names: list[str], *, is_encoded: bool, quote_mark: str = "&quot;", restore: str = "", after: str = ""
+) -> bytes:
     """Return a page of objects as S3 writes it."""
     keys = [quote(name, safe="/") if is_encoded else escape(name) for name in names]
     entries = (
         f"<Contents><Key>{key}</Key><LastModified>2026-11-27T15:24:52.000Z</LastModified>"
         f"<ETag>{quote_mark}{number:032x}{quote_mark}</ETag><ChecksumAlgorithm>CRC32</ChecksumAlgorithm>"
-        f"<Size>{number}</Size><StorageClass>GLACIER</StorageClass></Contents>"
+        f"{restore}<Size>{number}</Size><StorageClass>GLACIER</StorageClass>{after}</Contents>"
         for number, key in enumerate(keys)
     )
     encoding = "<EncodingType>url</EncodingType>" if is_encoded else ""
@@ -66,15 +80,37 @@ def test_blobs_are_read_as_the_xml_parser_reads_them(names: list[str], metadata:
     assert (page.names, page.next) == (names, "m")
 
 
-@given(names=NAMES, is_encoded=st.booleans(), quote_mark=st.sampled_from(["&quot;", "&#34;", '"', ""]))
-def test_objects_are_read_as_the_xml_parser_reads_them(names: list[str], *, is_encoded: bool, quote_mark: str) -> None:
-    """Keys encoded or not, and ETags with any form of quotes."""
-    document = object_document(names, is_encoded=is_encoded, quote_mark=quote_mark)
+@given(
+    names=NAMES,
+    is_encoded=st.booleans(),
+    quote_mark=st.sampled_from(["&quot;", "&#34;", '"', ""]),
+    restore=st.sampled_from(["", *RESTORES]),
+    after=st.sampled_from(["", *RESTORES]),
+)
+def test_objects_are_read_as_the_xml_parser_reads_them(
+    names: list[str], *, is_encoded: bool, quote_mark: str, restore: str, after: str
+) -> None:
+    """Keys encoded or not, ETags with any form of quotes, with or without the status of a restore."""
+    document = object_document(
+        names, is_encoded=is_encoded, quote_mark=quote_mark, restore=restore, after="" if restore else after
+    )
 
     page = read_objects(document)
 
     assert page == read_objects(document.replace(b"<Contents>", b"<Contents >"))
     assert (page.names, page.next) == (names, "t")
+
+
+@pytest.mark.parametrize(("status", "restore"), RESTORES.items())
+def test_a_listing_shows_whether_an_archived_object_is_restored(status: str, restore: str) -> None:
+    """Only one whose restore is done can be read; what is not known counts as archived."""
+    before, after = (
+        read_objects(object_document(["a"], is_encoded=True, **{place: status})).entries
+        for place in ("restore", "after")
+    )
+
+    assert before == after
+    assert [(one.restore, one.is_archived) for one in before] == [(restore, restore != "done")]
 
 
 @pytest.mark.parametrize("key", ["a\nb", "a+b c%20", "\x01", "\ud7ff\U0010ffff", "//", " "])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -320,6 +321,7 @@ def test_a_plan_adds_up() -> None:
         "folder": PATH,
         "objects": 4,
         "counts": {"copy": 2, "unchanged": 1, "skipped": 1},
+        "archived": {"objects": 0, "size": 0},
         "size": 30,
         "batches": 2,
         "extra": 1,
@@ -329,6 +331,25 @@ def test_a_plan_adds_up() -> None:
         "settled": made.plan.needs_no_copy.as_json(),
         "deletions": made.plan.deletions.as_json() if made.plan.deletions else None,
     }
+
+
+def test_archived_objects_are_skipped_only_where_they_would_be_copied() -> None:
+    """An unchanged copy needs no restore, nor does one that is compared with what S3 stored, nor a restored object."""
+    objects = [
+        replace(listed(key, 5), storage_class="GLACIER", restore=restore)
+        for key, restore in (("done", "done"), ("new", ""), ("ongoing", "ongoing"), ("other", ""), ("same", ""))
+    ]
+    blobs = {"same": copied(5), "other": THEIRS}
+
+    made = plan(objects, blobs, compare="checksum", archived="skip")
+
+    assert [(one.key, one.adopt) for one in made.to_copy] == [("done", False), ("other", True)]
+    assert {row["key"]: (row["status"], row["archived"], row["reason"]) for row in made.settled} == {
+        "new": ("skipped", True, "archived in storage class GLACIER"),
+        "ongoing": ("skipped", True, "archived in storage class GLACIER, and being restored"),
+        "same": ("unchanged", False, "same ETag and size as recorded on the blob"),
+    }
+    assert made.plan.archived == (2, 10)
 
 
 def test_the_batches_follow_each_other() -> None:

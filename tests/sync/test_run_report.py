@@ -61,6 +61,7 @@ def test_a_ledger_is_added_up() -> None:
         "unchanged": 1,
         "skipped": 1,
         "failed": 1,
+        "archived": 0,
         "deleted": 0,
         "missing": 0,
         "copied_bytes": 60,
@@ -69,6 +70,19 @@ def test_a_ledger_is_added_up() -> None:
         "failures": [{"key": "key", "blob": "key", "error": "SourceNotFound: gone ('s3://b/key')", "batch": 3}],
         "skips": [{"key": "key", "reason": "no"}],
     }
+
+
+def test_keys_of_archived_objects_are_counted_separately() -> None:
+    """They are skipped keys; rows of earlier versions have no such column."""
+    earlier = {name: value for name, value in row("skipped", reason="no").items() if name != "archived"}
+
+    made = report(4, row("skipped", reason="no"), row("skipped", reason="cold", archived=True), earlier, copied())
+
+    assert (made.as_json()["skipped"], made.as_json()["archived"]) == (3, 1)
+    assert [line.split() for line in made.table().splitlines()[2:4]] == [
+        ["skipped", "3"],
+        ["of", "these", "archived", "1"],
+    ]
 
 
 def test_parts_of_a_ledger_are_added_up() -> None:

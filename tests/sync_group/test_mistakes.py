@@ -59,6 +59,7 @@ VALUES = [
     ("max_objects", 1.5, "max_objects is 1.5; it takes a whole number"),
     ("mode", "azcopy", "mode is 'azcopy'; it takes 'stream' or 'server_side'"),
     ("verify", "maybe", "verify is 'maybe'; it takes"),
+    ("archived", "restore all", "archived is 'restore all'; it takes 'skip' or 'fail'"),
     ("compare", "md5", "compare is 'md5'; it takes 'etag', 'checksum', 'size' or 'always'"),
     ("access_tier", "Warm", "access_tier is 'Warm'; it takes 'Hot', 'Cool', 'Cold' or 'Archive' or None"),
     ("delete", "all", "delete is 'all'; it takes 'extra' or None"),

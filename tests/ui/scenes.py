@@ -23,6 +23,7 @@ def report(copied: int = 10, size: int = 10 * MIB, **values: Any) -> Item:
         "unchanged": 0,
         "skipped": 0,
         "failed": 0,
+        "archived": 0,
         "deleted": 0,
         "missing": 0,
         "copied_bytes": size,

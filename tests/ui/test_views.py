@@ -179,6 +179,19 @@ def test_a_pending_deletion_is_shown_with_its_blobs_and_a_link(fake: FakeAirflow
     assert str(href).endswith(f"/runs/{run}/tasks/{GROUP}.approve_delete/required_actions")
 
 
+def test_keys_of_archived_objects_are_named(fake: FakeAirflow, show: Show) -> None:
+    """Beside the other skipped keys, with what to do."""
+    skips = [{"key": "cold", "reason": "archived in storage class GLACIER"}]
+    run = batches(fake, "exports", ["success"], skipped=3, archived=2, skips=skips)
+
+    visit = show("run", "exports", run)
+
+    assert (
+        visit.page.get_by_test_id("archived").inner_text()
+        == "2 keys of archived objects: restore them in S3 to copy them."
+    )
+
+
 # Names and texts from outside
 
 

@@ -39,6 +39,10 @@ _MD5_CLASSES = frozenset(
 """The storage classes of general purpose buckets. Elsewhere (S3 Express One Zone, Outposts, FSx) an ETag of 32
 hexadecimal digits need not be an MD5."""
 
+ARCHIVE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+"""The storage classes whose objects must be restored before they can be read. Intelligent-Tiering moves objects into archive
+tiers of its own, which no listing shows."""
+
 
 def read_etag(text: str | None) -> str | None:
     """Return an ETag without its quotes; None if it is missing, weak or malformed, so that it cannot pin a version."""
@@ -170,4 +174,4 @@ def _is_archived(headers: Mapping[str, str]) -> bool:
     if "x-amz-archive-status" in headers:  # Intelligent-Tiering's archive tiers
         return True
     restored = 'ongoing-request="false"' in headers.get("x-amz-restore", "")
-    return headers.get("x-amz-storage-class") in ("GLACIER", "DEEP_ARCHIVE") and not restored
+    return headers.get("x-amz-storage-class") in ARCHIVE_CLASSES and not restored

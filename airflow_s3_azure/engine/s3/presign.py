@@ -22,7 +22,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from airflow_s3_azure.engine.quoting import get_logger
-from airflow_s3_azure.engine.s3.source import SIGNED_HEADERS, Operation, Params
+from airflow_s3_azure.engine.s3.params import SIGNED_HEADERS, Operation, Params
 
 log = get_logger(__name__)
 
@@ -215,7 +215,7 @@ def _stamp_of(url: str) -> str:
     return url.partition("X-Amz-Date=")[2][:16]
 
 
-def _is_trimmed(value: str | int) -> bool:
+def _is_trimmed(value: str | int | list[str]) -> bool:
     """Return whether SigV4 normalizes a header value, so that the signed value differs from the sent one (whitespace)."""
     text = str(value)
     return text != " ".join(text.split())

@@ -24,6 +24,7 @@ from botocore.exceptions import (
 )
 
 from airflow_s3_azure.engine.errors import (
+    ARCHIVED,
     SourceAccessDenied,
     SourceArchived,
     SourceChanged,
@@ -78,7 +79,7 @@ _RULES: Mapping[str, _Rule] = {
         SourceNotFound,
         "this version no longer exists; copy the current one, or check the bucket's lifecycle rules for old versions",
     ),
-    "InvalidObjectState": _Rule(SourceArchived, "it is archived; restore it first, or leave it out"),
+    "InvalidObjectState": _Rule(SourceArchived, ARCHIVED),
     "InvalidAccessKeyId": _Rule(
         SourceAccessDenied,
         "the access key ID of {connection} does not exist or is inactive; enter an active key of AWS IAM there",

@@ -7,9 +7,9 @@ version, and the response is verified against both, so bytes of two versions nev
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Literal, Protocol
+from typing import Protocol
 from urllib.parse import urlsplit
 
 import requests
@@ -30,6 +30,7 @@ from airflow_s3_azure.engine.s3.bucket_names import is_directory_bucket
 from airflow_s3_azure.engine.s3.documents import MAX_DOCUMENT, MAX_PAGE, parse_document
 from airflow_s3_azure.engine.s3.ending import Ending
 from airflow_s3_azure.engine.s3.headers import MAX_PARTS, check_version, content_length, describe_object, parts_count
+from airflow_s3_azure.engine.s3.params import Operation, Params, pinned, request_headers
 from airflow_s3_azure.engine.s3.refusals import THE_CONNECTION, Refusal, translate, unreachable
 from airflow_s3_azure.engine.xml import InvalidXML
 
@@ -37,21 +38,11 @@ READ_SIZE = 256 * 1024
 """Bytes of one read from the socket: few enough to stay in the processor's cache for their checksum."""
 CHECKED_SIZE = 64 * 1024
 """Bytes of which the checksum is computed at once, so that Python is not called for each TLS record of 16 KiB."""
-SIGNED_HEADERS = {
-    "IfMatch": "If-Match",
-    "Range": "Range",
-    "ChecksumMode": "x-amz-checksum-mode",
-    "RequestPayer": "x-amz-request-payer",
-}
-"""Parameters that botocore signs as headers: the request must send exactly these."""
 _PARTIAL = {"Range", "PartNumber"}
 """Parameters after which S3 returns 206."""
 
-Params = Mapping[str, str | int]
-"""Parameters of a boto3 S3 operation, without the bucket."""
 Count = Callable[[int], None]
 """Called with the number of bytes that were read."""
-Operation = Literal["head_object", "get_object", "get_object_tagging", "head_bucket", "list_objects_v2"]
 
 
 class Presign(Protocol):
@@ -123,7 +114,7 @@ class S3Source:
         :raises SourceAccessDenied: if there are no credentials to sign with
         """
         self._cancellation.check()
-        return self._presign("get_object", _pinned({"Key": source.key}, version_id=source.version_id))
+        return self._presign("get_object", pinned({"Key": source.key}, version_id=source.version_id))
 
     def spend_bandwidth(self, size: int) -> None:
         """Wait until ``size`` bytes are within the bandwidth limit, if there is one."""
@@ -143,7 +134,7 @@ class S3Source:
 
         :raises TransferError: see :mod:`airflow_s3_azure.engine.errors`
         """
-        params = _pinned({"Key": key, "ChecksumMode": "ENABLED"}, version_id=version_id)
+        params = pinned({"Key": key, "ChecksumMode": "ENABLED"}, version_id=version_id)
         response = self._send("HEAD", "head_object", key, params)
         with self._reading(response, key):
             return self._describe(key, response, None, version_id)
@@ -168,7 +159,7 @@ class S3Source:
 
     def _part(self, source: SourceObject, number: int) -> tuple[int, int]:
         """Return the size in bytes of one part, and the number of parts."""
-        params = _pinned({"Key": source.key, "PartNumber": number}, source.etag, source.version_id)
+        params = pinned({"Key": source.key, "PartNumber": number}, source.etag, source.version_id)
         response = self._send("HEAD", "head_object", source.key, params)
         with self._reading(response, source.key):
             check_version(response.headers, source.etag, source.version_id)
@@ -179,7 +170,7 @@ class S3Source:
 
         :raises TransferError: see :mod:`airflow_s3_azure.engine.errors`
         """
-        response = self._send("GET", "get_object_tagging", key, _pinned({"Key": key}, version_id=version_id))
+        response = self._send("GET", "get_object_tagging", key, pinned({"Key": key}, version_id=version_id))
         with self._reading(response, key):
             try:
                 document = parse_document(read_document(response, MAX_DOCUMENT, "the tags"), "Tagging")
@@ -212,7 +203,7 @@ class S3Source:
         :raises SourceChanged: if the key no longer holds this version
         :raises TransferError: see :mod:`airflow_s3_azure.engine.errors`
         """
-        params = _pinned(
+        params = pinned(
             {"Key": source.key, "Range": f"bytes={block.start}-{block.stop - 1}"}, source.etag, source.version_id
         )
         requested = time.monotonic()
@@ -245,7 +236,7 @@ class S3Source:
         :raises TransferError: see :mod:`airflow_s3_azure.engine.errors`
         """
         response = self._send(
-            "GET", "get_object", key, _pinned({"Key": key, "ChecksumMode": "ENABLED"}, etag, version_id)
+            "GET", "get_object", key, pinned({"Key": key, "ChecksumMode": "ENABLED"}, etag, version_id)
         )
         with self._reading(response, key):
             found = self._describe(key, response, etag, version_id)
@@ -274,7 +265,7 @@ class S3Source:
         url = self._presign(operation, params)
         failure: TransferError
         try:
-            response = self._connections.send(method, url, _headers(params))
+            response = self._connections.send(method, url, request_headers(params))
         except OSError as error:  # a missing CA bundle is a plain OSError
             failure = unreachable(
                 error, url, key=self.url(key), connection=self.connection, is_known=self._has_responded
@@ -329,14 +320,3 @@ class S3Source:
             count(position)
         if why is not None:
             raise SourceReadError(f"the body ended after {position:,} of {len(into):,} bytes: {why}", transient=True)
-
-
-def _pinned(params: Params, etag: str | None = None, version_id: str | None = None) -> Params:
-    """Return parameters that pin a request to one version."""
-    version: dict[str, str] = {} if etag is None else {"IfMatch": f'"{etag}"'}
-    return {**params, **version} if version_id is None else {**params, **version, "VersionId": version_id}
-
-
-def _headers(params: Params) -> dict[str, str]:
-    signed = {header: str(params[name]) for name, header in SIGNED_HEADERS.items() if name in params}
-    return {"Accept-Encoding": "identity", **signed}

@@ -17,8 +17,8 @@ from botocore.credentials import RefreshableCredentials
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from airflow_s3_azure.engine.s3.params import Operation
 from airflow_s3_azure.engine.s3.presign import Presigner
-from airflow_s3_azure.engine.s3.source import Operation
 from tests.examples import examples
 
 ACCESS_POINT = "arn:aws:s3:eu-west-1:123456789012:accesspoint/mine"

@@ -53,7 +53,7 @@ def _refused(
         (400, "KMS.KMSInvalidStateException", SourceAccessDenied, "the KMS key it is encrypted with cannot be used"),
         (400, "KMS.SomethingNewException", SourceAccessDenied, "the KMS key it is encrypted with cannot be used"),
         (400, "InvalidRequest", SourceAccessDenied, r"customer's own key \(SSE-C\)"),
-        (403, "InvalidObjectState", SourceArchived, "it is archived; restore it first"),
+        (403, "InvalidObjectState", SourceArchived, "it is archived; restore it in S3 first"),
         (
             404,
             "NoSuchBucket",
