@@ -44,6 +44,7 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "triggers": [{"integration-name": azure, "python-modules": ["airflow_s3_azure.triggers"]}],
         "config": {SECTION: {"description": _GUARDRAILS, "options": _options()}},
+        "cli": ["airflow_s3_azure.cli.definition.get_commands"],
         "extra-links": [f"{links}.S3ConsoleLink", f"{links}.AzurePortalLink", f"{links}.LedgerLink"],
     }
 

@@ -102,16 +102,9 @@ def open_container(
         raise ConfigurationError("container_name is empty; name the container to copy to")
     if invalid := why_invalid_container(container_name):
         raise ConfigurationError(f"container_name is {container_name!r}, but {invalid}")
-    _check_is_azure(wasb_conn_id)
     hook = WasbHook(wasb_conn_id=wasb_conn_id)
+    service = _service(hook, wasb_conn_id)
     extra = dict(hook.get_connection(wasb_conn_id).extra_dejson)
-    try:
-        service = cast("BlobServiceClient", hook.blob_service_client)  # its other type is for async hooks
-    except ValueError as error:
-        raise ConfigurationError(
-            f"could not create an Azure client from connection {wasb_conn_id!r}: {error}; check its host and login"
-        ) from None
-    _check_account_key(service.credential, wasb_conn_id)
     client = service.get_container_client(container_name)
     Guardrails.configured().check_container(wasb_conn_id, client.url.partition("?")[0])
     CHECK_RETRY.call(lambda: _check_container(client, wasb_conn_id, create_container), cancellation)
@@ -139,6 +132,31 @@ def open_container(
     policies = authorisation_policies(credential, str(extra.get("audience", "")))
     pipeline: Pipeline[HttpRequest, Any] = Pipeline(ConnectionsTransport(connections), policies)
     return AzureContainer(client, BlobContainer(address, pipeline, cancellation))
+
+
+def account_url(wasb_conn_id: str) -> str:
+    """Return the URL of the account that a connection leads to, without credentials and without a request.
+
+    :raises ConfigurationError: if the connection is missing or invalid
+    """
+    require_connection("wasb_conn_id", wasb_conn_id, "wasb")
+    return _service(WasbHook(wasb_conn_id=wasb_conn_id), wasb_conn_id).url.partition("?")[0].rstrip("/")
+
+
+def _service(hook: WasbHook, wasb_conn_id: str) -> BlobServiceClient:
+    """Return the client of a connection's account.
+
+    :raises ConfigurationError: if the connection cannot make one
+    """
+    _check_is_azure(wasb_conn_id)
+    try:
+        service = cast("BlobServiceClient", hook.blob_service_client)  # its other type is for async hooks
+    except ValueError as error:
+        raise ConfigurationError(
+            f"could not create an Azure client from connection {wasb_conn_id!r}: {error}; check its host and login"
+        ) from None
+    _check_account_key(service.credential, wasb_conn_id)
+    return service
 
 
 def authorisation_policies(credential: Any, audience: str) -> list[Any]:

@@ -49,9 +49,15 @@ class CancellableOperator(BaseOperator):
 
     def on_kill(self) -> None:
         """Ask the task's work to stop."""
+        self.cancel("the task was killed")
+
+    def cancel(self, reason: str) -> bool:
+        """Ask the work to stop; return False if it has not begun."""
         # Runs in a signal handler: it may only set a flag.
-        if self._cancellation is not None:
-            self._cancellation.set("the task was killed")
+        if self._cancellation is None:
+            return False
+        self._cancellation.set(reason)
+        return True
 
 
 class ConnectedOperator(CancellableOperator):
