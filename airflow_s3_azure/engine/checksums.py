@@ -35,8 +35,20 @@ _STORED_AS = {algorithm: f"{_HEADER}{algorithm.lower()}" for algorithm in _WIDTH
 """The headers in which S3 returns them, the strongest first."""
 _SHA = ("SHA256", "SHA1")
 """Checksums that are recorded but verify nothing here, because they cannot be combined."""
-_RECORDED_WIDTHS: dict[str, int] = {"CRC64NVME": 8, "CRC32": 4, "CRC32C": 4, "SHA256": 32, "SHA1": 20}
-_TEXT = re.compile("([A-Z0-9]{4,9}):([A-Za-z0-9+/=]{1,64})(?:-[1-9][0-9]{0,4})?")
+
+
+def _base64_pattern(width: int) -> str:
+    """Return the pattern of the base64 of ``width`` bytes, in its only canonical spelling: unused bits are zero."""
+    digits, padding = -(-width * 8 // 6), -width % 3
+    last = {1: "[AEIMQUYcgkosw048]", 2: "[AQgw]"}[padding]
+    return f"[A-Za-z0-9+/]{{{digits - 1}}}{last}{'=' * padding}"
+
+
+_CRC64 = re.compile(_base64_pattern(8))
+_SOURCE_CHECKSUM = re.compile(
+    f"(?:CRC64NVME:{_base64_pattern(8)}|CRC32C?:{_base64_pattern(4)}|SHA256:{_base64_pattern(32)}"
+    f"|SHA1:{_base64_pattern(20)})(?:-[1-9][0-9]{{0,4}})?"
+)
 _PARTS = re.compile("[1-9][0-9]{0,4}")
 """S3 takes 10,000 parts. Python refuses to parse numbers of more than 4,300 digits."""
 _COMPUTE: dict[Algorithm, Callable[[memoryview, int], int]] = {
@@ -170,17 +182,12 @@ def s3_text(algorithm: Algorithm, value: int) -> str:
 
 def read_crc64(text: str | None) -> str | None:
     """Return a CRC-64/NVME as :func:`s3_text` writes it, or None if the text is another one."""
-    return text if text is not None and _is_base64(text, _WIDTHS["CRC64NVME"]) else None
+    return text if text is not None and _CRC64.fullmatch(text) else None
 
 
 def read_source_checksum(text: str | None) -> str | None:
     """Return a checksum as :func:`source_checksum` writes it, or None if the text is another one."""
-    match = _TEXT.fullmatch(text or "")
-    if match is None:
-        return None
-    algorithm, value = match.groups()
-    width = _RECORDED_WIDTHS.get(algorithm)
-    return match[0] if width is not None and _is_base64(value, width) else None
+    return text if text is not None and _SOURCE_CHECKSUM.fullmatch(text) else None
 
 
 def checksum_type(text: str | None) -> ChecksumType | None:
@@ -226,12 +233,3 @@ def stored_checksum(headers: Mapping[str, str]) -> StoredChecksum | None:
         if len(raw) == _WIDTHS[algorithm] and agrees and (_PARTS.fullmatch(count) or not count):
             usable.append(StoredChecksum(algorithm, int.from_bytes(raw, "big"), parts=int(count or 0)))
     return next(iter(usable), None)
-
-
-def _is_base64(text: str, width: int) -> bool:
-    """Return whether a text is the base64 of ``width`` bytes, in its only canonical spelling."""
-    try:
-        raw = base64.b64decode(text, validate=True)
-    except ValueError:
-        return False
-    return len(raw) == width and base64.b64encode(raw).decode("ascii") == text

@@ -12,7 +12,6 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.charset import Charset
@@ -27,7 +26,11 @@ MAX_METADATA = 8 * 1024
 """Bytes of a blob's metadata, names and values together."""
 
 _NAMES = f"{RECORD_PREFIX}metadata_names"
-_DISPENSABLE = (f"{RECORD_PREFIX}checksum", f"{RECORD_PREFIX}crc64nvme")
+_ETAG, _SIZE, _VERSION_ID, _LAST_MODIFIED, _CHECKSUM, _IDENTITY, _CRC64 = (
+    RECORD_PREFIX + name
+    for name in ("etag", "size", "version_id", "last_modified", "checksum", "identity", "crc64nvme")
+)
+_DISPENSABLE = (_CHECKSUM, _CRC64)
 """What is left out of a record that exceeds the limit, in this order. The ledger has both."""
 _CONTENT_HEADERS = ("content-type", "content-encoding", "content-language", "content-disposition", "cache-control")
 _META_HEADER = "x-amz-meta-"
@@ -54,7 +57,8 @@ class CopyIdentity:
     blob: str
 
     def __str__(self) -> str:
-        return f"{self.bucket}/{_digest(self.key)}/{_digest(self.blob)}"
+        of_key = _digest(self.key)
+        return f"{self.bucket}/{of_key}/{of_key if self.blob == self.key else _digest(self.blob)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ class SourceRecord:
     :param etag: without quotes
     :param size: bytes
     :param version_id: None in a bucket without versioning
-    :param last_modified: from S3; for a multipart upload, the time at which it began
+    :param last_modified: from S3; for a multipart upload, the time at which it began. Written for people, never read back
     :param checksum: that S3 stored, see :func:`~airflow_s3_azure.engine.checksums.source_checksum`; None: unknown
     :param identity: a :class:`CopyIdentity` as text; None on blobs that an earlier version copied
     :param crc64nvme: of the blob's whole content, base64 as S3 writes it; None: unknown
@@ -81,15 +85,15 @@ class SourceRecord:
     def as_metadata(self) -> dict[str, str]:
         """Return the record as metadata for a blob."""
         found = {
-            "etag": self.etag,
-            "size": str(self.size),
-            "version_id": self.version_id,
-            "last_modified": format_datetime(self.last_modified, usegmt=True) if self.last_modified else None,
-            "checksum": self.checksum,
-            "identity": self.identity,
-            "crc64nvme": self.crc64nvme,
+            _ETAG: self.etag,
+            _SIZE: str(self.size),
+            _VERSION_ID: self.version_id,
+            _LAST_MODIFIED: format_datetime(self.last_modified, usegmt=True) if self.last_modified else None,
+            _CHECKSUM: self.checksum,
+            _IDENTITY: self.identity,
+            _CRC64: self.crc64nvme,
         }
-        return {RECORD_PREFIX + name: value for name, value in found.items() if value is not None}
+        return {name: value for name, value in found.items() if value is not None}
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str]) -> SourceRecord | None:
@@ -98,17 +102,16 @@ class SourceRecord:
         A checksum that this package cannot have written is None: records are compared by ETag and size.
         """
         found = metadata if "".join(metadata).islower() else {name.lower(): value for name, value in metadata.items()}
-        etag, size = found.get(f"{RECORD_PREFIX}etag"), found.get(f"{RECORD_PREFIX}size", "")
+        etag, size = found.get(_ETAG), found.get(_SIZE, "")
         if not etag or not size.isdecimal():
             return None
         return cls(
             etag=etag,
             size=int(size),
-            version_id=found.get(f"{RECORD_PREFIX}version_id"),
-            last_modified=http_date(found.get(f"{RECORD_PREFIX}last_modified")),
-            checksum=read_source_checksum(found.get(f"{RECORD_PREFIX}checksum")),
-            identity=found.get(f"{RECORD_PREFIX}identity"),
-            crc64nvme=read_crc64(found.get(f"{RECORD_PREFIX}crc64nvme")),
+            version_id=found.get(_VERSION_ID),
+            checksum=read_source_checksum(found.get(_CHECKSUM)),
+            identity=found.get(_IDENTITY),
+            crc64nvme=read_crc64(found.get(_CRC64)),
         )
 
     def is_of(self, identity: CopyIdentity) -> bool:
@@ -184,10 +187,17 @@ def http_date(text: str | None) -> datetime | None:
     """Return the time of an HTTP date in UTC; None if there is none, or it is malformed."""
     if text is None:
         return None
+    if text[25:] != " GMT":
+        return _other_date(text)
     # The form that all services write, at a tenth of the cost of the parser of all forms.
-    if (month := _MONTHS.get(text[8:11])) is not None and text[25:] == " GMT":
-        with suppress(ValueError):
-            return datetime.fromisoformat(f"{text[12:16]}-{month}-{text[5:7]}T{text[17:25]}+00:00")
+    try:
+        return datetime.fromisoformat(f"{text[12:16]}-{_MONTHS[text[8:11]]}-{text[5:7]}T{text[17:25]}+00:00")
+    except (KeyError, ValueError):
+        return _other_date(text)
+
+
+def _other_date(text: str) -> datetime | None:
+    """Return the time of an HTTP date in any form."""
     try:
         found = parsedate_to_datetime(text)
         return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Mapping
 from urllib.parse import unquote
 from xml.etree.ElementTree import Element
@@ -12,13 +11,13 @@ from airflow_s3_azure.engine.model import BlobState
 from airflow_s3_azure.engine.properties import SourceRecord, http_date
 from airflow_s3_azure.engine.quoting import quote_text
 from airflow_s3_azure.engine.xml import InvalidXML, parse_xml
-from airflow_s3_azure.sync.page import MalformedPage, OtherForm, Page, check_is_utf_8, parse_page, text_of
+from airflow_s3_azure.sync.page import MalformedPage, OtherForm, Page, check_characters, parse_page, text_of
 
 BlobEntry = tuple[str, BlobState]
 """A blob's name and state."""
 
 _START, _END = b"<Blob>", b"</Blob>"
-_TEXT = r"[^<\x00-\x1f]*"
+_TEXT = "[^<]*"
 _ETAG = r"[!-%'-;=-~]{1,256}"
 _SIZE = r"[0-9]{1,18}"
 _HEAD = re.compile(
@@ -64,7 +63,7 @@ def _split(document: bytes) -> tuple[list[_Fields], bytes]:
 
     :raises OtherForm: if it is in another encoding, or an entry is in another form
     """
-    check_is_utf_8(document)
+    check_characters(document)
     start = position = max(document.find(_START), 0)
     fields: list[_Fields] = []
     while document.startswith(_START, position):
@@ -103,14 +102,16 @@ def _read_metadata(text: str) -> dict[str, str]:
 
     :raises OtherForm: if it is in another form
     """
+    before, *tags = text.split("<")
+    if before or len(tags) % 2:
+        raise OtherForm
     found: dict[str, str] = {}
-    for pair in text[1:-1].split("><"):
-        name, _, rest = pair.partition(">")
-        value, _, end = rest.partition("</")
-        if end != name:
+    for start, end in zip(tags[::2], tags[1::2], strict=True):
+        name, _, value = start.partition(">")
+        if end != f"/{name}>":
             raise OtherForm
-        found[sys.intern(name)] = text_of(value)
-    return found
+        found[name] = value
+    return {name: text_of(value) for name, value in found.items()} if "&" in text else found
 
 
 def _fields(element: Element) -> _Fields:
@@ -136,7 +137,9 @@ def _name(element: Element) -> str:
 
 
 def _is_directory(metadata: Mapping[str, str]) -> bool:
-    return any(value == "true" and field.lower() == "hdi_isfolder" for field, value in metadata.items())
+    return "true" in metadata.values() and any(
+        value == "true" and field.lower() == "hdi_isfolder" for field, value in metadata.items()
+    )
 
 
 def _state(name: str, time: str, etag: str, size: str, metadata: Mapping[str, str]) -> BlobState:

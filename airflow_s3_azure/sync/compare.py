@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from airflow_s3_azure.engine.model import BlobState, CopyResult, Precondition
-from airflow_s3_azure.engine.properties import CopyIdentity
+from airflow_s3_azure.engine.model import BlobState, Precondition
+from airflow_s3_azure.engine.properties import CopyIdentity, SourceRecord
 from airflow_s3_azure.sync.listed_object import ListedObject
 
 Compare = Literal["etag", "checksum", "size", "always"]
@@ -25,28 +25,14 @@ class Decision:
     :param reason: why, for the log and the ledger
     :param precondition: what must still hold of the blob when the copy is committed; None unless copied
     :param adopt: compare the blob's content first, and copy the object only if it differs
+    :param record: of the blob, if it is unchanged and its record is that of this copy
     """
 
     action: Literal["copy", "unchanged", "skip"]
     reason: str
     precondition: Precondition | None = None
     adopt: bool = False
-
-    def result(self, item: ListedObject, name: str, blob: BlobState | None, identity: CopyIdentity) -> CopyResult:
-        """Return the result of a key that is not copied. An unchanged copy's checksums are those of its record."""
-        is_copy = self.action == "unchanged" and blob is not None and blob.is_copy_of(item.etag, item.size, identity)
-        record = blob.record if blob is not None and is_copy else None
-        return CopyResult(
-            item.key,
-            name,
-            "unchanged" if self.action == "unchanged" else "skipped",
-            size=item.size,
-            etag=item.etag,
-            blob_etag=blob.etag if blob else None,
-            crc64nvme=record.crc64nvme if record else None,
-            source_checksum=record.checksum if record else None,
-            reason=self.reason,
-        )
+    record: SourceRecord | None = None
 
 
 def decide(
@@ -71,24 +57,31 @@ def decide(
     if compare == "checksum" and blob.record is None and blob.size == item.size:
         reason = "another tool's blob, of the same size: its content is compared first"
         return Decision("copy", reason, Precondition(blob.etag), adopt=True)
-    is_unchanged, reason = _is_unchanged(item, blob, identity, compare)
+    record = blob.record if blob.is_copy_of(item.etag, item.size, identity) else None
+    is_unchanged, reason = _is_unchanged(item, blob, record, identity, compare)
     if is_unchanged:
-        return Decision("unchanged", reason)
+        return Decision("unchanged", reason, record=record)
     if not overwrite:
         return Decision("skip", f"{reason}, but overwrite is off")
     return Decision("copy", reason, Precondition(blob.etag))
 
 
-def _is_unchanged(item: ListedObject, blob: BlobState, identity: CopyIdentity, compare: Compare) -> tuple[bool, str]:
+def _is_unchanged(
+    item: ListedObject, blob: BlobState, record: SourceRecord | None, identity: CopyIdentity, compare: Compare
+) -> tuple[bool, str]:
+    """Return whether a blob counts as a copy, and why.
+
+    :param record: of the blob, if it is that of this copy
+    """
     if compare == "always":
         return False, "compare is 'always'"
     if compare == "size":
         return (True, "the same size") if blob.size == item.size else (False, "another size")
+    if record is not None:
+        return True, "same ETag and size as recorded on the blob"
     if blob.record is not None:
         if not blob.record.is_of(identity):
             return False, "the blob's record names another object or another blob"
-        if blob.is_copy_of(item.etag, item.size, identity):
-            return True, "same ETag and size as recorded on the blob"
         return False, "the object, or the blob, changed since it was copied"
     if compare == "checksum":
         return False, "another tool's blob, of another size"

@@ -15,9 +15,9 @@ from airflow_s3_azure.engine.quoting import quote_text
 from airflow_s3_azure.engine.s3.headers import read_etag
 from airflow_s3_azure.engine.xml import InvalidXML, parse_xml
 from airflow_s3_azure.sync.listed_object import ListedObject, Restore
-from airflow_s3_azure.sync.page import MalformedPage, OtherForm, Page, check_is_utf_8, parse_page
+from airflow_s3_azure.sync.page import MalformedPage, OtherForm, Page, check_characters, parse_page
 
-_TEXT = rb"[^<&\x00-\x1f]*"
+_TEXT = rb"[^<&]*"
 _TIME = rb"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,15}(?:Z|[+-][0-9]{2}:?[0-9]{2})"
 _SIZE = rb"[0-9]{1,18}"
 _ETAG = rb"[\x21\x23-\x25\x27-\x3b\x3d-\x7e]{1,1024}"
@@ -75,7 +75,7 @@ def _split(document: bytes) -> tuple[list[Fields], bytes]:
 
     :raises OtherForm: if it is in another encoding
     """
-    check_is_utf_8(document)
+    check_characters(document)
     start = position = max(document.find(b"<Contents>"), 0)
     fields: list[Fields] = []
     while (match := _ENTRY.match(document, position)) is not None:

@@ -18,6 +18,7 @@ from airflow_s3_azure.engine.xml import InvalidXML, parse_xml
 Entry = TypeVar("Entry")
 
 _OTHER_ENCODING = re.compile(rb"""<\?xml[^>]*\sencoding\s*=\s*["'](?!utf-8["'])""", re.IGNORECASE)
+_CONTROL = bytes(set(range(0x20)) - set(b"\t\n"))
 _QUOTES = {"&quot;": '"', "&apos;": "'"}
 
 
@@ -55,12 +56,12 @@ def parse_page(document: bytes) -> Element:
         raise MalformedPage(str(error)) from None
 
 
-def check_is_utf_8(document: bytes) -> None:
-    """Check that a document declares no other encoding.
+def check_characters(document: bytes) -> None:
+    """Check that the characters of a document are those of its bytes in UTF-8.
 
-    :raises OtherForm: if it does
+    :raises OtherForm: if it declares another encoding, or has control characters, which XML refuses or replaces
     """
-    if _OTHER_ENCODING.match(document, 0, 200):
+    if _OTHER_ENCODING.match(document, 0, 200) or len(document.translate(None, _CONTROL)) < len(document):
         raise OtherForm
 
 

@@ -5,24 +5,24 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack, closing
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from airflow_s3_azure.engine.azure.blob_names import is_reserved, why_refused
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.errors import PlanError
-from airflow_s3_azure.engine.model import BlobState, CopyRequest, CopyResult
+from airflow_s3_azure.engine.model import BlobState, CopyRequest
 from airflow_s3_azure.engine.progress import count_text, size_text
 from airflow_s3_azure.engine.properties import CopyIdentity
 from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.sync.batch import Batcher, ManifestRange
-from airflow_s3_azure.sync.compare import decide
+from airflow_s3_azure.sync.compare import Decision, decide
 from airflow_s3_azure.sync.cost import Cost
 from airflow_s3_azure.sync.join import OutOfOrder, join
 from airflow_s3_azure.sync.ledger import PlanFolder
 from airflow_s3_azure.sync.listed_object import ListedObject
 from airflow_s3_azure.sync.plan_model import Listing, Plan, PlanOptions
 from airflow_s3_azure.sync.references import BatchReference
-from airflow_s3_azure.sync.rows import ledger_row, request_as_json
+from airflow_s3_azure.sync.rows import no_copy_row, request_as_json
 from airflow_s3_azure.sync.select import is_folder_placeholder
 from airflow_s3_azure.sync.sort import in_order
 
@@ -174,7 +174,7 @@ class _Planner:
     def _add_key(self, name: str, item: ListedObject, blob: BlobState | None) -> None:
         refused = "folder placeholder" if is_folder_placeholder(item) else why_refused(name)
         if refused:
-            self._add_result(CopyResult(item.key, name, "skipped", size=item.size, etag=item.etag, reason=refused))
+            self._add_no_copy(item, name, Decision("skip", refused))
             return
         if self._last is not None and self._last[0] == name:
             raise PlanError(
@@ -185,14 +185,14 @@ class _Planner:
         identity = CopyIdentity(self._options.bucket, item.key, name)
         decision = decide(item, blob, identity, compare=self._options.compare, overwrite=self._options.overwrite)
         if decision.action != "copy":
-            self._add_result(decision.result(item, name, blob, identity))
+            self._add_no_copy(item, name, decision, blob)
             return
         # An adoption compares the blob with what S3 stored, which needs no restore.
         if item.is_archived and not decision.adopt:
             self._archived += 1
             self._archived_size += item.size
             if self._options.archived == "skip":
-                self._add_result(_skipped_archive(item, name))
+                self._add_no_copy(item, name, Decision("skip", _why_archived(item)), archived=True)
                 return
         request = CopyRequest(
             item.key,
@@ -213,10 +213,28 @@ class _Planner:
         self._counts["copy"] += 1
         log.debug("%r: copy: %s", item.key, decision.reason)
 
-    def _add_result(self, result: CopyResult) -> None:
-        self._counts[result.status] += 1
-        self._no_copy.write(ledger_row(result))
-        log.debug("%r: %s: %s", result.key, result.status, result.reason)
+    def _add_no_copy(
+        self,
+        item: ListedObject,
+        name: str,
+        decision: Decision,
+        blob: BlobState | None = None,
+        *,
+        archived: bool = False,
+    ) -> None:
+        status: Literal["unchanged", "skipped"] = "unchanged" if decision.action == "unchanged" else "skipped"
+        self._counts[status] += 1
+        row = no_copy_row(
+            item,
+            name,
+            status,
+            decision.reason,
+            blob_etag=blob.etag if blob else None,
+            record=decision.record,
+            archived=archived,
+        )
+        self._no_copy.write(row)
+        log.debug("%r: %s: %s", item.key, status, decision.reason)
 
     def _add_orphan(self, name: str, blob: BlobState) -> None:
         if not self._options.delete:
@@ -251,6 +269,5 @@ class _Planner:
             )
 
 
-def _skipped_archive(item: ListedObject, name: str) -> CopyResult:
-    reason = f"archived in storage class {item.storage_class}" + ", and being restored" * (item.restore == "ongoing")
-    return CopyResult(item.key, name, "skipped", size=item.size, etag=item.etag, reason=reason, archived=True)
+def _why_archived(item: ListedObject) -> str:
+    return f"archived in storage class {item.storage_class}" + ", and being restored" * (item.restore == "ongoing")

@@ -121,7 +121,7 @@ class Selection:
             return False
         if self._include and not any(pattern.fullmatch(item.key) for pattern in self._include):
             return False
-        return not any(pattern.fullmatch(item.key) for pattern in self._exclude)
+        return not (self._exclude and any(pattern.fullmatch(item.key) for pattern in self._exclude))
 
 
 def is_folder_placeholder(item: ListedObject) -> bool:

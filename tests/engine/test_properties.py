@@ -40,10 +40,6 @@ records = st.builds(
     etag=st.text(string.hexdigits + "-", min_size=1, max_size=40),
     size=st.integers(0, 2**50),
     version_id=st.none() | st.text(string.ascii_letters + string.digits + "._-", min_size=1, max_size=32),
-    last_modified=st.none()
-    | st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)).map(  # noqa: DTZ001
-        lambda moment: moment.replace(microsecond=0)
-    ),
     checksum=st.none()
     | st.builds(StoredChecksum, st.just("CRC32C"), st.integers(0, 2**32 - 1), st.integers(0, 9)).map(str),
     identity=st.none() | st.builds(CopyIdentity, st.just("bucket"), st.text(), st.text()).map(str),

@@ -99,7 +99,7 @@ def test_a_copy_of_the_same_version_is_unchanged(*, overwrite: bool, modified: d
     found = blob(record=SourceRecord("etag", 5), modified=modified)
 
     assert decide(ITEM, found, overwrite=overwrite) == Decision(
-        "unchanged", "same ETag and size as recorded on the blob"
+        "unchanged", "same ETag and size as recorded on the blob", record=found.record
     )
 
 

@@ -66,6 +66,18 @@ ODD = [
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 rows = st.dictionaries(texts, texts | st.integers() | st.booleans() | st.none(), max_size=4) | st.lists(texts)
 
+results = st.builds(
+    CopyResult,
+    texts,
+    texts,
+    st.sampled_from(["copied", "unchanged", "skipped", "failed"]),
+    size=st.none() | st.integers(0, 2**50),
+    etag=texts,
+    crc64nvme=texts,
+    seconds=st.floats(0.0, 1e9) | st.floats(0.0, 0.01),
+    reason=texts | st.none(),
+)
+
 
 @pytest.fixture(params=["memory", pytest.param("azurite", marks=pytest.mark.servers)])
 def client(request: pytest.FixtureRequest) -> ContainerClient:
@@ -94,6 +106,18 @@ def test_what_was_written_is_read(lines: list[Any]) -> None:
     write(client, lines)
 
     assert list(read_lines(client, NAME)) == lines
+
+
+@given(result=results)
+def test_lines_are_those_that_earlier_versions_wrote(result: CopyResult) -> None:
+    """Byte for byte as Python's own encoder."""
+    container = MemoryContainer()
+    row = ledger_row(result, batch=3, attempts=1)
+    writer = LinesWriter(container.as_client(), NAME)
+    writer.write(row)
+    writer.commit()
+
+    assert container.blobs[NAME] == json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
 @given(lines=st.lists(rows, min_size=1), data=st.data())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,11 +14,14 @@ from hypothesis import strategies as st
 
 from airflow_s3_azure.engine.errors import SourceChanged, SourceReadError
 from airflow_s3_azure.engine.model import CopyRequest, CopyResult, Precondition
+from airflow_s3_azure.engine.properties import SourceRecord
+from airflow_s3_azure.sync.listed_object import ListedObject
 from airflow_s3_azure.sync.rows import (
     MAX_VALUE,
     deletion_from_json,
     ledger_row,
     ledger_row_from_json,
+    no_copy_row,
     request_as_json,
     request_from_json,
 )
@@ -106,6 +111,42 @@ def test_a_deletion_that_no_plan_can_have_written_is_refused(change: dict[str, A
 
     with pytest.raises(ValueError, match=message):
         deletion_from_json(DELETION | change, "in/")
+
+
+checksums = st.sampled_from([None, "CRC32:y/Q5Jg==-2", "CRC64NVME:rosUhgp5mIg="])
+
+
+@given(
+    key=texts,
+    blob=texts,
+    status=st.sampled_from(["unchanged", "skipped"]),
+    size=st.integers(0, 2**50),
+    etag=texts,
+    blob_etag=texts | st.none(),
+    record=st.builds(SourceRecord, st.just("e"), st.just(5), checksum=checksums, crc64nvme=texts | st.none())
+    | st.none(),
+    archived=st.booleans(),
+)
+def test_a_key_that_needs_no_copy_has_the_row_of_its_result(
+    key: str,
+    blob: str,
+    status: Any,
+    size: int,
+    etag: str,
+    blob_etag: str | None,
+    record: SourceRecord | None,
+    *,
+    archived: bool,
+) -> None:
+    """With the columns in the same order."""
+    item = ListedObject(key, size, etag, datetime(2026, 11, 28, tzinfo=UTC))
+    result = CopyResult(key, blob, status, size=size, etag=etag, blob_etag=blob_etag, reason="why", archived=archived)
+    if record is not None:
+        result = replace(result, crc64nvme=record.crc64nvme, source_checksum=record.checksum)
+
+    row = no_copy_row(item, blob, status, "why", blob_etag=blob_etag, record=record, archived=archived)
+
+    assert list(row.items()) == list(ledger_row(result).items())
 
 
 @pytest.mark.parametrize("status", ["copied", "unchanged", "skipped", "failed"])
