@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,6 +19,7 @@ from airflow_s3_azure.operators import (
 )
 from airflow_s3_azure.operators.arguments import check_arguments, check_deferral
 from airflow_s3_azure.operators.connected import MAP_INDEX_TEMPLATE
+from airflow_s3_azure.operators.key_list import check_key_list
 from airflow_s3_azure.operators.option_groups import picked
 from airflow_s3_azure.operators.plan_arguments import PlanArguments
 from airflow_s3_azure.sync.batch import DEFAULT_BATCH_OBJECTS, DEFAULT_BATCH_SIZE
@@ -39,6 +40,7 @@ def s3_to_azure_sync(
     s3_bucket: str,
     container_name: str,
     s3_prefix: str | Sequence[str] | XComArg = "",
+    keys: str | Sequence[str | Mapping[str, Any]] | XComArg = "",
     blob_prefix: str = "",
     strip_prefix: str = "",
     blob_template: str = "",
@@ -108,6 +110,11 @@ def s3_to_azure_sync(
     :param s3_prefix: keys to copy begin with it, such as ``exports/{{ ds }}/``; empty: all (templated). A list of
         prefixes (each templated), or the output of a task that returns one (not rendered, because it may hold untrusted
         names), is planned in parallel, each prefix by one mapped task
+    :param keys: copy these keys instead of all under the prefix: a list, the output of a task that returns one (not
+        rendered), the URL of a list (``s3://`` or a blob's of the destination account; ``.csv``, ``.jsonl``, or one of them with
+        ``.gz``), or text with one key on each line (templated). An entry is a key, or has ``key`` and perhaps ``version``,
+        ``size`` and ``etag``. Keys outside ``s3_prefix``, and those that a filter leaves out, are not copied; a key that
+        does not exist is ``skipped``. See `docs/how-to/key-lists.md`
     :param day_folder: format of the day after the prefix, such as ``%Y/%m/%d/`` or ``dt=%Y-%m-%d/``: only keys of the
         days from ``first_day`` to ``last_day``, with one listing for the whole range (templated)
     :param first_day: such as ``2026-11-22``; None: no lower bound (templated)
@@ -236,6 +243,7 @@ def s3_to_azure_sync(
 def _check(arguments: dict[str, Any]) -> None:
     """Check the arguments that are not templates, so that mistakes show when the DAG is parsed."""
     prefixes = arguments["s3_prefix"]
+    check_key_list(arguments["keys"], delete=arguments["delete"], has_several_prefixes=not isinstance(prefixes, str))
     # The output of a task is checked when the task has run.
     for one in [prefixes] if isinstance(prefixes, str | XComArg) else prefixes:
         check_arguments({**arguments, "s3_prefix": one})

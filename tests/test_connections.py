@@ -245,6 +245,7 @@ def test_the_times_of_a_listing_are_in_utc(bucket: Bucket) -> None:
 
     (listed,) = list_objects(_open_bucket("aws_default", bucket.name).source)
 
+    assert listed.last_modified is not None
     assert listed.last_modified.tzinfo is UTC
     assert abs(listed.last_modified - before) < timedelta(minutes=1)
 

@@ -118,6 +118,8 @@ class Adoption:
 
     def failed(self, error: TransferError) -> CopyResult:
         """Return the result of an adoption that ended in ``error``."""
+        if reason := self.request.why_skipped(error, archived="fail"):
+            return self._result("skipped", reason)
         return replace(self._result("failed", None), error=error.with_traceback(None))
 
     def _begin(self, buffer: Buffer) -> Finished | Blocks | CopyRequest:

@@ -123,11 +123,9 @@ class ObjectCopy:
         return self._step(self._commit)
 
     def failed(self, error: TransferError) -> CopyResult:
-        """Return the result of a copy that ended in ``error``: failed, or skipped where archived objects are."""
-        if isinstance(error, SourceArchived) and self._options.archived == "skip":
-            return replace(
-                self._result("skipped"), reason="archived: it must be restored before it can be read", archived=True
-            )
+        """Return the result of a copy that ended in ``error``: failed, or skipped."""
+        if reason := self.request.why_skipped(error, archived=self._options.archived):
+            return replace(self._result("skipped"), reason=reason, archived=isinstance(error, SourceArchived))
         # Without its traceback, whose frames hold a block's buffer.
         return replace(self._result("failed"), error=error.with_traceback(None))
 
@@ -136,7 +134,8 @@ class ObjectCopy:
         if done is not None:
             return Finished(done)
         source = self._source = self._context.call(lambda: self._from.head(self.request.key, self.request.version_id))
-        self._check_is_planned(source)
+        if self.request.has_changed(source):
+            self._precondition = None  # the plan compared the blob with an older version
         precondition = self._precondition or self._read_precondition(source)
         if isinstance(precondition, CopyResult):
             return Finished(precondition)
@@ -161,7 +160,12 @@ class ObjectCopy:
         if request.size > self._mover.max_whole or self._options.verify == "require":
             return None
         self._read_tags(request.version_id)
-        return self._copy_whole(request.size, request.etag, request.version_id, precondition, buffer)
+        try:
+            return self._copy_whole(request.size, request.etag, request.version_id, precondition, buffer)
+        except SourceChanged:
+            if request.from_key_list:
+                return None
+            raise
 
     def _read_precondition(self, source: SourceObject) -> Precondition | CopyResult:
         """Return the precondition that the destination is as it is now, or the result if it needs no copy."""
@@ -253,13 +257,6 @@ class ObjectCopy:
 
     def _content(self, source: SourceObject, crc64nvme: str | None) -> BlobContent:
         return BlobContent.of(source, self._identity, crc64nvme, tags=self._tags, access_tier=self._options.access_tier)
-
-    def _check_is_planned(self, source: SourceObject) -> None:
-        planned, found = (self.request.size, self.request.etag), (source.size, source.etag)
-        if any(want is not None and want != have for want, have in zip(planned, found, strict=True)):
-            raise SourceChanged(
-                f"planned with (size, ETag) {planned}, but S3 has {found} now; try again to copy the new version"
-            )
 
     def _verify(self, source: SourceObject, part_size: int | None, verify: Callable[[], Verified]) -> Verified:
         """Verify; if a composite checksum differs, check first that the parts have the assumed sizes."""

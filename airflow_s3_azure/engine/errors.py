@@ -153,7 +153,14 @@ class TransferError(S3ToAzureError):
 
 
 class SourceNotFound(TransferError):
-    """The bucket, the key or the version does not exist."""
+    """The bucket, the key or the version does not exist.
+
+    :param bucket_exists: whether S3 said that the key or the version is missing, not the bucket
+    """
+
+    def __init__(self, message: str, *, bucket_exists: bool = False, **options: Any) -> None:
+        super().__init__(message, **options)
+        self.bucket_exists = bucket_exists
 
 
 ARCHIVED = "it is archived; restore it in S3 first, or leave it out with archived='skip'"

@@ -9,7 +9,8 @@ from typing import Literal
 
 from airflow_s3_azure.engine.blocks import MIB, Block
 from airflow_s3_azure.engine.checksums import StoredChecksum, Verified, checksum_type
-from airflow_s3_azure.engine.errors import S3ToAzureError
+from airflow_s3_azure.engine.errors import S3ToAzureError, SourceArchived, SourceChanged, SourceNotFound, TransferError
+from airflow_s3_azure.engine.options import Archived
 from airflow_s3_azure.engine.properties import (
     CopyIdentity,
     PreservedProperties,
@@ -20,6 +21,14 @@ from airflow_s3_azure.engine.quoting import MAX_TEXT, printable, shorten
 
 Status = Literal["copied", "unchanged", "skipped", "failed"]
 """The outcome for a key."""
+
+
+def why_gone(version_id: str | None) -> str:
+    """Return why a key of a list is skipped that does not exist.
+
+    :param version_id: that was listed; None: the current one
+    """
+    return f"the bucket has no {'such key' if version_id is None else 'such version of the key'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +44,7 @@ class SourceObject:
     :param preserved: the headers and metadata that are copied to its blob
     :param stored_checksum: that S3 stored, usable or not, see
         :func:`~airflow_s3_azure.engine.checksums.source_checksum`; None: there is none
+    :param storage_class: S3's name of it
     """
 
     key: str
@@ -47,6 +57,7 @@ class SourceObject:
     is_archived: bool = False
     preserved: PreservedProperties = field(default_factory=PreservedProperties)
     stored_checksum: str | None = None
+    storage_class: str = "STANDARD"
 
     def record(self, identity: CopyIdentity, crc64nvme: str | None = None) -> SourceRecord:
         """Return the record of this object for its blob's metadata.
@@ -114,6 +125,8 @@ class CopyRequest:
     :param reason: why it is copied, for the result
     :param adopt: compare the content of the blob that is there with S3's checksum first, and copy only if it differs; see
         :mod:`airflow_s3_azure.engine.adoption`
+    :param from_key_list: size and ETag are from a list of keys, which may be older than the object. A key that does not
+        exist is skipped, and an object that has changed is copied as it is now
     """
 
     key: str
@@ -125,6 +138,31 @@ class CopyRequest:
     head_first: bool = False
     reason: str | None = None
     adopt: bool = False
+    from_key_list: bool = False
+
+    def has_changed(self, source: SourceObject) -> bool:
+        """Return whether the object of a key list is not the listed one.
+
+        :raises SourceChanged: if another plan's object is not the planned one
+        """
+        planned, found = (self.size, self.etag), (source.size, source.etag)
+        if all(want in (None, have) for want, have in zip(planned, found, strict=True)):
+            return False
+        if self.from_key_list:
+            return True
+        raise SourceChanged(
+            f"planned with (size, ETag) {planned}, but S3 has {found} now; try again to copy the new version"
+        )
+
+    def why_skipped(self, error: TransferError, *, archived: Archived) -> str | None:
+        """Return why a copy that ended in ``error`` is skipped; None if it failed.
+
+        :param archived: what becomes of archived objects
+        """
+        if isinstance(error, SourceArchived) and archived == "skip":
+            return "archived: it must be restored before it can be read"
+        is_gone = self.from_key_list and isinstance(error, SourceNotFound) and error.bucket_exists
+        return why_gone(self.version_id) if is_gone else None
 
 
 @dataclass(frozen=True, slots=True)

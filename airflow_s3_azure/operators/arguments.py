@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 from airflow_s3_azure.engine.errors import ConfigurationError
 from airflow_s3_azure.engine.options import AccessTier, Archived, Mode, Verify
+from airflow_s3_azure.operators.key_list import key_list
 from airflow_s3_azure.sync.audit.truth import CompareWith, Runs
 from airflow_s3_azure.sync.compare import NO_READ_BACK, Compare
 from airflow_s3_azure.values import (
@@ -73,6 +74,7 @@ ARGUMENTS: Mapping[str, Argument] = {
     "discard_foreign_blocks": Argument(flag),
     # PlanArguments
     "s3_prefix": Argument(prefix, is_templated=True),
+    "keys": Argument(key_list, is_templated=True),
     "day_folder": Argument(text, is_templated=True),
     "first_day": Argument(day, is_templated=True),
     "last_day": Argument(day, is_templated=True),

@@ -17,6 +17,7 @@ from airflow_s3_azure.engine.quoting import get_logger, printable
 from airflow_s3_azure.guardrails import Guardrails
 from airflow_s3_azure.operators.arguments import read_argument
 from airflow_s3_azure.operators.connected import MAX_MAP_LABEL, CopyingOperator, airflow_failures
+from airflow_s3_azure.operators.key_list import key_listings
 from airflow_s3_azure.operators.option_groups import accepts, read_options, templated
 from airflow_s3_azure.operators.plan_arguments import PlanArguments, max_batches
 from airflow_s3_azure.operators.run_conf import check_run_conf
@@ -81,9 +82,24 @@ class S3ToAzurePlanOperator(CopyingOperator):
             blob_prefix = options.naming.common_prefix(options.prefix)
             guardrails = self._check_guardrails(bucket, container, options, blob_prefix)
             source, destination = bucket.source.url(options.prefix), container.blobs.blob_url(blob_prefix)
-            log.info("listing %r and %s", source, destination)
-            listings = self._listings(bucket, container, options, blob_prefix, cancellation)
-            plan = make_plan(*listings, replace(options, bucket=bucket.name), folder, cancellation)
+            options = replace(options, bucket=bucket.name)
+            if arguments.keys == "":
+                log.info("listing %r and %s", source, destination)
+                listings = self._listings(bucket, container, options, blob_prefix, cancellation)
+            else:
+                listings = key_listings(
+                    arguments.keys,
+                    options,
+                    folder,
+                    endpoints=read_options(Endpoints, self),
+                    bucket=bucket,
+                    container=container,
+                    cancellation=cancellation,
+                    threads=copy.max_concurrency,
+                )
+                # The listings have the selected objects only, and keys without an object, which are reported.
+                options = replace(options, selection=type(options.selection)())
+            plan = make_plan(*listings, options, folder, cancellation)
             guardrails.check_run(plan.counts["copy"], plan.size)
             if not plan.objects:
                 _check_selects_nothing(bucket, options.prefix, arguments, cancellation)
@@ -193,6 +209,12 @@ def _check_selects_nothing(bucket: S3Bucket, prefix: str, arguments: PlanArgumen
     def has_keys(prefix: str) -> bool:
         return next(list_objects(bucket.source, prefix, cancellation=cancellation), None) is not None
 
+    if arguments.keys != "":
+        message = "no key of the list is selected: check keys, s3_prefix and the filters"
+        if arguments.require_keys:
+            raise PlanError(message)
+        log.warning("%s", message)
+        return
     stripped = prefix.lstrip("/")
     if stripped != prefix and not has_keys(prefix) and has_keys(stripped):
         meant = arguments.s3_prefix.lstrip("/")

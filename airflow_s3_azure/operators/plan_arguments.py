@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from airflow_s3_azure.engine.errors import ConfigurationError
+from airflow_s3_azure.operators.key_list import check_key_list
 from airflow_s3_azure.sync.batch import DEFAULT_BATCH_OBJECTS, DEFAULT_BATCH_SIZE, MAX_BATCHES
 from airflow_s3_azure.sync.compare import Compare
+from airflow_s3_azure.sync.keys.key_entry import KeyEntry
 
 if TYPE_CHECKING:
     from airflow_s3_azure.engine.options import CopyOptions
@@ -22,6 +25,7 @@ class PlanArguments:
     """The flat arguments of a plan, described at :func:`airflow_s3_azure.sync_group.s3_to_azure_sync`."""
 
     s3_prefix: str = ""
+    keys: str | Sequence[KeyEntry] = ""
     day_folder: str = ""
     first_day: date | None = None
     last_day: date | None = None
@@ -72,6 +76,7 @@ class PlanArguments:
         )
         days = self._days()
         if self.delete:
+            check_key_list(self.keys, delete=self.delete)
             self._check_deletion(naming, days)
         return PlanOptions(
             selection=Selection(

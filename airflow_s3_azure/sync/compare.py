@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from airflow_s3_azure.engine.model import BlobState, Precondition
+from airflow_s3_azure.engine.model import BlobState, CopyRequest, Precondition, why_gone
 from airflow_s3_azure.engine.properties import CopyIdentity, SourceRecord
-from airflow_s3_azure.sync.listed_object import ListedObject
+from airflow_s3_azure.sync.listed_object import ListedKey, ListedObject
 
 Compare = Literal["etag", "checksum", "size", "always"]
 """What makes a blob count as a copy: the source's ETag and size recorded on it, or else its content; its size alone; or
@@ -23,7 +23,8 @@ class Decision:
 
     :param action: ``copy`` it, leave it as ``unchanged``, or ``skip`` it
     :param reason: why, for the log and the ledger
-    :param precondition: what must still hold of the blob when the copy is committed; None unless copied
+    :param precondition: what must still hold of the blob when the copy is committed; None unless copied, or if the object
+        is unknown, so that the copy compares it
     :param adopt: compare the blob's content first, and copy the object only if it differs
     :param record: of the blob, if it is unchanged and its record is that of this copy
     """
@@ -33,6 +34,22 @@ class Decision:
     precondition: Precondition | None = None
     adopt: bool = False
     record: SourceRecord | None = None
+
+    def request(self, item: ListedObject, name: str) -> CopyRequest:
+        """Return the request to copy an object to a blob of this name."""
+        request = CopyRequest(
+            item.key,
+            name,
+            size=item.size,
+            etag=item.etag,
+            precondition=self.precondition,
+            reason=self.reason,
+            adopt=self.adopt,
+        )
+        if not isinstance(item, ListedKey):
+            return request
+        request = replace(request, version_id=item.version_id, from_key_list=True)
+        return replace(request, size=None, etag=None) if item.state == "unknown" else request
 
 
 def decide(
@@ -52,6 +69,10 @@ def decide(
 
     :param identity: of the copy that the blob should be
     """
+    if isinstance(item, ListedKey) and item.state != "known":
+        if item.state == "gone":
+            return Decision("skip", why_gone(item.version_id))
+        return Decision("copy", "its size and ETag are unknown")
     if blob is None:
         return Decision("copy", "there is no blob", Precondition(None))
     if compare == "checksum" and blob.record is None and blob.size == item.size:
@@ -85,6 +106,12 @@ def _is_unchanged(
         return False, "the object, or the blob, changed since it was copied"
     if compare == "checksum":
         return False, "another tool's blob, of another size"
-    if blob.size == item.size and blob.last_modified is not None and blob.last_modified > item.last_modified:
+    if blob.size == item.size and _is_newer(blob, item):
         return True, "another tool's blob, of the same size and newer than the object"
     return False, "another tool's blob, of another size or older than the object"
+
+
+def _is_newer(blob: BlobState, item: ListedObject) -> bool:
+    """Return whether a blob was written after the object; False if one of the times is unknown."""
+    written, modified = blob.last_modified, item.last_modified
+    return written is not None and modified is not None and written > modified

@@ -41,7 +41,7 @@ from airflow_s3_azure.sync.lines_reader import MissingFile, etag_of, read_lines
 from airflow_s3_azure.sync.lines_writer import LinesWriter
 from airflow_s3_azure.sync.references import BatchReference
 from airflow_s3_azure.sync.rows import JsonObject, deletion_from_json, ledger_row_from_json, request_from_json
-from airflow_s3_azure.sync.spool import BlobSpool, ObjectSpool
+from airflow_s3_azure.sync.spool import BlobSpool, EntrySpool, ObjectSpool
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
@@ -218,6 +218,10 @@ class PlanFolder:
     def source_spool(self) -> ObjectSpool:
         """Return where segments of a sorted source listing wait to be merged."""
         return ObjectSpool(self._client, f"{self.path}/sort/source-{secrets.token_hex(4)}", self._cancellation)
+
+    def entry_spool(self) -> EntrySpool:
+        """Return where segments of a sorted list of keys wait to be merged."""
+        return EntrySpool(self._client, f"{self.path}/sort/keys-{secrets.token_hex(4)}", self._cancellation)
 
     def destination_spool(self) -> BlobSpool:
         """Return where segments of a sorted destination listing wait to be merged."""

@@ -9,7 +9,6 @@ a compressed blob, which is decompressed a piece at a time: a few bytes can beco
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from airflow_s3_azure.engine.blocks import MIB
 from airflow_s3_azure.engine.errors import DestinationWriteError, UntrustedFile
 from airflow_s3_azure.engine.model import Precondition
 from airflow_s3_azure.sync.fingerprint import Fingerprint, digest_text
+from airflow_s3_azure.sync.gunzip import MalformedGzip, gunzip, is_gzip
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -34,17 +34,8 @@ MAX_LINE = 1 * MIB
 """Bytes in a line: hundreds of times the longest that is written."""
 
 
-GZIP = 31
-"""``wbits`` of zlib for gzip members with a window of 32 KiB."""
-
-
 class MissingFile(DestinationWriteError):
     """The blob does not exist."""
-
-
-def is_gzip(name: str) -> bool:
-    """Return whether the lines of a blob are compressed: by its name, from which other readers tell it as well."""
-    return name.endswith(".gz")
 
 
 def read_lines(
@@ -95,33 +86,10 @@ def _hashed(pieces: Iterator[bytes], digest: _Hash) -> Iterator[bytes]:
 
 
 def _decompressed(pieces: Iterator[bytes], name: str) -> Iterator[bytes]:
-    """Yield the content of gzip members, at most :data:`PIECE_SIZE` at a time.
-
-    :raises UntrustedFile: if a member is malformed or truncated, or several are empty, which takes time and yields no line
-    """
-    member, found, empty = zlib.decompressobj(GZIP), 0, 0
-    is_complete = True
-    for stored in pieces:
-        piece, is_full = stored, False
-        while piece or is_full:
-            try:
-                data = member.decompress(piece, PIECE_SIZE)
-            except zlib.error as error:
-                raise UntrustedFile(f"it cannot be decompressed: {error}", blob=name) from None
-            if data:
-                yield data
-            found += len(data)
-            is_complete = member.eof
-            if not is_complete:
-                piece, is_full = member.unconsumed_tail, len(data) == PIECE_SIZE
-                continue
-            empty += not found
-            if empty > 1:
-                raise UntrustedFile("it has several empty gzip members, which are never written", blob=name)
-            piece, is_full = member.unused_data, False
-            member, found = zlib.decompressobj(GZIP), 0
-    if not is_complete:
-        raise UntrustedFile("it ends within a gzip member", blob=name)
+    try:
+        yield from gunzip(pieces)
+    except MalformedGzip as error:
+        raise UntrustedFile(str(error), blob=name) from None
 
 
 def _parsed(line: bytes, parse: Callable[[Any], Any], name: str, number: int) -> Any:

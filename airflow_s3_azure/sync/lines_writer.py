@@ -31,7 +31,8 @@ from airflow_s3_azure.engine.errors import DestinationWriteError, UntrustedFile
 from airflow_s3_azure.engine.model import Precondition
 from airflow_s3_azure.engine.retry import RetryPolicy
 from airflow_s3_azure.sync.fingerprint import Fingerprint, digest_text
-from airflow_s3_azure.sync.lines_reader import GZIP, condition_options, is_gzip, read_pieces
+from airflow_s3_azure.sync.gunzip import GZIP, is_gzip
+from airflow_s3_azure.sync.lines_reader import condition_options, read_pieces
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
@@ -60,7 +61,7 @@ class LinesWriter:
     other's next commit fails.
 
     :param client: of the container
-    :param name: of the blob; see :func:`~airflow_s3_azure.sync.lines_reader.is_gzip`
+    :param name: of the blob; see :func:`~airflow_s3_azure.sync.gunzip.is_gzip`
     :param precondition: of the first commit; each further one requires the ETag of the one before. None: commits are
         unconditional
     :param retry: of each request; the SDK's own retries are off

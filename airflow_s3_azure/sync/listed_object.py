@@ -18,14 +18,14 @@ class ListedObject:
 
     :param size: bytes
     :param etag: without quotes
-    :param last_modified: for a multipart upload, the time it began
+    :param last_modified: for a multipart upload, the time it began; None: unknown, which only a list of keys leaves it
     :param storage_class: S3's name of it, such as ``STANDARD`` or ``GLACIER``
     """
 
     key: str
     size: int
     etag: str
-    last_modified: datetime
+    last_modified: datetime | None
     storage_class: str = "STANDARD"
     restore: Restore = ""
 
@@ -33,3 +33,15 @@ class ListedObject:
     def is_archived(self) -> bool:
         """Whether it must be restored before it can be read, as far as a listing shows it."""
         return self.storage_class in ARCHIVE_CLASSES and self.restore != "done"
+
+
+@dataclass(frozen=True, slots=True)
+class ListedKey(ListedObject):
+    """A key of a list, with what the list or S3 says of its object.
+
+    :param version_id: the version to copy; None: the current one
+    :param state: ``gone``: it does not exist; ``unknown``: S3 refuses to describe it. Size and ETag are then empty
+    """
+
+    version_id: str | None = None
+    state: Literal["known", "gone", "unknown"] = "known"

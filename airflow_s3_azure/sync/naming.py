@@ -61,6 +61,11 @@ class Naming:
         return not self.template and not self.rename
 
     @property
+    def needs_time(self) -> bool:
+        """Whether names depend on when an object was last modified."""
+        return any(name == "last_modified" for _, name, _ in self._fields)
+
+    @property
     def keeps_keys_apart(self) -> bool:
         """Whether each name contains the key's whole path, so that two keys never get the same name."""
         fields = {name for _, name, _ in self._fields}

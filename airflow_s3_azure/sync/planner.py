@@ -10,7 +10,7 @@ from typing import Literal, TypeVar
 from airflow_s3_azure.engine.azure.blob_names import is_reserved, why_refused
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.errors import PlanError
-from airflow_s3_azure.engine.model import BlobState, CopyRequest
+from airflow_s3_azure.engine.model import BlobState
 from airflow_s3_azure.engine.progress import count_text, size_text
 from airflow_s3_azure.engine.properties import CopyIdentity
 from airflow_s3_azure.engine.quoting import get_logger
@@ -84,7 +84,9 @@ def _named(objects: Iterable[ListedObject], options: PlanOptions) -> Generator[t
     name, selection = options.naming.name, options.selection
     for item in objects:
         if options.delete or item in selection:
-            yield name(item.key, item.last_modified), item
+            # Only a key that is gone has no time where names need one, and it gets no blob.
+            is_named = item.last_modified is not None or not options.naming.needs_time
+            yield name(item.key, item.last_modified) if is_named else item.key, item
 
 
 def _watched(entries: Iterable[Entry], cancellation: Cancellation) -> Iterator[Entry]:
@@ -194,15 +196,7 @@ class _Planner:
             if self._options.archived == "skip":
                 self._add_no_copy(item, name, Decision("skip", _why_archived(item)), archived=True)
                 return
-        request = CopyRequest(
-            item.key,
-            name,
-            size=item.size,
-            etag=item.etag,
-            precondition=decision.precondition,
-            reason=decision.reason,
-            adopt=decision.adopt,
-        )
+        request = decision.request(item, name)
         start = self._manifest.position
         self._manifest.write(request_as_json(request))
         self._batcher.add(ManifestRange.of(item.key, item.size, start, self._manifest.position))

@@ -14,7 +14,7 @@ from airflow_s3_azure.engine.azure.blob_names import why_refused
 from airflow_s3_azure.engine.checksums import checksum_type, read_crc64, read_source_checksum
 from airflow_s3_azure.engine.model import CopyRequest, CopyResult, Precondition, Status
 from airflow_s3_azure.engine.properties import SourceRecord
-from airflow_s3_azure.sync.listed_object import ListedObject
+from airflow_s3_azure.sync.listed_object import ListedKey, ListedObject
 
 JsonObject = Mapping[str, Any]
 Types = tuple[type, ...]
@@ -33,7 +33,9 @@ _REQUEST: dict[str, Types] = {
     "blob_etag": _TEXT_OR_NULL,
     "reason": _TEXT_OR_NULL,
 }
-_LATER_REQUEST: dict[str, Types] = {"adopt": (bool,)}
+_KEY_LIST_REQUEST: dict[str, Types] = {**_REQUEST, "size": (int, NoneType), "etag": _TEXT_OR_NULL}
+"""A key of a list whose object the plan could not read."""
+_LATER_REQUEST: dict[str, Types] = {"adopt": (bool,), "from_key_list": (bool,)}
 """Fields that a line has only if they are true."""
 _DELETION: dict[str, Types] = {"blob": _TEXT, "size": (int,), "blob_etag": _TEXT, "last_modified": _TEXT_OR_NULL}
 _LEDGER: dict[str, Types] = {
@@ -80,6 +82,7 @@ def request_as_json(request: CopyRequest) -> JsonObject:
         "blob_etag": condition.etag if condition else None,
         "reason": request.reason,
         **({"adopt": True} if request.adopt else {}),
+        **({"from_key_list": True} if request.from_key_list else {}),
     }
 
 
@@ -89,22 +92,25 @@ def request_from_json(row: Any, prefix: str = "") -> CopyRequest:
     :param prefix: of the plan's keys
     :raises ValueError: if no plan under this prefix can have written it
     """
-    _check(row, _REQUEST, _LATER_REQUEST)
+    is_listed = isinstance(row, dict) and row.get("from_key_list") is True
+    _check(row, _KEY_LIST_REQUEST if is_listed else _REQUEST, _LATER_REQUEST)
     if not row["key"].startswith(prefix):
         raise ValueError(f"key {row['key']!r} is not under the plan's prefix {prefix!r}")
     _check_blob(row["blob"])
-    _check_etag("etag", row["etag"])
-    if row["blob_etag"] is not None:
-        _check_etag("blob_etag", row["blob_etag"])
+    for name in ("etag", "blob_etag"):
+        if row[name] is not None:
+            _check_etag(name, row[name])
+    is_known = row["size"] is not None and row["etag"] is not None
     return CopyRequest(
         key=row["key"],
         blob=row["blob"],
         size=row["size"],
         etag=row["etag"],
         version_id=row["version_id"],
-        precondition=Precondition(row["blob_etag"]),
+        precondition=Precondition(row["blob_etag"]) if is_known else None,
         reason=row["reason"],
         adopt=row.get("adopt", False),
+        from_key_list=is_listed,
     )
 
 
@@ -156,7 +162,8 @@ def no_copy_row(
         "blob": blob,
         "status": status,
         "size": item.size,
-        "etag": item.etag,
+        "etag": item.etag or None,
+        "version_id": item.version_id if isinstance(item, ListedKey) else None,
         "blob_etag": blob_etag,
         "crc64nvme": record.crc64nvme if record else None,
         "source_checksum": checksum,

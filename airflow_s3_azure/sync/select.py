@@ -109,19 +109,30 @@ class Selection:
             )
 
     def __contains__(self, item: ListedObject) -> bool:
-        if self.modified_since is not None and item.last_modified < self.modified_since:
+        if self.modified_since is not None and (item.last_modified is None or item.last_modified < self.modified_since):
             return False
-        if self.modified_before is not None and item.last_modified >= self.modified_before:
+        if self.modified_before is not None and (
+            item.last_modified is None or item.last_modified >= self.modified_before
+        ):
             return False
         if item.size < self.min_size or (self.max_size is not None and item.size > self.max_size):
             return False
         if self.storage_classes and item.storage_class not in self.storage_classes:
             return False
-        if self.days is not None and item.key not in self.days:
+        return self.has_key(item.key)
+
+    def has_key(self, key: str) -> bool:
+        """Return whether an object of this key can be selected."""
+        if self.days is not None and key not in self.days:
             return False
-        if self._include and not any(pattern.fullmatch(item.key) for pattern in self._include):
+        if self._include and not any(pattern.fullmatch(key) for pattern in self._include):
             return False
-        return not (self._exclude and any(pattern.fullmatch(item.key) for pattern in self._exclude))
+        return not (self._exclude and any(pattern.fullmatch(key) for pattern in self._exclude))
+
+    @property
+    def needs_all(self) -> bool:
+        """Whether it depends on the time or the storage class of an object."""
+        return bool(self.modified_since or self.modified_before or self.storage_classes)
 
 
 def is_folder_placeholder(item: ListedObject) -> bool:

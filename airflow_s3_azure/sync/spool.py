@@ -19,9 +19,10 @@ from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.model import BlobState, Precondition
 from airflow_s3_azure.engine.properties import SourceRecord
 from airflow_s3_azure.sync.fingerprint import Fingerprint
+from airflow_s3_azure.sync.keys.key_entry import KeyEntry
 from airflow_s3_azure.sync.lines_reader import read_lines
 from airflow_s3_azure.sync.lines_writer import LinesWriter
-from airflow_s3_azure.sync.listed_object import ListedObject
+from airflow_s3_azure.sync.listed_object import ListedKey, ListedObject
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
@@ -65,15 +66,44 @@ class ObjectSpool(Segments):
         self.write_rows(
             segment,
             (
-                [name, one.key, one.size, one.etag, one.last_modified.isoformat(), one.storage_class, one.restore]
+                [
+                    name,
+                    one.key,
+                    one.size,
+                    one.etag,
+                    _time_text(one.last_modified),
+                    one.storage_class,
+                    one.restore,
+                    *_of_list(one),
+                ]
                 for name, one in entries
             ),
         )
 
     def read(self, segment: int) -> Iterator[tuple[str, ListedObject]]:
         """Yield the entries of a segment."""
-        for name, key, size, etag, modified, storage_class, restore in self.read_rows(segment):
-            yield name, ListedObject(key, size, etag, datetime.fromisoformat(modified), storage_class, restore)
+        for name, key, size, etag, modified, *rest in self.read_rows(segment):
+            kind = ListedObject if len(rest) == 2 else ListedKey
+            yield name, kind(key, size, etag, _time(modified), *rest)
+
+
+class EntrySpool(Segments):
+    """Sorted segments of the entries of key lists, by key."""
+
+    def write(self, segment: int, entries: Iterable[tuple[str, KeyEntry]]) -> None:
+        """Write a segment."""
+        self.write_rows(
+            segment,
+            (
+                [key, one.version_id, one.size, one.etag, _time_text(one.last_modified), one.storage_class]
+                for key, one in entries
+            ),
+        )
+
+    def read(self, segment: int) -> Iterator[tuple[str, KeyEntry]]:
+        """Yield the entries of a segment."""
+        for key, version, size, etag, modified, storage_class in self.read_rows(segment):
+            yield key, KeyEntry(key, version, size, etag, _time(modified), storage_class)
 
 
 class BlobSpool(Segments):
@@ -88,7 +118,7 @@ class BlobSpool(Segments):
                     name,
                     blob.etag,
                     blob.size,
-                    blob.last_modified.isoformat() if blob.last_modified else None,
+                    _time_text(blob.last_modified),
                     _record_as_row(blob.record),
                 ]
                 for name, blob in entries
@@ -103,10 +133,23 @@ class BlobSpool(Segments):
                 BlobState(
                     etag,
                     size,
-                    datetime.fromisoformat(modified) if modified else None,
+                    _time(modified),
                     None if record is None else SourceRecord(etag=record[0], size=record[1], **record[2]),
                 ),
             )
+
+
+def _of_list(one: ListedObject) -> list[str | None]:
+    """Return what only an object of a key list has."""
+    return [one.version_id, one.state] if isinstance(one, ListedKey) else []
+
+
+def _time_text(time: datetime | None) -> str | None:
+    return None if time is None else time.isoformat()
+
+
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
 
 
 def _record_as_row(record: SourceRecord | None) -> list[Any] | None:

@@ -166,7 +166,7 @@ class FakeS3:
         try:
             return self.objects[key]
         except KeyError:
-            raise SourceNotFound("there is no such object", key=self.url(key)) from None
+            raise SourceNotFound("there is no such object", bucket_exists=True, key=self.url(key)) from None
 
     def _fill(self, key: str, start: int, data: bytes, into: memoryview, count: Callable[[int], None]) -> None:
         with self._counted(key, start, into):

@@ -100,6 +100,7 @@ def test_a_listing_is_read_alike(server: CannedServer, rig: Rig) -> None:
     ).encode()
     (canned,) = list_objects(source_at(server.url))
 
+    assert real.last_modified is not None
     assert canned == replace(real, last_modified=real.last_modified.replace(microsecond=0))
 
 

@@ -53,6 +53,7 @@ COPY_OPTIONS: dict[str, Any] = {
 }
 PLAN_ARGUMENTS: dict[str, Any] = {
     "s3_prefix": "exports/",
+    "keys": "s3://lists/keys.csv",
     "day_folder": "%Y/",
     "first_day": "2026-01-01",
     "last_day": "2026-12-31",
@@ -130,19 +131,24 @@ def test_the_task_group_accepts_each_option_with_its_default() -> None:
     assert {name: parameters[name.removeprefix("is_")].default for name in defaults} == defaults
 
 
-@pytest.mark.parametrize("prefixes", [PLAN_ARGUMENTS["s3_prefix"], ["a/", "b/"]], ids=["one", "several"])
-def test_the_task_group_passes_each_option_to_its_tasks(prefixes: str | list[str]) -> None:
+@pytest.mark.parametrize(
+    "changes",
+    [{"keys": ""}, {"keys": "", "s3_prefix": ["a/", "b/"]}, {"delete": None}],
+    ids=["delete", "several prefixes", "keys"],
+)
+def test_the_task_group_passes_each_option_to_its_tasks(changes: dict[str, Any]) -> None:
     """The plan takes all of them; a batch the copy options; all others the endpoints."""
-    arguments = ENDPOINTS | COPY_OPTIONS | PLAN_ARGUMENTS | {"s3_prefix": prefixes}
+    arguments = ENDPOINTS | COPY_OPTIONS | PLAN_ARGUMENTS | changes
     with DAG("all_options") as dag:
         s3_to_azure_sync(**{name.removeprefix("is_"): value for name, value in arguments.items()})
     taken = {
-        "plan": ENDPOINTS | COPY_OPTIONS | PLAN_ARGUMENTS,
+        "plan": ENDPOINTS | COPY_OPTIONS | PLAN_ARGUMENTS | changes,
         "copy": ENDPOINTS | COPY_OPTIONS,
-        "delete": ENDPOINTS,
         "report": ENDPOINTS,
     }
-    if isinstance(prefixes, list):
+    if arguments["delete"]:
+        taken["delete"] = ENDPOINTS
+    if "s3_prefix" in changes:
         del taken["plan"]["s3_prefix"]
 
     for task_id, expected in taken.items():

@@ -141,4 +141,4 @@ def test_any_listing_is_read_or_an_error_of_this_package(
         found = list(list_objects(source, retry=ONCE))
     except TransferError:
         return
-    assert all(one.key and one.etag and one.last_modified.tzinfo for one in found)
+    assert all(one.key and one.etag and one.last_modified and one.last_modified.tzinfo for one in found)

@@ -86,6 +86,7 @@ class Sync:
         *,
         params: dict[str, Any] | None = None,
         listed: Sequence[str] | None = None,
+        key_list: Any = None,
         errors: dict[str, BaseException] | None = None,
         **arguments: Any,
     ) -> DAG:
@@ -93,6 +94,7 @@ class Sync:
 
         :param params: of the DAG
         :param listed: prefixes that a task returns which comes before the group
+        :param key_list: keys that a task returns which comes before the group
         :param errors: gets the error of each task that fails, by its name in the group
         """
 
@@ -110,6 +112,13 @@ class Sync:
 
             if listed is not None:
                 arguments["s3_prefix"] = list_prefixes()
+
+            @task
+            def list_keys() -> Any:
+                return key_list
+
+            if key_list is not None:
+                arguments["keys"] = list_keys()
             s3_to_azure_sync(**self.group_arguments(**arguments))
         return dag
 

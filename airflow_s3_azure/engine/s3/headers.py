@@ -52,6 +52,11 @@ def read_etag(text: str | None) -> str | None:
     return etag if _ETAG.fullmatch(etag) and not etag.startswith("W/") else None
 
 
+def read_version(text: str) -> str | None:
+    """Return a version ID; None if it is malformed."""
+    return text if _VERSION.fullmatch(text) else None
+
+
 def content_length(headers: Mapping[str, str]) -> int:
     """Return the Content-Length of a response: bytes of the object, or of a part of it.
 
@@ -149,13 +154,14 @@ def describe_object(
         is_archived=_is_archived(headers),
         preserved=PreservedProperties.from_s3(headers),
         stored_checksum=source_checksum(headers),
+        storage_class=headers.get("x-amz-storage-class", "STANDARD"),
     )
 
 
 def _current_version(text: str | None) -> str | None:
     if text is None or text == "null":  # in a bucket without versioning
         return None
-    if _VERSION.fullmatch(text) is None:
+    if read_version(text) is None:
         raise SourceReadError(f"the header x-amz-version-id is {quote_text(text, 80)!r}, which is no version ID")
     return text
 

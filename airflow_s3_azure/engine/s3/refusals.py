@@ -71,13 +71,15 @@ class _Rule:
 
 
 _NO_BUCKET = "there is no bucket {bucket!r}; check the name, and region and endpoint of {connection}"
+_NO_KEY = "there is no such object; check the key, and the region of {connection}"
 _KMS = "; restore the key in AWS KMS, or leave the object out"
 _RULES: Mapping[str, _Rule] = {
     "NoSuchBucket": _Rule(SourceNotFound, _NO_BUCKET),
-    "NoSuchKey": _Rule(SourceNotFound, "there is no such object; check the key, and the region of {connection}"),
+    "NoSuchKey": _Rule(SourceNotFound, _NO_KEY, {"bucket_exists": True}),
     "NoSuchVersion": _Rule(
         SourceNotFound,
         "this version no longer exists; copy the current one, or check the bucket's lifecycle rules for old versions",
+        {"bucket_exists": True},
     ),
     "InvalidObjectState": _Rule(SourceArchived, ARCHIVED),
     "InvalidAccessKeyId": _Rule(
@@ -242,11 +244,12 @@ def _translate(refusal: Refusal, bucket: str, connection: str, etag: str | None)
     if code == "AccessDenied" or (status in (401, 403) and code not in _RULES):
         return _access_denied(refusal, bucket, connection)
     if refusal.headers.get("x-amz-delete-marker") == "true":
-        return SourceNotFound(f"{refusal}: it was deleted: this version is a delete marker, which has no content")
+        message = f"{refusal}: it was deleted: this version is a delete marker, which has no content"
+        return SourceNotFound(message, bucket_exists=True)
     if code.startswith("KMS.") and code not in _RULES:
         return SourceAccessDenied(f"{refusal}: the KMS key it is encrypted with cannot be used{_quote(refusal)}")
     if status == 404 and code not in _RULES:
-        code = "NoSuchKey"
+        return SourceNotFound(f"{refusal}: {_NO_KEY.format(connection=connection)}")
     if (rule := _RULES.get(code)) is not None:
         text = rule.remedy.format(bucket=bucket, connection=connection, clock=_clock_difference(refusal.headers))
         options = {"transient": status in TRANSIENT_STATUSES, **rule.options}
