@@ -155,7 +155,7 @@ class TransferError(S3ToAzureError):
 class SourceNotFound(TransferError):
     """The bucket, the key or the version does not exist.
 
-    :param bucket_exists: whether S3 said that the key or the version is missing, not the bucket
+    :param bucket_exists: whether S3 reported that the key or the version is missing, and not the bucket
     """
 
     def __init__(self, message: str, *, bucket_exists: bool = False, **options: Any) -> None:

@@ -102,7 +102,7 @@ class ObjectLookup:
         ]
 
     def _open_keys(self, window: Sequence[KeyEntry]) -> list[str]:
-        """Return the keys that a listing can tell more of: it has no versions."""
+        """Return the keys whose objects a listing describes: it has no versions."""
         return [one.key for one in window if self._is_open(one)]
 
     def _is_open(self, entry: KeyEntry) -> bool:

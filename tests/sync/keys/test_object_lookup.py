@@ -56,7 +56,7 @@ def test_a_key_with_size_and_etag_costs_no_request(rig: Rig) -> None:
 
 @pytest.mark.servers
 def test_few_keys_cost_a_head_each(rig: Rig) -> None:
-    """A missing one costs a GET more, which tells it from a missing bucket."""
+    """A missing one costs a GET more, which distinguishes it from a missing bucket."""
     etag = rig.bucket.put("a", b"12345", StorageClass="STANDARD_IA")
 
     found, requests = look_up(rig, [KeyEntry("a"), KeyEntry("gone")])
