@@ -10,7 +10,7 @@ from airflow.sdk import Asset, TaskGroup, TriggerRule, XComArg
 
 from airflow_s3_azure.endpoints import Endpoints
 from airflow_s3_azure.engine.blocks import DEFAULT_BLOCK_SIZE
-from airflow_s3_azure.engine.options import DEFAULT_CONCURRENCY, CopyOptions
+from airflow_s3_azure.engine.options import DEFAULT_CONCURRENCY, AccessTiers, CopyOptions
 from airflow_s3_azure.operators import (
     S3ToAzureBatchesOperator,
     S3ToAzureCopyBatchOperator,
@@ -77,7 +77,8 @@ def s3_to_azure_sync(
     requester_pays: bool = False,
     archived: Literal["skip", "fail"] | str = "skip",  # noqa: PYI051 - the text may be a template
     copy_tags: bool = False,
-    access_tier: Literal["Hot", "Cool", "Cold", "Archive"] | None = None,
+    access_tier: AccessTiers | str = None,
+    encryption_scope: str | None = None,
     discard_foreign_blocks: bool = False,
     slice: timedelta | None = None,  # noqa: A002 - the word for it
     block_size: int | str = DEFAULT_BLOCK_SIZE,
@@ -178,7 +179,9 @@ def s3_to_azure_sync(
     :param archived: what becomes of archived objects (Glacier Flexible Retrieval, Deep Archive, archive tiers of
         Intelligent-Tiering) that are not restored: ``"skip"``: they are ``skipped`` and counted separately; ``"fail"`` (templated)
     :param copy_tags: copy each object's tags as blob index tags; one more request per object
-    :param access_tier: of the new blobs; None: the account's default
+    :param access_tier: of the new blobs: ``"Hot"``, ``"Cool"``, ``"Cold"``, ``"Archive"``, or tiers by the objects' storage classes,
+        with ``*`` for all others: ``{"GLACIER": "Archive", "*": "Cool"}``; None: the account's default (templated)
+    :param encryption_scope: Azure encryption scope of the new blobs; None: the container's default (templated)
     :param discard_foreign_blocks: discard foreign blocks: those that another tool left staged and that conflict with ours, if no
         blob exists
     :param slice: a copy task ends cleanly after this time and resumes in a later execution of the same try

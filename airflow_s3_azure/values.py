@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -323,4 +323,6 @@ def is_template(value: Any) -> bool:
     """Return whether Airflow would render a value: it is text with Jinja in it, or holds some."""
     if isinstance(value, str):
         return any(mark in value for mark in ("{{", "{%", "{#"))
+    if isinstance(value, Mapping):
+        return any(map(is_template, value.values()))
     return isinstance(value, list | tuple) and any(map(is_template, value))

@@ -44,6 +44,7 @@ def open_endpoints(
         cancellation,
         create_container=endpoints.create_container,
         read_timeout=SERVER_SIDE_SECONDS if is_server_side else READ_SECONDS,
+        encryption_scope=options.encryption_scope,
     )
     bucket = open_bucket(
         endpoints.aws_conn_id,

@@ -86,12 +86,14 @@ def open_container(
     *,
     create_container: bool = False,
     read_timeout: float = READ_SECONDS,
+    encryption_scope: str | None = None,
     on_exchange: Observer | None = None,
 ) -> AzureContainer:
     """Open a container through an Airflow connection, after a check that it exists.
 
     :param create_container: create it if it is missing
     :param read_timeout: seconds without a byte; the connection's own value takes precedence
+    :param encryption_scope: that encrypts what is written; None: the container's default
     :param on_exchange: called after each request of the engine; None: nothing is
     :raises ConfigurationError: if the connection or the container is missing
     :raises DestinationWriteError: if Azure cannot be reached; a later try may succeed
@@ -131,7 +133,7 @@ def open_container(
     )
     policies = authorisation_policies(credential, str(extra.get("audience", "")))
     pipeline: Pipeline[HttpRequest, Any] = Pipeline(ConnectionsTransport(connections), policies)
-    return AzureContainer(client, BlobContainer(address, pipeline, cancellation))
+    return AzureContainer(client, BlobContainer(address, pipeline, cancellation, encryption_scope))
 
 
 def account_url(wasb_conn_id: str) -> str:

@@ -26,7 +26,7 @@ from airflow_s3_azure.engine.block_mover import BlockMover, Buffer, CopyContext
 from airflow_s3_azure.engine.blocks import Block, block_size_for
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.checksums import Verified, compute, s3_text
-from airflow_s3_azure.engine.errors import ARCHIVED, IntegrityError, SourceArchived, SourceChanged, TransferError
+from airflow_s3_azure.engine.errors import ARCHIVED, IntegrityError, SourceArchived, TransferError
 from airflow_s3_azure.engine.foreign_blocks import discard_foreign_blocks
 from airflow_s3_azure.engine.model import (
     BlobContent,
@@ -256,7 +256,8 @@ class ObjectCopy:
             self._tags = self._context.call(lambda: self._from.tags(self.request.key, version_id))
 
     def _content(self, source: SourceObject, crc64nvme: str | None) -> BlobContent:
-        return BlobContent.of(source, self._identity, crc64nvme, tags=self._tags, access_tier=self._options.access_tier)
+        tier = self._options.tier_of(source.storage_class)
+        return BlobContent.of(source, self._identity, crc64nvme, tags=self._tags, access_tier=tier)
 
     def _verify(self, source: SourceObject, part_size: int | None, verify: Callable[[], Verified]) -> Verified:
         """Verify; if a composite checksum differs, check first that the parts have the assumed sizes."""
@@ -271,7 +272,11 @@ class ObjectCopy:
     def _find_existing_copy(self, etag: str, size: int) -> CopyResult | None:
         state = self._context.call(lambda: self._to.head(self.request.blob))
         # The blob that the plan saw is to be replaced, whatever its record.
-        if state is not None and Precondition(state.etag) != self._precondition and self._is_copy(state, etag, size):
+        if (
+            state is not None
+            and Precondition(state.etag) != self._precondition
+            and state.is_copy_of(etag, size, self._identity)
+        ):
             return self._unchanged(state)
         return None
 
@@ -282,11 +287,8 @@ class ObjectCopy:
         source_checksum = result.source_checksum or state.record.checksum
         return replace(result, crc64nvme=state.record.crc64nvme, source_checksum=source_checksum)
 
-    def _is_copy(self, state: BlobState, etag: str, size: int) -> bool:
-        return state.is_copy_of(etag, size, self._identity)
-
     def _needs_no_copy(self, state: BlobState, etag: str, size: int) -> CopyResult | None:
-        if self._is_copy(state, etag, size):
+        if state.is_copy_of(etag, size, self._identity):
             return self._unchanged(state)
         if not self._options.overwrite:
             reason = "the blob exists and overwrite is off"
@@ -306,7 +308,7 @@ class ObjectCopy:
             state = self._context.call(lambda: self._to.head(self.request.blob))
             if state is None:
                 raise
-            if self._context.retries > retries and self._is_copy(state, source.etag, source.size):
+            if self._context.retries > retries and state.is_copy_of(source.etag, source.size, self._identity):
                 return state.etag  # written by the first request, whose response was lost
             done = self._needs_no_copy(state, source.etag, source.size)
             if done is None:

@@ -40,6 +40,7 @@ class SourceObject:
     :param version_id: None in a bucket without versioning
     :param checksum: that S3 stored and that can verify a copy; None: no usable one
     :param md5: of the content, in hexadecimal, if the ETag is known to be it
+    :param storage_class: such as ``GLACIER``
     :param is_archived: whether it must be restored before it can be read
     :param preserved: the headers and metadata that are copied to its blob
     :param stored_checksum: that S3 stored, usable or not, see
@@ -54,6 +55,7 @@ class SourceObject:
     last_modified: datetime | None = None
     checksum: StoredChecksum | None = None
     md5: str | None = None
+    storage_class: str = "STANDARD"
     is_archived: bool = False
     preserved: PreservedProperties = field(default_factory=PreservedProperties)
     stored_checksum: str | None = None

@@ -11,6 +11,8 @@ from airflow_s3_azure.engine.errors import ConfigurationError
 from airflow_s3_azure.engine.retry import RetryPolicy
 
 AccessTier = Literal["Hot", "Cool", "Cold", "Archive"]
+AccessTiers = AccessTier | Mapping[str, AccessTier] | None
+"""The tier of new blobs, or tiers by the object's storage class, ``*`` for all others; None: the account's default."""
 Mode = Literal["stream", "server_side"]
 """``stream``: blocks pass through this process; ``server_side``: Azure reads them from S3."""
 Verify = Literal["auto", "require", "read_back"]
@@ -36,7 +38,9 @@ class CopyOptions:
         ``"read_back"`` is ``"auto"`` and reads resumed blocks back after the commit
     :param archived: ``"skip"`` an archived object, or ``"fail"``
     :param copy_tags: copy the object's tags as blob index tags; costs a request per object
-    :param access_tier: of the new blob; None: the account's default
+    :param access_tier: of the new blob, or tiers by the storage class of the object, with ``*`` for all others, such as
+        ``{"GLACIER": "Archive", "*": "Cool"}``; None: the account's default
+    :param encryption_scope: that encrypts the new blob; None: the container's default
     :param discard_foreign_blocks: discard conflicting blocks that another tool staged for a blob that does not exist yet;
         for a moment an empty blob is visible, and if it may not be deleted then, it stays
     :param retry: for each request
@@ -52,7 +56,8 @@ class CopyOptions:
     verify: Verify = "auto"
     archived: Archived = "fail"
     copy_tags: bool = False
-    access_tier: AccessTier | None = None
+    access_tier: AccessTiers = None
+    encryption_scope: str | None = None
     discard_foreign_blocks: bool = False
     retry: RetryPolicy = field(default_factory=RetryPolicy, metadata=_INTERNAL)
     retry_budget: int = field(default=200, metadata=_INTERNAL)
@@ -67,13 +72,20 @@ class CopyOptions:
             raise ConfigurationError(f"verify is {self.verify!r}; it takes 'auto', 'require' or 'read_back'")
         if self.archived not in get_args(Archived):
             raise ConfigurationError(f"archived is {self.archived!r}; it takes 'skip' or 'fail'")
-        if self.verify == "read_back" and self.access_tier == "Archive":
+        tiers = self.access_tier.values() if isinstance(self.access_tier, Mapping) else [self.access_tier]
+        if self.verify == "read_back" and "Archive" in tiers:
             raise ConfigurationError(
                 "verify='read_back' cannot read blobs with access_tier='Archive'; use another tier"
             )
-        if self.access_tier is not None and self.access_tier not in get_args(AccessTier):
-            tiers = ", ".join(map(repr, get_args(AccessTier)))
-            raise ConfigurationError(f"access_tier is {self.access_tier!r}; it takes {tiers} or None")
+        if any(tier is not None and tier not in get_args(AccessTier) for tier in tiers):
+            known = ", ".join(map(repr, get_args(AccessTier)))
+            raise ConfigurationError(f"access_tier is {self.access_tier!r}; it takes {known} or None")
+
+    def tier_of(self, storage_class: str) -> AccessTier | None:
+        """Return the tier of the blob of an object with this storage class; None: the account's default."""
+        if isinstance(self.access_tier, Mapping):
+            return self.access_tier.get(storage_class, self.access_tier.get("*"))
+        return self.access_tier
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> Self:

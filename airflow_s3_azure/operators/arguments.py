@@ -11,7 +11,8 @@ from datetime import timedelta
 from typing import Any, get_args
 
 from airflow_s3_azure.engine.errors import ConfigurationError
-from airflow_s3_azure.engine.options import AccessTier, Archived, Mode, Verify
+from airflow_s3_azure.engine.options import Archived, Mode, Verify
+from airflow_s3_azure.operators.destination_arguments import access_tiers, encryption_scope
 from airflow_s3_azure.operators.key_list import key_list
 from airflow_s3_azure.sync.audit.truth import CompareWith, Runs
 from airflow_s3_azure.sync.compare import NO_READ_BACK, Compare
@@ -70,7 +71,8 @@ ARGUMENTS: Mapping[str, Argument] = {
     "verify": Argument(choice(*get_args(Verify))),
     "archived": Argument(choice(*get_args(Archived)), is_templated=True),
     "copy_tags": Argument(flag),
-    "access_tier": Argument(choice(*get_args(AccessTier), may_be_none=True)),
+    "access_tier": Argument(access_tiers, is_templated=True),
+    "encryption_scope": Argument(encryption_scope, is_templated=True),
     "discard_foreign_blocks": Argument(flag),
     # PlanArguments
     "s3_prefix": Argument(prefix, is_templated=True),

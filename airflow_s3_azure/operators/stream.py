@@ -61,7 +61,9 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
         ``"read_back"``: as ``"auto"``, and read resumed blocks back after the commit
     :param archived: of an archived object that is not restored: ``"fail"``; ``"skip"``: the result is ``skipped`` (templated)
     :param copy_tags: copy the object's tags as blob index tags; one more request
-    :param access_tier: of the new blob: ``"Hot"``, ``"Cool"``, ``"Cold"``, ``"Archive"``; None: the account's default
+    :param access_tier: of the new blob: ``"Hot"``, ``"Cool"``, ``"Cold"``, ``"Archive"``, or tiers by storage class, with ``*`` for
+        all others: ``{"GLACIER": "Archive", "*": "Cool"}``; None: the account's default (templated)
+    :param encryption_scope: Azure encryption scope of the new blob; None: the container's default (templated)
     :param discard_foreign_blocks: discard foreign blocks: those that another tool left staged and that conflict with ours, if no
         blob exists
     :param slice: end the execution cleanly after this time, and resume in a later execution of the same try. The worker slot is

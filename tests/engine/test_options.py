@@ -24,12 +24,33 @@ from airflow_s3_azure.engine.options import CopyOptions
             {"verify": "read_back", "access_tier": "Archive"},
             "^verify='read_back' cannot read blobs with access_tier='Archive'; use another tier$",
         ),
+        (
+            {"verify": "read_back", "access_tier": {"GLACIER": "Archive"}},
+            "^verify='read_back' cannot read blobs with access_tier='Archive'; use another tier$",
+        ),
+        ({"access_tier": {"GLACIER": "Warm"}}, "^access_tier is {'GLACIER': 'Warm'}; it takes 'Hot'"),
     ],
 )
 def test_an_invalid_option_is_an_error(options: dict[str, Any], message: str) -> None:
     """Before anything is opened; the message has what the option takes."""
     with pytest.raises(ConfigurationError, match=message):
         CopyOptions(**options)
+
+
+@pytest.mark.parametrize(
+    ("tiers", "expected"),
+    [
+        (None, (None, None)),
+        ("Cool", ("Cool", "Cool")),
+        ({"GLACIER": "Archive"}, ("Archive", None)),
+        ({"GLACIER": "Archive", "*": "Hot"}, ("Archive", "Hot")),
+    ],
+)
+def test_the_storage_class_decides_on_the_tier(tiers: Any, expected: tuple[str | None, str | None]) -> None:
+    """A class that is not named has the tier of ``*``, or the account's default."""
+    options = CopyOptions(access_tier=tiers)
+
+    assert (options.tier_of("GLACIER"), options.tier_of("STANDARD")) == expected
 
 
 def test_options_survive_json() -> None:

@@ -57,8 +57,10 @@ class ScriptedTransport(HttpTransport[Any, Any]):
         return self.script.pop(0) if len(self.script) > 1 else self.script[0]
 
 
-def scripted(*script: Any, sas: str = "", policies: tuple[Any, ...] = ()) -> tuple[BlobContainer, ScriptedTransport]:
+def scripted(
+    *script: Any, sas: str = "", policies: tuple[Any, ...] = (), scope: str | None = None
+) -> tuple[BlobContainer, ScriptedTransport]:
     """Return a container that responds as scripted, and its transport."""
     transport = ScriptedTransport(*script)
     pipeline: Pipeline[Any, Any] = Pipeline(transport, policies)
-    return BlobContainer(ContainerAddress(URL, sas), pipeline, Cancellation()), transport
+    return BlobContainer(ContainerAddress(URL, sas), pipeline, Cancellation(), scope), transport

@@ -48,7 +48,8 @@ COPY_OPTIONS: dict[str, Any] = {
     "verify": "require",
     "archived": "skip",
     "copy_tags": True,
-    "access_tier": "Cool",
+    "access_tier": {"GLACIER": "Archive", "*": "Cool"},
+    "encryption_scope": "tenant-a",
     "discard_foreign_blocks": True,
 }
 PLAN_ARGUMENTS: dict[str, Any] = {

@@ -62,6 +62,8 @@ VALUES = [
     ("archived", "restore all", "archived is 'restore all'; it takes 'skip' or 'fail'"),
     ("compare", "md5", "compare is 'md5'; it takes 'etag', 'checksum', 'size' or 'always'"),
     ("access_tier", "Warm", "access_tier is 'Warm'; it takes 'Hot', 'Cool', 'Cold' or 'Archive' or None"),
+    ("access_tier", '{"GLACIER": "Arch', "which is no JSON object; it takes a tier or"),
+    ("encryption_scope", "my scope", "encryption_scope is 'my scope'; it takes the name of a scope: 3 to 63 letters"),
     ("delete", "all", "delete is 'all'; it takes 'extra' or None"),
     ("lookback", 6, "lookback is 6; it takes a duration such as timedelta(hours=1)"),
     ("slice", timedelta(0), "slice is 0:00:00; it takes a time above zero"),

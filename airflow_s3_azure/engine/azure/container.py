@@ -32,12 +32,7 @@ from airflow_s3_azure.engine.azure.source_range import SourceRange
 from airflow_s3_azure.engine.azure.transport import Sink
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.checksums import BlockChecksums, RunningChecksums, StoredChecksum, azure_text, compute
-from airflow_s3_azure.engine.errors import (
-    DestinationAccessDenied,
-    DestinationWriteError,
-    IntegrityError,
-    TransferError,
-)
+from airflow_s3_azure.engine.errors import DestinationAccessDenied, DestinationWriteError, IntegrityError, TransferError
 from airflow_s3_azure.engine.http.failures import describe
 from airflow_s3_azure.engine.http.message import Headers
 from airflow_s3_azure.engine.model import BlobContent, BlobState, Precondition, StagedBlock
@@ -51,14 +46,20 @@ class BlobContainer:
     :param address: of the container
     :param pipeline: an azure-core pipeline whose policies authorize each request; without retries
     :param cancellation: checked before each request
+    :param encryption_scope: that encrypts what is written; None: the container's default
     """
 
     def __init__(
-        self, address: ContainerAddress, pipeline: Pipeline[HttpRequest, Any], cancellation: Cancellation
+        self,
+        address: ContainerAddress,
+        pipeline: Pipeline[HttpRequest, Any],
+        cancellation: Cancellation,
+        encryption_scope: str | None = None,
     ) -> None:
         self._address = address
         self._pipeline = pipeline
         self._cancellation = cancellation
+        self._scope = {"x-ms-encryption-scope": encryption_scope} if encryption_scope else {}
 
     @property
     def url(self) -> str:
@@ -104,6 +105,7 @@ class BlobContainer:
         headers = {
             "x-ms-blob-type": "BlockBlob",
             "x-ms-content-crc64": azure_text(crc64),
+            **self._scope,
             **content_headers(content),
             **condition.headers(),
         }
@@ -117,7 +119,7 @@ class BlobContainer:
         :param crc64: of ``data``; Azure rejects the block if the received bytes have another one
         """
         query = {"comp": "block", "blockid": base64_id(block_id)}
-        headers = {"x-ms-content-crc64": azure_text(crc64)}
+        headers = {"x-ms-content-crc64": azure_text(crc64), **self._scope}
         try:
             response = self._send("PUT", blob, expected=201, query=query, headers=headers, data=data)
         except BlockIdsConflict as error:
@@ -149,7 +151,7 @@ class BlobContainer:
             blob,
             expected=201,
             query=query,
-            headers=source.headers(),
+            headers=source.headers() | self._scope,
             data=memoryview(b""),
             translate=source.translate,
         )
@@ -179,7 +181,7 @@ class BlobContainer:
         :raises BlockListRejected: if one of the blocks is not staged
         """
         body = memoryview(write_block_list(block_ids))
-        headers = {"content-type": "application/xml", **content_headers(content), **condition.headers()}
+        headers = {"content-type": "application/xml", **self._scope, **content_headers(content), **condition.headers()}
         response = self._send("PUT", blob, expected=201, query={"comp": "blocklist"}, headers=headers, data=body)
         # The CRC-64 that Azure returns here is that of the list.
         return self._checked_etag(response, blob, compute("CRC64NVME", body))

@@ -24,7 +24,7 @@ _VERSION = re.compile(r"[\x21-\x7e]{1,1024}")
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _PARTS = re.compile(r"[0-9]{1,5}")
 _MD5 = re.compile("[0-9a-f]{32}")
-_MD5_CLASSES = frozenset(
+GENERAL_PURPOSE_CLASSES = frozenset(
     {
         "STANDARD",
         "REDUCED_REDUNDANCY",
@@ -151,6 +151,7 @@ def describe_object(
         last_modified=http_date(headers.get("last-modified")),
         checksum=stored_checksum(headers),
         md5=found if may_be_md5 and _is_md5(found, headers) else None,
+        storage_class=headers.get("x-amz-storage-class", "STANDARD"),
         is_archived=_is_archived(headers),
         preserved=PreservedProperties.from_s3(headers),
         stored_checksum=source_checksum(headers),
@@ -171,7 +172,7 @@ def _is_md5(etag: str, headers: Mapping[str, str]) -> bool:
     return (
         headers.get("x-amz-server-side-encryption", "AES256") == "AES256"
         and "x-amz-server-side-encryption-customer-algorithm" not in headers
-        and headers.get("x-amz-storage-class", "STANDARD") in _MD5_CLASSES
+        and headers.get("x-amz-storage-class", "STANDARD") in GENERAL_PURPOSE_CLASSES
         and _MD5.fullmatch(etag) is not None
     )
 

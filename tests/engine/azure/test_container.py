@@ -321,3 +321,14 @@ def test_no_request_is_sent_for_a_name_that_leads_elsewhere(
 
     assert not caught.value.retryable
     assert transport.requests == []
+
+
+@pytest.mark.parametrize("name", ["put", "stage", "stage_from_url", "commit"])
+@pytest.mark.parametrize("scope", [None, "tenant-a"])
+def test_every_write_names_the_encryption_scope(name: str, scope: str | None) -> None:
+    """Azure refuses blocks and a commit that name different ones."""
+    blobs, transport = scripted(azure_response(201, ETAG), scope=scope)
+
+    WRITES[name](blobs)
+
+    assert transport.requests[0].headers.get("x-ms-encryption-scope") == scope
