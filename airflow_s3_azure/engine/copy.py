@@ -26,7 +26,7 @@ from airflow_s3_azure.engine.block_mover import BlockMover, Buffer, CopyContext
 from airflow_s3_azure.engine.blocks import Block, block_size_for
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.checksums import Verified, compute, s3_text
-from airflow_s3_azure.engine.errors import ARCHIVED, IntegrityError, SourceArchived, TransferError
+from airflow_s3_azure.engine.errors import ARCHIVED, IntegrityError, SourceArchived, SourceChanged, TransferError
 from airflow_s3_azure.engine.foreign_blocks import discard_foreign_blocks
 from airflow_s3_azure.engine.model import (
     BlobContent,

@@ -45,7 +45,6 @@ class SourceObject:
     :param preserved: the headers and metadata that are copied to its blob
     :param stored_checksum: that S3 stored, usable or not, see
         :func:`~airflow_s3_azure.engine.checksums.source_checksum`; None: there is none
-    :param storage_class: S3's name of it
     """
 
     key: str
@@ -59,7 +58,6 @@ class SourceObject:
     is_archived: bool = False
     preserved: PreservedProperties = field(default_factory=PreservedProperties)
     stored_checksum: str | None = None
-    storage_class: str = "STANDARD"
 
     def record(self, identity: CopyIdentity, crc64nvme: str | None = None) -> SourceRecord:
         """Return the record of this object for its blob's metadata.

@@ -155,7 +155,6 @@ def describe_object(
         is_archived=_is_archived(headers),
         preserved=PreservedProperties.from_s3(headers),
         stored_checksum=source_checksum(headers),
-        storage_class=headers.get("x-amz-storage-class", "STANDARD"),
     )
 
 
