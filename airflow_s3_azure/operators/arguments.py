@@ -112,6 +112,10 @@ ARGUMENTS: Mapping[str, Argument] = {
     "seed": Argument(text, is_templated=True),
     "nights": Argument(optional(whole, 1, " night"), is_templated=True),
     "night": Argument(whole, is_templated=True),
+    # PreflightOptions
+    "s3_key": Argument(text, is_templated=True),
+    "write_source": Argument(flag, is_templated=True),
+    "skip": Argument(strings, is_templated=True),
     # How a task runs
     "deferrable": Argument(flag),
     "slice": Argument(optional_duration),
