@@ -89,6 +89,7 @@ ARGUMENTS: Mapping[str, Argument] = {
     "max_size": Argument(size),
     "storage_classes": Argument(strings, is_templated=True),
     "require_keys": Argument(flag),
+    "preflight": Argument(flag),
     "blob_prefix": Argument(text, is_templated=True),
     "strip_prefix": Argument(prefix, is_templated=True),
     "blob_template": Argument(text, is_templated=True),

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from airflow_s3_azure.engine.cancellation import Cancellation
     from airflow_s3_azure.engine.model import BlobState
     from airflow_s3_azure.engine.options import Archived
+    from airflow_s3_azure.preflight.plan_checks import PlanChecks
     from airflow_s3_azure.sync.listed_object import ListedObject
     from airflow_s3_azure.sync.plan_model import Listing, Plan, PlanOptions
 
@@ -64,6 +65,7 @@ class S3ToAzurePlanOperator(CopyingOperator):
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Make the plan and return the references of its batches; none in a dry run."""
         from airflow_s3_azure.metrics import send_counts
+        from airflow_s3_azure.preflight.plan_checks import PlanChecks
         from airflow_s3_azure.sync.ledger import ROOT, PlanFolder, folder_name
         from airflow_s3_azure.sync.planner import make_plan
 
@@ -72,7 +74,9 @@ class S3ToAzurePlanOperator(CopyingOperator):
             check_run_conf(context)
             copy, arguments = self._copy_options(), read_options(PlanArguments, self)
             options = arguments.plan_options(copy, max_batches=max_batches())
-            bucket, container, cancellation = self._open(copy)
+            checks = PlanChecks() if arguments.preflight else None
+            observers = {} if checks is None else {"observers": (checks.s3, checks.azure)}
+            bucket, container, cancellation = self._open(copy, **observers)
             ti = context["ti"]
             group = ti.task_id.rpartition(".")[0] or ti.task_id
             name = folder_name(started, ti.map_index)
@@ -83,9 +87,11 @@ class S3ToAzurePlanOperator(CopyingOperator):
             guardrails = self._check_guardrails(bucket, container, options, blob_prefix)
             source, destination = bucket.source.url(options.prefix), container.blobs.blob_url(blob_prefix)
             options = replace(options, bucket=bucket.name)
+            if checks is not None:
+                checks.check_account(container.blobs, copy_tags=copy.copy_tags)
             if arguments.keys == "":
                 log.info("listing %r and %s", source, destination)
-                listings = self._listings(bucket, container, options, blob_prefix, cancellation)
+                listings = self._listings(bucket, container, options, blob_prefix, cancellation, checks=checks)
             else:
                 listings = key_listings(
                     arguments.keys,
@@ -101,6 +107,10 @@ class S3ToAzurePlanOperator(CopyingOperator):
                 options = replace(options, selection=type(options.selection)())
             plan = make_plan(*listings, options, folder, cancellation)
             guardrails.check_run(plan.counts["copy"], plan.size)
+            if checks is not None:
+                checks.log_clocks()
+                if plan.counts["copy"]:
+                    checks.check_read(bucket.source, options.prefix)
             if not plan.objects:
                 _check_selects_nothing(bucket, options.prefix, arguments, cancellation)
         dry_run, price = arguments.is_dry_run, arguments.egress_price_per_gib
@@ -134,7 +144,13 @@ class S3ToAzurePlanOperator(CopyingOperator):
 
     @staticmethod
     def _listings(
-        bucket: S3Bucket, container: AzureContainer, options: PlanOptions, blob_prefix: str, cancellation: Cancellation
+        bucket: S3Bucket,
+        container: AzureContainer,
+        options: PlanOptions,
+        blob_prefix: str,
+        cancellation: Cancellation,
+        *,
+        checks: PlanChecks | None,
     ) -> tuple[Listing[ListedObject], Listing[tuple[str, BlobState]]]:
         """Return the listings of source and destination."""
         from airflow_s3_azure.engine.s3.bucket_names import is_directory_bucket
@@ -144,10 +160,12 @@ class S3ToAzurePlanOperator(CopyingOperator):
 
         # Directory buckets do not list in lexicographic order.
         of_objects, of_blobs = ServiceOrder(not is_directory_bucket(bucket.name)), ServiceOrder()
-        source = Listing(
-            lambda: list_objects(bucket.source, options.prefix, order=of_objects, cancellation=cancellation),
-            is_sorted=of_objects.is_by_name,
-        )
+
+        def objects() -> Iterator[ListedObject]:
+            listed = list_objects(bucket.source, options.prefix, order=of_objects, cancellation=cancellation)
+            return listed if checks is None else checks.sampled(listed, options.selection.__contains__)
+
+        source = Listing(objects, is_sorted=of_objects.is_by_name)
         covers = options.naming.covers
 
         def blobs() -> Iterator[tuple[str, BlobState]]:

@@ -69,6 +69,7 @@ PLAN_ARGUMENTS: dict[str, Any] = {
     "max_size": 10,
     "storage_classes": ["STANDARD"],
     "require_keys": True,
+    "preflight": False,
     "blob_prefix": "landing/",
     "strip_prefix": "exp",
     "blob_template": "{key}",
