@@ -31,11 +31,13 @@ _DISABLE = "set preflight=False to plan without this check"
 class PlanChecks:
     """Checks the clock, the kind of the account, and the permission to read.
 
+    :param is_enabled: False: nothing is checked
     :ivar s3: observes the requests to S3
     :ivar azure: observes the requests to Azure
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_enabled: bool = True) -> None:
+        self._is_enabled = is_enabled
         self.s3 = Exchanges()
         self.azure = Exchanges()
         self._sample: list[ListedObject] = []
@@ -45,7 +47,7 @@ class PlanChecks:
 
         :raises PreflightFailed: if it has a hierarchical namespace
         """
-        if not copy_tags:
+        if not copy_tags or not self._is_enabled:
             return
         try:
             found = blobs.properties(ACCOUNT)
@@ -64,20 +66,21 @@ class PlanChecks:
         """Yield a listing, and keep the first objects of it that are selected and have content."""
         self._sample = []
         for one in listed:
-            if one.size and selects(one):
+            if self._is_enabled and one.size and selects(one):
                 self._sample.append(one)
             yield one
-            if len(self._sample) == SAMPLED:
+            if len(self._sample) == SAMPLED or not self._is_enabled:
                 break
         yield from listed
 
-    def check_read(self, source: S3Source, prefix: str) -> None:
+    def check_read(self, source: S3Source, prefix: str, *, copies: int) -> None:
         """Check that one of the sampled objects may be read: its first byte. One request if the first of them may.
 
+        :param copies: objects that the plan copies; none: nothing is checked
         :raises PreflightFailed: if none of several may be read
         """
         denied: list[SourceAccessDenied] = []
-        for one in self._sample:
+        for one in self._sample if copies else ():
             try:
                 found = SourceObject(one.key, one.size, one.etag)
                 source.read(found, Block(0, 0, 1), memoryview(bytearray(1)), lambda _: None)
@@ -98,7 +101,7 @@ class PlanChecks:
     def log_clocks(self) -> None:
         """Log a warning for a clock that differs from that of S3 or Azure. No request."""
         for exchanges, service in ((self.s3, "S3"), (self.azure, "Azure")):
-            if exchanges.clock_difference is not None:
+            if self._is_enabled and exchanges.clock_difference is not None:
                 finding = clock(exchanges, service)
                 if finding.status != "green":
                     log.warning("%s: synchronize it (NTP)", finding.detail)
