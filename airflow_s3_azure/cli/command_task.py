@@ -35,3 +35,16 @@ class CommandTask:
     def xcom_push(self, key: str, value: Any) -> None:
         """Keep a value."""
         self.pushed[key] = value
+
+    def xcom_pull(self, *, dag_id: str, run_id: str, task_ids: str) -> Any:
+        """Return what a task of an Airflow run returned; None if Airflow does not have it.
+
+        Airflow's commands read its database; a machine that cannot reach it gets an error.
+        """
+        from airflow.models.xcom import XComModel
+        from airflow.utils.session import create_session
+
+        with create_session() as session:
+            query = XComModel.get_many(run_id=run_id, key="return_value", task_ids=task_ids, dag_ids=dag_id)
+            row = session.scalars(query).first()
+            return None if row is None else XComModel.deserialize_value(row)

@@ -8,20 +8,18 @@ from typing import Any
 from airflow_s3_azure.cli.command_task import CommandTask
 from airflow_s3_azure.cli.locations import read_destination, read_source
 from airflow_s3_azure.cli.result_table import print_result
-from airflow_s3_azure.cli.session import Session, command, given
+from airflow_s3_azure.cli.session import Session, check_account, command, given
 from airflow_s3_azure.endpoints import Endpoints
 from airflow_s3_azure.engine.errors import ConfigurationError
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.progress import duration_text, size_text
 from airflow_s3_azure.operators import S3ToAzureBlobStreamOperator
-from airflow_s3_azure.operators.option_groups import option_names, read_options
+from airflow_s3_azure.operators.option_groups import option_names
 
 
 @command
 def copy(args: Namespace, session: Session) -> None:
     """Copy the object, and print its result."""
-    from airflow_s3_azure.connections.wasb import account_url
-
     bucket, key = read_source(args.source)
     if not key or key.endswith("/"):
         raise ConfigurationError(
@@ -29,14 +27,18 @@ def copy(args: Namespace, session: Session) -> None:
             "a prefix"
         )
     destination = read_destination(args.destination)
-    own = {"s3_bucket", "container_name"}
-    options = given(args, *{*option_names(Endpoints, CopyOptions), "s3_version_id"} - own)
+    names = {*option_names(Endpoints, CopyOptions), "s3_version_id"} - {"s3_bucket", "container_name"}
     name = {"blob_prefix": destination.path} if destination.is_prefix else {"blob_name": destination.path}
     operator = S3ToAzureBlobStreamOperator(
-        task_id="copy", s3_bucket=bucket, s3_key=key, container_name=destination.container, **name, **options
+        task_id="copy",
+        s3_bucket=bucket,
+        s3_key=key,
+        container_name=destination.container,
+        **name,
+        **given(args, *names),
     )
-    wasb_conn_id = read_options(Endpoints, operator).wasb_conn_id
-    destination.check_connection(wasb_conn_id, account_url(wasb_conn_id))
+    check_account(destination, operator)
+    session.after_failure = "The same command resumes: what is staged in Azure is not copied again."
     row = session.execute(operator, CommandTask("copy"))
     print_result(row if args.output != "table" else _shown(row), args.output)
 

@@ -7,7 +7,18 @@ from types import TracebackType
 from typing import Any, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 from airflow_s3_azure.engine.progress import duration_text, size_text
 from airflow_s3_azure.live_progress import KEY
@@ -19,24 +30,25 @@ class ProgressBar:
     """Takes the place of Airflow's task state store, to which operators write their progress.
 
     :param messages: the console; a bar is drawn if it is a terminal
+    :param title: of work that does not count bytes, such as ``listing``; empty: it does
     :param seconds: between two lines, if it is not
     """
 
-    def __init__(self, messages: Console, *, seconds: float = LINE_SECONDS) -> None:
+    def __init__(self, messages: Console, title: str = "", *, seconds: float = LINE_SECONDS) -> None:
         self._messages = messages
         self._seconds = seconds
         self._last = time.monotonic()
-        self._bar = Progress(
-            TextColumn("{task.percentage:>3.0f} %"),
-            BarColumn(),
-            DownloadColumn(binary_units=True),
-            TransferSpeedColumn(),
-            TimeRemainingColumn(),
-            console=messages,
-            transient=True,
-            disable=not messages.is_terminal,
-        )
-        self._task = self._bar.add_task("", total=None)
+        columns: tuple[ProgressColumn, ...] = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+        if not title:
+            columns = (
+                BarColumn(),
+                TaskProgressColumn(),
+                DownloadColumn(binary_units=True),
+                TransferSpeedColumn(),
+                TimeRemainingColumn(),
+            )
+        self._bar = Progress(*columns, console=messages, transient=True, disable=not messages.is_terminal)
+        self._task = self._bar.add_task(title, total=None)
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -49,6 +61,9 @@ class ProgressBar:
 
     def get(self, key: str) -> None:
         """Return nothing: no earlier execution left anything."""
+
+    def delete(self, key: str) -> None:
+        """Do nothing: nothing is kept."""
 
     def set(self, key: str, value: dict[str, Any]) -> None:
         """Show the progress."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.box import ASCII_DOUBLE_HEAD
@@ -20,7 +20,7 @@ def print_result(result: Mapping[str, Any], output: str) -> None:
     if output == "json":
         print_json(result)
     elif output == "csv":
-        print_csv([result])
+        print_csv(list(result), [result])
     else:
         print_table(["", ""], [[name, value] for name, value in result.items()], header=False)
 
@@ -31,14 +31,12 @@ def print_json(document: Any) -> None:
     sys.stdout.write("\n")
 
 
-def print_csv(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print rows of equal keys as CSV, with a header; nested values are JSON."""
-    if not rows:
-        return
+def print_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Print rows as CSV, with a header, as they come; nested values are JSON."""
     writer = csv.writer(sys.stdout)
-    writer.writerow(rows[0])
+    writer.writerow(columns)
     for row in rows:
-        writer.writerow([_plain(value) for value in row.values()])
+        writer.writerow([_plain(row[name]) for name in columns])
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, header: bool = True) -> None:

@@ -12,13 +12,16 @@ from functools import wraps
 from inspect import unwrap
 from typing import Any, NoReturn
 
+from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 from rich.console import Console
 
 from airflow_s3_azure.cli.command_log import log_to
 from airflow_s3_azure.cli.command_task import CommandTask
+from airflow_s3_azure.cli.locations import Destination
 from airflow_s3_azure.cli.progress_bar import ProgressBar
-from airflow_s3_azure.engine.errors import ConfigurationError, S3ToAzureError
+from airflow_s3_azure.engine.errors import ConfigurationError, S3ToAzureError, runbook_url
+from airflow_s3_azure.operators.arguments import read_argument
 from airflow_s3_azure.operators.connected import CancellableOperator
 
 FAILED, USAGE, STOPPED = 1, 2, 130
@@ -29,20 +32,26 @@ class Session:
     """One command: where its messages go, and what Ctrl-C cancels.
 
     :ivar messages: the console for progress and errors; the result goes to standard output
+    :ivar after_failure: what the same command does after one that a retry can help
     """
+
+    after_failure = "The same command starts again."
 
     def __init__(self) -> None:
         self.messages = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
         self.is_stopped = False
         self.cancel: Callable[[str], bool] | None = None
 
-    def execute(self, operator: CancellableOperator, task: CommandTask, **context: Any) -> Any:
-        """Return what the operator returns, as Airflow's task runner calls it."""
+    def execute(self, operator: CancellableOperator, task: CommandTask, title: str = "") -> Any:
+        """Return what the operator returns, as Airflow's task runner calls it.
+
+        :param title: of work that does not count bytes; empty: it does
+        """
         # Airflow wraps the method with a warning that it is called outside of its task runner.
         execute = unwrap(type(operator).execute)
         self.cancel = operator.cancel
-        with ProgressBar(self.messages) as progress:
-            return execute(operator, task.context(task_state_store=progress, **context))
+        with ProgressBar(self.messages, title) as progress:
+            return execute(operator, task.context(task_state_store=progress))
 
     def stop(self, *_: object) -> None:
         """Cancel the work, as a signal handler. The next Ctrl-C ends the process at once."""
@@ -54,8 +63,9 @@ class Session:
     def fail(self, error: S3ToAzureError) -> int:
         """Show an error, and return the exit code."""
         self.messages.print(f"{type(error).__name__}: {error}", style="red")
+        self.messages.print(f"what to do: {runbook_url(error)}")
         if error.retryable:
-            self.messages.print("The same command resumes: what is staged in Azure is not copied again.")
+            self.messages.print(self.after_failure)
         if self.is_stopped:
             return STOPPED
         return USAGE if isinstance(error, ConfigurationError) else FAILED
@@ -83,9 +93,20 @@ def command(work: Callable[[Namespace, Session], None]) -> Callable[[Namespace],
     return run
 
 
+def check_account(destination: Destination, operator: BaseOperator) -> None:
+    """Check that an operator's connection reaches the account of a destination, before anything is requested.
+
+    :raises ConfigurationError: if it reaches another account, or is missing
+    """
+    from airflow_s3_azure.connections.wasb import account_url
+
+    wasb_conn_id = read_argument("wasb_conn_id", vars(operator)["wasb_conn_id"])
+    destination.check_connection(wasb_conn_id, account_url(wasb_conn_id))
+
+
 def given(args: Namespace, *names: str) -> dict[str, Any]:
     """Return those of the options that were given, by the names of the operators' arguments."""
-    found = {name: value for name in names if (value := getattr(args, name)) is not None}
+    found = {name: value for name in names if (value := getattr(args, name, None)) is not None}
     return found | ({"aws_conn_id": None} if found.get("aws_conn_id") == "" else {})
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.sync_group.conftest import sync
+
 
 @dataclass(frozen=True)
 class Done:
@@ -38,3 +40,6 @@ def airflow(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
         return Done(ended.value.code, out, err)
 
     return run
+
+
+__all__ = ["airflow", "sync"]

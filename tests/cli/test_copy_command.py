@@ -193,6 +193,7 @@ class TestMistakes(WithServers):
             ("--max-bandwidth", "fast", "max_bandwidth is 'fast'; it takes a size"),
             ("--verify", "no", "invalid choice: 'no'"),
             ("--access-tier", "Warm", "invalid choice: 'Warm'"),
+            ("--archived", "restore", "invalid choice: 'restore'"),
             ("--output", "xml", "invalid choice: 'xml'"),
             ("--no-such-option", "x", "unrecognized arguments: --no-such-option"),
         ],

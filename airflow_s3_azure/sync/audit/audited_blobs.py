@@ -11,7 +11,7 @@ from airflow_s3_azure.engine.azure.blob_names import is_reserved
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.model import BlobState
 from airflow_s3_azure.sync.audit.audit_ledger import AuditFolder
-from airflow_s3_azure.sync.audit.audited_runs import AuditedRun, ledger_rows
+from airflow_s3_azure.sync.audit.audited_runs import AuditedRun, expected_blobs
 from airflow_s3_azure.sync.audit.expectations import Expected, decisive_rows
 from airflow_s3_azure.sync.join import join
 from airflow_s3_azure.sync.key_ranges import ServiceOrder
@@ -75,7 +75,7 @@ def recorded_blobs(
         if truth.runs is None:
             yield ((name, Expected.of_record(blob), blob) for name, _, blob in join((), blobs) if blob is not None)
             return
-        all_rows = (row for run in truth.runs for row in ledger_rows(client, container, run))
+        all_rows = (row for run in truth.runs for row in expected_blobs(client, container, run))
         rows = (one for one in _watched(all_rows, cancellation) if one[0].startswith(prefix))
         ordered = sorting.enter_context(closing(in_order(rows, folder.expectation_spool())))
         yield join(decisive_rows(ordered), blobs)

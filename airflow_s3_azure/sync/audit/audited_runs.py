@@ -23,7 +23,7 @@ from airflow_s3_azure.sync.key_ranges import ServiceOrder
 from airflow_s3_azure.sync.ledger import ROOT
 from airflow_s3_azure.sync.lines_reader import MissingFile, etag_of, read_lines
 from airflow_s3_azure.sync.listing import list_blobs
-from airflow_s3_azure.sync.rows import ledger_row_from_json
+from airflow_s3_azure.sync.rows import JsonObject, ledger_row_from_json
 from airflow_s3_azure.sync.run_files import files_digest
 
 if TYPE_CHECKING:
@@ -198,8 +198,18 @@ def _is_file(one: Any, folder: str) -> bool:
     return type(name) is str and name.startswith(folder) and type(rows) is int and is_known
 
 
-def ledger_rows(client: ContainerClient, blobs: BlobContainer, audited: AuditedRun) -> Iterator[tuple[str, Expected]]:
+def expected_blobs(
+    client: ContainerClient, blobs: BlobContainer, audited: AuditedRun
+) -> Iterator[tuple[str, Expected]]:
     """Yield blob name and content of each row of a run's ledger, in any order.
+
+    :raises UntrustedFile: if a file is not what the sync wrote
+    """
+    return ((row["blob"], Expected.of_row(row)) for row in ledger_rows(client, blobs, audited))
+
+
+def ledger_rows(client: ContainerClient, blobs: BlobContainer, audited: AuditedRun) -> Iterator[JsonObject]:
+    """Yield each row of a run's ledger, in any order.
 
     :raises UntrustedFile: if a file is not what the sync wrote
     """
@@ -208,8 +218,7 @@ def ledger_rows(client: ContainerClient, blobs: BlobContainer, audited: AuditedR
         if digest is not None and (etag := etag_of(client, name)) is not None:
             expected = Fingerprint(etag, b64encode(bytes.fromhex(digest)[:24]).decode("ascii"), rows)
         try:
-            for row in read_lines(client, name, expected=expected, parse=ledger_row_from_json):
-                yield row["blob"], Expected.of_row(row)
+            yield from read_lines(client, name, expected=expected, parse=ledger_row_from_json)
         except UntrustedFile as error:
             problem = error.message.partition("; clear")[0]
             raise UntrustedFile(
