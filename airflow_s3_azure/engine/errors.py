@@ -10,7 +10,6 @@
     ├─ BatchFailed                 some objects of a batch could not be copied; the others were
     │  └─ BatchChanged             because they changed since the plan: the next try copies the new versions
     ├─ AuditFailed                 blobs are not what is recorded of them, or are missing
-    ├─ PreflightFailed             the two accounts do not do what a copy needs
     └─ TransferError               one key could not be copied to one blob
        ├─ SourceNotFound · SourceArchived · SourceAccessDenied
        ├─ SourceChanged            ETag or size changed during the copy
@@ -36,6 +35,8 @@ from airflow_s3_azure.engine.quoting import printable, printable_error, printabl
 MAX_FIRST_LINE = 200
 """Characters of an error's first line: what a list of failed tasks shows."""
 NEXT_LINE = "\n  "
+RUNBOOK = "https://airflow-s3-azure.github.io/airflow-s3-azure/operations/runbook.html"
+"""The page with an entry for each class of error."""
 
 
 class S3ToAzureError(Exception):
@@ -99,10 +100,6 @@ class BatchChanged(BatchFailed):
 
 class AuditFailed(S3ToAzureError):
     """Blobs of a container are not what its ledgers, or the records on them, say; or are missing. A retry finds the same."""
-
-
-class PreflightFailed(S3ToAzureError):
-    """Checks of a preflight are red: copies between the two endpoints would fail. A retry finds the same."""
 
 
 class TransferError(S3ToAzureError):
@@ -233,10 +230,19 @@ def short_first_line(text: str, limit: int = MAX_FIRST_LINE) -> str:
     return f"{first[:end].rstrip()}{NEXT_LINE}{first[end:].lstrip()}{newline}{rest}"
 
 
+def runbook_url(error: S3ToAzureError) -> str:
+    """Return the URL of the entry for an error: that of its class, or of the nearest base that has one."""
+    return f"{RUNBOOK}#{_public_class(error).__name__.lower()}"
+
+
+def _public_class(error: S3ToAzureError) -> type:
+    """Return the class of an error, or of another module's class the nearest base in this one."""
+    return next(one for one in type(error).__mro__ if one.__module__ == __name__)
+
+
 def error_as_json(error: S3ToAzureError) -> dict[str, Any]:
     """Return an error as JSON values, for another process."""
-    kind = next(one for one in type(error).__mro__ if one.__module__ == __name__)
-    fields = {"type": kind.__name__, "message": str(error), "retryable": error.retryable}
+    fields = {"type": _public_class(error).__name__, "message": str(error), "retryable": error.retryable}
     if isinstance(error, TransferError):
         fields |= {"message": error.message, "key": error.key, "blob": error.blob, "request_id": error.request_id}
     return fields

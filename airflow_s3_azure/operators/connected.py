@@ -11,7 +11,7 @@ from airflow.sdk import BaseOperator, BaseOperatorLink
 from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException
 
 from airflow_s3_azure.endpoints import Endpoints
-from airflow_s3_azure.engine.errors import S3ToAzureError, SliceEnded, error_from_json
+from airflow_s3_azure.engine.errors import S3ToAzureError, SliceEnded, error_from_json, runbook_url
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.links import AzurePortalLink, LedgerLink, S3ConsoleLink
@@ -111,17 +111,14 @@ class CopyingOperator(ConnectedOperator):
         self.deferrable = deferrable
         self.slice = slice
 
-    def _open(self, options: CopyOptions, **more: Any) -> tuple[S3Bucket, AzureContainer, Cancellation]:
-        """Open source and destination. After this, the task can be cancelled.
-
-        :param more: for :func:`~airflow_s3_azure.connections.open_endpoints`
-        """
+    def _open(self, options: CopyOptions) -> tuple[S3Bucket, AzureContainer, Cancellation]:
+        """Open source and destination. After this, the task can be cancelled."""
         from airflow_s3_azure.connections import open_endpoints
         from airflow_s3_azure.engine.cancellation import Cancellation
 
         self._cancellation = cancellation = Cancellation()
         with folded("Connections"):
-            bucket, container = open_endpoints(read_options(Endpoints, self), options, cancellation, **more)
+            bucket, container = open_endpoints(read_options(Endpoints, self), options, cancellation)
         self.container_url = container.blobs.url
         return bucket, container, cancellation
 
@@ -180,6 +177,7 @@ def airflow_failures() -> Iterator[None]:
         # Not a failure: it uses no retry, frees the worker slot, and the task runs again when a slot is free.
         raise AirflowRescheduleException(datetime.now(UTC) + RESCHEDULE_AFTER) from None  # type: ignore[no-untyped-call]
     except S3ToAzureError as error:
+        log.error("what to do: %s", runbook_url(error))  # noqa: TRY400 - Airflow logs the error itself
         if error.retryable:
             raise
         raise AirflowFailException(f"{type(error).__name__}: {error}") from error
