@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
 
@@ -66,6 +66,16 @@ def send_counts(ti: Any, counts: Mapping[str, int]) -> None:
     for name, count in counts.items():
         if count:
             _stats().incr(f"{PREFIX}.{name}", count, tags=_tags(ti))
+
+
+def send_freshness(ti: Any, started: datetime, interval_end: datetime | None) -> None:
+    """Set the gauge of a sync's freshness: until when its copy is complete, in seconds since 1970.
+
+    :param started: when the plan of a good run began: what its listing left out came later
+    :param interval_end: of the run's data interval; None: it has none
+    """
+    until = started if interval_end is None else min(started, interval_end)
+    _stats().gauge(f"{PREFIX}.fresh_until", round(until.timestamp()), tags=_tags(ti))
 
 
 def _stats() -> Any:

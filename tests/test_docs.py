@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.servers import AzureServer
 
 DOCS = Path(__file__).parent.parent / "docs"
-GUIDES = sorted([*(DOCS / "how-to").glob("*.md"), *(DOCS / "tutorial").glob("*.md")])
+GUIDES = sorted(page for name in ("how-to", "operations", "tutorial") for page in (DOCS / name).glob("*.md"))
 WRAPPED = """
 from datetime import datetime, timedelta
 from airflow.sdk import DAG
@@ -246,7 +246,7 @@ def test_the_reference_lists_every_metric() -> None:
         named |= {first, *(first.rpartition(".")[0] + name for name in more)}
 
     counts = {name for status in get_args(Status) for name in counts_of(CopyResult("key", "blob", status))}
-    assert named == {f"{PREFIX}.{name}" for name in counts | {"objects.deleted", "copy.duration"}}
+    assert named == {f"{PREFIX}.{name}" for name in counts | {"objects.deleted", "copy.duration", "fresh_until"}}
 
 
 def test_every_policy_is_named_in_the_guide() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 
 from airflow_s3_azure.engine.errors import TransferError
 from airflow_s3_azure.engine.model import CopyResult
-from airflow_s3_azure.metrics import CopyMetrics
+from airflow_s3_azure.metrics import CopyMetrics, send_freshness
 
 TI = SimpleNamespace(dag_id="dag", task_id="group.copy")
 TAGS = {"dag_id": "dag", "task_id": "group.copy"}
@@ -23,11 +23,17 @@ class Sent:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self.times: list[tuple[str, timedelta]] = []
+        self.gauges: dict[str, float] = {}
         self.tags: list[dict[str, str]] = []
 
     def incr(self, stat: str, count: int = 1, *, tags: dict[str, str]) -> None:
         """Keep a count."""
         self.counts[stat] += count
+        self.tags.append(tags)
+
+    def gauge(self, stat: str, value: float, *, tags: dict[str, str]) -> None:
+        """Keep a gauge."""
+        self.gauges[stat] = value
         self.tags.append(tags)
 
     def timing(self, stat: str, dt: timedelta, *, tags: dict[str, str]) -> None:
@@ -86,3 +92,19 @@ def test_the_tags_are_airflow_s_own_where_it_has_them(sent: Sent) -> None:
         pass
 
     assert sent.tags == [ti.stats_tags]
+
+
+@pytest.mark.parametrize(
+    ("interval_end", "until"),
+    [
+        (None, "2026-11-28T00:05:00Z"),
+        (datetime(2026, 11, 28, tzinfo=UTC), "2026-11-28T00:00:00Z"),
+        (datetime(2026, 11, 29, tzinfo=UTC), "2026-11-28T00:05:00Z"),
+    ],
+)
+def test_a_copy_is_complete_until_its_plan_began(sent: Sent, interval_end: datetime | None, until: str) -> None:
+    """Or until the end of its data interval, if that is earlier."""
+    send_freshness(TI, datetime(2026, 11, 28, 0, 5, tzinfo=UTC), interval_end)
+
+    assert sent.gauges == {"s3_to_azure.fresh_until": datetime.fromisoformat(until).timestamp()}
+    assert sent.tags == [TAGS]

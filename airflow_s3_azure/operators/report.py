@@ -65,6 +65,7 @@ class S3ToAzureReportOperator(ConnectedOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Report. The state of this task is the state of the run."""
+        from airflow_s3_azure.metrics import send_freshness
         from airflow_s3_azure.sync.ledger import PlanFolder
         from airflow_s3_azure.sync.run_files import files_digest, run_files
 
@@ -78,7 +79,7 @@ class S3ToAzureReportOperator(ConnectedOperator):
             report = self._added_up(plans, container, batches, written)
             if dry_run:
                 self.moved = []
-            seconds = _seconds_since_start(plans)
+            seconds = (datetime.now(UTC) - _started(plans)).total_seconds()
             files = run_files(_fingerprints(plans, container, batches, written))
             summary = {
                 **_urls(plans),
@@ -99,6 +100,8 @@ class S3ToAzureReportOperator(ConnectedOperator):
             ti.xcom_push(key="return_value", value=summary)  # a task that fails returns nothing
             raise AirflowFailException("\n".join([*problems, f"ledger: {summary['ledger']}"]))
         self._announce(context, summary)
+        if not dry_run:
+            send_freshness(ti, _started(plans), getattr(context["dag_run"], "data_interval_end", None))
         return summary
 
     def _plans(self, ti: Any) -> list[dict[str, Any]]:
@@ -290,9 +293,9 @@ def _urls(plans: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     return found
 
 
-def _seconds_since_start(plans: Sequence[Mapping[str, Any]]) -> float:
-    """Return the seconds since the first plan began."""
-    return (datetime.now(UTC) - min(datetime.fromisoformat(one["started_at"]) for one in plans)).total_seconds()
+def _started(plans: Sequence[Mapping[str, Any]]) -> datetime:
+    """Return when the first plan began."""
+    return min(datetime.fromisoformat(one["started_at"]) for one in plans)
 
 
 def _cost(plans: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

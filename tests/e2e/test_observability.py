@@ -7,6 +7,7 @@ import re
 import secrets
 import socket
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -105,7 +106,7 @@ def _ours(lines: list[str]) -> dict[tuple[str, str], float]:
     found: defaultdict[tuple[str, str], float] = defaultdict(float)
     for line in lines:
         if match := re.fullmatch(
-            r"airflow\.(s3_to_azure\.[\w.]+),dag_id=(\w+),task_id=([\w.]+):([\d.]+)\|(c|ms)", line
+            r"airflow\.(s3_to_azure\.[\w.]+),dag_id=(\w+),task_id=([\w.]+):([\d.]+)\|(c|ms|g)", line
         ):
             name, dag_id, task_id, number, _ = match.groups()
             found[name, f"{dag_id}.{task_id}"] += float(number)
@@ -191,7 +192,7 @@ def test_a_dry_run_has_no_lineage(observed: Observed) -> None:
 
 def test_what_was_copied_is_counted_once(observed: Observed) -> None:
     """Airflow's StatsD gets objects, bytes and seconds with the task that copied them; what is zero is not sent."""
-    counts = {key: value for key, value in observed.metrics.items() if not key[0].endswith("duration")}
+    counts = {key: value for key, value in observed.metrics.items() if not key[0].endswith(("duration", "fresh_until"))}
 
     assert counts == {
         ("s3_to_azure.objects.copied", "good.copy"): 1,
@@ -203,6 +204,14 @@ def test_what_was_copied_is_counted_once(observed: Observed) -> None:
         ("s3_to_azure.bytes.read", "good.s3_to_azure.copy"): 500,
         ("s3_to_azure.objects.failed", "bad.copy"): 1,
     }
+
+
+def test_a_good_run_reports_until_when_its_copy_is_complete(observed: Observed) -> None:
+    """In seconds since 1970; a dry run and failed tasks report nothing."""
+    times = {task: value for (name, task), value in observed.metrics.items() if name == "s3_to_azure.fresh_until"}
+
+    assert set(times) == {"good.s3_to_azure.report"}
+    assert time.time() - 3600 < times["good.s3_to_azure.report"] < time.time()
 
 
 def test_every_copying_task_reports_its_duration(observed: Observed) -> None:

@@ -1,4 +1,4 @@
-"""PostgreSQL and Redis from Debian's packages: `python3 -m tests.servers.debian` gets what the machine lacks.
+"""PostgreSQL, Redis and Prometheus from Debian's packages: `python3 -m tests.servers.debian` gets what the machine lacks.
 
 It unpacks the packages, and what they depend on that is not installed, below `.tools/debian`. So it needs no root, and
 changes nothing of the machine: apt's lists and downloads are kept there too. Needs apt-get, and Python alone.
@@ -15,7 +15,13 @@ from pathlib import Path
 
 _HOME = Path(__file__).parents[2] / ".tools" / "debian"
 _ROOT = _HOME / "root"
-_PACKAGES = {"postgres": "postgresql", "initdb": "postgresql", "redis-server": "redis-server"}
+_PACKAGES = {
+    "postgres": "postgresql",
+    "initdb": "postgresql",
+    "redis-server": "redis-server",
+    "prometheus": "prometheus",
+    "promtool": "prometheus",
+}
 """What each program comes with."""
 
 
@@ -41,7 +47,7 @@ def main() -> int:
     """Get the programs that are missing; return the exit status."""
     packages = sorted({package for name, package in _PACKAGES.items() if not _is_there(name)})
     if not packages:
-        print("PostgreSQL and Redis: up to date")  # noqa: T201
+        print("PostgreSQL, Redis and Prometheus: up to date")  # noqa: T201
         return 0
     try:
         _unpack(packages)
