@@ -12,7 +12,6 @@ from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.errors import (
     ConfigurationError,
 )
-from airflow_s3_azure.engine.http.observer import Observer
 from airflow_s3_azure.engine.model import CopyRequest
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.server_side.reachability import check_reachable
@@ -25,16 +24,11 @@ SERVER_SIDE_SECONDS = 300.0
 
 
 def open_endpoints(
-    endpoints: Endpoints,
-    options: CopyOptions,
-    cancellation: Cancellation,
-    *,
-    observers: tuple[Observer | None, Observer | None] = (None, None),
+    endpoints: Endpoints, options: CopyOptions, cancellation: Cancellation
 ) -> tuple[S3Bucket, AzureContainer]:
-    """Return source and destination of a copy; for a server-side copy, after a check that Azure can reach S3.
+    """Return source and destination of a copy; for a server-side copy, after the preflight.
 
-    :param observers: of the engine's requests to S3 and to Azure
-    :raises ConfigurationError: if it cannot, or as :func:`open_bucket` and :func:`open_container` do
+    :raises ConfigurationError: if the preflight fails, or as :func:`open_bucket` and :func:`open_container` do
     :raises DestinationWriteError: as :func:`open_container` does
     """
     Guardrails.configured().check_mode(options.mode)
@@ -51,7 +45,6 @@ def open_endpoints(
         create_container=endpoints.create_container,
         read_timeout=SERVER_SIDE_SECONDS if is_server_side else READ_SECONDS,
         encryption_scope=options.encryption_scope,
-        on_exchange=observers[1],
     )
     bucket = open_bucket(
         endpoints.aws_conn_id,
@@ -61,7 +54,6 @@ def open_endpoints(
         requester_pays=endpoints.requester_pays,
         url_seconds=SERVER_SIDE_URL_SECONDS if is_server_side else URL_SECONDS,
         max_bandwidth=options.max_bandwidth,
-        on_exchange=observers[0],
     )
     if is_server_side:
         check_reachable(bucket.source.endpoint(), container.blobs.url)
