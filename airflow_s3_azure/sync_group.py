@@ -215,7 +215,7 @@ def s3_to_azure_sync(
         # expand(), not expand_kwargs(): that would render templates in the labels, which are made of keys.
         copy = S3ToAzureCopyBatchOperator.partial(
             task_id="copy",
-            map_index_template="{{ task.batch['label'] | default(task.task_id) }}",
+            map_index_template=MAP_INDEX_TEMPLATE,
             max_active_tis_per_dagrun=max_active_tis_per_dagrun,
             **({"pool": pool} if pool else {}),
             **endpoints,

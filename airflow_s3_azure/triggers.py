@@ -153,6 +153,7 @@ class ServerSideBatchTrigger(ServerSideTrigger):
     """Copies one batch of a plan; the outcome is the URL of its ledger, its summary and its failures.
 
     :param batch: the plan's reference of the batch
+    :param run_folder: of the run whose plan it is; missing in triggers of earlier versions, whose references are absolute
     :param try_number: see :class:`~airflow_s3_azure.sync.execution.BatchExecution`
     :param cleared_at: see there
     :param map_index: see there
@@ -166,7 +167,7 @@ class ServerSideBatchTrigger(ServerSideTrigger):
         cancellation: Cancellation,
         on_result: Callable[[CopyResult], None],
     ) -> dict[str, Any]:
-        reference = BatchReference.from_json(self.work["batch"])
+        reference = BatchReference.from_json(self.work["batch"], self.work.get("run_folder", ""))
         folder = PlanFolder(container.client, reference.folder, cancellation)
         batch = BatchExecution(
             reference,

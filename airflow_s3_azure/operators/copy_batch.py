@@ -40,6 +40,17 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
         super().__init__(**kwargs)
         self.batch = batch
 
+    @property
+    def map_label(self) -> str:
+        """Label of the mapped task in the UI: what the batch copies."""
+        from airflow_s3_azure.engine.errors import PlanError
+        from airflow_s3_azure.sync.references import BatchReference
+
+        try:
+            return BatchReference.from_json(self.batch, "").label
+        except PlanError:  # as an earlier version made it; the task fails with this error
+            return str(self.task_id)
+
     def execute(self, context: Context) -> dict[str, Any]:
         """Copy the objects of the batch that its ledger does not have yet."""
         from airflow_s3_azure.connections import request_check
@@ -47,12 +58,13 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
         from airflow_s3_azure.live_progress import LiveProgress
         from airflow_s3_azure.metrics import CopyMetrics
         from airflow_s3_azure.sync.execution import BatchExecution
-        from airflow_s3_azure.sync.ledger import PlanFolder
+        from airflow_s3_azure.sync.ledger import PlanFolder, run_folder
         from airflow_s3_azure.sync.references import BatchReference
 
         with airflow_failures():
             ti = context["ti"]
-            reference = BatchReference.from_json(self.batch)
+            run = run_folder(ti.dag_id, ti.run_id)
+            reference = BatchReference.from_json(self.batch, run)
             execution: dict[str, int] = {
                 "try_number": ti.try_number,
                 # Clearing a task keeps its try number and allows `retries` more tries.
@@ -62,7 +74,7 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
             if self.deferrable:
                 from airflow_s3_azure.triggers import ServerSideBatchTrigger
 
-                self._defer(ServerSideBatchTrigger, batch=reference.as_json(), **execution)
+                self._defer(ServerSideBatchTrigger, batch=dict(self.batch), run_folder=run, **execution)
             options = self._copy_options()
             bucket, container, cancellation = self._open(options)
             folder = PlanFolder(container.client, reference.folder, cancellation)
@@ -97,13 +109,12 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Return the result of the trigger's copy; errors are those of :meth:`execute`."""
         from airflow_s3_azure.engine.errors import error_from_json
-        from airflow_s3_azure.sync.references import BatchReference
 
         with airflow_failures():
             outcome = self._outcome(context, event)
         self.ledger_url = outcome["ledger_url"]
         failures = error_from_json(outcome["failures"]) if "failures" in outcome else None
-        return _end(context, BatchReference.from_json(self.batch).index, outcome["summary"], failures)
+        return _end(context, self.batch["index"], outcome["summary"], failures)
 
 
 def _end(context: Context, index: int, summary: dict[str, Any], failures: S3ToAzureError | None) -> dict[str, Any]:

@@ -64,7 +64,7 @@ class S3ToAzurePlanOperator(CopyingOperator):
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Make the plan and return the references of its batches; none in a dry run."""
         from airflow_s3_azure.metrics import send_counts
-        from airflow_s3_azure.sync.ledger import ROOT, PlanFolder, folder_name
+        from airflow_s3_azure.sync.ledger import PlanFolder, folder_name, run_folder
         from airflow_s3_azure.sync.planner import make_plan
 
         started = datetime.now(UTC)
@@ -75,8 +75,8 @@ class S3ToAzurePlanOperator(CopyingOperator):
             bucket, container, cancellation = self._open(copy)
             ti = context["ti"]
             group = ti.task_id.rpartition(".")[0] or ti.task_id
-            name = folder_name(started, ti.map_index)
-            folder = PlanFolder(container.client, f"{ROOT}/{ti.dag_id}/{ti.run_id}/{group}/{name}", cancellation)
+            name, run = folder_name(started, ti.map_index), run_folder(ti.dag_id, ti.run_id)
+            folder = PlanFolder(container.client, f"{run}/{group}/{name}", cancellation)
             self.ledger_url = folder.ledger_url
             # The common prefix of the blob names of all keys under the prefix.
             blob_prefix = options.naming.common_prefix(options.prefix)
@@ -118,7 +118,7 @@ class S3ToAzurePlanOperator(CopyingOperator):
             "started_at": started.isoformat(),
         }
         ti.xcom_push(key=PLAN_KEY, value=plan.as_json() | totals)
-        return [] if dry_run else [reference.as_json() for reference in plan.batches]
+        return [] if dry_run else [reference.as_json(run) for reference in plan.batches]
 
     def _check_guardrails(
         self, bucket: S3Bucket, container: AzureContainer, options: PlanOptions, blob_prefix: str
@@ -261,7 +261,7 @@ class S3ToAzureBatchesOperator(BaseOperator):
         """Return the references; neighbours of a plan are joined if there are more than Airflow can map over."""
         from airflow_s3_azure.engine.progress import count_text
         from airflow_s3_azure.sync.budget import Budget
-        from airflow_s3_azure.sync.ledger import map_index_of
+        from airflow_s3_azure.sync.ledger import map_index_of, run_folder
         from airflow_s3_azure.sync.naming import Naming
         from airflow_s3_azure.sync.overlaps import check_destinations, check_prefixes
         from airflow_s3_azure.sync.references import BatchReference, joined_batches
@@ -275,6 +275,8 @@ class S3ToAzureBatchesOperator(BaseOperator):
         plans = [plan for plan in values if plan is not None and map_index_of(plan["folder"]) in made]
         folders = {plan["folder"] for plan in plans}
         lists = ti.xcom_pull(task_ids=[self.plan_task_id])
+        run = run_folder(ti.dag_id, ti.run_id)
+        found = [BatchReference.from_json(one, run) for each in lists for one in each or ()]
         with airflow_failures():
             check_prefixes([plan["s3_prefix"] for plan in plans])
             check_destinations([plan["destination"] for plan in plans], Naming(template=self.blob_template))
@@ -283,12 +285,11 @@ class S3ToAzureBatchesOperator(BaseOperator):
             Guardrails.configured().check_run(objects, size)
             budget.check(objects, size, f"manifest.jsonl in the folders of all {len(plans)} plans")
             references = joined_batches(
-                [BatchReference.from_json(one) for each in lists for one in each or () if one["folder"] in folders],
-                max_batches(),
+                [reference for reference in found if reference.folder in folders], max_batches()
             )
         log.info("%s, %s", count_text(len(plans), "plan"), count_text(len(references), "batch"))
         ti.xcom_push(key=PLAN_KEY, value={"plans": plans})
-        return [reference.as_json() for reference in references]
+        return [reference.as_json(run) for reference in references]
 
 
 def plans_of(ti: Any, task_id: str) -> list[dict[str, Any]]:

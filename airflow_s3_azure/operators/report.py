@@ -151,9 +151,11 @@ class S3ToAzureReportOperator(ConnectedOperator):
 
     def _batches(self, ti: Any) -> list[BatchReference]:
         """Return the references of all batches, by map index."""
+        from airflow_s3_azure.sync.ledger import run_folder
         from airflow_s3_azure.sync.references import BatchReference
 
-        return [BatchReference.from_json(one) for one in ti.xcom_pull(task_ids=self.plan_task_id) or ()]
+        run = run_folder(ti.dag_id, ti.run_id)
+        return [BatchReference.from_json(one, run) for one in ti.xcom_pull(task_ids=self.plan_task_id) or ()]
 
     def _summaries(self, ti: Any) -> list[Mapping[str, Any]]:
         """Return the summaries of the batches that have one."""

@@ -63,6 +63,11 @@ def folder_name(started: datetime, map_index: int | None = None) -> str:
     return name if map_index is None or map_index < 0 else f"{name}-{map_index:05d}"
 
 
+def run_folder(dag_id: str, run_id: str) -> str:
+    """Return the path of the folder that holds those of a run's plans."""
+    return f"{ROOT}/{dag_id}/{run_id}"
+
+
 def checked_path(path: str, what: str) -> str:
     """Return the name of a folder, made of the IDs of a DAG, a run and a group or a task.
 

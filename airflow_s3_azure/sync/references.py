@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from airflow_s3_azure.engine.errors import PlanError
@@ -54,22 +54,41 @@ class BatchReference:
         return cls(folder, index, _what(run), run.objects, run.size, run.start, run.stop, prefix, etag, ranges)
 
     @classmethod
-    def from_json(cls, found: Mapping[str, Any]) -> BatchReference:
+    def from_json(cls, found: Mapping[str, Any], run_folder: str) -> BatchReference:
         """Return the reference that was :meth:`as_json`.
 
+        :param run_folder: of the run whose plan it is, see :func:`~airflow_s3_azure.sync.ledger.run_folder`
         :raises PlanError: if an earlier version of this package made the plan
         """
         try:
-            values = {field.name: found[field.name] for field in fields(cls)}
+            ranges = tuple((stop, rows, digest) for stop, rows, digest in found["ranges"])
+            # Earlier versions wrote the whole path, as "folder".
+            folder = f"{run_folder}/{found['plan']}" if "plan" in found else found["folder"]
+            what = f"{found['prefix']}{found['below']}" if "below" in found else found["what"]
+            start, prefix, etag = found["start"], found["prefix"], found["etag"]
+            objects, size = sum(rows for _, rows, _ in ranges), found["size"]
+            return cls(folder, found["index"], what, objects, size, start, ranges[-1][0], prefix, etag, ranges)
         except KeyError as error:
             raise PlanError(
                 f"the batch has no {error}: an earlier version of airflow-s3-azure made the plan; clear the plan task"
             ) from None
-        return cls(**values | {"ranges": tuple((stop, rows, digest) for stop, rows, digest in found["ranges"])})
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the reference as XCom holds it, with its label."""
-        return {**asdict(self), "ranges": [list(one) for one in self.ranges], "label": self.label}
+    def as_json(self, run_folder: str) -> dict[str, Any]:
+        """Return the reference as XCom holds it: without what is known of the run, and nothing twice.
+
+        :param run_folder: of the run, which its folder is below
+        """
+        is_below = bool(self.prefix) and self.what.startswith(self.prefix)
+        return {
+            "plan": self.folder.removeprefix(f"{run_folder}/"),
+            "index": self.index,
+            **({"below": self.what.removeprefix(self.prefix)} if is_below else {"what": self.what}),
+            "size": self.size,
+            "start": self.start,
+            "prefix": self.prefix,
+            "etag": self.etag,
+            "ranges": [list(one) for one in self.ranges],
+        }
 
     @property
     def label(self) -> str:

@@ -143,7 +143,10 @@ class PlansOfARun:
         folders = [f"_s3_to_azure/dag/run/sync/20261101T020000Z-{'0' * 16}-0000{index}" for index in range(3)]
         if key == "return_value":
             ranges = ((9, 1, "digest"),)
-            return [[BatchReference(folder, 0, "k", 1, 5, 0, 9, "", '"etag"', ranges).as_json()] for folder in folders]
+            return [
+                [BatchReference(folder, 0, "k", 1, 5, 0, 9, "", '"etag"', ranges).as_json("_s3_to_azure/dag/run")]
+                for folder in folders
+            ]
         totals = {"counts": {"copy": 1, "unchanged": 0, "skipped": 0}, "size": 5}
         return [
             {"folder": folder, "s3_prefix": f"{folder[-1]}/", "destination": f"https://acme.example/c/{folder[-1]}/"}
@@ -164,5 +167,5 @@ def test_the_plans_of_all_prefixes_are_read_in_two_requests() -> None:
     batches = S3ToAzureBatchesOperator(task_id="batches", plan_task_id="sync.plan").execute(context)
 
     assert ti.reads == [(["sync.plan"], "plan"), (["sync.plan"], "return_value")]
-    assert [one["folder"][-1] for one in batches] == ["0", "1"]
+    assert [one["plan"][-1] for one in batches] == ["0", "1"]
     assert [plan["s3_prefix"] for plan in ti.pushed["plan"]["plans"]] == ["0/", "1/"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from hashlib import sha256
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -68,14 +69,69 @@ def test_a_label_fits_the_database(found: list[str], times: int) -> None:
 def test_a_reference_survives_xcom() -> None:
     """It is small, and JSON gives it back."""
     ranges = ((200, 1, "digest"), (300, 1, "other"))
-    reference = BatchReference("folder", 7, "a/", 2, 5, 100, 300, "a/", '"etag"', ranges)
+    reference = BatchReference("run/folder", 7, "a/", 2, 5, 100, 300, "a/", '"etag"', ranges)
 
-    row = json.loads(json.dumps(reference.as_json()))
+    row = json.loads(json.dumps(reference.as_json("run")))
 
-    assert BatchReference.from_json(row) == reference
-    assert row["label"] == "a/ (2 objects, 5 B)"
+    assert BatchReference.from_json(row, "run") == reference
     with pytest.raises(PlanError, match="an earlier version of airflow-s3-azure made the plan; clear the plan task"):
-        BatchReference.from_json({name: value for name, value in row.items() if name != "etag"})
+        BatchReference.from_json({name: value for name, value in row.items() if name != "etag"}, "")
+
+
+@given(what=st.text(), prefix=st.sampled_from(["", "in/", "in"]))
+def test_a_reference_is_relative_to_its_run(what: str, prefix: str) -> None:
+    """The run is known where it is read, and what is copied begins with the prefix of all keys, or is escaped."""
+    reference = BatchReference(
+        "run/sync/20261101T020000Z-0", 7, prefix + what, 2, 5, 0, 9, prefix, '"1"', ((9, 2, "d"),)
+    )
+
+    row = reference.as_json("run")
+
+    assert row["plan"] == "sync/20261101T020000Z-0"
+    assert BatchReference.from_json(row, "run") == reference
+
+
+def test_a_reference_of_an_earlier_version_is_read() -> None:
+    """A run may have begun before the upgrade."""
+    row: dict[str, Any] = {
+        "folder": "_s3_to_azure/dag/run/sync/20261101T020000Z-0",
+        "index": 7,
+        "what": "in/a/",
+        "objects": 2,
+        "size": 5,
+        "start": 0,
+        "stop": 9,
+        "prefix": "in/",
+        "etag": '"1"',
+        "ranges": [[9, 2, "d"]],
+        "label": "in/a/ (2 objects, 5 B)",
+    }
+
+    found = BatchReference.from_json(row, "_s3_to_azure/dag/run")
+
+    assert found == BatchReference(row["folder"], 7, "in/a/", 2, 5, 0, 9, "in/", '"1"', ((9, 2, "d"),))
+    assert found.label == row["label"]
+
+
+def test_a_reference_is_small() -> None:
+    """Each copy task reads those of all batches. Earlier versions took 487 bytes for this one."""
+    run = "_s3_to_azure/s3_to_azure_nightly/scheduled__2026-11-27T02:00:00+00:00"
+    what = "exports/region=eu-west-1/2026/batch-000123/"
+    ranges = ((1_234_567, 8_000, "d" * 32),)
+    reference = BatchReference(
+        f"{run}/s3_to_azure/20261127T020000Z-{'0' * 16}",
+        123,
+        what,
+        8_000,
+        163_840_000,
+        1_000_000,
+        1_234_567,
+        "exports/region=eu-west-1/",
+        '"0x8DE2A0000000000"',
+        ranges,
+    )
+
+    assert len(json.dumps(reference.as_json(run))) <= 280
 
 
 def test_a_part_of_the_ledger_sorts_by_its_number() -> None:

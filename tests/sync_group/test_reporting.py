@@ -16,6 +16,7 @@ import pytest
 from airflow.sdk import Asset, BaseNotifier, task
 from airflow.sdk.exceptions import AirflowSkipException
 
+from airflow_s3_azure.sync.references import BatchReference
 from tests.conftest import needs_airflow_3_3
 from tests.sync_group.nights import MIB, Night, Sync
 
@@ -101,10 +102,11 @@ def test_the_report_adds_up_the_ledger(sync: Sync, logged: Callable[[], str]) ->
     assert (plan["objects"], plan["size"], plan["extra"], plan["dry_run"]) == (9, 5 * 5 + MIB + 1, 0, False)
     references = night.run.xcom("s3_to_azure.plan")
     assert len(references) == plan["batches"]
-    assert sum(one["objects"] for one in references) == 6
+    read = [BatchReference.from_json(one, "") for one in references]
+    assert sum(one.objects for one in read) == 6
     batches = [night.run.xcom("s3_to_azure.copy", map_index=index) for index in range(len(references))]
     assert [(one["label"], one["objects"], one["size"]) for one in batches] == [
-        (one["label"], one["objects"], one["size"]) for one in references
+        (one.label, one.objects, one.size) for one in read
     ]
     for name in ("copied", "failed", "copied_bytes", "bytes_read"):
         assert sum(one[name] for one in batches) == report[name]

@@ -167,12 +167,19 @@ def batches(
     )
     airflow.xcoms[(dag_id, run_id, planner, -1, "plan")] = total
     references: list[Item] = [
-        {"label": label.format(index=n) + f" ({objects} objects, 100 MiB)", "objects": objects, "size": size}
+        {"what": label.format(index=n), "prefix": "", "size": size, "ranges": [[1, objects, "digest"]]}
         for n in range(len(states))
     ]
     airflow.xcoms[(dag_id, run_id, planner, -1, "return_value")] = references
     for index, one_state in enumerate(states):
-        airflow.add_task(dag_id, run_id, "copy", state=one_state, map_index=index, label=references[index]["label"])
+        airflow.add_task(
+            dag_id,
+            run_id,
+            "copy",
+            state=one_state,
+            map_index=index,
+            label=f"{label.format(index=index)} ({objects} objects, 100 MiB)",
+        )
         if one_state in ("success", "failed"):
             has_failed = one_state == "failed"
             airflow.xcoms[(dag_id, run_id, COPY, index, "return_value")] = {

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import pytest
 
+from airflow_s3_azure.sync.references import BatchReference
 from tests.conftest import needs_airflow_3_3
 from tests.ui.stage import (
     ARCHIVE,
@@ -127,7 +128,9 @@ def test_a_batch_is_named_by_what_it_copies_and_its_log_is_folded(stage: Stage) 
     tasks = [task for task in stage.airflow.task_instances(INVOICES, run) if task["task_id"] == COPY]
     references = stage.airflow.xcom(INVOICES, run, PLAN)
 
-    assert [task["rendered_map_index"] for task in tasks] == [one["label"] for one in references]
+    assert [task["rendered_map_index"] for task in tasks] == [
+        BatchReference.from_json(one, "").label for one in references
+    ]
     log = stage.airflow.logs(INVOICES, run, COPY, map_index=0)
     folded, unfolded = log.partition("::group::Connections")[2].split("::endgroup::", 1)
     assert "batch 0:" not in folded

@@ -1,4 +1,5 @@
 /** Reads one run in few requests: its tasks, and the XComs, progress, logs and approvals that the tab shows. */
+import { bytes, counted } from "./format.js";
 import { get, getPage, hostTime, ifAllowed, isAirflow33, path, xcom, xcomKeys } from "./api.js";
 import { OPERATORS } from "./host.js";
 import { hasEnded, hasFailed, sumPlans } from "./run.js";
@@ -214,8 +215,8 @@ export class RunReader {
     return {
       task,
       index: task.map_index,
-      label: reference?.label ?? labelOf(task),
-      objects: reference?.objects ?? null,
+      label: reference ? labelOfBatch(reference) : labelOf(task),
+      objects: reference ? objectsOf(reference) : null,
       size: reference?.size ?? null,
       summary: value("return_value") ?? null,
       isRead: value("return_value") !== undefined,
@@ -267,6 +268,17 @@ export class RunReader {
 }
 
 /** A mapped copy of a key is labeled by the key, also while Airflow has no label for it. */
+// Earlier versions put the label and the number of objects into XCom.
+const objectsOf = ({ objects, ranges }) => objects ?? ranges.reduce((sum, [, rows]) => sum + rows, 0);
+
+/** As in the log: "exports/2026/11/ (812 objects, 3.1 GiB)" */
+function labelOfBatch(reference) {
+  if (reference.label) return reference.label;
+  const { what, prefix, below, size } = reference;
+  const objects = objectsOf(reference);
+  return `${what ?? prefix + below} (${objects === 1 ? "" : `${counted(objects, "object")}, `}${bytes(size)})`;
+}
+
 const labelOf = (task) => task.rendered_map_index || task.rendered_fields?.s3_key || task.task_id;
 
 /** The error that ended a task, from the lines of its log; null if no line has one. */
