@@ -11,7 +11,7 @@ unexport VIRTUAL_ENV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install servers demo docs release-check sbom test test-cluster test-lowest test-newest versions audit torture fuzz screenshots gallery bench bench-quick bench-cluster bench-memory bench-plan bench-audit check lint types unit format build clean
+.PHONY: help install servers demo docs release-check sbom test test-cluster test-lowest test-newest versions audit torture fuzz screenshots gallery bench bench-quick bench-cluster bench-memory bench-plan bench-nightly bench-audit check lint types unit format build clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,8 +59,12 @@ bench-quick: .tools/bench/installed  ## the same with fewer bytes, in under two 
 bench-memory: .venv/installed  ## peak memory, disk writes and CPU of a copy of 2 GiB, with their bounds
 	@$(RUN)/python -m benchmarks.memory
 
-bench-plan: .venv/installed  ## peak memory and time of plans of up to 1,000,000 keys, with their bounds
-	@$(RUN)/python -m benchmarks.plan
+bench-plan: .tools/bench/installed  ## peak memory and time of plans of up to 1,000,000 keys, with their bounds (9 minutes; PLAN="--keys 100000 --latency-keys 0")
+	@.tools/bench/bin/python -m benchmarks.plan $(PLAN)
+
+bench-nightly: .tools/cluster/installed .tools/bench/installed  ## whole runs of quiet nights on an Airflow with PostgreSQL, beside rclone in a BashOperator (8 minutes)
+	@$(PYTHON) -m tests.servers.debian
+	@.tools/cluster/bin/python -m benchmarks.nightly $(NIGHTLY)
 
 bench-audit: .venv/installed  ## peak memory and time of audits of up to 1,000,000 blobs, with their bounds
 	@$(RUN)/python -m benchmarks.audit

@@ -1,14 +1,15 @@
 """Memory and time of a plan, which must not grow with the listings: a bound on one, a straight line for the other.
 
 `python -m benchmarks.plan` plans 100,000, 300,000 and 1,000,000 keys against as many blobs: half of them unchanged, a
-quarter changed, a quarter missing, and as many blobs without a key. Both listings are read, and all that a plan writes is sent,
+quarter changed, a quarter missing, and as many blobs without a key. And 300,000 keys that are all unchanged, as in most nights. Both listings are read, and all that a plan writes is sent,
 over HTTP, by the clients of an operator. The servers (:mod:`benchmarks.plan_server`) are processes of their own, so their CPU
 and memory do not count. It ends with 1 if a plan's peak over the imports is above 200 MiB, or if a key of the largest plan
 takes more than 1.5 times the CPU time of one of the smallest.
 
 Once more for 300,000 keys with both listings in the order of a hierarchy, as directory buckets and accounts with a hierarchical
 namespace give them, so that both must be sorted. And for 1,000,000 keys with 100 ms for each page: with one lister for each
-listing, with the listers of an operator, and by `rclone lsf --fast-list`, which lists the bucket only. Linux only.
+listing, with the listers of an operator, and by `rclone lsf --fast-list`, which lists the bucket only, page by page; it is
+ended after four minutes. Linux only.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ from airflow_s3_azure.sync.plan_model import Listing, Plan, PlanOptions
 from airflow_s3_azure.sync.planner import make_plan
 from airflow_s3_azure.sync.select import Selection
 from benchmarks.measure import measure
-from benchmarks.plan_server import Names, serve
+from benchmarks.plan_server import BUCKET, Names, serve
 
 SIZES = (100_000, 300_000, 1_000_000)
 SORTED_SIZE = 300_000
@@ -62,7 +63,11 @@ MAX_GROWTH = 1.5
 """Of the CPU time per key, from the smallest plan to the largest."""
 LATENCY_SIZE, LATENCY = 1_000_000, 0.1
 """Keys of the plans with a latency, and seconds for each page."""
-BY_BYTES, HIERARCHICAL = "by bytes", "hierarchical"
+UNCHANGED_SIZE = 300_000
+"""Keys of the plan in which all are unchanged."""
+RCLONE_SECONDS = 240.0
+"""After which rclone's listing is ended."""
+BY_BYTES, HIERARCHICAL, UNCHANGED = "by bytes", "hierarchical", "unchanged"
 SERIALLY, IN_RANGES = "100ms serial", "100ms ranges"
 """Orders of the lines with a latency."""
 
@@ -115,10 +120,10 @@ class Endpoints:
     :ivar pages: requests for pages of both listings
     """
 
-    def __init__(self, url: str, count: int, *, hierarchical: bool) -> None:
+    def __init__(self, url: str, count: int, order: str) -> None:
         self.pages = 0
         self._cancellation, self._session = Cancellation(), requests.Session()
-        name = f"{count}-{'hierarchical' if hierarchical else 'flat'}"
+        name = f"{count}-{order if order in (HIERARCHICAL, UNCHANGED) else 'flat'}"
         s3 = boto3.client(
             "s3",
             region_name="eu-west-1",
@@ -157,22 +162,22 @@ class _Counter(SansIOHTTPPolicy[Any, Any]):
         self._ends.pages += 1
 
 
-def plan(count: int, url: str, *, hierarchical: bool, serially: bool = False) -> tuple[Plan, int]:
+def plan(count: int, url: str, order: str) -> tuple[Plan, int]:
     """Make a plan of the listings of a server, and write it there; return it, with the pages that were requested."""
-    ends = Endpoints(url, count, hierarchical=hierarchical)
-    listers = {"listers": 1} if serially else {}
+    ends = Endpoints(url, count, order)
+    listers = {"listers": 1} if order == SERIALLY else {}
     of_objects, of_blobs = replace(OF_OBJECTS, **listers), replace(OF_BLOBS, **listers)
     try:
         made = make_plan(
             Listing(lambda: list_objects(ends.source, parallelism=of_objects)),
             Listing(lambda: list_blobs(ends.container, parallelism=of_blobs)),
-            PlanOptions(Selection(), Naming()),
-            PlanFolder(ends.client, f"_s3_to_azure/benchmark/{count}-{hierarchical}-{serially}"),
+            PlanOptions(Selection(), Naming(), bucket=BUCKET),
+            PlanFolder(ends.client, f"_s3_to_azure/benchmark/{count}-{order.replace(' ', '-')}"),
         )
     finally:
         ends.close()
     found = (made.counts["copy"], made.counts["unchanged"], sum(batch.objects for batch in made.batches))
-    expected = (count // 2, count // 2, count // 2)
+    expected = (0, count, 0) if order == UNCHANGED else (count // 2, count // 2, count // 2)
     if found != expected:
         raise RuntimeError(f"the plan is wrong: (to copy, unchanged, in batches) are {found}, not {expected}")
     return made, ends.pages
@@ -180,31 +185,34 @@ def plan(count: int, url: str, *, hierarchical: bool, serially: bool = False) ->
 
 def measure_plan(result_to: Connection, count: int, url: str, order: str) -> None:
     """Measure one plan, and send the result. The body of a process, so that no plan inherits another's memory."""
-    options = {"hierarchical": order == HIERARCHICAL, "serially": order == SERIALLY}
-    plan(2_000, url, **options)  # imports at first use are not a plan's memory
+    plan(2_000, url, order)  # imports at first use are not a plan's memory
     pages = 0
 
     def work() -> None:
         nonlocal pages
-        _, pages = plan(count, url, **options)
+        _, pages = plan(count, url, order)
 
     cost = measure(work)
     result_to.send(Measured(count, order, cost.memory, cost.cpu, cost.seconds, pages))
 
 
-def list_with_rclone(count: int, url: str) -> float | None:
-    """Return the seconds in which rclone lists the bucket; None if it is not installed."""
+def list_with_rclone(count: int, url: str) -> str:
+    """Return how long rclone takes to list the bucket."""
     from benchmarks.clients.rclone import BINARY
 
     if not BINARY.exists():
-        return None
+        return "is not installed"
     started = time.monotonic()
     command = [str(BINARY), "lsf", f"s3:bucket-{count}-flat", "--fast-list", "--recursive", "--files-only"]
     environment = {**os.environ, **_RCLONE, "RCLONE_CONFIG_S3_ENDPOINT": url}
-    lines = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True).stdout.count(b"\n")
+    try:
+        run = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True, timeout=RCLONE_SECONDS)
+    except subprocess.TimeoutExpired:
+        return f"was ended after {RCLONE_SECONDS:.0f} s"
+    lines = run.stdout.count(b"\n")
     if lines != count:
         raise RuntimeError(f"rclone lists {lines:,} of {count:,} keys")
-    return time.monotonic() - started
+    return f"takes {time.monotonic() - started:.1f} s"
 
 
 @contextmanager
@@ -246,8 +254,16 @@ def main() -> int:
     parser.add_argument(
         "--latency-keys", type=int, default=LATENCY_SIZE, help="keys of the plans with a latency; 0: none"
     )
+    parser.add_argument(
+        "--unchanged-keys",
+        type=int,
+        default=UNCHANGED_SIZE,
+        help="keys of the plan in which all are unchanged; 0: none",
+    )
     given = parser.parse_args()
-    plans = [(count, BY_BYTES) for count in given.keys] + [(given.sorted_keys, HIERARCHICAL)] * bool(given.sorted_keys)
+    plans = [(count, BY_BYTES) for count in given.keys]
+    plans += [(given.unchanged_keys, UNCHANGED)] * bool(given.unchanged_keys)
+    plans += [(given.sorted_keys, HIERARCHICAL)] * bool(given.sorted_keys)
     print(
         f"{'keys':>10}  {'listed':<12}  {'seconds':>8}  {'CPU':>8}  {'keys/s':>8}  {'us/key':>6}  {'peak MiB':>8}  "
         f"{'pages':>6}",
@@ -266,8 +282,7 @@ def main() -> int:
                 f"at {LATENCY * 1000:.0f} ms per page, in ranges: {slow.seconds / fast.seconds:.1f} times as fast, "
                 f"{fast.pages / slow.pages:.3f} times the pages"
             )
-            seconds = list_with_rclone(given.latency_keys, url)
-            print("rclone is not installed" if seconds is None else f"rclone lsf --fast-list: {seconds:.1f} s")
+            print(f"rclone lsf --fast-list {list_with_rclone(given.latency_keys, url)}")
     holds, verdict = judge(measured)
     print(verdict)
     return 0 if holds else 1

@@ -1,11 +1,12 @@
 """A server for the benchmark of plans: pages of S3 and Azure listings, and a container for what a plan writes.
 
 It runs in a process of its own, so that neither its CPU nor its memory is the plan's. The entries have the fields, and about the
-size, of real ones: 350 bytes for a key, 1,100 for a blob with a record.
+size, of real ones: 350 bytes for a key, 1,250 for a blob with a record, its checksums and its identity.
 """
 
 from __future__ import annotations
 
+import base64
 import re
 import time
 from bisect import bisect_right
@@ -18,14 +19,18 @@ from multiprocessing.connection import Connection
 from typing import overload
 from urllib.parse import parse_qs, urlsplit
 
+from airflow_s3_azure.engine.properties import CopyIdentity
+
 FOLDER = 500
 """Keys in a folder."""
+BUCKET = "bucket"
+"""Of the records."""
 OBJECTS_PER_PAGE, BLOBS_PER_PAGE = 1_000, 5_000
 """As S3 and Azure list them."""
 
 _UPLOADED = datetime(2026, 1, 1, tzinfo=UTC)
-_COPIED = format_datetime(_UPLOADED + timedelta(days=1), usegmt=True)
 _DAY_SECONDS = 86_400
+_COPIES_PER_SECOND = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +41,13 @@ class Names(Sequence[str]):
     the slash sorts before all other characters it comes after.
 
     :param is_blobs: of four keys, one has a blob of another name
+    :param is_unchanged: each key has a blob of its own name, an unchanged copy
     """
 
     length: int
     hierarchical: bool
     is_blobs: bool = False
+    is_unchanged: bool = False
 
     def __len__(self) -> int:
         return self.length
@@ -57,9 +64,14 @@ class Names(Sequence[str]):
         if not 0 <= at < self.length:
             raise IndexError(at)
         number = self.number(at)
+        key = self.key(number)
+        return f"{key}~" if self.is_blobs and number % 4 == 3 and not self.is_unchanged else key
+
+    @staticmethod
+    def key(number: int) -> str:
+        """Return the key of an object, given its number."""
         folder = f"exports/region=eu-west-1/2026/batch-{number // FOLDER:06d}"
-        name = f"{folder}/orders-{number:08d}.json.gz" if number % FOLDER else f"{folder}.manifest.json"
-        return f"{name}~" if self.is_blobs and number % 4 == 3 else name
+        return f"{folder}/orders-{number:08d}.json.gz" if number % FOLDER else f"{folder}.manifest.json"
 
     def number(self, at: int) -> int:
         """Return the number of an object, given its position in the listing."""
@@ -70,13 +82,21 @@ class Names(Sequence[str]):
         return first if at == last else at + 1
 
 
+def _uploaded(number: int) -> datetime:
+    return _UPLOADED + timedelta(seconds=number % _DAY_SECONDS)
+
+
+def _http_date(when: datetime) -> str:
+    return format_datetime(when, usegmt=True)
+
+
 def object_page(names: Names, start: int) -> bytes:
     """Return a page of S3, from a position on."""
     stop = min(start + OBJECTS_PER_PAGE, len(names))
     entries = []
     for at in range(start, stop):
         number = names.number(at)
-        when = _UPLOADED + timedelta(seconds=number % _DAY_SECONDS)
+        when = _uploaded(number)
         entries.append(
             f"<Contents><Key>{names[at].replace('=', '%3D')}</Key><LastModified>{when:%Y-%m-%dT%H:%M:%S}.000Z"
             f"</LastModified><ETag>&quot;{number:032x}&quot;</ETag><ChecksumAlgorithm>CRC64NVME</ChecksumAlgorithm>"
@@ -93,22 +113,26 @@ def object_page(names: Names, start: int) -> bytes:
 
 
 def blob_page(names: Names, start: int) -> bytes:
-    """Return a page of Azure, from a position on. Of four blobs, two are unchanged copies."""
+    """Return a page of Azure, from a position on. Of four blobs, two are unchanged copies, or all."""
     stop = min(start + BLOBS_PER_PAGE, len(names))
     entries = []
     for at in range(start, stop):
         number = names.number(at)
-        size, etag = 20_000 + number % 1_000, number if number % 4 < 2 else number + 1
+        size, etag = 20_000 + number % 1_000, number if number % 4 < 2 or names.is_unchanged else number + 1
+        copied = _http_date(_UPLOADED + timedelta(days=1, seconds=number // _COPIES_PER_SECOND))
+        crc64 = base64.b64encode((number * 0x9E3779B97F4A7C15 % 2**64).to_bytes(8, "big")).decode()
+        identity = CopyIdentity(BUCKET, names.key(number), names[at])
         entries.append(
-            f"<Blob><Name>{names[at]}</Name><Properties><Creation-Time>{_COPIED}</Creation-Time>"
-            f"<Last-Modified>{_COPIED}</Last-Modified><Etag>0x{number:015X}</Etag><Content-Length>{size}</Content-Length>"
+            f"<Blob><Name>{names[at]}</Name><Properties><Creation-Time>{copied}</Creation-Time>"
+            f"<Last-Modified>{copied}</Last-Modified><Etag>0x{number:015X}</Etag><Content-Length>{size}</Content-Length>"
             "<Content-Type>application/octet-stream</Content-Type><Content-Encoding /><Content-Language /><Content-CRC64 />"
             "<Content-MD5 /><Cache-Control /><Content-Disposition /><BlobType>BlockBlob</BlobType><AccessTier>Hot</AccessTier>"
             "<AccessTierInferred>true</AccessTierInferred><LeaseStatus>unlocked</LeaseStatus><LeaseState>available</LeaseState>"
             "<ServerEncrypted>true</ServerEncrypted></Properties>"
             f"<Metadata><s3_source_etag>{etag:032x}</s3_source_etag><s3_source_size>{size}</s3_source_size>"
-            f"<s3_source_last_modified>{_COPIED}</s3_source_last_modified>"
-            "<s3_source_checksum>CRC64NVME=AAAAAAAAAAA=</s3_source_checksum></Metadata><OrMetadata /></Blob>"
+            f"<s3_source_last_modified>{_http_date(_uploaded(number))}</s3_source_last_modified>"
+            f"<s3_source_checksum>CRC64NVME:{crc64}</s3_source_checksum><s3_source_identity>{identity}</s3_source_identity>"
+            f"<s3_source_crc64nvme>{crc64}</s3_source_crc64nvme></Metadata><OrMetadata /></Blob>"
         )
     marker = f"<NextMarker>{stop}</NextMarker>" if stop < len(names) else "<NextMarker />"
     return (
@@ -169,7 +193,7 @@ class PlanServer(BaseHTTPRequestHandler):
     def _page(self, path: str, query: Mapping[str, str]) -> bytes:
         is_blobs = "comp" in query
         count, order = path.strip("/").rsplit("/", 1)[-1].split("-")[-2:]
-        names = Names(int(count), order == "hierarchical", is_blobs)
+        names = Names(int(count), order == "hierarchical", is_blobs, order == "unchanged")
         token = query.get("marker") or query.get("continuation-token")
         after = query.get("startFrom") or query.get("start-after") or ""
         start = int(token) if token else 0 if names.hierarchical or not after else bisect_right(names, after)
