@@ -11,7 +11,7 @@ unexport VIRTUAL_ENV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install servers demo docs release-check sbom test test-cluster test-lowest test-newest versions audit torture fuzz screenshots gallery bench bench-quick bench-cluster bench-memory bench-plan bench-nightly bench-audit check lint types unit format build clean
+.PHONY: help install servers demo docs release-check sbom test test-cloud test-cluster test-lowest test-newest versions audit torture fuzz screenshots gallery bench bench-quick bench-cluster bench-memory bench-plan bench-nightly bench-audit check lint types unit format build clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ audit: $(UV)  ## look up known vulnerabilities of what is locked, of the floors 
 test-cluster: servers .tools/cluster/installed  ## on a CeleryExecutor with two workers, and its faults (CLUSTER_SEEDS=1)
 	@$(PYTHON) -m tests.servers.debian
 	@.tools/cluster/bin/python -m pytest -m cluster tests/cluster
+
+test-cloud: .venv/installed  ## the preflight and the contract tests on accounts of yours (prints which variables to set)
+	@$(RUN)/python -m tests.cloud
 
 torture: servers  ## 20 kills of a copy of 256 MiB, over HTTP and over TLS (KILLS=, KILL_SEED=, KILL_MIB= change that)
 	@KILLS=$(or $(KILLS),20) KILL_MIB=$(or $(KILL_MIB),256) $(RUN)/python -m pytest -s tests/faults/test_kill.py

@@ -65,6 +65,11 @@ def env_number(name: str) -> float | None:
     return number(f"S3_TO_AZURE_{name}", env(name))
 
 
+def bucket_choice() -> dict[str, Any]:
+    """Return the default and the schema of a bucket's name."""
+    return choice_of(env("BUCKET") or "my-bucket", Guardrails.configured().buckets)
+
+
 def container_choice() -> dict[str, Any]:
     """Return the default and the schema of a container's name."""
     return choice_of(env("CONTAINER") or "my-container", Guardrails.configured().containers)

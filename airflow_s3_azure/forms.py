@@ -10,7 +10,7 @@ from airflow_s3_azure.form_fields import (
     NUMBER,
     TEXT,
     Form,
-    choice_of,
+    bucket_choice,
     container_choice,
     env,
     env_flag,
@@ -18,7 +18,6 @@ from airflow_s3_azure.form_fields import (
     params_of,
     template,
 )
-from airflow_s3_azure.guardrails import Guardrails
 
 __all__ = ["Form", "history_form", "keys_form", "nightly_form"]
 
@@ -132,9 +131,8 @@ def _form(fields: Mapping[str, Mapping[str, Any]], **templates: str) -> Form:
 
 
 def _first_fields() -> dict[str, dict[str, Any]]:
-    bucket = choice_of(env("BUCKET") or "my-bucket", Guardrails.configured().buckets)
     return {
-        "s3_bucket": {**field("S3 bucket", "Bucket to copy from.", None, type="string"), **bucket},
+        "s3_bucket": {**field("S3 bucket", "Bucket to copy from.", None, type="string"), **bucket_choice()},
         "s3_prefix": field(
             "S3 prefix",
             "Only keys that begin with this, such as `exports/`. Empty: all.",

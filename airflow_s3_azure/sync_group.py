@@ -57,6 +57,7 @@ def s3_to_azure_sync(
     max_size: int | str | None = None,
     storage_classes: Sequence[str] = (),
     require_keys: bool = False,
+    preflight: bool = True,
     compare: Literal["etag", "checksum", "size", "always"] | str = "etag",  # noqa: PYI051 - the text may be a template
     overwrite: bool | str = True,
     dry_run: bool | str = False,
@@ -131,6 +132,8 @@ def s3_to_azure_sync(
     :param max_size: only objects of at most this size
     :param storage_classes: only objects of these classes, such as ``["STANDARD", "STANDARD_IA"]``; empty: all (templated)
     :param require_keys: fail the plan if no key is selected, instead of a warning
+    :param preflight: fail the plan if none of the first objects may be read, or if copy_tags is set and the account cannot
+        hold tags; warn if a clock is wrong. Costs a request if there is something to copy, and one with copy_tags
 
     Destination and names:
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 NAMES = [path.stem for path in sorted((ROOT / "dags").glob("*.py"))]
 COPYING = [name for name in NAMES if name != "s3_to_azure_audit"]
+"""Those whose form names a bucket."""
 
 pytestmark = [pytest.mark.servers, pytest.mark.airflow, pytest.mark.usefixtures("connections")]
 
@@ -164,6 +165,20 @@ def test_the_audit_finds_what_nightly_copied(
     assert [run.state for run in (shallow, deep, missing)] == ["success", "success", "failed"]
     assert [(one["intact"], one["missing"], one["read"]) for one in totals] == [(1, 0, 0), (1, 0, 1), (0, 1, 0)]
     assert totals[0]["runs"][0]["dag_id"] == "s3_to_azure_nightly"
+
+
+def test_the_preflight_proves_what_a_copy_needs(
+    bucket: Bucket, container: ContainerClient, endpoints: dict[str, Any]
+) -> None:
+    """With its form as it opens, except for the check that waits; a misspelt prefix is amber."""
+    bucket.put("in/key", b"content")
+
+    run = run_dag(_dag("s3_to_azure_preflight"), conf=endpoints | {"s3_prefix": "in/", "skip": ["idle-connections"]})
+
+    found = run.xcom("preflight")
+    assert (run.state, found["counts"]["red"]) == ("success", 0)
+    assert next(one["status"] for one in found["checks"] if one["name"] == "s3-range") == "green"
+    assert list(container.list_blob_names()) == []
 
 
 def test_nightly_copies_nothing_until_dry_run_is_off(

@@ -53,6 +53,8 @@ def _azure_actions(request: Request) -> set[str]:
     match request.method, bool(blob), request.query.get("comp"):
         case (("GET" | "HEAD"), False, None):
             return {f"{CONTAINERS}/read"}
+        case "GET", False, "properties":
+            return set()  # the kind of the account; a plan goes on without it if it may not be read
         case "PUT", False, None:
             return {f"{CONTAINERS}/write"}
         case ("GET", False, "list") | (("GET" | "HEAD"), True, None | "blocklist"):

@@ -24,7 +24,7 @@ def get_commands() -> list[GroupCommand]:
             name=COMMAND,
             help="Copy from Amazon S3 to Azure Blob Storage",
             description="Copy from Amazon S3 to Azure Blob Storage, with Airflow's connections",
-            subcommands=[_copy(), _plan(), _ledger(), _audit()],
+            subcommands=[_copy(), _preflight(), _plan(), _ledger(), _audit()],
         )
     ]
 
@@ -46,6 +46,34 @@ def _copy() -> ActionCommand:
             _option("s3-version-id", "a version to copy instead of the current one"),
             *_ENDPOINTS,
             *_COPYING,
+        ],
+    )
+
+
+def _preflight() -> ActionCommand:
+    return _command(
+        "preflight",
+        "airflow_s3_azure.cli.preflight_command.preflight",
+        "Check what copies assume of a bucket and a container",
+        "Check what copies assume of a bucket and a container, from this machine: permissions, TLS, clocks, checksums, "
+        "conditional commits and more. Sends less than 12 MiB in about a minute, and removes it.",
+        [
+            _arg("source", help="s3://bucket/prefix of the keys to copy", metavar="SOURCE"),
+            _arg(
+                "destination",
+                help="https://account.blob.core.windows.net/container/prefix, or container/prefix in the account of the "
+                "connection",
+                metavar="DESTINATION",
+            ),
+            _option("s3-key", "the object to read (default: the first one below the prefix)"),
+            _flag("write-source", "also write one small object with a difficult key to the bucket, and delete it"),
+            _option(
+                "skip",
+                "a check not to run, such as idle-connections; may be repeated",
+                metavar="CHECK",
+                action="append",
+            ),
+            *_ENDPOINTS,
         ],
     )
 

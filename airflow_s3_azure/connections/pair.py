@@ -12,6 +12,7 @@ from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.errors import (
     ConfigurationError,
 )
+from airflow_s3_azure.engine.http.observer import Observer
 from airflow_s3_azure.engine.model import CopyRequest
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.server_side.reachability import check_reachable
@@ -24,11 +25,16 @@ SERVER_SIDE_SECONDS = 300.0
 
 
 def open_endpoints(
-    endpoints: Endpoints, options: CopyOptions, cancellation: Cancellation
+    endpoints: Endpoints,
+    options: CopyOptions,
+    cancellation: Cancellation,
+    *,
+    observers: tuple[Observer | None, Observer | None] = (None, None),
 ) -> tuple[S3Bucket, AzureContainer]:
-    """Return source and destination of a copy; for a server-side copy, after the preflight.
+    """Return source and destination of a copy; for a server-side copy, after a check that Azure can reach S3.
 
-    :raises ConfigurationError: if the preflight fails, or as :func:`open_bucket` and :func:`open_container` do
+    :param observers: of the engine's requests to S3 and to Azure
+    :raises ConfigurationError: if it cannot, or as :func:`open_bucket` and :func:`open_container` do
     :raises DestinationWriteError: as :func:`open_container` does
     """
     Guardrails.configured().check_mode(options.mode)
@@ -45,6 +51,7 @@ def open_endpoints(
         create_container=endpoints.create_container,
         read_timeout=SERVER_SIDE_SECONDS if is_server_side else READ_SECONDS,
         encryption_scope=options.encryption_scope,
+        on_exchange=observers[1],
     )
     bucket = open_bucket(
         endpoints.aws_conn_id,
@@ -54,6 +61,7 @@ def open_endpoints(
         requester_pays=endpoints.requester_pays,
         url_seconds=SERVER_SIDE_URL_SECONDS if is_server_side else URL_SECONDS,
         max_bandwidth=options.max_bandwidth,
+        on_exchange=observers[0],
     )
     if is_server_side:
         check_reachable(bucket.source.endpoint(), container.blobs.url)

@@ -10,6 +10,7 @@
     ├─ BatchFailed                 some objects of a batch could not be copied; the others were
     │  └─ BatchChanged             because they changed since the plan: the next try copies the new versions
     ├─ AuditFailed                 blobs are not what is recorded of them, or are missing
+    ├─ PreflightFailed             the two accounts do not do what a copy needs
     └─ TransferError               one key could not be copied to one blob
        ├─ SourceNotFound · SourceArchived · SourceAccessDenied
        ├─ SourceChanged            ETag or size changed during the copy
@@ -100,6 +101,10 @@ class BatchChanged(BatchFailed):
 
 class AuditFailed(S3ToAzureError):
     """Blobs of a container are not what its ledgers, or the records on them, say; or are missing. A retry finds the same."""
+
+
+class PreflightFailed(S3ToAzureError):
+    """Checks of a preflight are red: copies between the two endpoints would fail. A retry finds the same."""
 
 
 class TransferError(S3ToAzureError):

@@ -7,6 +7,7 @@ from airflow_s3_azure.operators.audit import S3ToAzureAuditOperator
 from airflow_s3_azure.operators.connected import airflow_failures
 from airflow_s3_azure.operators.copy_batch import S3ToAzureCopyBatchOperator
 from airflow_s3_azure.operators.plan import S3ToAzureBatchesOperator, S3ToAzurePlanOperator
+from airflow_s3_azure.operators.preflight import S3ToAzurePreflightOperator
 from airflow_s3_azure.operators.report import S3ToAzureReportOperator
 from airflow_s3_azure.operators.run_conf import check_run_conf
 from airflow_s3_azure.operators.stream import S3ToAzureBlobStreamOperator
@@ -17,6 +18,7 @@ __all__ = [
     "S3ToAzureBlobStreamOperator",
     "S3ToAzureCopyBatchOperator",
     "S3ToAzurePlanOperator",
+    "S3ToAzurePreflightOperator",
     "S3ToAzureReportOperator",
     "airflow_failures",
     "check_run_conf",

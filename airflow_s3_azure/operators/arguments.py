@@ -89,6 +89,7 @@ ARGUMENTS: Mapping[str, Argument] = {
     "max_size": Argument(size),
     "storage_classes": Argument(strings, is_templated=True),
     "require_keys": Argument(flag),
+    "preflight": Argument(flag),
     "blob_prefix": Argument(text, is_templated=True),
     "strip_prefix": Argument(prefix, is_templated=True),
     "blob_template": Argument(text, is_templated=True),
@@ -112,6 +113,10 @@ ARGUMENTS: Mapping[str, Argument] = {
     "seed": Argument(text, is_templated=True),
     "nights": Argument(optional(whole, 1, " night"), is_templated=True),
     "night": Argument(whole, is_templated=True),
+    # PreflightOptions
+    "s3_key": Argument(text, is_templated=True),
+    "write_source": Argument(flag, is_templated=True),
+    "skip": Argument(strings, is_templated=True),
     # How a task runs
     "deferrable": Argument(flag),
     "slice": Argument(optional_duration),

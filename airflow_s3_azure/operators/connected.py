@@ -111,14 +111,17 @@ class CopyingOperator(ConnectedOperator):
         self.deferrable = deferrable
         self.slice = slice
 
-    def _open(self, options: CopyOptions) -> tuple[S3Bucket, AzureContainer, Cancellation]:
-        """Open source and destination. After this, the task can be cancelled."""
+    def _open(self, options: CopyOptions, **more: Any) -> tuple[S3Bucket, AzureContainer, Cancellation]:
+        """Open source and destination. After this, the task can be cancelled.
+
+        :param more: for :func:`~airflow_s3_azure.connections.open_endpoints`
+        """
         from airflow_s3_azure.connections import open_endpoints
         from airflow_s3_azure.engine.cancellation import Cancellation
 
         self._cancellation = cancellation = Cancellation()
         with folded("Connections"):
-            bucket, container = open_endpoints(read_options(Endpoints, self), options, cancellation)
+            bucket, container = open_endpoints(read_options(Endpoints, self), options, cancellation, **more)
         self.container_url = container.blobs.url
         return bucket, container, cancellation
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from airflow_s3_azure.engine.cancellation import Cancellation
     from airflow_s3_azure.engine.model import BlobState
     from airflow_s3_azure.engine.options import Archived
+    from airflow_s3_azure.preflight.plan_checks import PlanChecks
+    from airflow_s3_azure.sync.ledger import PlanFolder
     from airflow_s3_azure.sync.listed_object import ListedObject
     from airflow_s3_azure.sync.plan_model import Listing, Plan, PlanOptions
 
@@ -64,7 +66,8 @@ class S3ToAzurePlanOperator(CopyingOperator):
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Make the plan and return the references of its batches; none in a dry run."""
         from airflow_s3_azure.metrics import send_counts
-        from airflow_s3_azure.sync.ledger import PlanFolder, folder_name, run_folder
+        from airflow_s3_azure.preflight.plan_checks import PlanChecks
+        from airflow_s3_azure.sync.ledger import run_folder
         from airflow_s3_azure.sync.planner import make_plan
 
         started = datetime.now(UTC)
@@ -72,20 +75,20 @@ class S3ToAzurePlanOperator(CopyingOperator):
             check_run_conf(context)
             copy, arguments = self._copy_options(), read_options(PlanArguments, self)
             options = arguments.plan_options(copy, max_batches=max_batches())
-            bucket, container, cancellation = self._open(copy)
+            checks = PlanChecks(is_enabled=arguments.preflight)
+            bucket, container, cancellation = self._open(copy, observers=(checks.s3, checks.azure))
             ti = context["ti"]
-            group = ti.task_id.rpartition(".")[0] or ti.task_id
-            name, run = folder_name(started, ti.map_index), run_folder(ti.dag_id, ti.run_id)
-            folder = PlanFolder(container.client, f"{run}/{group}/{name}", cancellation)
+            folder = _new_folder(ti, started, container, cancellation)
             self.ledger_url = folder.ledger_url
             # The common prefix of the blob names of all keys under the prefix.
             blob_prefix = options.naming.common_prefix(options.prefix)
             guardrails = self._check_guardrails(bucket, container, options, blob_prefix)
             source, destination = bucket.source.url(options.prefix), container.blobs.blob_url(blob_prefix)
             options = replace(options, bucket=bucket.name)
+            checks.check_account(container.blobs, copy_tags=copy.copy_tags)
             if arguments.keys == "":
                 log.info("listing %r and %s", source, destination)
-                listings = self._listings(bucket, container, options, blob_prefix, cancellation)
+                listings = self._listings(bucket, container, options, blob_prefix, cancellation, checks=checks)
             else:
                 listings = key_listings(
                     arguments.keys,
@@ -101,6 +104,8 @@ class S3ToAzurePlanOperator(CopyingOperator):
                 options = replace(options, selection=type(options.selection)())
             plan = make_plan(*listings, options, folder, cancellation)
             guardrails.check_run(plan.counts["copy"], plan.size)
+            checks.log_clocks()
+            checks.check_read(bucket.source, options.prefix, copies=plan.counts["copy"])
             if not plan.objects:
                 _check_selects_nothing(bucket, options.prefix, arguments, cancellation)
         dry_run, price = arguments.is_dry_run, arguments.egress_price_per_gib
@@ -118,6 +123,7 @@ class S3ToAzurePlanOperator(CopyingOperator):
             "started_at": started.isoformat(),
         }
         ti.xcom_push(key=PLAN_KEY, value=plan.as_json() | totals)
+        run = run_folder(ti.dag_id, ti.run_id)
         return [] if dry_run else [reference.as_json(run) for reference in plan.batches]
 
     def _check_guardrails(
@@ -134,7 +140,13 @@ class S3ToAzurePlanOperator(CopyingOperator):
 
     @staticmethod
     def _listings(
-        bucket: S3Bucket, container: AzureContainer, options: PlanOptions, blob_prefix: str, cancellation: Cancellation
+        bucket: S3Bucket,
+        container: AzureContainer,
+        options: PlanOptions,
+        blob_prefix: str,
+        cancellation: Cancellation,
+        *,
+        checks: PlanChecks,
     ) -> tuple[Listing[ListedObject], Listing[tuple[str, BlobState]]]:
         """Return the listings of source and destination."""
         from airflow_s3_azure.engine.s3.bucket_names import is_directory_bucket
@@ -144,10 +156,12 @@ class S3ToAzurePlanOperator(CopyingOperator):
 
         # Directory buckets do not list in lexicographic order.
         of_objects, of_blobs = ServiceOrder(not is_directory_bucket(bucket.name)), ServiceOrder()
-        source = Listing(
-            lambda: list_objects(bucket.source, options.prefix, order=of_objects, cancellation=cancellation),
-            is_sorted=of_objects.is_by_name,
-        )
+
+        def objects() -> Iterator[ListedObject]:
+            listed = list_objects(bucket.source, options.prefix, order=of_objects, cancellation=cancellation)
+            return checks.sampled(listed, options.selection.__contains__)
+
+        source = Listing(objects, is_sorted=of_objects.is_by_name)
         covers = options.naming.covers
 
         def blobs() -> Iterator[tuple[str, BlobState]]:
@@ -197,6 +211,15 @@ def _log_archived(plan: Plan, archived: Archived) -> None:
         log.warning(
             "archived objects without a copy: %s (%s), %s", count_text(objects, "object"), size_text(size), fate
         )
+
+
+def _new_folder(ti: Any, started: datetime, container: AzureContainer, cancellation: Cancellation) -> PlanFolder:
+    """Return the folder of a plan, which no other plan has."""
+    from airflow_s3_azure.sync.ledger import PlanFolder, folder_name, run_folder
+
+    group = ti.task_id.rpartition(".")[0] or ti.task_id
+    name, run = folder_name(started, ti.map_index), run_folder(ti.dag_id, ti.run_id)
+    return PlanFolder(container.client, f"{run}/{group}/{name}", cancellation)
 
 
 def _check_selects_nothing(bucket: S3Bucket, prefix: str, arguments: PlanArguments, cancellation: Cancellation) -> None:

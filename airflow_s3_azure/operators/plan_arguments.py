@@ -38,6 +38,7 @@ class PlanArguments:
     max_size: int | None = None
     storage_classes: tuple[str, ...] = ()
     require_keys: bool = False
+    preflight: bool = True
     blob_prefix: str = ""
     strip_prefix: str = ""
     blob_template: str = ""

@@ -92,12 +92,14 @@ class Refuse:
     :param code: S3's or Azure's name for it
     :param retry_after: seconds
     :param early: respond before the body is read, and close, as a throttling front end does
+    :param headers: more of them, such as the service's ID of the request
     """
 
     status: int
     code: str
     retry_after: int | None = None
     early: bool = False
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 Fault = Reset | Close | Stall | Delay | Act | Flip | Garble | Refuse
@@ -426,6 +428,7 @@ def _refuse(fault: Refuse, request: Request, near: Stream) -> bool:
         f"Content-Length: {len(body)}",
         *([] if fault.retry_after is None else [f"Retry-After: {fault.retry_after}"]),
         *(["Connection: close"] if is_early else []),
+        *(f"{name}: {value}" for name, value in fault.headers),
     ]
     head = "".join(f"{line}\r\n" for line in (*lines, "")).encode()
     near.send(head if request.method == "HEAD" else head + body)

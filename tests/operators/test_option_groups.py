@@ -20,12 +20,14 @@ from airflow_s3_azure.operators import (
     S3ToAzureBlobStreamOperator,
     S3ToAzureCopyBatchOperator,
     S3ToAzurePlanOperator,
+    S3ToAzurePreflightOperator,
     S3ToAzureReportOperator,
 )
 from airflow_s3_azure.operators.arguments import ARGUMENTS
 from airflow_s3_azure.operators.audit_arguments import AuditArguments
 from airflow_s3_azure.operators.option_groups import option_names, read_options
 from airflow_s3_azure.operators.plan_arguments import PlanArguments
+from airflow_s3_azure.preflight.preflight_options import PreflightOptions
 from airflow_s3_azure.sync_group import s3_to_azure_sync
 
 if TYPE_CHECKING:
@@ -67,6 +69,7 @@ PLAN_ARGUMENTS: dict[str, Any] = {
     "max_size": 10,
     "storage_classes": ["STANDARD"],
     "require_keys": True,
+    "preflight": False,
     "blob_prefix": "landing/",
     "strip_prefix": "exp",
     "blob_template": "{key}",
@@ -97,12 +100,23 @@ AUDIT_ARGUMENTS: dict[str, Any] = {
     "max_concurrency": 3,
     "max_bandwidth": 5_000_000,
 }
+PREFLIGHT_OPTIONS: dict[str, Any] = {
+    "s3_prefix": "exports/",
+    "s3_key": "exports/key",
+    "blob_prefix": "landing/",
+    "write_source": True,
+    "skip": ["idle-connections"],
+}
 SYNC_GROUPS: dict[type, dict[str, Any]] = {
     Endpoints: ENDPOINTS,
     CopyOptions: COPY_OPTIONS,
     PlanArguments: PLAN_ARGUMENTS,
 }
-GROUPS: dict[type, dict[str, Any]] = {**SYNC_GROUPS, AuditArguments: AUDIT_ARGUMENTS}
+GROUPS: dict[type, dict[str, Any]] = {
+    **SYNC_GROUPS,
+    AuditArguments: AUDIT_ARGUMENTS,
+    PreflightOptions: PREFLIGHT_OPTIONS,
+}
 NEEDED = {Endpoints: ("", ""), AuditArguments: ("",)}
 """What a group has no default for."""
 
@@ -179,6 +193,14 @@ def test_the_audit_takes_its_options_and_none_of_a_copy() -> None:
     assert read_options(AuditArguments, audit) == AuditArguments(**AUDIT_ARGUMENTS)
     with pytest.raises(TypeError, match="aws_conn_id"):
         S3ToAzureAuditOperator(task_id="audit", container_name="landing", aws_conn_id="aws_default")
+
+
+def test_the_preflight_takes_its_options_and_the_endpoints() -> None:
+    """And none of a copy."""
+    preflight: Any = S3ToAzurePreflightOperator(task_id="preflight", **ENDPOINTS, **PREFLIGHT_OPTIONS)
+
+    assert read_options(PreflightOptions, preflight) == PreflightOptions(**PREFLIGHT_OPTIONS)
+    assert read_options(Endpoints, preflight) == Endpoints(**ENDPOINTS)
 
 
 def test_default_args_set_options() -> None:

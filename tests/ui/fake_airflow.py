@@ -34,6 +34,7 @@ OPERATORS = {
     "report": "S3ToAzureReportOperator",
     "object": "S3ToAzureBlobStreamOperator",
     "audit": "S3ToAzureAuditOperator",
+    "preflight": "S3ToAzurePreflightOperator",
 }
 Item = dict[str, Any]
 
@@ -178,7 +179,7 @@ class FakeAirflow:
         ended = state in ("success", "failed", "skipped", "upstream_failed")
         task = {
             "id": f"00000000-0000-0000-0000-{len(self.tasks):012d}",
-            "task_id": name if name in ("object", "audit") else f"{group}.{name}",
+            "task_id": name if name in ("object", "audit", "preflight") else f"{group}.{name}",
             "dag_id": dag_id,
             "dag_run_id": run_id,
             "map_index": map_index,

@@ -18,7 +18,7 @@ from playwright.sync_api import sync_playwright
 
 from tests.ui.browsers import find_chromium
 from tests.ui.fake_airflow import FakeAirflow, FakeServer
-from tests.ui.scenes import COPY, MIB, PLAN, batches, cost, many_syncs, midnight, nightly, plan, report
+from tests.ui.scenes import COPY, MIB, PLAN, batches, cost, many_syncs, midnight, nightly, plan, preflight, report
 from tests.ui.visit import AREAS, FakeVisit
 
 if TYPE_CHECKING:
@@ -156,6 +156,43 @@ def _objects(airflow: FakeAirflow) -> str:
     return run
 
 
+def _preflight(airflow: FakeAirflow) -> str:
+    """A missing permission, features that are not available, and guardrails."""
+    airflow.add_dag(EXPORTS)
+    run = airflow.add_run(EXPORTS, midnight(airflow, 1), state="failed")
+    airflow.tasks.clear()
+    airflow.add_task(EXPORTS, run, "preflight", state="failed")
+    write = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/tags/write"
+    found: dict[str, Any] = {
+        "s3-tls": {"detail": "TLSv1.3 to acme.s3.eu-west-1.amazonaws.com, certificate verified"},
+        "s3-range": {
+            "status": "red",
+            "detail": "S3 returned 403 AccessDenied: AWS connection 'aws_default' needs s3:GetObject here",
+            "remedy": "allow s3:GetObject on the keys and, for SSE-KMS, kms:Decrypt",
+            "action": "s3:GetObject",
+            "policy": '{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::acme/exports/*"}',
+            "request_id": "JQ2V3W5X7Y9Z1A3B, id2 1/2abcDEF4ghiJKL6mnoPQR8stuVWX0yz=",
+        },
+        "s3-key": {"status": "skipped", "detail": "it needs s3-range"},
+        "azure-account": {
+            "status": "amber",
+            "detail": "StorageV2, Standard_ZRS, hierarchical namespace (ADLS Gen2)",
+            "consequence": "no blob index tags (copy_tags); a and a/b cannot both be copied",
+        },
+        "azure-tags": {
+            "status": "amber",
+            "detail": "Azure returned 403 AuthorizationPermissionMismatch",
+            "consequence": "copy_tags=True fails",
+            "action": write,
+            "policy": f'"DataActions": ["{write}"], or t in the SAS',
+            "request_id": "c2a3e1f0-101e-0042-1f2e-8b7a5d000000",
+        },
+    }
+    guardrails = {"allowed_sources": ["s3://acme/exports/*"], "max_bytes_per_run": 10 * 1024 * 1024 * MIB}
+    airflow.xcoms[(EXPORTS, run, "preflight", -1, "return_value")] = preflight(found, guardrails=guardrails)
+    return run
+
+
 def _done(airflow: FakeAirflow) -> str:
     return batches(airflow, EXPORTS, ["success"] * 12)
 
@@ -289,6 +326,7 @@ SCENES: dict[str, tuple[str, Scene]] = {
     "run-quiet": ("run", _quiet),
     "run-plan-failed": ("run", _plan_failed),
     "run-approval": ("run", _approval),
+    "run-preflight": ("run", _preflight),
     "run-1000-batches": ("run", _thousand),
     "run-200-prefixes": ("run", _prefixes),
     "dag": ("dag", _history),

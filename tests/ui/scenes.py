@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from airflow_s3_azure.preflight.catalog import CHECKS
 from tests.ui.fake_airflow import GROUP, FakeAirflow, Item
 
 MIB = 1024 * 1024
@@ -61,6 +62,42 @@ def audit(intact: int = 10, **values: Any) -> Item:
         "failures": [],
         "unknowns": [],
         "seconds": 12.5,
+        **values,
+    }
+
+
+def preflight(found: dict[str, Item] | None = None, **values: Any) -> Item:
+    """Return the results of a preflight: all checks green, except those that are ``found`` otherwise, by name."""
+    checks = [
+        {
+            "name": check.name,
+            "service": check.service,
+            "status": "green",
+            "proves": check.proves,
+            "detail": "it does",
+            "consequence": "",
+            "remedy": "",
+            "action": "",
+            "policy": "",
+            "request_id": "",
+            "seconds": 0.1,
+            **(found or {}).get(check.name, {}),
+        }
+        for check in CHECKS
+    ]
+    statuses = [one["status"] for one in checks]
+    return {
+        "status": next((status for status in ("red", "amber") if status in statuses), "green"),
+        "counts": {status: statuses.count(status) for status in ("red", "amber", "skipped", "green")},
+        "source": "s3://acme/exports/",
+        "destination": "https://acme.blob.core.windows.net/landing",
+        "guardrails": {},
+        "checks": checks,
+        "left": [],
+        "requests": 71,
+        "bytes_sent": 9 * MIB,
+        "started_at": "2026-11-21T00:00:00+00:00",
+        "seconds": 41.2,
         **values,
     }
 

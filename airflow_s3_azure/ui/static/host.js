@@ -28,4 +28,5 @@ export const OPERATORS = {
   S3ToAzureReportOperator: "report",
   S3ToAzureBlobStreamOperator: "object",
   S3ToAzureAuditOperator: "audit",
+  S3ToAzurePreflightOperator: "preflight",
 };

@@ -33,7 +33,7 @@ export class RunReader {
     this.newest = 0;
   }
 
-  /** Read, and return {run, syncs, objects, audits, mark}; `show` the syncs of a large run before all of its tasks are read: {…, isPartial}. */
+  /** Read, and return {run, syncs, objects, audits, preflights, mark}; `show` the syncs of a large run before all of its tasks are read: {…, isPartial}. */
   async read(signal, show) {
     const run = await (this.reads ? this.#readAgain(signal) : this.#readFirst(signal, show));
     const tasks = [...this.tasks.values()];
@@ -96,20 +96,23 @@ export class RunReader {
     const tasks = [...this.tasks.values()];
     const objects = tasks.filter((task) => OPERATORS[task.operator] === "object");
     const audits = tasks.filter((task) => OPERATORS[task.operator] === "audit");
+    const preflights = tasks.filter((task) => OPERATORS[task.operator] === "preflight");
     const byGroup = Map.groupBy(
-      tasks.filter((task) => !["object", "audit"].includes(OPERATORS[task.operator])),
+      tasks.filter((task) => !["object", "audit", "preflight"].includes(OPERATORS[task.operator])),
       (task) => groupOf(task.task_id),
     );
     const [syncs] = await Promise.all([
       Promise.all([...byGroup].map(([id, members]) => this.#readSync(id, members, signal))),
       this.#readObjects(objects, signal),
-      this.#readAudits(audits, signal),
+      this.#readSummaries(audits, signal),
+      this.#readSummaries(preflights, signal),
     ]);
     return {
       run,
       syncs: syncs.filter((sync) => sync.plans.length || sync.copies.length),
       objects: objects.map((task) => this.#row(task)),
       audits: audits.map((task) => this.#row(task)),
+      preflights: preflights.map((task) => this.#row(task)),
     };
   }
 
@@ -252,7 +255,7 @@ export class RunReader {
     ]);
   }
 
-  async #readAudits(tasks, signal) {
+  async #readSummaries(tasks, signal) {
     await Promise.all(
       tasks.filter(hasEnded).slice(0, 2 * FAILURES_AT_ONCE).map(async (task) => {
         if (!(await this.summary(task, signal)) && task.state === "failed") await this.error(task, signal);

@@ -9,6 +9,7 @@ import { useLive } from "./live.js";
 import { Numbers, ObjectNumbers } from "./numbers.js";
 import { Bar, Confirm, Empty, Inside, Loading, Notice, Outside, Page, Section, StateBadge, transfersPath, Trouble } from "./parts.js";
 import { s3Console, web } from "./places.js";
+import { Preflights } from "./preflight.js";
 import { Approval, ObjectProblems, Problems, Skips } from "./problems.js";
 import { hasEnded, hasFailed, outcome, retryTargets } from "./run.js";
 import { FAILURES_AT_ONCE, RunReader } from "./run_reader.js";
@@ -63,7 +64,7 @@ export function RunTab({ dagId, runId }) {
   }, []);
 
   if (!data) return h(Page, null, error ? h(Trouble, { error, what: "this run", retry: refresh }) : h(Loading, { what: "the run" }));
-  const { run, syncs, objects, audits, isPartial } = data;
+  const { run, syncs, objects, audits, preflights, isPartial } = data;
   const notify = (text) => {
     setNotice({ status: "info", text });
     refresh();
@@ -78,7 +79,8 @@ export function RunTab({ dagId, runId }) {
     isPartial && h(Loading, { what: "the batches" }),
     !isPartial && objects.length > 0 && h(Objects, { rows: objects, ...shared }),
     !isPartial && audits.length > 0 && h(Audits, { rows: audits, dagId, runId }),
-    !isPartial && !syncs.length && !objects.length && !audits.length && h(Nothing, { run }),
+    !isPartial && preflights.length > 0 && h(Preflights, { rows: preflights, dagId, runId }),
+    !isPartial && !syncs.length && !objects.length && !audits.length && !preflights.length && h(Nothing, { run }),
     h(Text, { fontSize: "sm" }, h(Inside, { to: transfersPath(dagId) }, "All transfers of this DAG")),
   );
 }

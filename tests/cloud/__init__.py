@@ -1,0 +1,1 @@
+"""The preflight and the fakes' contract tests on real accounts: ``make test-cloud``."""
