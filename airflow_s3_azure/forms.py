@@ -88,9 +88,8 @@ def history_form() -> Form:
             type=TEXT,
         ),
         **_destination_fields(),
-        "dry_run": field(
-            "Dry run", "Only report what would be copied, and what it would cost.", default=False, type="boolean"
-        ),
+        "dry_run": _dry_run_field(),
+        "s3_keys": {**_keys_field("Of them only those of the prefix and the days are copied."), "section": MORE},
         **_other_fields(),
     }
     return _form(
@@ -106,28 +105,38 @@ def history_form() -> Form:
 
 def keys_form() -> Form:
     """Return the form of a copy of single keys."""
-    first = _first_fields()
     fields = {
-        "s3_bucket": first["s3_bucket"],
-        "s3_keys": field(
-            "Keys",
-            "One key on each line. Empty: all keys under the prefix.",
-            None,
-            type=["null", "array"],
-            items={"type": "string"},
-        ),
-        "s3_prefix": field("S3 prefix", "Used if no keys are given. Empty: all keys of the bucket.", None, type=TEXT),
+        "s3_bucket": _first_fields()["s3_bucket"],
+        "s3_keys": _keys_field("Empty: all keys under the prefix."),
+        "s3_prefix": field("S3 prefix", "Of the keys only those that begin with this. Empty: all.", None, type=TEXT),
         **_destination_fields(),
-        "create_container": _other_fields()["create_container"],
+        "dry_run": _dry_run_field(),
+        **_other_fields(),
     }
-    names = ("s3_bucket", "container_name", "blob_prefix", "create_container")
-    return Form(params_of(fields), {name: template(name, fields[name]) for name in names})
+    return _form(fields)
+
+
+def _keys_field(description: str) -> dict[str, Any]:
+    return field(
+        "Keys",
+        "One key on each line; or, on one line, the URL of a list such as `s3://acme-lists/keys.csv`. " + description,
+        None,
+        type=["null", "array"],
+        items={"type": "string"},
+    )
+
+
+def _dry_run_field() -> dict[str, Any]:
+    return field("Dry run", "Only report what would be copied, and what it would cost.", default=False, type="boolean")
 
 
 def _form(fields: Mapping[str, Mapping[str, Any]], **templates: str) -> Form:
     """Return a form whose fields are arguments of the sync; ``templates`` replaces those that combine several fields."""
-    own = {name for name in fields if name not in ("only_modified", "lookback_hours")}
-    return Form(params_of(fields), {**{name: template(name, fields[name]) for name in own}, **templates})
+    own = {name for name in fields if name not in ("only_modified", "lookback_hours", "s3_keys")}
+    arguments = {name: template(name, fields[name]) for name in own}
+    if "s3_keys" in fields:  # a param `keys` would be a method of `params` in a template
+        arguments["keys"] = template("s3_keys", fields["s3_keys"])
+    return Form(params_of(fields), {**arguments, **templates})
 
 
 def _first_fields() -> dict[str, dict[str, Any]]:

@@ -161,6 +161,16 @@ RULES = [
         "is not allowed by [s3_to_azure] allowed_destinations",
     ),
     ({"max_bytes_per_run": "7 B"}, {}, "there are 8 bytes (8 B) to copy, but [s3_to_azure] max_bytes_per_run is 7"),
+    (
+        {"max_bytes_per_run": "7 B"},
+        {"keys": [{"key": key, "size": 0, "etag": "e"} for key in ("in/a", "in/b")]},
+        "there are 8 bytes (8 B) to copy, but [s3_to_azure] max_bytes_per_run is 7",
+    ),
+    (
+        {"allowed_sources": "s3://{bucket}, s3://lists/public/"},
+        {"keys": "s3://lists/private/keys.csv"},
+        "'s3://lists/private/keys.csv' is not allowed by [s3_to_azure] allowed_sources",
+    ),
     ({"max_objects_per_run": 1}, {}, "there are 2 objects to copy, but [s3_to_azure] max_objects_per_run is 1"),
     ({"allow_delete": False}, {"delete": "extra"}, "delete is 'extra', but [s3_to_azure] allow_delete is False"),
     (

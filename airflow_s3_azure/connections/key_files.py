@@ -38,6 +38,15 @@ def open_key_file(
     return S3File(_source(name, endpoints, bucket, cancellation), key, cancellation=cancellation)
 
 
+def file_beside(file: S3File, key: str) -> S3File:
+    """Return another file of the same bucket, such as one of an inventory.
+
+    :raises ConfigurationError: if the guardrails forbid to read it
+    """
+    Guardrails.configured().check_source(file.bucket, key, is_prefix=False)
+    return file.beside(key)
+
+
 def _source(name: str, endpoints: Endpoints, bucket: S3Bucket, cancellation: Cancellation) -> S3Source:
     if name == bucket.name:
         return bucket.source

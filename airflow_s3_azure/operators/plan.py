@@ -17,7 +17,7 @@ from airflow_s3_azure.engine.quoting import get_logger, printable
 from airflow_s3_azure.guardrails import Guardrails
 from airflow_s3_azure.operators.arguments import read_argument
 from airflow_s3_azure.operators.connected import MAX_MAP_LABEL, CopyingOperator, airflow_failures
-from airflow_s3_azure.operators.key_list import key_listings
+from airflow_s3_azure.operators.key_list import KeyList, open_key_list
 from airflow_s3_azure.operators.option_groups import accepts, read_options, templated
 from airflow_s3_azure.operators.plan_arguments import PlanArguments, max_batches
 from airflow_s3_azure.operators.run_conf import check_run_conf
@@ -86,22 +86,20 @@ class S3ToAzurePlanOperator(CopyingOperator):
             source, destination = bucket.source.url(options.prefix), container.blobs.blob_url(blob_prefix)
             options = replace(options, bucket=bucket.name)
             checks.check_account(container.blobs, copy_tags=copy.copy_tags)
+            key_list: KeyList | None = None
             if arguments.keys == "":
                 log.info("listing %r and %s", source, destination)
                 listings = self._listings(bucket, container, options, blob_prefix, cancellation, checks=checks)
             else:
-                listings = key_listings(
-                    arguments.keys,
+                key_list = open_key_list(arguments.keys, read_options(Endpoints, self), bucket, container, cancellation)
+                listings, options = key_list.listings(
                     options,
                     folder,
-                    endpoints=read_options(Endpoints, self),
                     bucket=bucket,
                     container=container,
                     cancellation=cancellation,
                     threads=copy.max_concurrency,
                 )
-                # The listings have the selected objects only, and keys without an object, which are reported.
-                options = replace(options, selection=type(options.selection)())
             plan = make_plan(*listings, options, folder, cancellation)
             guardrails.check_run(plan.counts["copy"], plan.size)
             checks.log_clocks()
@@ -121,10 +119,10 @@ class S3ToAzurePlanOperator(CopyingOperator):
             "dry_run": dry_run,
             "cost": plan.cost.as_json(price),
             "started_at": started.isoformat(),
+            "key_list": key_list.as_json() if key_list else None,
         }
         ti.xcom_push(key=PLAN_KEY, value=plan.as_json() | totals)
-        run = run_folder(ti.dag_id, ti.run_id)
-        return [] if dry_run else [reference.as_json(run) for reference in plan.batches]
+        return [] if dry_run else [one.as_json(run_folder(ti.dag_id, ti.run_id)) for one in plan.batches]
 
     def _check_guardrails(
         self, bucket: S3Bucket, container: AzureContainer, options: PlanOptions, blob_prefix: str

@@ -13,6 +13,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow_s3_azure.endpoints import Endpoints
 from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.operators.connected import ConnectedOperator, airflow_failures
+from airflow_s3_azure.operators.key_list import age_text
 from airflow_s3_azure.operators.option_groups import templated
 from airflow_s3_azure.operators.plan import DELETE_PART, LEDGER_KEY, plans_of, task_states
 
@@ -41,7 +42,8 @@ class S3ToAzureReportOperator(ConnectedOperator):
     ``verified`` (copied objects by what verified them), ``failures`` and ``skips`` (the first ten),
     ``incomplete_batches`` (map indexes of batches with keys that failed or are not in the ledger), ``missing_keys``
     (the first ten of the latter), ``dry_run``, ``files_digest`` (SHA-256 of the list of the run's files in
-    ``summary.json``; None if an earlier version wrote one of them), ``cost``, ``data_interval_start`` and ``data_interval_end``. The numbers
+    ``summary.json``; None if an earlier version wrote one of them), ``cost``, ``key_list`` (``url`` of a list of keys, and ``created_at`` of
+    an inventory; None if the bucket was listed), ``data_interval_start`` and ``data_interval_end``. The numbers
     are also the ``extra`` of the asset events of its outlets; a dry run changes no data and emits none. It pushes the XCom
     ``s3_to_azure_dry_run`` instead, by which the UI marks dry runs: lists of XComs have keys but no values.
 
@@ -90,10 +92,13 @@ class S3ToAzureReportOperator(ConnectedOperator):
                 "dry_run": dry_run,
                 "files_digest": files_digest(files),
                 "cost": _cost(plans),
+                "key_list": plans[0].get("key_list"),  # a plan of an earlier version has none
                 **_interval(context),
             }
             url = PlanFolder(container.client, plans[0]["folder"]).write_summary({**summary, "files": files})
         _log(report, summary, seconds, url)
+        if text := age_text(summary["key_list"], datetime.fromisoformat(plans[0]["started_at"])):
+            log.info("%s", text)
         problems = [report.verdict()] if not report.is_good else []
         problems += self._why_not_deleted(ti, plans)
         if problems:

@@ -115,7 +115,7 @@ def _field(form: Locator, name: str) -> Locator:
     [
         (NIGHTLY, ["s3_prefix", "day_folder", "container_name", "blob_prefix"], ["include", "exclude"]),
         (HISTORY, ["s3_prefix", "first_day", "last_day", "day_folder", "container_name"], ["include", "exclude"]),
-        (KEYS, ["s3_keys", "s3_prefix", "container_name", "blob_prefix"], []),
+        (KEYS, ["s3_keys", "s3_prefix", "container_name", "blob_prefix"], ["include", "exclude"]),
     ],
 )
 def test_a_form_shows_the_important_fields_first(

@@ -12,6 +12,7 @@ import pytest
 from airflow_s3_azure.engine.errors import ConfigurationError
 from airflow_s3_azure.sync.keys import key_listings
 from airflow_s3_azure.sync_group import s3_to_azure_sync
+from tests.sync.keys.inventories import FOLDER, MANIFEST, csv_file, manifest, row
 from tests.sync_group.nights import Sync
 
 pytestmark = [pytest.mark.servers, pytest.mark.airflow]
@@ -155,6 +156,45 @@ def test_names_by_time_take_the_time_of_the_object(sync: Sync) -> None:
 
     assert night.statuses() == {"a/z": "copied", "b/a": "copied", "gone": "skipped"}
     assert [name[:2] for name in sync.blobs()] == ["a-", "z-"]
+
+
+def put_inventory(sync: Sync, *rows: list[str], **changes: Any) -> str:
+    """Put an inventory into the bucket that it lists, and return the URL of its manifest."""
+    name, data = sync.bucket.name, csv_file(rows)
+    key = f"{FOLDER}/data/1.csv.gz"
+    sync.bucket.put(key, data)
+    sync.bucket.put(MANIFEST, json.dumps(manifest(name, name, {key: data}, **changes)).encode())
+    return f"s3://{name}/{MANIFEST}"
+
+
+def test_an_inventory_is_copied_and_the_report_states_its_age(sync: Sync, logged: Callable[[], str]) -> None:
+    """What is in it and no longer in the bucket is skipped; what has changed since is copied as it is now."""
+    sync.put("a b", "changed", "not/listed")
+    name = sync.bucket.name
+    etag = sync.bucket.client.head_object(Bucket=name, Key="a b")["ETag"].strip('"')
+    rows = [row(name, "gone", 4, "e"), row(name, "changed", 9, "e"), row(name, "a b", 3, etag)]
+
+    night = sync.night(keys=put_inventory(sync, *rows), blob_prefix="in/")
+
+    assert night.state == "success"
+    assert night.statuses() == {"a b": "copied", "changed": "copied", "gone": "skipped"}
+    assert sync.blobs() == {"in/a b": b"a b", "in/changed": b"changed"}
+    url = f"s3://{name}/{MANIFEST}"
+    assert night.report["key_list"] == {"url": url, "created_at": "2026-11-22T01:00:00+00:00"}
+    assert logged().count(f"the inventory {url} is of 2026-11-22T01:00:00+00:00, ") == 2
+
+
+def test_an_inventory_whose_file_is_another_fails_the_plan(sync: Sync, logged: Callable[[], str]) -> None:
+    """By its MD5: nothing is copied, though its rows were good."""
+    sync.put("a", "b")
+    url = put_inventory(sync, row(sync.bucket.name, "a", 1, "e"))
+    sync.bucket.put(f"{FOLDER}/data/1.csv.gz", csv_file([row(sync.bucket.name, "b", 1, "e")]))
+
+    night = sync.night(keys=url)
+
+    assert night.states()["plan"] == "failed"
+    assert "is not the one that its manifest names" in logged()
+    assert sync.blobs() == {}
 
 
 @pytest.mark.parametrize(

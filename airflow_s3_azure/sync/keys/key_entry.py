@@ -40,7 +40,7 @@ def entry_of(value: Any) -> KeyEntry:
     :raises ValueError: saying what was found and what is expected
     """
     if isinstance(value, str):
-        return KeyEntry(_key(value))
+        return KeyEntry(checked_key(value))
     if not isinstance(value, Mapping):
         raise ValueError(  # noqa: TRY004 - readers add the line to a ValueError
             f"it is a {type(value).__name__}; it takes a key, or an object with a key"
@@ -54,7 +54,11 @@ def entry_of(value: Any) -> KeyEntry:
     return KeyEntry(**{_READERS[name][0]: one for name, one in found.items()})
 
 
-def _key(value: Any) -> str:
+def checked_key(value: Any) -> str:
+    """Return a key.
+
+    :raises ValueError: if S3 has none of this name
+    """
     if not isinstance(value, str) or not value:
         raise ValueError(f"the key is {_shown(value)}; it takes text, not empty")
     try:
@@ -68,21 +72,33 @@ def _key(value: Any) -> str:
     return value
 
 
-def _version(value: Any) -> str:
+def checked_version(value: Any) -> str:
+    """Return a version ID.
+
+    :raises ValueError: if it is none
+    """
     found = read_version(value) if isinstance(value, str) else None
     if found is None:
         raise ValueError(f"the version is {_shown(value)}; it takes a version ID of S3, or nothing for the current one")
     return found
 
 
-def _size(value: Any) -> int:
+def checked_size(value: Any) -> int:
+    """Return a size in bytes.
+
+    :raises ValueError: if it is none, or larger than a blob
+    """
     number = int(value) if isinstance(value, str) and _SIZE.fullmatch(value) else value
     if type(number) is not int or not 0 <= number <= MAX_BLOB_SIZE:
         raise ValueError(f"the size is {_shown(value)}; it takes a number of bytes, at most {MAX_BLOB_SIZE:,}")
     return number
 
 
-def _etag(value: Any) -> str:
+def checked_etag(value: Any) -> str:
+    """Return an ETag, without quotes.
+
+    :raises ValueError: if it does not identify a version
+    """
     found = read_etag(value) if isinstance(value, str) else None
     if found is None:
         raise ValueError(f"the etag is {_shown(value)}; it takes a strong ETag, with or without quotes")
@@ -94,10 +110,10 @@ def _shown(value: Any) -> str:
 
 
 _READERS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
-    "key": ("key", _key),
-    "version": ("version_id", _version),
-    "size": ("size", _size),
-    "etag": ("etag", _etag),
+    "key": ("key", checked_key),
+    "version": ("version_id", checked_version),
+    "size": ("size", checked_size),
+    "etag": ("etag", checked_etag),
 }
 """The fields of an entry by their names in a list, in the order in which errors name them."""
 FIELDS = tuple(_READERS)

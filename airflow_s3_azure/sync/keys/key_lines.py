@@ -35,14 +35,14 @@ def read_key_lines(pieces: Iterable[bytes], name: str, url: str) -> Iterator[Key
     content = gunzip(pieces) if is_gzip(name) else pieces
     number = 0
     try:
-        for number, line in enumerate(_lines(content), start=1):
+        for number, line in enumerate(lines_of(content), start=1):
             if (value := parse(line.removeprefix(_BOM) if number == 1 else line)) is not None:
                 yield entry_of(value)
     except MalformedGzip as error:
         raise bad_list(url, number + 1, str(error)) from None
     except RecursionError:
         raise bad_list(url, number, "it is nested too deeply") from None
-    except _TooLong:
+    except LineTooLong:
         raise bad_list(url, number + 1, f"it is longer than {MAX_LINE:,} bytes") from None
     except (ValueError, csv.Error) as error:
         raise bad_list(url, number, str(error)) from None
@@ -56,21 +56,24 @@ def bad_list(url: str, number: int, problem: str) -> PlanError:
     return PlanError(f"line {number:,} of the key list {url!r} is not valid: {problem}; nothing was copied")
 
 
-class _TooLong(Exception):
+class LineTooLong(Exception):
     """A line is longer than any entry."""
 
 
-def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the lines, without their ends."""
+def lines_of(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the lines, without their ends.
+
+    :raises LineTooLong: if one is longer than any entry
+    """
     rest = b""
     for piece in pieces:
         *whole, rest = (rest + piece).split(b"\n")
         for line in whole:
             if len(line) > MAX_LINE:
-                raise _TooLong
+                raise LineTooLong
             yield line
         if len(rest) > MAX_LINE:
-            raise _TooLong
+            raise LineTooLong
     if rest:
         yield rest
 

@@ -70,6 +70,7 @@ class KeyListings:
     :param entries: starts to read the list; called again for each pass
     :param options: of the plan; keys that its selection leaves out are not looked up
     :param threads: requests at a time
+    :param trusts_list: see :class:`~airflow_s3_azure.sync.keys.object_lookup.ObjectLookup`
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class KeyListings:
         container: BlobContainer,
         cancellation: Cancellation,
         threads: int,
+        trusts_list: bool = True,
     ) -> None:
         self._entries = entries
         self._options = options
@@ -89,12 +91,14 @@ class KeyListings:
         self._folder = folder
         self._cancellation = cancellation
         self._threads = threads
+        self._read = 0
         selection, naming = options.selection, options.naming
         self._lookup = ObjectLookup(
             source,
             options.prefix,
             needs_all=selection.needs_all or naming.needs_time,
             threads=threads,
+            trusts_list=trusts_list,
             cancellation=cancellation,
         )
 
@@ -107,7 +111,7 @@ class KeyListings:
         for entry in self._selected():
             scan.add(entry, before)
             before = entry.key
-        log.info("%s entries of the key list are selected", f"{scan.entries:,}")
+        log.info("%s of %s entries of the key list are selected", f"{scan.entries:,}", f"{self._read:,}")
         if scan.short is not None:
             objects = list(self._objects(sorted(scan.short, key=attrgetter("key"))))
             return Listing(lambda: iter(objects)), Listing(lambda: self._heads(objects))
@@ -124,9 +128,11 @@ class KeyListings:
     def _selected(self) -> Iterator[KeyEntry]:
         """Yield the entries whose keys are selected."""
         prefix, has_key = self._options.prefix, self._options.selection.has_key
-        for number, entry in enumerate(self._entries()):
-            if not number % _CHECK_EVERY:
+        self._read = 0
+        for entry in self._entries():
+            if not self._read % _CHECK_EVERY:
                 self._cancellation.check()
+            self._read += 1
             if entry.key.startswith(prefix) and has_key(entry.key):
                 yield entry
 

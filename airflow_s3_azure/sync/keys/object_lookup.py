@@ -43,6 +43,7 @@ class ObjectLookup:
 
     :param prefix: of all keys
     :param needs_all: whether the plan needs the time and the storage class of each object too
+    :param trusts_list: False: what the list has of an object does not count, but what S3 has
     :param threads: requests at a time
     """
 
@@ -53,12 +54,14 @@ class ObjectLookup:
         *,
         needs_all: bool,
         threads: int,
+        trusts_list: bool = True,
         retry: RetryPolicy | None = None,
         cancellation: Cancellation | None = None,
     ) -> None:
         self._source = source
         self._prefix = prefix
         self._needs_all = needs_all
+        self._trusts_list = trusts_list
         self._threads = threads
         self._retry = retry or RetryPolicy()
         self._cancellation = cancellation or Cancellation()
@@ -110,7 +113,7 @@ class ObjectLookup:
 
     def _is_complete(self, entry: KeyEntry) -> bool:
         # An archived object may have been restored since.
-        if entry.size is None or entry.etag is None or entry.storage_class in ARCHIVE_CLASSES:
+        if entry.size is None or entry.etag is None or entry.storage_class in ARCHIVE_CLASSES or not self._trusts_list:
             return False
         return not self._needs_all or (entry.last_modified is not None and entry.storage_class is not None)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Protocol
 
-from airflow_s3_azure.engine.blocks import MIB, split
+from airflow_s3_azure.engine.blocks import MIB, Block, split
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.errors import PlanError
 from airflow_s3_azure.engine.model import SourceObject
@@ -36,6 +36,9 @@ class StoredFile(Protocol):
         :raises TransferError: if it cannot be read, or has changed since the first time
         """
 
+    def read(self, start: int, stop: int) -> bytes:
+        """Return the bytes from ``start`` to ``stop`` of the same version; see :meth:`pieces`."""
+
 
 class S3File:
     """An object of a bucket."""
@@ -55,19 +58,36 @@ class S3File:
         self._cancellation = cancellation or Cancellation()
         self._found: SourceObject | None = None
 
+    @property
+    def bucket(self) -> str:
+        """The name of its bucket."""
+        return self._source.bucket
+
+    def beside(self, key: str) -> S3File:
+        """Return another object of the bucket."""
+        return S3File(self._source, key, retry=self._retry, cancellation=self._cancellation)
+
     def pieces(self) -> Iterator[bytes]:
         """Yield the content, at most 4 MiB at a time."""
+        for block in split(self._object.size, PIECE_SIZE):
+            yield self.read(block.start, block.stop)
+
+    def read(self, start: int, stop: int) -> bytes:
+        """Return a range of the content."""
+        piece, found = bytearray(stop - start), self._object
+        with memoryview(piece) as view:
+            self._retry.call(
+                lambda: self._source.read(found, Block(0, start, stop), view, _ignore),
+                self._cancellation,
+            )
+        return bytes(piece)
+
+    @property
+    def _object(self) -> SourceObject:
+        """The version that was found first."""
         if self._found is None:
             self._found = self._retry.call(lambda: self._source.head(self.name), self._cancellation)
-        found = self._found
-        for block in split(found.size, PIECE_SIZE):
-            piece = bytearray(block.size)
-            with memoryview(piece) as view:
-                self._retry.call(
-                    lambda block=block, view=view: self._source.read(found, block, view, _ignore),  # type: ignore[misc]
-                    self._cancellation,
-                )
-            yield bytes(piece)
+        return self._found
 
 
 class BlobFile:
@@ -81,11 +101,20 @@ class BlobFile:
 
     def pieces(self) -> Iterator[bytes]:
         """Yield the content, at most 4 MiB at a time."""
-        if self._etag is None and (found := etag_of(self._client, self.name)) is not None:
-            self._etag = found
+        yield from read_pieces(self._client, self.name, 0, None, etag=self._pinned, size=PIECE_SIZE)
+
+    def read(self, start: int, stop: int) -> bytes:
+        """Return a range of the content."""
+        return b"".join(read_pieces(self._client, self.name, start, stop, etag=self._pinned, size=PIECE_SIZE))
+
+    @property
+    def _pinned(self) -> str:
+        """The ETag of the version that was found first."""
+        if self._etag is None:
+            self._etag = etag_of(self._client, self.name)
         if self._etag is None:
             raise PlanError(f"keys is {self.url!r}, but there is no such blob; check the URL")
-        yield from read_pieces(self._client, self.name, 0, None, etag=self._etag, size=PIECE_SIZE)
+        return self._etag
 
 
 def _ignore(size: int) -> None:
