@@ -28,7 +28,7 @@ def get_provider_info() -> dict[str, Any]:
             {
                 "integration-name": azure,
                 "external-doc-url": "https://azure.microsoft.com/en-us/services/storage/blobs/",
-                "how-to-guide": [guide, "/docs/how-to/audit.md"],
+                "how-to-guide": [guide, "/docs/how-to/audit.md", "/docs/how-to/preflight.md"],
                 "logo": _LOGO,
                 "tags": ["azure"],
             },

@@ -16,9 +16,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.sdk import DAG
 
+from airflow_s3_azure.connections.preflight_run import run_checks
+from airflow_s3_azure.endpoints import Endpoints
+from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.operators import S3ToAzureAuditOperator
+from airflow_s3_azure.preflight import feature_checks
+from airflow_s3_azure.preflight.preflight_options import PreflightOptions
 from airflow_s3_azure.sync_group import s3_to_azure_sync
 from tests.airflow_runs import run_dag
+from tests.faults.proxy import Refuse
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
@@ -134,6 +140,36 @@ def test_a_sync_with_every_option_needs_what_the_large_policies_allow(
     assert [blob.name for blob in client.list_blobs("in/")] == ["in/large", "in/parts"]
     assert _needed(to_s3, _aws_actions) == _allowed_by_aws("aws-read-with-tags.json")
     assert _needed(to_azure, _azure_actions) == _allowed_by_azure("azure-write-and-all-else.json")
+
+
+@pytest.mark.servers
+@pytest.mark.airflow
+def test_a_preflight_with_the_small_policies_finds_nothing_red(
+    bucket: Bucket, container: ContainerClient, to_s3: Recorded, to_azure: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both services refuse all that the policies do not allow; the one blob that stays is named."""
+    monkeypatch.setattr(feature_checks, "IDLE_SECONDS", (0.0,))
+    bucket.put("exports/key", b"content")
+    for_s3, for_azure = _allowed_by_aws("aws-read.json"), _allowed_by_azure("azure-write.json")
+
+    def is_refused_by_s3(request: Request) -> bool:
+        has_prefix = "prefix" in request.query or request.path.count("/") > 1
+        return not (has_prefix and _aws_actions(request) <= for_s3)
+
+    def is_refused_by_azure(request: Request) -> bool:
+        return request.query.get("comp") == "properties" or not _azure_actions(request) <= for_azure
+
+    to_s3.proxy.strike(Refuse(403, "AccessDenied"), is_refused_by_s3, times=None)
+    to_azure.proxy.strike(Refuse(403, "AuthorizationPermissionMismatch"), is_refused_by_azure, times=None)
+
+    endpoints = Endpoints(bucket.name, str(container.container_name))
+    report = run_checks(endpoints, PreflightOptions(s3_prefix="exports/"), Cancellation())
+
+    statuses = {one.name: one.status for one in report.results}
+    assert [name for name, status in statuses.items() if status == "red"] == []
+    assert statuses["s3-bucket"] == statuses["s3-range"] == statuses["azure-commits"] == "green"
+    assert statuses["azure-delete"] == statuses["azure-tags"] == statuses["azure-account"] == "amber"
+    assert list(report.left) == list(container.list_blob_names())
 
 
 @pytest.mark.servers

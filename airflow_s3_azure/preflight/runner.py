@@ -99,11 +99,18 @@ def _reason_to_skip(check: Check, subject: Subject, results: Mapping[str, CheckR
         return skipped("it is in skip")
     if check.name in subject.forbidden:
         return skipped(subject.forbidden[check.name])
-    missing = [name for name in check.needs if results[name].status in ("red", "skipped")]
-    if missing:
-        return skipped(f"it needs {missing[0]}")
+    if (cause := _missing(check, results)) is not None:
+        return skipped(f"it needs {cause.name}")
     if subject.is_exhausted():
         return skipped("the limit of requests or bytes of a preflight is used up")
+    return None
+
+
+def _missing(check: Check, results: Mapping[str, CheckResult]) -> Check | None:
+    """Return the first check that this one needs, directly or not, and that is red or skipped; None: there is none."""
+    for needed in (one for one in CHECKS if one.name in check.needs):
+        if results[needed.name].status in ("red", "skipped"):
+            return _missing(needed, results) or needed
     return None
 
 

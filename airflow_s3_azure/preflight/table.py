@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from io import StringIO
+from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from airflow_s3_azure.engine.progress import size_text
 from airflow_s3_azure.preflight.finding import Status
 from airflow_s3_azure.preflight.preflight_report import CheckResult, PreflightReport
 
@@ -65,7 +67,13 @@ def _text(one: CheckResult) -> Text:
 def _guardrails(report: PreflightReport) -> str:
     if not report.guardrails:
         return "guardrails: none"
-    return "guardrails: " + ", ".join(f"{name} = {value}" for name, value in report.guardrails.items())
+    return "guardrails: " + "; ".join(f"{name} = {_setting(name, value)}" for name, value in report.guardrails.items())
+
+
+def _setting(name: str, value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return size_text(value) if name == "max_bytes_per_run" else str(value)
 
 
 def _left(report: PreflightReport) -> list[Text]:

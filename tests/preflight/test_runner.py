@@ -198,7 +198,7 @@ def test_a_certificate_that_is_not_trusted_is_named(preflight: Preflight, monkey
     assert [name for name, one in results.items() if one.status == "red"] == ["s3-tls", "azure-connection"]
     assert all("TLS certificate not accepted" in results[name].detail for name in ("s3-tls", "azure-connection"))
     assert results["s3-list"].detail == "it needs s3-tls"
-    assert results["azure-put"].detail == "it needs azure-tls"
+    assert results["azure-put"].detail == "it needs azure-connection"
     with pytest.raises(PreflightFailed, match="2 of 28 checks are red"):
         preflight.report().raise_failures()
 
@@ -359,4 +359,4 @@ def test_a_missing_connection_is_red_and_the_other_service_is_checked(
 
     assert results["s3-connection"].status == "red"
     assert "there is no Airflow connection 'aws_default'" in results["s3-connection"].detail
-    assert (results["s3-list"].detail, results["azure-commits"].status) == ("it needs s3-tls", "green")
+    assert (results["s3-list"].detail, results["azure-commits"].status) == ("it needs s3-connection", "green")

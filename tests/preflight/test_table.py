@@ -34,11 +34,13 @@ def test_a_row_has_what_its_status_needs() -> None:
 def test_the_guardrails_the_numbers_and_what_was_left_follow_the_table() -> None:
     """Below, because they are about all rows."""
     report = report_of(
-        result("green"), guardrails={"max_bytes_per_run": 5, "allow_delete": False}, left=("a/blob", "a/tier")
+        result("green"),
+        guardrails={"allowed_sources": ["s3://a/*", "s3://b/*"], "max_bytes_per_run": 10 * 2**40},
+        left=("a/blob", "a/tier"),
     )
 
     assert as_text(report).splitlines()[-3:] == [
-        "guardrails: max_bytes_per_run = 5, allow_delete = False",
+        "guardrails: allowed_sources = s3://a/*, s3://b/*; max_bytes_per_run = 10.0 TiB",
         "0 red, 0 amber, 0 skipped, 1 green; 70 requests, 9.0 MiB sent, 41 s",
         "left behind, because blobs may not be deleted: a/blob, a/tier",
     ]

@@ -67,7 +67,7 @@ function Guardrails({ guardrails }) {
   return h(
     Text,
     { fontSize: "sm", color: "fg.muted", overflowWrap: "anywhere", "data-testid": "guardrails" },
-    found.length ? `Guardrails in force: ${found.map(([name, value]) => `${name} = ${[value].flat().join(", ")}`).join("; ")}` : "No guardrails are in force.",
+    found.length ? `Guardrails in force: ${found.map(([name, value]) => `${name} = ${name === "max_bytes_per_run" ? bytes(value) : [value].flat().join(", ")}`).join("; ")}` : "No guardrails are in force.",
   );
 }
 
