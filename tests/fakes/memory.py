@@ -136,7 +136,7 @@ class FakeS3:
         block: Block,
         into: memoryview,
         count: Callable[[int], None],
-        on_ending: Callable[[], None],
+        on_ending: Callable[[], None] = lambda: None,
     ) -> BlockChecksums:
         """Read one block, and return its checksums."""
         found = self._object(source.key)
