@@ -7,7 +7,8 @@ and memory do not count. It ends with 1 if a plan's peak over the imports is abo
 takes more than 1.5 times the CPU time of one of the smallest.
 
 Once more for 300,000 keys with both listings in the order of a hierarchy, as directory buckets and accounts with a hierarchical
-namespace give them, so that both must be sorted. And for 1,000,000 keys with 100 ms for each page: with one lister for each
+namespace give them, so that both must be sorted; and from a list of all 300,000 keys without their sizes, in no order, so that it must
+be sorted and each object looked up. And for 1,000,000 keys with 100 ms for each page: with one lister for each
 listing, with the listers of an operator, and by `rclone lsf --fast-list`, which lists the bucket only, page by page; it is
 ended after four minutes. Linux only.
 """
@@ -42,9 +43,12 @@ from airflow_s3_azure.engine.azure.transport import ConnectionsTransport
 from airflow_s3_azure.engine.blocks import MIB
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.http.client import Connections
+from airflow_s3_azure.engine.options import DEFAULT_CONCURRENCY
 from airflow_s3_azure.engine.s3.params import Operation, Params
 from airflow_s3_azure.engine.s3.presign import Presigner
 from airflow_s3_azure.engine.s3.source import S3Source
+from airflow_s3_azure.sync.keys.key_lines import read_key_lines
+from airflow_s3_azure.sync.keys.key_listings import KeyListings
 from airflow_s3_azure.sync.ledger import PlanFolder
 from airflow_s3_azure.sync.listing import OF_BLOBS, OF_OBJECTS, list_blobs, list_objects
 from airflow_s3_azure.sync.naming import Naming
@@ -67,7 +71,9 @@ UNCHANGED_SIZE = 300_000
 """Keys of the plan in which all are unchanged."""
 RCLONE_SECONDS = 240.0
 """After which rclone's listing is ended."""
-BY_BYTES, HIERARCHICAL, UNCHANGED = "by bytes", "hierarchical", "unchanged"
+BY_BYTES, HIERARCHICAL, UNCHANGED, KEY_LIST = "by bytes", "hierarchical", "unchanged", "key list"
+LIST_STEP = 1_000_003
+"""A prime: in such steps each key of a list comes once, and no two neighbors follow each other."""
 SERIALLY, IN_RANGES = "100ms serial", "100ms ranges"
 """Orders of the lines with a latency."""
 
@@ -162,18 +168,37 @@ class _Counter(SansIOHTTPPolicy[Any, Any]):
         self._ends.pages += 1
 
 
+def key_list(count: int) -> Iterator[bytes]:
+    """Yield a CSV file of all keys, in no order."""
+    listed = Names(count, hierarchical=False)
+    yield b"key\n"
+    for start in range(0, count, 1_000):
+        yield b"".join(f"{listed[at * LIST_STEP % count]}\n".encode() for at in range(start, min(start + 1_000, count)))
+
+
 def plan(count: int, url: str, order: str) -> tuple[Plan, int]:
     """Make a plan of the listings of a server, and write it there; return it, with the pages that were requested."""
     ends = Endpoints(url, count, order)
     listers = {"listers": 1} if order == SERIALLY else {}
     of_objects, of_blobs = replace(OF_OBJECTS, **listers), replace(OF_BLOBS, **listers)
     try:
-        made = make_plan(
+        options = PlanOptions(Selection(), Naming(), bucket=BUCKET)
+        folder = PlanFolder(ends.client, f"_s3_to_azure/benchmark/{count}-{order.replace(' ', '-')}")
+        listings = (
             Listing(lambda: list_objects(ends.source, parallelism=of_objects)),
             Listing(lambda: list_blobs(ends.container, parallelism=of_blobs)),
-            PlanOptions(Selection(), Naming(), bucket=BUCKET),
-            PlanFolder(ends.client, f"_s3_to_azure/benchmark/{count}-{order.replace(' ', '-')}"),
         )
+        if order == KEY_LIST:
+            listings = KeyListings(
+                lambda: read_key_lines(key_list(count), "keys.csv", "keys.csv"),
+                options,
+                folder,
+                source=ends.source,
+                container=ends.container,
+                cancellation=Cancellation(),
+                threads=DEFAULT_CONCURRENCY,
+            ).listings()
+        made = make_plan(*listings, options, folder)
     finally:
         ends.close()
     found = (made.counts["copy"], made.counts["unchanged"], sum(batch.objects for batch in made.batches))
@@ -185,7 +210,8 @@ def plan(count: int, url: str, order: str) -> tuple[Plan, int]:
 
 def measure_plan(result_to: Connection, count: int, url: str, order: str) -> None:
     """Measure one plan, and send the result. The body of a process, so that no plan inherits another's memory."""
-    plan(2_000, url, order)  # imports at first use are not a plan's memory
+    # Imports at first use are not a plan's memory. A short list is compared by HEADs, which the server has not.
+    plan(20_000 if order == KEY_LIST else 2_000, url, order)
     pages = 0
 
     def work() -> None:
@@ -252,6 +278,9 @@ def main() -> int:
         "--sorted-keys", type=int, default=SORTED_SIZE, help="keys of the plan that must be sorted; 0: none"
     )
     parser.add_argument(
+        "--list-keys", type=int, default=SORTED_SIZE, help="keys of the plan from a list of keys; 0: none"
+    )
+    parser.add_argument(
         "--latency-keys", type=int, default=LATENCY_SIZE, help="keys of the plans with a latency; 0: none"
     )
     parser.add_argument(
@@ -263,6 +292,7 @@ def main() -> int:
     given = parser.parse_args()
     plans = [(count, BY_BYTES) for count in given.keys]
     plans += [(given.unchanged_keys, UNCHANGED)] * bool(given.unchanged_keys)
+    plans += [(given.list_keys, KEY_LIST)] * bool(given.list_keys)
     plans += [(given.sorted_keys, HIERARCHICAL)] * bool(given.sorted_keys)
     print(
         f"{'keys':>10}  {'listed':<12}  {'seconds':>8}  {'CPU':>8}  {'keys/s':>8}  {'us/key':>6}  {'peak MiB':>8}  "

@@ -10,6 +10,7 @@ from benchmarks.plan import (
     BY_BYTES,
     HIERARCHICAL,
     IN_RANGES,
+    KEY_LIST,
     MAX_PEAK,
     SERIALLY,
     UNCHANGED,
@@ -53,7 +54,14 @@ def test_half_of_the_keys_are_unchanged_and_a_quarter_missing() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("count", "order"),
-    [(4_000, BY_BYTES), (6_000, UNCHANGED), (60_000, HIERARCHICAL), (30_000, SERIALLY), (30_000, IN_RANGES)],
+    [
+        (4_000, BY_BYTES),
+        (6_000, UNCHANGED),
+        (60_000, HIERARCHICAL),
+        (30_000, SERIALLY),
+        (30_000, IN_RANGES),
+        (60_000, KEY_LIST),
+    ],
 )
 def test_a_plan_is_made_through_the_server(*, count: int, order: str) -> None:
     """Also one whose listings are larger than one sorted run; serially in as many requests as there are pages."""
