@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime
 from inspect import signature
 from pathlib import Path
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.airflow]
 
+GUIDE = Path(__file__).parents[1] / "docs" / "how-to" / "many-syncs.md"
 ENTRY = "  - {dag_id: good, s3_bucket: exports, container_name: landing}\n"
 NOT_OFFERED = {
     *("group_id", "assigned_users", "outlets", "on_success_callback", "on_failure_callback"),  # Python objects
@@ -179,13 +183,33 @@ def test_the_schema_has_every_argument_of_the_sync() -> None:
     assert fields == set(signature(s3_to_azure_sync).parameters) - NOT_OFFERED
 
 
+def test_the_guides_check_names_the_invalid_entries(tmp_path: Path) -> None:
+    """Before the file is deployed."""
+    guide = GUIDE.read_text()
+    (command,) = re.findall(r"```bash\n(.*?)```", guide, re.DOTALL)
+    (tmp_path / "dags").mkdir()
+    (tmp_path / "dags" / "syncs.yaml").write_text(f"syncs:\n{ENTRY}  - {{dag_id: bad, s3_bucket: exports}}\n")
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+
+    done = subprocess.run(
+        ["bash", "-c", command],
+        cwd=tmp_path,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout.splitlines()[-2:] == ["good ok", "bad invalid"]
+
+
 @pytest.mark.servers
 @pytest.mark.usefixtures("connections")
 def test_the_guides_file_copies(bucket: Bucket, container: ContainerClient, tmp_path: Path) -> None:
     """The YAML and the DAG file of docs/how-to/many-syncs.md, with names of this test."""
     from airflow.dag_processing.dagbag import DagBag
 
-    guide = (Path(__file__).parents[1] / "docs/how-to/many-syncs.md").read_text()
+    guide = GUIDE.read_text()
     (syncs,), (code,) = (re.findall(rf"```{kind}\n(.*?)```", guide, re.DOTALL) for kind in ("yaml", "python"))
     syncs = syncs.replace("acme-exports", bucket.name).replace("landing", container.container_name)
     (tmp_path / "syncs.yaml").write_text(syncs)
