@@ -85,6 +85,8 @@ def test_a_failed_task_logs_the_url(
     caplog: pytest.LogCaptureFixture, error: S3ToAzureError, raised: type[Exception]
 ) -> None:
     """Whether it is retried or not."""
+    caplog.set_level("INFO", "airflow_s3_azure")
+
     with pytest.raises(raised), airflow_failures():
         raise error
 

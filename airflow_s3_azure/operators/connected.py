@@ -180,7 +180,7 @@ def airflow_failures() -> Iterator[None]:
         # Not a failure: it uses no retry, frees the worker slot, and the task runs again when a slot is free.
         raise AirflowRescheduleException(datetime.now(UTC) + RESCHEDULE_AFTER) from None  # type: ignore[no-untyped-call]
     except S3ToAzureError as error:
-        log.error("what to do: %s", runbook_url(error))  # noqa: TRY400 - Airflow logs the error itself
+        log.info("what to do: %s", runbook_url(error))  # Airflow logs the error itself
         if error.retryable:
             raise
         raise AirflowFailException(f"{type(error).__name__}: {error}") from error
