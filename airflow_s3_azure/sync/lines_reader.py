@@ -8,11 +8,11 @@ a compressed blob, which is decompressed a piece at a time: a few bytes can beco
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 
@@ -32,6 +32,8 @@ PIECE_SIZE = 256 * 1024
 """Bytes of a range request. A sort reads dozens of files side by side, each with a piece in memory."""
 MAX_LINE = 1 * MIB
 """Bytes in a line: hundreds of times the longest that is written."""
+
+_from_json = msgspec.json.Decoder().decode
 
 
 class MissingFile(DestinationWriteError):
@@ -96,10 +98,10 @@ def _parsed(line: bytes, parse: Callable[[Any], Any], name: str, number: int) ->
     if len(line) > MAX_LINE:
         raise _bad_line(name, number, f"it is longer than {MAX_LINE:,} bytes")
     try:
-        return parse(json.loads(line))
+        return parse(_from_json(line))
     except RecursionError:
         problem = "it is nested too deeply"
-    except ValueError as error:
+    except (ValueError, msgspec.DecodeError) as error:
         problem = str(error)
     raise _bad_line(name, number, problem)
 
