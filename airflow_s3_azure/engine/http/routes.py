@@ -6,6 +6,7 @@ each connection (proxy, tunnel, TLS, timeouts).
 
 from __future__ import annotations
 
+import ssl
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,8 +15,9 @@ from urllib.parse import urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection
-from urllib3.connectionpool import HTTPConnectionPool
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
+from urllib3.util.ssl_ import create_urllib3_context
 
 from airflow_s3_azure.engine.http.connection import Connection
 from airflow_s3_azure.engine.http.status import THROTTLED_STATUSES
@@ -117,9 +119,26 @@ class RouteFinder(HTTPAdapter):
         except HTTPError as error:
             raise ConnectionError("the URL of the host, or of its proxy, cannot be used") from error
         self.cert_verify(pool, url, verify, cert)  # type: ignore[no-untyped-call, unused-ignore]
+        _share_context(pool)
         parts = urlsplit(origin)
         # In lower case, as SigV4 signs it.
         host = parts.netloc.rpartition("@")[2].lower().removesuffix(_DEFAULT_PORTS.get(parts.scheme, "/"))
         is_forwarded = pool.proxy is not None and parts.scheme == "http"
         fields = {"Host": host, "User-Agent": str(session.headers.get("User-Agent", ""))}
         return Route(fields | (pool.proxy_headers if is_forwarded else {}), is_forwarded, pool)
+
+
+def _share_context(pool: HTTPConnectionPool) -> None:
+    """Let all connections of a pool share one TLS context.
+
+    Otherwise `urllib3` reads the CA bundle for each of them: more than 10 ms of CPU for that of `certifi`. Where there is a
+    client certificate, or a proxy is reached over TLS, it needs the files.
+    """
+    if not isinstance(pool, HTTPSConnectionPool) or pool.cert_reqs != "CERT_REQUIRED":
+        return
+    if pool.cert_file or (pool.proxy is not None and pool.proxy.scheme == "https"):
+        return
+    context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
+    context.load_verify_locations(pool.ca_certs, pool.ca_cert_dir)
+    pool.conn_kw["ssl_context"] = context
+    pool.ca_certs = pool.ca_cert_dir = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import requests
@@ -94,6 +95,29 @@ def test_the_bundle_may_come_from_the_environment(
 
     assert fetch(connections, server.url) == b""
     connections.close()
+
+
+def test_the_bundle_is_read_once_for_all_connections_to_a_host(
+    serve: Callable[..., ScriptedServer],
+    session: requests.Session,
+    authority: CertificateAuthority,
+    context: ssl.SSLContext,
+    tmp_path: Path,
+) -> None:
+    """Reading certifi's takes more than 10 ms of CPU, for each of up to sixteen connections."""
+    bundle = tmp_path / "ca.pem"
+    bundle.write_bytes(authority.bundle.read_bytes())
+    closing = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    server = serve(closing, EMPTY, context=context)
+    session.verify = str(bundle)
+    connections = Connections(session, Cancellation(), connect_timeout=5, read_timeout=5)
+
+    fetch(connections, server.url)
+    bundle.unlink()
+    fetch(connections, server.url)
+    connections.close()
+
+    assert server.connections == 2
 
 
 def test_an_untrusted_certificate_is_rejected(
