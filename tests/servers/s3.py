@@ -67,10 +67,13 @@ class S3Server(S3Endpoint):
     A presigned URL that has expired or has a wrong signature gets 403; any access key is good with the
     right secret. Requests signed in their headers are *not* checked: LocalStack lets unsigned ones and wrong
     secrets through. Objects are lost when the server stops; the port stays the same if it is started again.
+
+    :param services: of AWS, by LocalStack's names; those beside S3 have no class of their own here
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, services: tuple[str, ...] = ("s3",)) -> None:
         super().__init__()
+        self._services = services
         self.log = directory / "s3.log"
         self._files = directory / "s3"
         self.process = ServerProcess(
@@ -91,7 +94,7 @@ class S3Server(S3Endpoint):
         return child_environment(
             S3_SECRET=self.secret_key,
             GATEWAY_LISTEN=f"127.0.0.1:{self.port}",
-            SERVICES="s3",
+            SERVICES=",".join(self._services),
             EAGER_SERVICE_LOADING="1",
             S3_SKIP_SIGNATURE_VALIDATION="0",
             # Nothing from outside, no analytics, no DNS server.
