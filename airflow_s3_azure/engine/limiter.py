@@ -2,9 +2,11 @@
 
 Behind long round trips, many threads hide the latency, and blocks can be read while others are written to Azure. Where
 round trips are as short as the work between them, more threads only contend for the GIL, and more buffers evict each
-other from the processor's caches. The share of CPU time that the process uses distinguishes the two.
+other from the processor's caches. The share of CPU time that the process asks for distinguishes the two. What its
+threads wait for a core counts (:mod:`~airflow_s3_azure.engine.cpu_demand`): several processes on few cores use little each,
+and none of them waits for the network.
 
-Theory of operation: both limits are controlled by the CPU load of one sampling interval. Between the two thresholds they
+Theory of operation: both limits are controlled by the CPU demand of one sampling interval. Between the two thresholds they
 stay. Below the lower one they are multiplied by target ÷ load, because the load grows about in proportion to what is in
 flight; so the first step comes near the target, and a limit grows by at least 1.
 """
@@ -13,6 +15,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+
+from airflow_s3_azure.engine.cpu_demand import cpu_demand
 
 _CPU_BOUND = 0.85
 _NETWORK_BOUND = 0.5
@@ -30,19 +34,19 @@ _SAMPLE_SECONDS = 0.05
 
 
 class Limiter:
-    """Two limits that follow the CPU load of this process.
+    """Two limits that follow the CPU demand of this process.
 
     ``small_objects`` limits the small objects that are copied at once. They are mostly Python, of which one thread runs
     at a time, so the limit shrinks while a core is busy.
 
     ``blocks`` limits the blocks in flight. They are mostly kernel work on any core, so the limit grows as long as each
-    block waits. It never shrinks: a thread that waits for a core cannot be distinguished from one that waits for the network.
+    block waits. It never shrinks.
 
     Both limits are at least 1, so work never stalls on them.
 
     :param max_small_objects: upper bound of ``small_objects``
     :param clock: seconds, monotonic
-    :param cpu: CPU seconds of this process
+    :param cpu: CPU seconds that this process asked for
     :param is_adaptive: False: no limit depends on the load
     """
 
@@ -50,7 +54,7 @@ class Limiter:
         self,
         max_small_objects: int,
         clock: Callable[[], float] = time.monotonic,
-        cpu: Callable[[], float] = time.process_time,
+        cpu: Callable[[], float] = cpu_demand,
         *,
         is_adaptive: bool = True,
     ) -> None:
@@ -63,7 +67,7 @@ class Limiter:
         self._sampled = clock(), cpu()
 
     def sample(self, *, blocks_refused: bool) -> bool | None:
-        """Sample the CPU load if the sampling interval has elapsed.
+        """Sample the CPU demand if the sampling interval has elapsed.
 
         :param blocks_refused: whether the limit of blocks refused one since the last sample. Otherwise more blocks would
             not help, whatever the load
@@ -74,7 +78,7 @@ class Limiter:
         if now < since + _SAMPLE_SECONDS or not self._is_adaptive:
             return None
         self._sampled = now, cpu
-        load = (cpu - used) / (now - since)
+        load = max(0.0, cpu - used) / (now - since)
         before = self.small_objects, self.blocks
         self._adjust_small_objects(load)
         if blocks_refused:
