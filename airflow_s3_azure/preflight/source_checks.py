@@ -11,6 +11,7 @@ from airflow_s3_azure.engine.blocks import Block
 from airflow_s3_azure.engine.checksums import compute, s3_text
 from airflow_s3_azure.engine.errors import SourceChanged
 from airflow_s3_azure.engine.progress import count_text, size_text
+from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.engine.s3.bucket_names import is_directory_bucket, is_multi_region_access_point
 from airflow_s3_azure.preflight.check import Check
 from airflow_s3_azure.preflight.connection_checks import clock, tls
@@ -18,10 +19,13 @@ from airflow_s3_azure.preflight.finding import Finding, Permission, amber, green
 from airflow_s3_azure.preflight.subject import Subject
 from airflow_s3_azure.sync.object_page import read_objects
 
+log = get_logger(__name__)
+
 MAX_READ = 64 * 1024
 """Bytes of an object that are read at most."""
 DIFFICULT = "+ ~ %2F //\U0001f600"
 """The end of a key that libraries sign or quote in different ways."""
+_DIFFICULT_PARTS = ("+", "~", "%", "//", "\U0001f600")
 _CONTENT = b"s3-to-azure preflight"
 _ARCHIVED = ("GLACIER", "DEEP_ARCHIVE")
 _READ = Permission("s3:GetObject")
@@ -45,8 +49,8 @@ def _bucket(subject: Subject) -> Finding:
     exchange, name = subject.s3.last, subject.source.bucket
     region = exchange.headers.get("x-amz-bucket-region")
     host = urlsplit(exchange.origin).hostname or ""
-    if exchange.status in (301, 404):
-        subject.source.head_bucket()  # raises the error that names the region, or the missing bucket
+    if exchange.status not in (200, 403):
+        subject.source.head_bucket()  # raises the error that names the region, the missing bucket, or another cause
     if is_directory_bucket(name):
         kind = "directory bucket, whose listings are sorted through the container"
     elif is_multi_region_access_point(name):
@@ -114,7 +118,7 @@ def _range(subject: Subject) -> Finding:
 def _key(subject: Subject) -> Finding:
     given = subject.options.s3_key
     if not subject.options.write_source:
-        if any(one in given for one in DIFFICULT.replace(" ", "")) and subject.found is not None:
+        if any(one in given for one in _DIFFICULT_PARTS) and subject.found is not None:
             return green(f"the given key {given!r} was read")
         return skipped("it would write to the bucket: set write_source, or give s3_key with such characters")
     assert subject.bucket is not None
@@ -126,16 +130,31 @@ def _key(subject: Subject) -> Finding:
         # With its checksum, or botocore would send it in chunks, which not every store takes.
         client.put_object(Bucket=name, Key=key, Body=_CONTENT, ChecksumCRC64NVME=crc64)
     except Exception as error:
-        return amber(f"the object could not be written ({type(error).__name__})", "no difficult key was read")
+        return amber(
+            f"the object could not be written ({type(error).__name__})",
+            "no difficult key was read; to write one needs s3:PutObject and s3:DeleteObject",
+        )
     try:
         found, content = subject.source.head(key), bytearray(len(_CONTENT))
         subject.source.read(found, Block(0, 0, len(_CONTENT)), memoryview(content), _ignore)
         listed = read_objects(subject.source.list_page({"Prefix": key, "EncodingType": "url"})).names
     finally:
-        client.delete_object(Bucket=name, Key=key)
+        is_deleted = _deletes(client, name, key)
     if compute("CRC64NVME", memoryview(content)) != compute("CRC64NVME", memoryview(_CONTENT)) or listed != [key]:
         return red(f"{key!r} is not listed, or not read, as it was written")
+    if not is_deleted:
+        return amber(f"{key!r} was written, listed and read, but not deleted", "it stays: delete it by hand")
     return green(f"{key!r} was written, listed, read and deleted")
+
+
+def _deletes(client: Any, bucket: str, key: str) -> bool:
+    """Delete an object; return whether that succeeded."""
+    try:
+        client.delete_object(Bucket=bucket, Key=key)
+    except Exception as error:
+        log.warning("object %r of the preflight could not be deleted: %s", key, type(error).__name__)
+        return False
+    return True
 
 
 def _ignore(_: int) -> None:

@@ -53,7 +53,7 @@ class Preflight:
         """Return the names of all blobs, staged ones included."""
         return [blob.name for blob in self.container.list_blobs(include=["uncommittedblobs"])]
 
-    def keys(self) -> list[str]:
+    def objects(self) -> list[str]:
         """Return the keys of all objects."""
         return [one["Key"] for one in self.bucket.client.list_objects_v2(Bucket=self.bucket.name).get("Contents", [])]
 

@@ -66,7 +66,7 @@ def test_what_a_copy_assumes_is_proven_on_the_emulators(preflight: Preflight, sc
     if scheme == "https":
         expected |= {"s3-tls": "green", "azure-tls": "green"}
     assert found == expected
-    assert (report.status, report.left, preflight.blobs(), preflight.keys()) == ("amber", (), [], [KEY])
+    assert (report.status, report.left, preflight.blobs(), preflight.objects()) == ("amber", (), [], [KEY])
     assert 8 * 2**20 < report.bytes_sent <= MAX_SENT
     assert report.requests <= 80
     report.raise_failures()
@@ -294,6 +294,30 @@ def test_the_given_key_is_read(preflight: Preflight) -> None:
 
     assert (results["s3-head"].status, results["s3-key"].status) == ("green", "green")
     assert results["s3-key"].detail == f"the given key {key!r} was read"
+
+
+def test_a_plain_key_proves_nothing_of_difficult_ones(preflight: Preflight) -> None:
+    """Its check is skipped, with how to run it."""
+    result = preflight.results(s3_key=KEY, skip=["azure-rejected-block"])["s3-key"]
+
+    assert (result.status, result.detail) == (
+        "skipped",
+        "it would write to the bucket: set write_source, or give s3_key with such characters",
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "detail", "keys"),
+    [("PUT", "the object could not be written", 1), ("DELETE", "but not deleted", 2)],
+)
+def test_a_bucket_that_may_not_be_written_is_amber(preflight: Preflight, method: str, detail: str, keys: int) -> None:
+    """An object that stays is named."""
+    preflight.s3.strike(Refuse(403, "AccessDenied"), lambda request: request.method == method, times=None)
+
+    result = preflight.results(write_source=True, skip=["azure-rejected-block"])["s3-key"]
+
+    assert (result.status, detail in result.detail, len(preflight.objects())) == ("amber", True, keys)
+    assert method == "PUT" or repr(next(key for key in preflight.objects() if key != KEY)) in result.detail
 
 
 def test_blobs_are_removed_when_the_run_is_cancelled(preflight: Preflight, monkeypatch: pytest.MonkeyPatch) -> None:
