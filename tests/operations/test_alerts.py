@@ -227,6 +227,7 @@ def test_every_panel_shows_what_the_tasks_sent(exporter: Exporter, tmp_path: Pat
     finally:
         prometheus.stop()
         server.shutdown()
+        server.server_close()
 
     assert [title for title, result in shown.items() if not result] == []
     assert _values(shown["Objects per hour A"], "status") == {
