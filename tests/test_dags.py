@@ -214,7 +214,7 @@ def test_a_dag_refuses_a_key_of_conf_that_its_form_does_not_have(
     assert _names(container) == []
 
 
-@pytest.mark.parametrize("name", COPYING)
+@pytest.mark.parametrize("name", [name for name in COPYING if name != "s3_to_azure_preflight"])
 @pytest.mark.parametrize("create", [False, True])
 def test_a_missing_container_is_created_only_on_request(
     bucket: Bucket, container: ContainerClient, endpoints: dict[str, Any], name: str, create: bool
