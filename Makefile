@@ -108,11 +108,11 @@ build: .venv/installed  ## build the wheel and the source distribution into dist
 
 install: .venv/installed  ## install the locked environment into .venv
 
-servers: .venv/installed  ## install the S3 server and Azurite for the demo and the tests
+servers: .venv/installed  ## install the S3 servers and Azurite for the demo and the tests
 	@UV=$(abspath $(UV)) $(PYTHON) -m tests.servers.install
 
 clean:  ## remove everything that was installed or built
-	rm -rf .venv .tools dist demo-runs tests/servers/environment/.venv tests/servers/environment/node_modules
+	rm -rf .venv .tools dist demo-runs $(addprefix tests/servers/environment/,.venv .venv-stores node_modules)
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(UV):

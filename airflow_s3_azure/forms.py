@@ -19,7 +19,7 @@ from airflow_s3_azure.form_fields import (
     template,
 )
 
-__all__ = ["Form", "history_form", "keys_form", "nightly_form"]
+__all__ = ["Form", "events_form", "history_form", "keys_form", "nightly_form"]
 
 # A run without a logical date has no data interval: its day is the one on which it was triggered.
 _DAY = (
@@ -101,6 +101,23 @@ def history_form() -> Form:
         modified_before="{% if params.last_day and not params.day_folder %}"
         "{{ macros.ds_add(params.last_day, 1) }}T00:00Z{% endif %}",
     )
+
+
+def events_form() -> Form:
+    """Return the form of a sync of the keys that events announce."""
+    fields = {
+        **_first_fields(),
+        **_destination_fields(),
+        "dry_run": field(
+            "Dry run",
+            "Only report what would be copied, and what it would cost. Ticked until `S3_TO_AZURE_DRY_RUN` is `false`. "
+            "A dry run uses up its events.",
+            env_flag("DRY_RUN", default=True),
+            type="boolean",
+        ),
+        **_other_fields(),
+    }
+    return _form(fields)
 
 
 def keys_form() -> Form:

@@ -28,7 +28,7 @@ class Guardrails:
     In patterns ``*`` stands for any text, slashes too, and ``?`` for one character. A bucket or container alone, and a
     prefix that ends in a slash, stand for all that is in them.
 
-    :param allowed_sources: patterns of ``s3://bucket/key``; empty: any
+    :param allowed_sources: patterns of ``s3://bucket/key``, for objects to copy and for files of key lists; empty: any
     :param allowed_destinations: patterns of ``https://account.blob.core.windows.net/container/blob``, or of
         ``wasb_conn_id/container/blob``; empty: any
     :param max_bytes_per_run: bytes that one run may copy

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tests.fakes.reading_azurite import ReadingAzurite
     from tests.faults.recorded import Recorded
     from tests.servers import AzureServer, CertificateAuthority, S3Server
+    from tests.servers.s3 import S3Endpoint
 
 # The duration of an example depends on the load of the machine.
 settings.register_profile("full", deadline=None)
@@ -80,9 +81,9 @@ def botocore_descriptions() -> Iterator[None]:
 
 
 class Bucket:
-    """A bucket of the S3 server, made for one test."""
+    """A bucket of an S3 server, made for one test."""
 
-    def __init__(self, server: S3Server, name: str) -> None:
+    def __init__(self, server: S3Endpoint, name: str) -> None:
         self.server = server
         self.name = name
         self.client = server.client()

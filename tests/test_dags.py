@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.sdk import DAG
+from airflow.sdk import DAG, Asset
 
 from tests.airflow_runs import run_dag
 from tests.conftest import ROOT
@@ -105,6 +105,7 @@ def test_a_form_explains_each_field_and_opens_with_few(name: str) -> None:
         ("s3_to_azure_nightly", {"s3_prefix": "in/", "blob_prefix": "b/", "day_folder": "%Y/", "only_modified": True}),
         ("s3_to_azure_history", {"s3_prefix": "in/", "blob_prefix": "b/", "day_folder": "%Y/"}),
         ("s3_to_azure_keys", {}),
+        ("s3_to_azure_events", {"s3_prefix": "in/", "blob_prefix": "b/"}),
     ],
 )
 def test_the_environment_sets_a_forms_defaults(
@@ -120,6 +121,25 @@ def test_the_environment_sets_a_forms_defaults(
 
     expected |= {"s3_bucket": "acme-exports", "container_name": "landing"}
     assert {field: params[field] for field in expected} == expected
+
+
+@pytest.mark.parametrize("queue", [None, "https://sqs.eu-west-1.amazonaws.com/123456789012/events"])
+def test_events_are_received_from_the_queue_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, queue: str | None
+) -> None:
+    """Without one, the DAG is shown and has no schedule. What it watches is not what its own runs update."""
+    if queue is not None:
+        monkeypatch.setenv("S3_TO_AZURE_EVENTS_QUEUE", queue)
+
+    dag = _dag("s3_to_azure_events")
+
+    condition: Any = dag.timetable.asset_condition
+    watched = condition.objects if queue else []
+    assert [one.trigger.sqs_queue for asset in watched for one in asset.watchers] == ([queue] if queue else [])
+    assert {asset.name for asset in watched}.isdisjoint(
+        asset.name for task in dag.tasks for asset in task.outlets if isinstance(asset, Asset)
+    )
+    assert dag.timetable.can_be_scheduled is (queue is not None)
 
 
 def test_the_environment_sets_the_defaults_of_the_audit(monkeypatch: pytest.MonkeyPatch) -> None:

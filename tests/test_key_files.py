@@ -50,7 +50,7 @@ def test_an_object_is_read_in_pieces(bucket: Bucket, container: ContainerClient,
     file = opened(bucket, container, f"s3://{bucket.name}/a b/?x=1#.csv")
 
     assert content(file) == body
-    assert file.read(1, 4) == body[1:4] or size == 0
+    assert size == 0 or file.read(1, 4) == body[1:4]
     assert isinstance(file, S3File)
     assert content(file_beside(file, "other")) == b"other"
 

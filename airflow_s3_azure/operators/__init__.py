@@ -10,6 +10,7 @@ from airflow_s3_azure.operators.plan import S3ToAzureBatchesOperator, S3ToAzureP
 from airflow_s3_azure.operators.preflight import S3ToAzurePreflightOperator
 from airflow_s3_azure.operators.report import S3ToAzureReportOperator
 from airflow_s3_azure.operators.run_conf import check_run_conf
+from airflow_s3_azure.operators.s3_events import S3ToAzureEventsOperator
 from airflow_s3_azure.operators.stream import S3ToAzureBlobStreamOperator
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "S3ToAzureBatchesOperator",
     "S3ToAzureBlobStreamOperator",
     "S3ToAzureCopyBatchOperator",
+    "S3ToAzureEventsOperator",
     "S3ToAzurePlanOperator",
     "S3ToAzurePreflightOperator",
     "S3ToAzureReportOperator",

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.servers.environment import ENVIRONMENT, NODE_MODULES, PYTHON, VENV, node_home
+from tests.servers.environment import ENVIRONMENT, NODE_MODULES, PYTHON, STORES, VENV, node_home
 from tests.servers.process import child_environment
 
 STAMP = NODE_MODULES / ".installed"
@@ -40,7 +40,7 @@ _TAIL_LINES = 30
 def main() -> int:
     """Bring the environment up to the lock files; return the exit status."""
     wanted = _fingerprint()
-    if PYTHON.exists() and STAMP.is_file() and STAMP.read_text() == wanted:
+    if PYTHON.exists() and STORES.exists() and STAMP.is_file() and STAMP.read_text() == wanted:
         print("test servers: up to date")  # noqa: T201
         return 0
     STAMP.unlink(missing_ok=True)
@@ -67,18 +67,17 @@ def _fingerprint() -> str:
 
 
 def _install_python_packages() -> None:
-    uv = [os.environ.get("UV", "uv"), "sync", "--locked", "--project", str(ENVIRONMENT)]
-    _run(
-        "LocalStack and Node.js",
-        [*uv, "--python", sys.executable],
-        {**os.environ, "UV_PYTHON_DOWNLOADS": "never", "UV_PROJECT_ENVIRONMENT": str(VENV)},
-    )
+    uv = [os.environ.get("UV", "uv"), "sync", "--locked", "--project", str(ENVIRONMENT), "--python", sys.executable]
+    environment = {**os.environ, "UV_PYTHON_DOWNLOADS": "never"}
+    _run("LocalStack and Node.js", uv, environment | {"UV_PROJECT_ENVIRONMENT": str(VENV)})
+    stores = environment | {"UV_PROJECT_ENVIRONMENT": str(STORES.parent)}
+    _run("moto and SeaweedFS", [*uv, "--only-group", "stores"], stores)
 
 
 def _install_node_packages() -> None:
     node = node_home()
     _run(
-        "Azurite",
+        "Azurite and s3rver",
         # By its script: bin/npm starts `env node`, and requires ../lib/cli.js, which the wheel does not have.
         [str(node / "bin" / "node"), str(node / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"), "ci"],
         {

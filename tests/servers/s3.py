@@ -1,4 +1,4 @@
-"""Amazon S3, as LocalStack serves it, with presigned URLs checked."""
+"""Amazon S3, as LocalStack serves it, with presigned URLs checked; and what all servers share that speak S3."""
 
 from __future__ import annotations
 
@@ -17,42 +17,19 @@ from tests.servers.process import ServerProcess, Startable, child_environment, f
 _START_SECONDS = 60.0
 
 
-class S3Server(Startable):
-    """A private S3; `directory` gets its files (`s3/`) and its log (`s3.log`).
+class S3Endpoint(Startable):
+    """A server that speaks S3, on a port of 127.0.0.1, with one access key."""
 
-    A presigned URL that has expired or has a wrong signature gets 403; any access key is good with the
-    right secret. Requests signed in their headers are *not* checked: LocalStack lets unsigned ones and wrong
-    secrets through. Objects are lost when the server stops; the port stays the same if it is started again.
-    """
+    region = "eu-west-1"
+    process: ServerProcess
+    ca_bundle: Path | None = None
+    """What its certificate is verified with, where it is reached over TLS."""
 
-    def __init__(self, directory: Path) -> None:
-        self.region = "eu-west-1"
-        self.access_key = "TEST" + secrets.token_hex(8).upper()
-        self.secret_key = secrets.token_urlsafe(30)
+    def __init__(self) -> None:
         self.port = free_port()
         self.endpoint_url = f"http://127.0.0.1:{self.port}"
-        self.ca_bundle: Path | None = None
-        """What its certificate is verified with, where it is reached over TLS."""
-        self.log = directory / "s3.log"
-        self._files = directory / "s3"
-        self.process = ServerProcess(
-            "S3 (LocalStack)",
-            # -P: the script's folder does not go on the path.
-            [str(PYTHON), "-P", str(ENVIRONMENT / "serve_s3.py")],
-            directory=self._files,
-            environment=self._environment(),
-            log=self.log,
-        )
-
-    def start(self) -> None:
-        """Start the server and wait until it lists its buckets."""
-        (self._files / "tmp").mkdir(parents=True, exist_ok=True)
-        probe = self.client(connect_timeout=1, read_timeout=5, retries={"total_max_attempts": 1})
-        self.process.start(lambda: _lists_buckets(probe), within=_START_SECONDS)
-
-    def stop(self) -> None:
-        """Stop the server."""
-        self.process.stop()
+        self.access_key = "TEST" + secrets.token_hex(8).upper()
+        self.secret_key = secrets.token_urlsafe(30)
 
     def client(self, **config: Any) -> BaseClient:
         """Return a boto3 S3 client; `config` goes to botocore's Config."""
@@ -74,11 +51,50 @@ class S3Server(Startable):
             extra["verify"] = str(self.ca_bundle)
         return {"conn_type": "aws", "login": self.access_key, "password": self.secret_key, "extra": extra}
 
+    def start(self) -> None:
+        """Start the server and wait until it lists its buckets."""
+        probe = self.client(connect_timeout=1, read_timeout=5, retries={"total_max_attempts": 1})
+        self.process.start(lambda: _lists_buckets(probe), within=_START_SECONDS)
+
+    def stop(self) -> None:
+        """Stop the server."""
+        self.process.stop()
+
+
+class S3Server(S3Endpoint):
+    """A private S3; `directory` gets its files (`s3/`) and its log (`s3.log`).
+
+    A presigned URL that has expired or has a wrong signature gets 403; any access key is good with the
+    right secret. Requests signed in their headers are *not* checked: LocalStack lets unsigned ones and wrong
+    secrets through. Objects are lost when the server stops; the port stays the same if it is started again.
+
+    :param services: of AWS, by LocalStack's names; those beside S3 have no class of their own here
+    """
+
+    def __init__(self, directory: Path, services: tuple[str, ...] = ("s3",)) -> None:
+        super().__init__()
+        self._services = services
+        self.log = directory / "s3.log"
+        self._files = directory / "s3"
+        self.process = ServerProcess(
+            "S3 (LocalStack)",
+            # -P: the script's folder does not go on the path.
+            [str(PYTHON), "-P", str(ENVIRONMENT / "serve_s3.py")],
+            directory=self._files,
+            environment=self._environment(),
+            log=self.log,
+        )
+
+    def start(self) -> None:
+        """Start the server and wait until it lists its buckets."""
+        (self._files / "tmp").mkdir(parents=True, exist_ok=True)
+        super().start()
+
     def _environment(self) -> dict[str, str]:
         return child_environment(
             S3_SECRET=self.secret_key,
             GATEWAY_LISTEN=f"127.0.0.1:{self.port}",
-            SERVICES="s3",
+            SERVICES=",".join(self._services),
             EAGER_SERVICE_LOADING="1",
             S3_SKIP_SIGNATURE_VALIDATION="0",
             # Nothing from outside, no analytics, no DNS server.

@@ -25,7 +25,7 @@ EXTRA = "openlineage"
 LOWEST_AS_OF = "2026-04-08"
 """The day after Airflow 3.2.0; it does not start with the pydantic of half a year later."""
 COPIED = ("tests", "dags", "demo", "benchmarks", "docs", "pyproject.toml", "README.md", "CHANGELOG.md")
-INSTALLED = ("tests/servers/environment/.venv", "tests/servers/environment/node_modules")
+INSTALLED = tuple(f"tests/servers/environment/{name}" for name in (".venv", ".venv-stores", "node_modules"))
 """The servers' programs: too many files to copy."""
 
 

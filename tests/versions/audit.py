@@ -1,8 +1,8 @@
 """List known vulnerabilities: `python3 -m tests.versions.audit`. It fails if there is one that a newer release fixes.
 
 pip-audit checks what `uv.lock` installs for users and developers, and the floors of the libraries that this package
-speaks HTTP with. npm checks what Azurite brings. LocalStack's environment is not checked: LocalStack pins it, and it
-runs in tests only. A source that cannot be reached is a failure: silence would read as safety.
+speaks HTTP with. npm checks what Azurite brings. LocalStack's environment is not checked, nor are those of other stores: they pin them, and
+run in tests only. A source that cannot be reached is a failure: silence would read as safety.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def _pip_audit(*options: str) -> dict[str, Any]:
 
 
 def _npm_audit() -> dict[str, Any]:
-    command = ["npm", "audit", "--json", "--package-lock-only"]
+    command = ["npm", "audit", "--json", "--package-lock-only", "--omit=dev"]
     return _json(subprocess.run(command, cwd=ENVIRONMENT, check=False, capture_output=True, text=True))
 
 

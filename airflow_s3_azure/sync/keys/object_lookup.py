@@ -15,7 +15,7 @@ from itertools import chain, islice
 from typing import Literal
 
 from airflow_s3_azure.engine.cancellation import Cancellation
-from airflow_s3_azure.engine.errors import SourceAccessDenied, SourceNotFound, TransferError
+from airflow_s3_azure.engine.errors import SourceAccessDenied, SourceNotFound, SourceReadError, TransferError
 from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.engine.retry import RetryPolicy
 from airflow_s3_azure.engine.s3.bucket_names import is_directory_bucket
@@ -147,7 +147,7 @@ class ObjectLookup:
         try:
             document = self._retry.call(lambda: self._source.list_page(params), self._cancellation)
             page = read_objects(document)
-        except (SourceAccessDenied, MalformedPage) as error:
+        except (SourceAccessDenied, SourceReadError, MalformedPage) as error:  # a HEAD may succeed
             log.info("the keys are not listed, but get a HEAD request each: %s", error)
             self._may_list = False
             return None
@@ -186,11 +186,14 @@ class ObjectLookup:
 
 
 def before(key: str) -> str:
-    """Return a text that sorts before a key, by UTF-8 bytes, and after nearly every other key before it."""
+    """Return a text that sorts before a key, by UTF-8 bytes, and after nearly every other key before it.
+
+    It ends in ASCII, because services differ in which other characters they take in a query.
+    """
     last = ord(key[-1]) - 1
     if 0xD800 <= last <= 0xDFFF:  # no characters
         last = 0xD7FF
-    return key[:-1] + (chr(last) + "\U0010ffff" if last else "")
+    return key[:-1] + (f"{chr(last)}~~~~" if last else "")
 
 
 def _windows(entries: Iterable[KeyEntry]) -> Iterator[list[KeyEntry]]:

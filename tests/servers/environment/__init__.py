@@ -1,4 +1,4 @@
-"""What the servers run on: a venv with LocalStack and Node.js, and node_modules with Azurite."""
+"""What the servers run on: a venv with LocalStack and Node.js, one with other stores, and node_modules with Azurite."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 ENVIRONMENT = Path(__file__).parent
 VENV = ENVIRONMENT / ".venv"
 PYTHON = VENV / "bin" / "python"
+STORES = ENVIRONMENT / ".venv-stores" / "bin"
 NODE_MODULES = ENVIRONMENT / "node_modules"
 
 

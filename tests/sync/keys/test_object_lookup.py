@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_s3_azure.engine.errors import SourceAccessDenied, SourceNotFound
+from airflow_s3_azure.engine.errors import SourceAccessDenied, SourceNotFound, SourceReadError
 from airflow_s3_azure.sync.keys import object_lookup
 from airflow_s3_azure.sync.keys.key_entry import KeyEntry
 from airflow_s3_azure.sync.keys.object_lookup import ObjectLookup, before
@@ -134,7 +134,7 @@ def test_a_window_of_several_pages_skips_what_is_between_them(rig: Rig, monkeypa
 
 
 @pytest.mark.servers
-@pytest.mark.parametrize("problem", ["denied", "ignores StartAfter", "not sorted"])
+@pytest.mark.parametrize("problem", ["denied", "refused", "ignores StartAfter", "not sorted"])
 def test_a_service_that_cannot_list_from_a_key_on_gets_heads(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, problem: str
 ) -> None:
@@ -147,6 +147,8 @@ def test_a_service_that_cannot_list_from_a_key_on_gets_heads(
     def list_page(params: Params) -> bytes:
         if problem == "denied":
             raise SourceAccessDenied("S3 returned 403 AccessDenied")
+        if problem == "refused":
+            raise SourceReadError("S3 returned 400 InvalidArgument")
         if problem == "ignores StartAfter":
             return real({"Prefix": "", "EncodingType": "url", "MaxKeys": 2})
         return real(params).replace(b"<Key>b<", b"<Key>d<")
