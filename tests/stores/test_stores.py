@@ -21,7 +21,7 @@ import pytest
 import requests
 from botocore.exceptions import ClientError
 
-from airflow_s3_azure.engine.errors import SourceChanged, SourceNotFound
+from airflow_s3_azure.engine.errors import SourceChanged, SourceNotFound, TransferError
 from airflow_s3_azure.engine.model import CopyRequest, CopyResult, Precondition
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.retry import RetryPolicy
@@ -265,15 +265,21 @@ def test_a_changed_object_is_copied_by_the_next_run(store: Store, source: Bucket
 
 
 @pytest.mark.servers
-def test_a_listing_of_several_pages_has_every_key_once(source: Bucket, rig: Rig) -> None:
-    """Read through the store's own continuation tokens."""
+def test_a_listing_of_two_pages_has_every_key_once_or_fails(store: Store, source: Bucket, rig: Rig) -> None:
+    """Read through the store's own continuation tokens. No key is left out silently."""
     keys = {f"{number % 7}/{number:04}" for number in range(1050)}
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda key: source.put(key, b"x"), keys))
 
-    listed = [one.key for one in list_objects(rig.source)]
+    try:
+        listed = [one.key for one in list_objects(rig.source, retry=OPTIONS.retry)]
+    except TransferError as error:
+        outcome = f"`{type(error).__name__}`"
+    else:
+        assert (len(listed), set(listed)) == (len(keys), keys)
+        outcome = "listed"
 
-    assert (len(listed), set(listed)) == (len(keys), keys)
+    assert outcome == store.cell("Over 1,000 keys")
 
 
 @pytest.mark.servers
