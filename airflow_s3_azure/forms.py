@@ -90,6 +90,7 @@ def history_form() -> Form:
         **_destination_fields(),
         "dry_run": _dry_run_field(),
         "s3_keys": {**_keys_field("Of them only those of the prefix and the days are copied."), "section": MORE},
+        **{name: {**one, "section": MORE} for name, one in _archive_fields().items()},
         **_other_fields(),
     }
     return _form(
@@ -118,6 +119,37 @@ def events_form() -> Form:
         **_other_fields(),
     }
     return _form(fields)
+
+
+def _archive_fields() -> dict[str, dict[str, Any]]:
+    return {
+        "archived": field(
+            "Archived objects",
+            "What becomes of objects in Glacier, Deep Archive or an archive tier of Intelligent-Tiering.",
+            "skip",
+            type="string",
+            enum=["skip", "restore", "fail"],
+            values_display={
+                "skip": "skip: leave them out, and count them",
+                "restore": "restore: restore them after your approval, and copy them as they become readable",
+                "fail": "fail: their keys fail",
+            },
+        ),
+        "restore_tier": field(
+            "Restore tier",
+            "With *restore*: Bulk takes up to 12 hours for Glacier and 48 for Deep Archive, and costs least.",
+            "Bulk",
+            type="string",
+            enum=["Bulk", "Standard", "Expedited"],
+        ),
+        "restore_price_per_gib": field(
+            "Restore price per GiB",
+            "What the restore of a GiB costs you, in any currency, for the price in the approval.",
+            None,
+            type=["null", "number"],
+            minimum=0,
+        ),
+    }
 
 
 def keys_form() -> Form:

@@ -24,7 +24,7 @@ from airflow_s3_azure.operators.option_groups import picked
 from airflow_s3_azure.operators.plan_arguments import PlanArguments
 from airflow_s3_azure.sync.batch import DEFAULT_BATCH_OBJECTS, DEFAULT_BATCH_SIZE
 from airflow_s3_azure.task_retries import retry_arguments
-from airflow_s3_azure.values import is_template
+from airflow_s3_azure.values import is_template, size
 
 if TYPE_CHECKING:
     from airflow.sdk.execution_time.hitl import HITLUser
@@ -76,7 +76,11 @@ def s3_to_azure_sync(
     verify: Literal["auto", "require", "read_back"] = "auto",
     create_container: bool | str = False,
     requester_pays: bool = False,
-    archived: Literal["skip", "fail"] | str = "skip",  # noqa: PYI051 - the text may be a template
+    archived: Literal["skip", "fail", "restore"] | str = "skip",  # noqa: PYI051 - the text may be a template
+    restore_tier: Literal["Bulk", "Standard", "Expedited"] | str = "Bulk",  # noqa: PYI051 - the text may be a template
+    restore_days: int | str = 7,
+    restore_price_per_gib: float | str | None = None,
+    approve_restore_above: float | str | None = 0,
     copy_tags: bool = False,
     access_tier: AccessTiers | str = None,
     encryption_scope: str | None = None,
@@ -180,7 +184,13 @@ def s3_to_azure_sync(
     :param verify: ``"auto"``, ``"require"`` or ``"read_back"``, see :class:`~airflow_s3_azure.operators.S3ToAzureBlobStreamOperator`
     :param requester_pays: agree to pay for a requester-pays bucket
     :param archived: what becomes of archived objects (Glacier Flexible Retrieval, Deep Archive, archive tiers of
-        Intelligent-Tiering) that are not restored: ``"skip"``: they are ``skipped`` and counted separately; ``"fail"`` (templated)
+        Intelligent-Tiering) that are not restored: ``"skip"``: they are ``skipped`` and counted separately; ``"fail"``;
+        ``"restore"``: they are restored, and copied as they become readable; the copy tasks wait in the triggerer (templated)
+    :param restore_tier: S3's retrieval tier of a restore: ``"Bulk"``, ``"Standard"`` or ``"Expedited"`` (templated)
+    :param restore_days: for which S3 keeps a restored object readable; at least as many as the copy takes (templated)
+    :param restore_price_per_gib: price of the restore of a GiB, to compute its price for the approval (templated)
+    :param approve_restore_above: require a human's approval in Airflow's UI to restore more bytes than this, with ``approve_timeout``
+        and ``assigned_users``; rejected, archived objects are skipped; None: no approval (templated)
     :param copy_tags: copy each object's tags as blob index tags; one more request per object
     :param access_tier: of the new blobs: ``"Hot"``, ``"Cool"``, ``"Cold"``, ``"Archive"``, or tiers by the objects' storage classes,
         with ``*`` for all others: ``{"GLACIER": "Archive", "*": "Cool"}``; None: the account's default (templated)
@@ -212,12 +222,18 @@ def s3_to_azure_sync(
     endpoints, copy_options = picked(Endpoints, arguments), picked(CopyOptions, arguments)
     running = {"deferrable": deferrable, "slice": slice}
     retrying = retry_arguments(retries, retry_delay)
+    approval = {"response_timeout": approve_timeout, "assigned_users": assigned_users}
     with TaskGroup(group_id) as group:
         plan_options = {**endpoints, **copy_options, **running, **picked(PlanArguments, arguments)}
         plan = _plan(s3_prefix, plan_options, retrying)
         # expand(), not expand_kwargs(): that would render templates in the labels, which are made of keys.
+        approve_restore = None
+        if archived == "restore" or is_template(archived):
+            limits = {"archived": archived, "approve_above": approve_restore_above}
+            approve_restore = _approve_restore(plan.task_id, {**approval, **limits}, retrying)
         copy = S3ToAzureCopyBatchOperator.partial(
             task_id="copy",
+            approve_task_id=approve_restore.task_id if approve_restore else None,
             map_index_template=MAP_INDEX_TEMPLATE,
             max_active_tis_per_dagrun=max_active_tis_per_dagrun,
             **({"pool": pool} if pool else {}),
@@ -237,9 +253,10 @@ def s3_to_azure_sync(
             **endpoints,
             **retrying,
         )
+        if approve_restore is not None:
+            plan >> approve_restore >> copy
         plan >> copy >> report
         if delete is not None:
-            approval = {"response_timeout": approve_timeout, "assigned_users": assigned_users}
             approve, deleted = _deletion(plan.task_id, approval if approve_delete else None, endpoints, retrying)
             copy >> approve
             deleted >> report
@@ -250,12 +267,18 @@ def _check(arguments: dict[str, Any]) -> None:
     """Check the arguments that are not templates, so that mistakes show when the DAG is parsed."""
     prefixes = arguments["s3_prefix"]
     check_key_list(arguments["keys"], delete=arguments["delete"], has_several_prefixes=not isinstance(prefixes, str))
+    if not is_template(arguments["approve_restore_above"]):
+        size("approve_restore_above", arguments["approve_restore_above"])
     # The output of a task is checked when the task has run.
     for one in [prefixes] if isinstance(prefixes, str | XComArg) else prefixes:
         check_arguments({**arguments, "s3_prefix": one})
     if not is_template(arguments["mode"]):
         check_deferral(
-            arguments["mode"], arguments["slice"], deferrable=arguments["deferrable"], compare=arguments["compare"]
+            arguments["mode"],
+            arguments["slice"],
+            deferrable=arguments["deferrable"],
+            compare=arguments["compare"],
+            archived=arguments["archived"],
         )
 
 
@@ -277,6 +300,14 @@ def _plan(s3_prefix: str | Sequence[str] | XComArg, options: dict[str, Any], ret
     )
     several >> batches
     return batches
+
+
+def _approve_restore(plan_task_id: str, approval: dict[str, Any], retrying: dict[str, Any]) -> Any:
+    """Return the task that approves the restore of archived objects."""
+    # Imported only where objects may be restored, because the module of human approval is slow to import.
+    from airflow_s3_azure.operators.restore import S3ToAzureApproveRestoreOperator
+
+    return S3ToAzureApproveRestoreOperator(task_id="approve_restore", plan_task_id=plan_task_id, **approval, **retrying)
 
 
 def _deletion(

@@ -1,4 +1,5 @@
-"""Triggers that run a server-side copy, so that no worker slot is held while Azure reads from S3.
+"""Triggers: one waits for the restore of archived objects; two run a server-side copy, so that no worker slot is held while Azure reads
+from S3.
 
 Azure responds to a block's request when it has read the block. Threads of the triggerer wait for these responses; they run
 the same engine as workers do. If a trigger is stopped, because its task was cleared or the triggerer ends, its blocks stay
@@ -8,6 +9,7 @@ staged and the next copy resumes from them.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +22,7 @@ from asgiref.sync import sync_to_async
 from airflow_s3_azure.connections import AzureContainer, S3Bucket, check_object, open_endpoints, request_check
 from airflow_s3_azure.endpoints import Endpoints
 from airflow_s3_azure.engine.cancellation import Cancellation
-from airflow_s3_azure.engine.errors import ConfigurationError, S3ToAzureError, error_as_json
+from airflow_s3_azure.engine.errors import Cancelled, ConfigurationError, S3ToAzureError, error_as_json
 from airflow_s3_azure.engine.model import CopyRequest, CopyResult
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.pool import copy_objects
@@ -31,8 +33,9 @@ from airflow_s3_azure.sync.compare import NO_READ_BACK
 from airflow_s3_azure.sync.execution import BatchExecution
 from airflow_s3_azure.sync.ledger import PlanFolder
 from airflow_s3_azure.sync.references import BatchReference
+from airflow_s3_azure.sync.restores import count_waiting
 
-__all__ = ["ServerSideBatchTrigger", "ServerSideObjectTrigger"]
+__all__ = ["RestoreTrigger", "ServerSideBatchTrigger", "ServerSideObjectTrigger"]
 
 log = get_logger(__name__)
 
@@ -41,6 +44,12 @@ SOONEST_SECONDS = 15.0
 runs again before that (seen on 3.3.2)."""
 STOP_SECONDS = 5.0
 """Grace period of a stopped trigger for its threads."""
+POLL_SECONDS = 300.0
+"""Interval of the listings. Also the minimum run time of the trigger, which must be above 15 s."""
+SHARE = 10
+"""A tenth of the keys that wait is worth a task of its own."""
+MOST_SECONDS = 3600.0
+"""The longest that a restored object waits for that tenth."""
 
 
 class ServerSideTrigger(BaseTrigger):
@@ -207,3 +216,76 @@ def _without_read_back(check: Callable[[CopyRequest], None]) -> Callable[[CopyRe
 def _log_progress(progress: Progress) -> None:
     if progress.total:
         log.info("%s", progress.describe())
+
+
+class RestoreTrigger(BaseTrigger):
+    """Fires one event when enough of a batch's archived objects are restored, or all of them.
+
+    It is serialized with the operator's options, and holds no credential. What waits is read from the manifest and the ledger, so
+    a triggerer that is restarted goes on where the last one was.
+
+    :param endpoints: :class:`~airflow_s3_azure.endpoints.Endpoints` as JSON
+    :param options: :class:`~airflow_s3_azure.engine.options.CopyOptions` as JSON
+    :param batch: the plan's reference of the batch
+    :param run_folder: that the reference leaves out
+    :param waiting: keys that waited when the task was deferred
+    """
+
+    def __init__(
+        self, endpoints: dict[str, Any], options: dict[str, Any], batch: dict[str, Any], run_folder: str, waiting: int
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.endpoints = endpoints
+        self.options = options
+        self.batch = batch
+        self.run_folder = run_folder
+        self.waiting = waiting
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return the class path and the arguments, which Airflow stores."""
+        names = ("endpoints", "options", "batch", "run_folder", "waiting")
+        return f"{type(self).__module__}.{type(self).__qualname__}", {name: getattr(self, name) for name in names}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Poll until it is worth to copy again, and yield the event."""
+        cancellation = Cancellation()
+        # A separate thread: the loop's default pool is small, and other triggers need it.
+        thread = ThreadPoolExecutor(1, thread_name_prefix="s3-to-azure-restores")
+        poll = sync_to_async(self._poll, thread_sensitive=False, executor=thread)
+        ready_since: float | None = None
+        try:
+            while True:
+                await asyncio.sleep(POLL_SECONDS)
+                event = await poll(cancellation)
+                if "error" in event:
+                    break
+                ready = self.waiting - event["waiting"]
+                ready_since = None if ready <= 0 else ready_since or time.monotonic()
+                if event["waiting"] == 0 or ready * SHARE >= self.waiting:
+                    break
+                if ready_since is not None and time.monotonic() - ready_since >= MOST_SECONDS:
+                    break
+        except asyncio.CancelledError:
+            cancellation.set("the trigger was stopped")
+            raise
+        finally:
+            thread.shutdown(wait=False)
+        yield TriggerEvent(event)  # type: ignore[no-untyped-call]
+
+    def _poll(self, cancellation: Cancellation) -> dict[str, Any]:
+        """Return how many keys still wait, or the error."""
+        try:
+            options, reference = (
+                CopyOptions.from_json(self.options),
+                BatchReference.from_json(self.batch, self.run_folder),
+            )
+            bucket, container = open_endpoints(Endpoints.from_json(self.endpoints), options, cancellation)
+            folder = PlanFolder(container.client, reference.folder, cancellation)
+            waiting = count_waiting(bucket.source, folder, reference, options, cancellation)
+        except Cancelled:
+            raise
+        except S3ToAzureError as error:
+            log.info("%s: %s", type(error).__name__, error)
+            return {"error": error_as_json(error)}
+        log.info("batch %d: %s of %s keys wait for their restore", reference.index, f"{waiting:,}", f"{self.waiting:,}")
+        return {"waiting": waiting}

@@ -238,3 +238,8 @@ def test_the_condition_names_every_action_on_blobs() -> None:
     assert named == {one for one in _allowed_by_azure("azure-write-and-all-else.json") if "/blobs/" in one}
     assert condition.count("(") == condition.count(")")
     assert "containers:name] StringEquals 'landing'" in condition
+
+
+def test_a_restore_needs_one_more_permission() -> None:
+    """That of the request which starts it."""
+    assert _allowed_by_aws("aws-read-and-restore.json") == {*_allowed_by_aws("aws-read.json"), "s3:RestoreObject"}

@@ -123,6 +123,7 @@ class CopyRequest:
     :param precondition: from a listing of the destination; None: HEAD the blob first
     :param head_first: HEAD the blob first: an earlier try may have copied it since the listing
     :param reason: why it is copied, for the result
+    :param is_archived: whether it was archived when it was planned: it is restored first
     :param adopt: compare the content of the blob that is there with S3's checksum first, and copy only if it differs; see
         :mod:`airflow_s3_azure.engine.adoption`
     :param from_key_list: size and ETag are from a list of keys, which may be older than the object. A key that does not
@@ -139,6 +140,7 @@ class CopyRequest:
     reason: str | None = None
     adopt: bool = False
     from_key_list: bool = False
+    is_archived: bool = False
 
     def has_changed(self, source: SourceObject) -> bool:
         """Return whether the object of a key list is not the listed one.

@@ -16,8 +16,9 @@ AccessTiers = AccessTier | Mapping[str, AccessTier] | None
 Mode = Literal["stream", "server_side"]
 """``stream``: blocks pass through this process; ``server_side``: Azure reads them from S3."""
 Verify = Literal["auto", "require", "read_back"]
-Archived = Literal["skip", "fail"]
+Archived = Literal["skip", "fail", "restore"]
 """What becomes of an archived object, which must be restored before it can be read."""
+RestoreTier = Literal["Bulk", "Standard", "Expedited"]
 
 DEFAULT_CONCURRENCY = 8
 
@@ -36,7 +37,9 @@ class CopyOptions:
     :param overwrite: replace a blob that is not a copy of this version of the object; False: skip it
     :param verify: ``"auto"`` verifies against what S3 stored, if it is usable; ``"require"`` fails if it is not;
         ``"read_back"`` is ``"auto"`` and reads resumed blocks back after the commit
-    :param archived: ``"skip"`` an archived object, or ``"fail"``
+    :param archived: ``"skip"`` an archived object, ``"fail"``, or have a sync ``"restore"`` it
+    :param restore_tier: S3's retrieval tier of a restore
+    :param restore_days: for which a restored object can be read
     :param copy_tags: copy the object's tags as blob index tags; costs a request per object
     :param access_tier: of the new blob, or tiers by the storage class of the object, with ``*`` for all others, such as
         ``{"GLACIER": "Archive", "*": "Cool"}``; None: the account's default
@@ -55,6 +58,8 @@ class CopyOptions:
     overwrite: bool = True
     verify: Verify = "auto"
     archived: Archived = "fail"
+    restore_tier: RestoreTier = "Bulk"
+    restore_days: int = 7
     copy_tags: bool = False
     access_tier: AccessTiers = None
     encryption_scope: str | None = None
@@ -71,7 +76,7 @@ class CopyOptions:
         if self.verify not in get_args(Verify):
             raise ConfigurationError(f"verify is {self.verify!r}; it takes 'auto', 'require' or 'read_back'")
         if self.archived not in get_args(Archived):
-            raise ConfigurationError(f"archived is {self.archived!r}; it takes 'skip' or 'fail'")
+            raise ConfigurationError(f"archived is {self.archived!r}; it takes 'skip', 'fail' or 'restore'")
         tiers = self.access_tier.values() if isinstance(self.access_tier, Mapping) else [self.access_tier]
         if self.verify == "read_back" and "Archive" in tiers:
             raise ConfigurationError(

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any, get_args
 
 from airflow_s3_azure.engine.errors import ConfigurationError
-from airflow_s3_azure.engine.options import Archived, Mode, Verify
+from airflow_s3_azure.engine.options import Archived, Mode, RestoreTier, Verify
 from airflow_s3_azure.operators.destination_arguments import access_tiers, encryption_scope
 from airflow_s3_azure.operators.key_list import key_list
 from airflow_s3_azure.sync.audit.truth import CompareWith, Runs
@@ -70,6 +70,8 @@ ARGUMENTS: Mapping[str, Argument] = {
     "overwrite": Argument(flag, is_templated=True),
     "verify": Argument(choice(*get_args(Verify))),
     "archived": Argument(choice(*get_args(Archived)), is_templated=True),
+    "restore_tier": Argument(choice(*get_args(RestoreTier)), is_templated=True),
+    "restore_days": Argument(required(whole, 1, " day"), is_templated=True),
     "copy_tags": Argument(flag),
     "access_tier": Argument(access_tiers, is_templated=True),
     "encryption_scope": Argument(encryption_scope, is_templated=True),
@@ -97,6 +99,7 @@ ARGUMENTS: Mapping[str, Argument] = {
     "compare": Argument(choice(*get_args(Compare)), is_templated=True),
     "dry_run": Argument(flag, is_templated=True),
     "egress_price_per_gib": Argument(number, is_templated=True),
+    "restore_price_per_gib": Argument(number, is_templated=True),
     "max_objects": Argument(whole, is_templated=True),
     "max_bytes": Argument(size, is_templated=True),
     "delete": Argument(choice("extra", may_be_none=True)),
@@ -146,7 +149,9 @@ def check_arguments(arguments: Mapping[str, Any]) -> None:
         read_argument(name, value)
 
 
-def check_deferral(mode: str, slice_time: timedelta | None, *, deferrable: bool, compare: str = "etag") -> None:
+def check_deferral(
+    mode: str, slice_time: timedelta | None, *, deferrable: bool, compare: str = "etag", archived: str = ""
+) -> None:
     """Check the combination of arguments of a deferred copy.
 
     :raises ConfigurationError: if they exclude each other
@@ -156,6 +161,11 @@ def check_deferral(mode: str, slice_time: timedelta | None, *, deferrable: bool,
     if deferrable and slice_time is not None:
         raise ConfigurationError(
             "slice and deferrable are both given; a deferred copy holds no worker: leave slice out"
+        )
+    if deferrable and archived == "restore":
+        raise ConfigurationError(
+            "deferrable=True and archived='restore' are both given; a copy that waits for restores is deferred anyway: leave "
+            "deferrable out"
         )
     if deferrable and compare == "checksum":
         raise ConfigurationError(NO_READ_BACK)

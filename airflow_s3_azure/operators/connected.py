@@ -153,7 +153,7 @@ class CopyingOperator(ConnectedOperator):
     def _copy_options(self) -> CopyOptions:
         """Return the options of the copy, after all arguments are checked."""
         options = read_options(CopyOptions, self)
-        check_deferral(options.mode, self.slice, deferrable=self.deferrable)
+        check_deferral(options.mode, self.slice, deferrable=self.deferrable, archived=options.archived)
         return options
 
     def _slice_seconds(self) -> float | None:

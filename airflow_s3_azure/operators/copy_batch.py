@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow_s3_azure.endpoints import Endpoints
 from airflow_s3_azure.engine.options import CopyOptions
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from airflow_s3_azure.engine.errors import S3ToAzureError
     from airflow_s3_azure.engine.progress import Progress
+    from airflow_s3_azure.sync.references import BatchReference
 
 log = get_logger(__name__)
 
@@ -30,15 +32,20 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
 
     The options of the copy are those of :class:`~airflow_s3_azure.operators.S3ToAzureBlobStreamOperator`.
 
+    With ``archived="restore"`` the task requests the restores, copies what can be read, and waits in the triggerer until further
+    objects are restored.
+
     :param batch: the plan's reference of this batch; mapped, and never rendered as a template
+    :param approve_task_id: the task that decided on the restores; without its approval, archived objects are skipped
     """
 
     template_fields: Sequence[str] = templated(Endpoints, CopyOptions)
     ui_color = "#e8f1fb"
 
-    def __init__(self, *, batch: Mapping[str, Any], **kwargs: Any) -> None:
+    def __init__(self, *, batch: Mapping[str, Any], approve_task_id: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.batch = batch
+        self.approve_task_id = approve_task_id
 
     @property
     def map_label(self) -> str:
@@ -60,6 +67,7 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
         from airflow_s3_azure.sync.execution import BatchExecution
         from airflow_s3_azure.sync.ledger import PlanFolder, run_folder
         from airflow_s3_azure.sync.references import BatchReference
+        from airflow_s3_azure.sync.restores import Restores
 
         with airflow_failures():
             ti = context["ti"]
@@ -75,7 +83,7 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
                 from airflow_s3_azure.triggers import ServerSideBatchTrigger
 
                 self._defer(ServerSideBatchTrigger, batch=dict(self.batch), run_folder=run, **execution)
-            options = self._copy_options()
+            options = self._approved(ti, reference, self._copy_options())
             bucket, container, cancellation = self._open(options)
             folder = PlanFolder(container.client, reference.folder, cancellation)
             batch = BatchExecution(reference, folder, **execution)
@@ -95,16 +103,58 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
                     options,
                     cancellation,
                     slice_seconds=self._slice_seconds(),
+                    restores=Restores(bucket.client, bucket.source, options, cancellation)
+                    if options.archived == "restore"
+                    else None,
                     check=request_check(read_options(Endpoints, self), bucket, container),
                     on_progress=on_progress,
                     on_result=metrics.add,
                 )
+            if batch.waiting:
+                self._wait(run, options, len(batch.waiting))
             failures: S3ToAzureError | None = None
             try:
                 batch.raise_failures()
             except S3ToAzureError as error:
                 failures = error
         return _end(context, reference.index, batch.summary(), failures)
+
+    def _approved(self, ti: Any, reference: BatchReference, options: CopyOptions) -> CopyOptions:
+        """Return the options; without an approval of this plan's restores, archived objects are skipped."""
+        from airflow_s3_azure.operators.restore import APPROVED_KEY
+
+        if options.archived != "restore" or self.approve_task_id is None:
+            return options
+        if reference.folder in (ti.xcom_pull(task_ids=self.approve_task_id, key=APPROVED_KEY) or ()):
+            return options
+        log.warning("the restore of archived objects was not approved: they are skipped")
+        return replace(options, archived="skip")
+
+    def _wait(self, run_folder: str, options: CopyOptions, waiting: int) -> NoReturn:
+        """Defer until some of the objects that wait are restored."""
+        from airflow_s3_azure.triggers import RestoreTrigger
+
+        log.info("keys that wait for the restore of archived objects: %s; all others are done", f"{waiting:,}")
+        self.defer(
+            trigger=RestoreTrigger(
+                endpoints=read_options(Endpoints, self).as_json(),
+                options=options.as_json(),
+                batch=dict(self.batch),
+                run_folder=run_folder,
+                waiting=waiting,
+            ),
+            method_name="execute_restored",
+            timeout=self.execution_timeout,
+        )
+
+    def execute_restored(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+        """Copy what was restored meanwhile."""
+        from airflow_s3_azure.engine.errors import error_from_json
+
+        with airflow_failures():
+            if error := event.get("error"):
+                raise error_from_json(error)
+        return self.execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Return the result of the trigger's copy; errors are those of :meth:`execute`."""

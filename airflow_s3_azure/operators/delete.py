@@ -27,7 +27,7 @@ __all__ = ["S3ToAzureApproveDeleteOperator", "S3ToAzureDeleteOperator"]
 log = get_logger(__name__)
 
 # Before 1.12.3, the standard provider used the execution timeout as the response timeout.
-_TIMEOUT = (
+TIMEOUT = (
     "response_timeout" if "response_timeout" in signature(HITLOperator.__init__).parameters else "execution_timeout"
 )
 
@@ -52,7 +52,7 @@ class S3ToAzureApproveDeleteOperator(ApprovalOperator):
     """
 
     def __init__(self, *, plan_task_id: str, response_timeout: timedelta, **kwargs: Any) -> None:
-        kwargs[_TIMEOUT] = response_timeout
+        kwargs[TIMEOUT] = response_timeout
         super().__init__(subject="Delete blobs whose S3 key is gone?", defaults=self.REJECT, **kwargs)
         self.plan_task_id = plan_task_id
 
@@ -78,17 +78,17 @@ def question(plans: Sequence[Mapping[str, Any]]) -> str:
     names = [name for plan in plans for name in plan["extra_sample"]][:SHOWN]
     more = orphaned - len(names)
     lines = [f"**{orphaned:,} blobs** were copied from S3, and their keys no longer exist:", ""]
-    lines += [f"* {plan['extra']:,} in {_code(plan['destination'])}" for plan in plans[:SHOWN]]
-    lines += ["", "The blobs:", "", *(f"* {_code(name)}" for name in names)]
+    lines += [f"* {plan['extra']:,} in {code(plan['destination'])}" for plan in plans[:SHOWN]]
+    lines += ["", "The blobs:", "", *(f"* {code(name)}" for name in names)]
     lines += [f"* … and {more:,} more"] if more else []
     lines += [
         "",
-        *(f"The list: {_code(plan['ledger'].removesuffix('ledger/') + 'delete.jsonl')}" for plan in plans[:SHOWN]),
+        *(f"The list: {code(plan['ledger'].removesuffix('ledger/') + 'delete.jsonl')}" for plan in plans[:SHOWN]),
     ]
     return "\n".join(lines)
 
 
-def _code(text: str) -> str:
+def code(text: str) -> str:
     """Return text as Markdown code. A name is untrusted: it must not end the code or the line, or reverse the text."""
     return f"`{printable(text).replace('`', BACKTICK)}`"
 

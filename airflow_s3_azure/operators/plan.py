@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -107,10 +107,12 @@ class S3ToAzurePlanOperator(CopyingOperator):
             if not plan.objects:
                 _check_selects_nothing(bucket, options.prefix, arguments, cancellation)
         dry_run, price = arguments.is_dry_run, arguments.egress_price_per_gib
-        _log_archived(plan, options.archived)
+        archived = _archived(plan, copy, arguments.restore_price_per_gib)
+        _log_archived(archived, copy.archived)
         self._log_totals(plan, folder.url, dry_run=dry_run, price=price)
         send_counts(ti, {f"objects.{status}": plan.counts[status] for status in ("unchanged", "skipped")})
         totals = {
+            "archived": archived,
             "s3_prefix": arguments.s3_prefix,
             "source": source,
             "destination": destination,
@@ -200,15 +202,29 @@ class S3ToAzurePlanOperator(CopyingOperator):
             log.info("this is a dry run: nothing will be copied or deleted")
 
 
-def _log_archived(plan: Plan, archived: Archived) -> None:
+def _archived(plan: Plan, copy: CopyOptions, price: float | None) -> dict[str, Any]:
+    """Return how many archived objects there are without a copy, their bytes, and how they are restored at what price.
+
+    :param price: of the restore of a GiB
+    """
+    objects, size = plan.archived
+    if copy.archived != "restore":
+        return {"objects": objects, "size": size}
+    total = None if price is None else round(size / 1024**3 * price, 2)
+    return {"objects": objects, "size": size, "tier": copy.restore_tier, "days": copy.restore_days, "price": total}
+
+
+def _log_archived(archived: Mapping[str, Any], what: Archived) -> None:
     from airflow_s3_azure.engine.progress import count_text, size_text
 
-    objects, size = plan.archived
-    if objects:
-        fate = "skipped" if archived == "skip" else "to fail; restore them in S3, or set archived='skip'"
-        log.warning(
-            "archived objects without a copy: %s (%s), %s", count_text(objects, "object"), size_text(size), fate
-        )
+    if not archived["objects"]:
+        return
+    fate = "skipped" if what == "skip" else "to fail; restore them in S3, or set archived='skip' or 'restore'"
+    if what == "restore":
+        price = "" if archived["price"] is None else f" at a price of {archived['price']:,.2f}"
+        fate = f"to be restored with tier {archived['tier']} for {count_text(archived['days'], 'day')}{price}"
+    objects, size = count_text(archived["objects"], "object"), size_text(archived["size"])
+    log.warning("archived objects without a copy: %s (%s), %s", objects, size, fate)
 
 
 def _new_folder(ti: Any, started: datetime, container: AzureContainer, cancellation: Cancellation) -> PlanFolder:

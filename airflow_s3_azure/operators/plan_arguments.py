@@ -46,6 +46,7 @@ class PlanArguments:
     compare: Compare = "etag"
     is_dry_run: bool = False
     egress_price_per_gib: float | None = None
+    restore_price_per_gib: float | None = None
     max_objects: int | None = None
     max_bytes: int | None = None
     delete: str | None = None

@@ -128,6 +128,10 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
                     s3_version_id=request.version_id,
                 )
             options = self._copy_options()
+            if options.archived == "restore":
+                raise ConfigurationError(
+                    "archived is 'restore', which only a sync does: copy the key with s3_to_azure_sync(keys=[...])"
+                )
             bucket, container, cancellation = self._open(options)
             check_object(read_options(Endpoints, self), bucket, container, request)
             source, destination = bucket.source.url(self.s3_key), container.blobs.blob_url(request.blob)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -12,7 +12,7 @@ from typing import Any
 
 from airflow_s3_azure.engine.azure.container import BlobContainer
 from airflow_s3_azure.engine.cancellation import Cancellation
-from airflow_s3_azure.engine.errors import BatchChanged, BatchFailed, SliceEnded, TransferError
+from airflow_s3_azure.engine.errors import BatchChanged, BatchFailed, SliceEnded, SourceArchived, TransferError
 from airflow_s3_azure.engine.model import CopyRequest, CopyResult
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.pool import copy_objects
@@ -22,6 +22,7 @@ from airflow_s3_azure.engine.s3.source import S3Source
 from airflow_s3_azure.sync.claims import Attempt, Claims, Confirmation, confirmed, has_changed
 from airflow_s3_azure.sync.ledger import PlanFolder
 from airflow_s3_azure.sync.references import BatchReference
+from airflow_s3_azure.sync.restores import Restores
 from airflow_s3_azure.sync.rows import ledger_row
 from airflow_s3_azure.sync.run_report import MAX_FAILURES
 
@@ -93,6 +94,10 @@ class BatchExecution:
         self._map_index = map_index
         self._totals = _Totals()
         self._claims = Claims()
+        self._restores: Restores | None = None
+        self._archived: list[CopyResult] = []
+        self.waiting: set[str] = set()
+        """Keys of archived objects whose copy waits for their restore."""
         self._has_concurrent_writer = False
         self._seconds = 0.0
         self._started_last: str | None = None
@@ -110,6 +115,7 @@ class BatchExecution:
         cancellation: Cancellation,
         *,
         slice_seconds: float | None = None,
+        restores: Restores | None = None,
         check: Callable[[CopyRequest], None] = lambda _: None,
         on_progress: Callable[[Progress, str | None], None] = lambda *_: None,
         on_result: Callable[[CopyResult], None] = lambda _: None,
@@ -117,6 +123,7 @@ class BatchExecution:
         """Copy what is still to do, and write the ledger every 15 seconds and at the end, also when cancelled.
 
         :param slice_seconds: after this time no further object is started
+        :param restores: of archived objects, whose copies wait for them; None: archived objects are not restored
         :param check: called with each open request before its copy starts; what it raises ends the execution
         :param on_progress: called every two seconds with the batch's progress, and the key started last
         :param on_result: called with the result of each object that this execution processed
@@ -125,6 +132,9 @@ class BatchExecution:
         """
         if not self._is_first:
             self._resume(source, container, options, cancellation)
+        self._restores = restores
+        if restores is not None:
+            self._hold(restores)
         results = copy_objects(
             self._requests(check),
             source,
@@ -148,6 +158,8 @@ class BatchExecution:
             with suppress(TransferError):
                 self._ledger.commit(seconds=1)
             raise
+        if self._restores is not None and self._archived:
+            self._restore_found(self._restores)
         self._ledger.commit()
         self._seconds = time.monotonic() - started
 
@@ -156,6 +168,9 @@ class BatchExecution:
         written = time.monotonic()
         with closing(results):
             for result in results:
+                if self._restores is not None and isinstance(result.error, SourceArchived):
+                    self._archived.append(result)  # the listing did not show it: a tier of Intelligent-Tiering
+                    continue
                 self._add_result(result)
                 on_result(result)
                 if time.monotonic() - written > LEDGER_SECONDS:
@@ -258,7 +273,7 @@ class BatchExecution:
     def _ordered(self) -> Iterator[CopyRequest]:
         """Yield the open requests in the plan's order, and beside a concurrent writer shuffled."""
         planned = self._folder.read_manifest(self._reference)
-        requests = (self._prepared(request) for request in planned if request.key not in self._claims.done)
+        requests = (self._prepared(request) for request in planned if self._is_open(request))
         for request in requests:
             yield request
             if self._has_concurrent_writer:
@@ -269,6 +284,30 @@ class BatchExecution:
             random.shuffle(window)
             for request in window:
                 yield replace(request, head_first=True)
+
+    def _is_open(self, request: CopyRequest) -> bool:
+        return request.key not in self._claims.done and request.key not in self.waiting
+
+    def _hold(self, restores: Restores) -> None:
+        """Leave out the objects that wait for a restore; those whose restore was refused have failed."""
+        planned = {one.key: one for one in self._folder.read_manifest(self._reference) if one.is_archived}
+        held = restores.hold(request for key, request in planned.items() if key not in self._claims.done)
+        self._wait_for((planned[key], error) for key, error in held.items())
+
+    def _restore_found(self, restores: Restores) -> None:
+        """Request the restores of objects that were found to be archived when they were read."""
+        found = {one.key: CopyRequest(one.key, one.blob, one.size, one.etag, one.version_id) for one in self._archived}
+        self._wait_for((found[key], error) for key, error in restores.request(found.values()).items())
+
+    def _wait_for(self, held: Iterable[tuple[CopyRequest, TransferError | None]]) -> None:
+        for request, error in held:
+            if error is None:
+                self.waiting.add(request.key)
+                continue
+            self._claims.done.add(request.key)
+            self._add_result(
+                CopyResult(request.key, request.blob, "failed", size=request.size, etag=request.etag, error=error)
+            )
 
     def _prepared(self, request: CopyRequest) -> CopyRequest:
         if request.key in self._claims.changed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from typing import Literal, TypeVar
 
 from airflow_s3_azure.engine.azure.blob_names import is_reserved, why_refused
@@ -197,6 +198,8 @@ class _Planner:
                 self._add_no_copy(item, name, Decision("skip", _why_archived(item)), archived=True)
                 return
         request = decision.request(item, name)
+        if item.is_archived and not decision.adopt and self._options.archived == "restore":
+            request = replace(request, is_archived=True)
         start = self._manifest.position
         self._manifest.write(request_as_json(request))
         self._batcher.add(ManifestRange.of(item.key, item.size, start, self._manifest.position))

@@ -35,7 +35,7 @@ _REQUEST: dict[str, Types] = {
 }
 _KEY_LIST_REQUEST: dict[str, Types] = {**_REQUEST, "size": (int, NoneType), "etag": _TEXT_OR_NULL}
 """A key of a list whose object the plan could not read."""
-_LATER_REQUEST: dict[str, Types] = {"adopt": (bool,), "from_key_list": (bool,)}
+_LATER_REQUEST: dict[str, Types] = {"adopt": (bool,), "from_key_list": (bool,), "archived": (bool,)}
 """Fields that a line has only if they are true."""
 _DELETION: dict[str, Types] = {"blob": _TEXT, "size": (int,), "blob_etag": _TEXT, "last_modified": _TEXT_OR_NULL}
 _LEDGER: dict[str, Types] = {
@@ -83,6 +83,7 @@ def request_as_json(request: CopyRequest) -> JsonObject:
         "blob_etag": condition.etag if condition else None,
         "reason": request.reason,
         **({"adopt": True} if request.adopt else {}),
+        **({"archived": True} if request.is_archived else {}),
         **({"from_key_list": True} if request.from_key_list else {}),
     }
 
@@ -111,6 +112,7 @@ def request_from_json(row: Any, prefix: str = "") -> CopyRequest:
         precondition=Precondition(row["blob_etag"]) if is_known else None,
         reason=row["reason"],
         adopt=row.get("adopt", False),
+        is_archived=row.get("archived", False),
         from_key_list=is_listed,
     )
 

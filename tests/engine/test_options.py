@@ -17,7 +17,7 @@ from airflow_s3_azure.engine.options import CopyOptions
         ({"mode": "azcopy"}, "^mode is 'azcopy'; it takes 'stream' or 'server_side'$"),
         ({"max_concurrency": 0}, "^max_concurrency is 0; it takes at least 1 thread$"),
         ({"verify": "md5"}, "^verify is 'md5'; it takes 'auto', 'require' or 'read_back'$"),
-        ({"archived": "wait"}, "^archived is 'wait'; it takes 'skip' or 'fail'$"),
+        ({"archived": "wait"}, "^archived is 'wait'; it takes 'skip', 'fail' or 'restore'$"),
         ({"access_tier": "Warm"}, "^access_tier is 'Warm'; it takes 'Hot', 'Cool', 'Cold', 'Archive' or None$"),
         ({"block_size": 0}, "block_size is 0"),
         (

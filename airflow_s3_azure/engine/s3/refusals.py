@@ -131,6 +131,7 @@ _PERMISSIONS = {
     "list_objects_v2": "s3:ListBucket",
     "head_bucket": "s3:ListBucket",
     "get_object_tagging": "s3:GetObjectTagging",
+    "RestoreObject": "s3:RestoreObject",
     "CreateSession": "s3express:CreateSession",
     "AssumeRole": "sts:AssumeRole",
     "AssumeRoleWithSAML": "sts:AssumeRoleWithSAML",

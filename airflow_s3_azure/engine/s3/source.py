@@ -7,7 +7,7 @@ version, and the response is verified against both, so bytes of two versions nev
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -100,6 +100,11 @@ class S3Source:
     def url(self, key: str) -> str:
         """Return the ``s3://`` name of a key, for messages and logs."""
         return f"s3://{self.bucket}/{key}"
+
+    @property
+    def payer(self) -> Mapping[str, str]:
+        """The parameter in which the reader agrees to pay for a requester-pays bucket."""
+        return {"RequestPayer": "requester"} if self._requester_pays else {}
 
     def endpoint(self) -> str:
         """Return the URL of the host of this bucket's requests, without credentials."""
@@ -260,8 +265,8 @@ class S3Source:
 
     def _send(self, method: str, operation: Operation, key: str, params: Params) -> Response:
         self._cancellation.check()
-        if self._requester_pays and operation != "head_bucket":
-            params = {**params, "RequestPayer": "requester"}
+        if operation != "head_bucket":
+            params = {**params, **self.payer}
         url = self._presign(operation, params)
         failure: TransferError
         try:

@@ -141,7 +141,7 @@ export function Approval({ approval, plan, dagId, runId }) {
     h(
       Alert.Content,
       { minW: 0 },
-      h(Alert.Title, null, plan?.extra ? `Waiting for approval to delete ${counted(plan.extra, "blob")}` : approval.subject),
+      h(Alert.Title, null, plan?.extra && approval.task.task_id.endsWith("approve_delete") ? `Waiting for approval to delete ${counted(plan.extra, "blob")}` : approval.subject),
       h(Alert.Description, { overflowWrap: "anywhere" }, lines.slice(0, 30).map((line, at) => h(Text, { key: at, fontSize: "sm" }, line))),
     ),
     h(

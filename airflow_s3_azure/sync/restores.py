@@ -1,0 +1,144 @@
+"""Restores of archived objects: which objects of a batch wait for one, and the requests for those that have none.
+
+A listing of the range of the batch's keys shows it, with one request for 1,000 keys. It does not show the archive tiers of
+Intelligent-Tiering; keys that a copy found there are checked with a HEAD each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial, reduce
+from typing import Any
+
+from airflow_s3_azure.engine.cancellation import Cancellation
+from airflow_s3_azure.engine.errors import SourceNotFound, SourceReadError, TransferError
+from airflow_s3_azure.engine.model import CopyRequest
+from airflow_s3_azure.engine.options import CopyOptions
+from airflow_s3_azure.engine.retry import RetryPolicy
+from airflow_s3_azure.engine.s3.restore_request import request_restore
+from airflow_s3_azure.engine.s3.source import S3Source
+from airflow_s3_azure.sync.batch import shared_start
+from airflow_s3_azure.sync.ledger import PlanFolder
+from airflow_s3_azure.sync.listed_object import ListedObject, Restore
+from airflow_s3_azure.sync.object_page import read_objects
+from airflow_s3_azure.sync.page import MalformedPage, Page
+from airflow_s3_azure.sync.references import BatchReference
+
+
+def archived_keys(
+    source: S3Source, keys: Collection[str], retry: RetryPolicy, cancellation: Cancellation
+) -> dict[str, Restore]:
+    """Return which of the keys are archived, with the state of their restore, by a listing from the first to the last.
+
+    A key that can be read, or is gone, is not among them.
+
+    :raises TransferError: if the bucket cannot be listed
+    """
+    if not keys:
+        return {}
+    first, last = min(keys, key=str.encode), max(keys, key=str.encode)
+    wanted, found = set(keys), dict[str, Restore]()
+    params = {
+        "Prefix": reduce(shared_start, keys),
+        "EncodingType": "url",
+        "OptionalObjectAttributes": ["RestoreStatus"],
+    }
+    # The names after this one begin with the first key, or with keys that sort before it.
+    position: dict[str, Any] = {"StartAfter": first[:-1]} if first[:-1] else {}
+    while True:
+        query = params | position
+        page = retry.call(partial(_page, source, query), cancellation)
+        found.update((one.key, one.restore) for one in page.entries if one.is_archived and one.key in wanted)
+        if page.next is None or (page.names and page.names[-1].encode() >= last.encode()):
+            return found
+        position = {"ContinuationToken": page.next}
+
+
+def _page(source: S3Source, params: Mapping[str, Any]) -> Page[ListedObject]:
+    document = source.list_page(params)
+    try:
+        return read_objects(document)
+    except MalformedPage as error:
+        message = f"S3 sent a listing that cannot be read ({error})"
+        raise SourceReadError(message, key=source.url(params["Prefix"])) from None
+
+
+class Restores:
+    """The restores of the objects of one batch.
+
+    :param client: a boto3 S3 client
+    """
+
+    def __init__(self, client: Any, source: S3Source, options: CopyOptions, cancellation: Cancellation) -> None:
+        self._client = client
+        self._source = source
+        self._options = options
+        self._cancellation = cancellation
+
+    def hold(self, requests: Iterable[CopyRequest]) -> dict[str, TransferError | None]:
+        """Return the keys that cannot be copied yet, and request the restores that nobody requested.
+
+        :return: each key with None, or with the error if its restore was refused
+        :raises TransferError: if the bucket cannot be listed
+        """
+        planned = {request.key: request for request in requests}
+        states = archived_keys(self._source, planned, self._options.retry, self._cancellation)
+        return dict.fromkeys(states) | self.request(planned[key] for key, state in states.items() if not state)
+
+    def request(self, requests: Iterable[CopyRequest]) -> dict[str, TransferError | None]:
+        """Request restores; return each key with None, or with the error if its restore was refused."""
+        with ThreadPoolExecutor(self._options.max_concurrency, thread_name_prefix="s3-to-azure-restore") as pool:
+            return dict(pool.map(self._request, requests))
+
+    def _request(self, request: CopyRequest) -> tuple[str, TransferError | None]:
+        source, options = self._source, self._options
+
+        def send() -> None:
+            # Intelligent-Tiering moves a restored object to its frequent access tier, for no number of days.
+            is_tiered = (
+                not request.is_archived
+                and source.head(request.key, request.version_id).storage_class == "INTELLIGENT_TIERING"
+            )
+            request_restore(
+                self._client,
+                source,
+                request.key,
+                tier=options.restore_tier,
+                days=None if is_tiered else options.restore_days,
+                version_id=request.version_id,
+            )
+
+        try:
+            options.retry.call(send, self._cancellation)
+        except TransferError as error:
+            return request.key, error.with_traceback(None)
+        return request.key, None
+
+
+def count_waiting(
+    source: S3Source,
+    folder: PlanFolder,
+    reference: BatchReference,
+    options: CopyOptions,
+    cancellation: Cancellation,
+) -> int:
+    """Return how many objects of a batch are not in its ledger and still wait for their restore.
+
+    :raises TransferError: if source or destination cannot be read
+    """
+    done = {row["key"] for row in folder.read_unconfirmed_ledger(reference.part, reference.objects)}
+    open_requests = [one for one in folder.read_manifest(reference) if one.key not in done]
+    planned = {one.key for one in open_requests if one.is_archived}
+    found = [one for one in open_requests if one.key not in planned]
+    waiting = len(archived_keys(source, planned, options.retry, cancellation))
+    for request in found:
+        waiting += options.retry.call(partial(_is_archived, source, request), cancellation)
+    return waiting
+
+
+def _is_archived(source: S3Source, request: CopyRequest) -> bool:
+    try:
+        return source.head(request.key, request.version_id).is_archived
+    except SourceNotFound:
+        return False  # the copy finds out

@@ -1,0 +1,133 @@
+"""Archived objects are restored and copied as they become readable; the wait survives what ends a task."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_s3_azure import triggers
+from airflow_s3_azure.engine.retry import RetryPolicy
+from tests.fakes.canned_server import serving
+from tests.fakes.restoring_s3 import RestoringS3
+from tests.sync_group.nights import Sync
+
+if TYPE_CHECKING:
+    from tests.conftest import Bucket
+    from tests.servers import S3Server
+
+pytestmark = [pytest.mark.servers, pytest.mark.airflow]
+
+COLD = ["in/cold-1", "in/cold-2", "in/cold-3"]
+RESTORE: dict[str, Any] = {"archived": "restore", "approve_restore_above": None}
+
+
+@pytest.fixture
+def s3(
+    bucket: Bucket,
+    s3_server: S3Server,
+    connections: None,  # noqa: ARG001 - a fixture
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[RestoringS3]:
+    """The route of ``aws_default``, on which restores take time; the trigger polls without a wait."""
+    monkeypatch.setattr(triggers, "POLL_SECONDS", 0.0)
+    with serving(RestoringS3(bucket, s3_server.port)) as running:
+        connection = s3_server.airflow_connection()
+        connection["extra"]["endpoint_url"] = running.url
+        monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
+        yield running
+
+
+def _fill(sync: Sync) -> None:
+    sync.put("in/a", "in/z")
+    for key in COLD:
+        sync.bucket.put(key, key.encode(), StorageClass="GLACIER")
+
+
+def test_archived_objects_are_copied_as_they_are_restored(
+    sync: Sync, s3: RestoringS3, logged: Callable[[], str]
+) -> None:
+    """One restore after the other ends; each is requested once, with tier and days, and copied before the next ends."""
+    _fill(sync)
+    s3.finishing = 1
+
+    night = sync.night(restore_tier="Standard", restore_days="{{ 3 }}", restore_price_per_gib=0.02, **RESTORE)
+
+    assert night.state == "success"
+    assert night.statuses() == dict.fromkeys(["in/a", "in/z", *COLD], "copied")
+    assert sync.blobs() == {key: key.encode() for key in ["in/a", "in/z", *COLD]}
+    assert {key: len(bodies) for key, bodies in s3.requests.items()} == dict.fromkeys(COLD, 1)
+    assert all("<Days>3</Days>" in body and "<Tier>Standard</Tier>" in body for (body,) in s3.requests.values())
+    assert night.plans[0]["archived"] == {"objects": 3, "size": 27, "tier": "Standard", "days": 3, "price": 0.0}
+    log = logged()
+    assert "archived objects without a copy: 3 objects (27 B), to be restored with tier Standard for 3 days" in log
+    assert "keys that wait for the restore of archived objects: 3; all others are done" in log
+    assert "keys that wait for the restore of archived objects: 2; all others are done" in log
+
+
+def test_an_archive_tier_that_no_listing_shows_joins_the_wait(sync: Sync, s3: RestoringS3) -> None:
+    """Intelligent-Tiering: the read is refused, the restore has no days, and a HEAD shows when it is done."""
+    sync.put("a", "tiered")
+    s3.tiered.add("tiered")
+    s3.finishing = 1
+
+    night = sync.night(**RESTORE)
+
+    assert night.statuses() == {"a": "copied", "tiered": "copied"}
+    assert ["<Days>" in body for body in s3.requests["tiered"]] == [False]
+
+
+def test_a_wait_that_ended_goes_on_where_it_was(sync: Sync, s3: RestoringS3) -> None:
+    """A poll fails, and the task with it; cleared, it requests no restore again and copies the rest."""
+    _fill(sync)
+    s3.listing_refusal = (403, "AccessDenied")
+    stopped = sync.night(**RESTORE)
+    before = dict(sync.blobs())
+    s3.listing_refusal, s3.finishing = None, 3
+
+    night = sync.clear(stopped)
+
+    assert stopped.state == "failed"
+    assert before == {"in/a": b"in/a", "in/z": b"in/z"}
+    assert night.state == "success"
+    assert night.statuses() == dict.fromkeys(["in/a", "in/z", *COLD], "copied")
+    assert {len(bodies) for bodies in s3.requests.values()} == {1}
+
+
+@pytest.mark.parametrize(
+    ("refusal", "message"),
+    [
+        ((403, "AccessDenied"), "needs s3:RestoreObject here"),
+        ((503, "SlowDown"), "S3 throttles requests"),
+    ],
+)
+def test_a_refused_restore_fails_its_key(
+    sync: Sync,
+    s3: RestoringS3,
+    logged: Callable[[], str],
+    monkeypatch: pytest.MonkeyPatch,
+    refusal: tuple[int, str],
+    message: str,
+) -> None:
+    """By name, with what is missing; throttling is waited out first. Everything else is copied."""
+    monkeypatch.setattr(RetryPolicy, "_wait_after", lambda *_: 0.0)
+    _fill(sync)
+    s3.refusal = refusal
+
+    night = sync.night(**RESTORE)
+
+    assert night.state == "failed"
+    assert night.statuses() == {"in/a": "copied", "in/z": "copied", **dict.fromkeys(COLD, "failed")}
+    assert message in logged()
+
+
+def test_a_dry_run_restores_nothing(sync: Sync, s3: RestoringS3) -> None:
+    """It reports what would be restored."""
+    _fill(sync)
+
+    night = sync.night(dry_run=True, **RESTORE)
+
+    assert night.plans[0]["archived"]["objects"] == 3
+    assert s3.requests == {}
