@@ -60,6 +60,8 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
     :param verify: ``"auto"``: verify against the checksum S3 stored, if it stored one; ``"require"``: fail if not;
         ``"read_back"``: as ``"auto"``, and read resumed blocks back after the commit
     :param archived: of an archived object that is not restored: ``"fail"``; ``"skip"``: the result is ``skipped`` (templated)
+    :param restore_tier: of a sync alone, which restores archived objects (templated)
+    :param restore_days: of a sync alone (templated)
     :param copy_tags: copy the object's tags as blob index tags; one more request
     :param access_tier: of the new blob: ``"Hot"``, ``"Cool"``, ``"Cold"``, ``"Archive"``, or tiers by storage class, with ``*`` for
         all others: ``{"GLACIER": "Archive", "*": "Cool"}``; None: the account's default (templated)
