@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.servers, pytest.mark.airflow]
 
 COLD = ["in/cold-1", "in/cold-2", "in/cold-3"]
-RESTORE: dict[str, Any] = {"archived": "restore", "approve_restore_above": None}
+RESTORE: dict[str, Any] = {"archived": "restore", "approve_restore_above": None, "batch_objects": 100}
 
 
 @pytest.fixture
