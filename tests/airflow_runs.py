@@ -104,7 +104,7 @@ def clear_and_run(dag: DAG, run: Run, *, only_failed: bool) -> Run:
                 one.state = TaskInstanceState.SCHEDULED
             session.commit()
             for one in schedulable:
-                _run_task(ti=one, task=dag.task_dict[one.task_id])
+                _run_task(ti=one, task=dag.task_dict[one.task_id], run_triggerer=True)
         return Run(str(found.state), run.dag_id, run.run_id)
 
 
