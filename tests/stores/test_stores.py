@@ -170,7 +170,7 @@ def test_an_object_is_copied_and_verified(
 @pytest.mark.parametrize("size", [1000, 5 * BLOCK + 7], ids=["one-request", "blocks"])
 @pytest.mark.parametrize("grows", [0, 3], ids=["same-size", "larger"])
 def test_an_object_that_was_overwritten_since_the_plan_is_not_copied(
-    store: Store, source: Bucket, rig: Rig, size: int, grows: int
+    source: Bucket, rig: Rig, size: int, grows: int
 ) -> None:
     """The response shows it, where the store ignores If-Match."""
     etag = source.put("key", _bytes(1, size))
@@ -179,8 +179,7 @@ def test_an_object_that_was_overwritten_since_the_plan_is_not_copied(
     result = _copy(rig, CopyRequest("key", "blob", size, etag, precondition=ABSENT))
 
     assert not rig.exists("blob")
-    several = store.cell("Several blocks") == "`SourceReadError`" and size > BLOCK
-    assert type(result.error).__name__ == ("SourceReadError" if several else "SourceChanged")
+    assert isinstance(result.error, SourceChanged)
 
 
 @pytest.mark.servers
@@ -268,8 +267,14 @@ def test_a_changed_object_is_copied_by_the_next_run(store: Store, source: Bucket
 def test_a_listing_of_two_pages_has_every_key_once_or_fails(store: Store, source: Bucket, rig: Rig) -> None:
     """Read through the store's own continuation tokens. No key is left out silently."""
     keys = {f"{number % 7}/{number:04}" for number in range(1050)}
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda key: source.put(key, b"x"), keys))
+    if isinstance(store.server, RcloneServer):  # it reads its directory again for each upload
+        for key in keys:
+            file = store.server.files / source.name / key
+            file.parent.mkdir(exist_ok=True)
+            file.write_bytes(b"x")
+    else:
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda key: source.put(key, b"x"), keys))
 
     try:
         listed = [one.key for one in list_objects(rig.source, retry=OPTIONS.retry)]
