@@ -30,7 +30,7 @@ from tests.sync_group.nights import Sync
 
 pytestmark = [pytest.mark.airflow]
 
-NAMED_OTHERWISE = {"dry_run": "is_dry_run"}
+NAMED_OTHERWISE = {"dry_run": "is_dry_run", "approve_restore_above": "approve_above"}
 """Arguments of the group that its operators call something else."""
 
 
@@ -58,10 +58,12 @@ def test_what_is_documented_as_templated_is_rendered_in_every_task() -> None:
     templated = {name for name, is_templated in documented.items() if is_templated}
     texts: dict[str, Any] = {name: f"{{{{ params.{name} }}}}" for name in templated}
     with DAG("templated") as dag:
-        s3_to_azure_sync(**texts, delete="extra")
+        s3_to_azure_sync(**{name: text for name, text in texts.items() if name != "keys"}, delete="extra")
+    with DAG("templated_keys") as dag_of_keys:
+        s3_to_azure_sync(**texts)
     found: dict[str, set[str]] = {}
 
-    for task_id, fields, arguments in _tasks(dag):
+    for task_id, fields, arguments in [*_tasks(dag), *_tasks(dag_of_keys)]:
         for name, text in texts.items():
             field = NAMED_OTHERWISE.get(name, name)
             if arguments.get(field) == text:
