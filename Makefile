@@ -11,7 +11,7 @@ unexport VIRTUAL_ENV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install servers demo docs release-check sbom test test-cloud test-cluster test-lowest test-newest versions audit torture fuzz screenshots gallery bench bench-quick bench-cluster bench-memory bench-plan bench-nightly bench-audit check lint types unit format build clean
+.PHONY: help install servers stores demo docs release-check sbom test test-cloud test-cluster test-lowest test-newest versions audit torture fuzz screenshots gallery bench bench-quick bench-cluster bench-memory bench-plan bench-nightly bench-audit check lint types unit format build clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,13 +19,13 @@ help:  ## list the targets
 demo: servers  ## run a nightly sync on a real Airflow, S3 server and Azurite (KEEP=1: leave them running)
 	@$(RUN)/python -m demo $(if $(KEEP),--keep)
 
-test: servers  ## all tests
+test: stores  ## all tests
 	@$(RUN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-test-lowest: servers  ## the tests against the wheel, on the lowest versions it allows (PYTHON=python3.13, TESTS=tests/e2e)
+test-lowest: stores  ## the tests against the wheel, on the lowest versions it allows (PYTHON=python3.13, TESTS=tests/e2e)
 	@UV=$(abspath $(UV)) $(PYTHON) -m tests.versions lowest $(TESTS)
 
-test-newest: servers  ## the same on the newest
+test-newest: stores  ## the same on the newest
 	@UV=$(abspath $(UV)) $(PYTHON) -m tests.versions newest $(TESTS)
 
 versions: $(UV)  ## choose the versions of test-lowest and test-newest: the floors of pyproject.toml, and what is new
@@ -108,8 +108,11 @@ build: .venv/installed  ## build the wheel and the source distribution into dist
 
 install: .venv/installed  ## install the locked environment into .venv
 
-servers: .venv/installed  ## install the S3 servers and Azurite for the demo and the tests
+servers: .venv/installed  ## install the S3 server and Azurite for the demo and the tests
 	@UV=$(abspath $(UV)) $(PYTHON) -m tests.servers.install
+
+stores: .venv/installed  ## the same, and the stores that resemble S3
+	@UV=$(abspath $(UV)) $(PYTHON) -m tests.servers.install --stores
 
 clean:  ## remove everything that was installed or built
 	rm -rf .venv .tools dist demo-runs $(addprefix tests/servers/environment/,.venv .venv-stores node_modules)

@@ -1,7 +1,8 @@
 """Install what the servers run on, from the two lock files: `python3 -m tests.servers.install`.
 
 Plain Python and `uv` (named by the environment variable UV) are all it needs; Node.js and npm come out of a
-wheel. A second run sees by a stamp that nothing changed and does nothing.
+wheel. A second run sees by a stamp that nothing changed and does nothing. With `--stores` it also installs the stores that
+resemble S3, which the demo does without.
 """
 
 from __future__ import annotations
@@ -39,19 +40,20 @@ _TAIL_LINES = 30
 
 def main() -> int:
     """Bring the environment up to the lock files; return the exit status."""
-    wanted = _fingerprint()
-    if PYTHON.exists() and STORES.exists() and STAMP.is_file() and STAMP.read_text() == wanted:
+    stores = "--stores" in sys.argv[1:]
+    wanted = [_fingerprint(), "stores"] if stores else [_fingerprint()]
+    if PYTHON.exists() and STAMP.is_file() and STAMP.read_text().split()[: len(wanted)] == wanted:
         print("test servers: up to date")  # noqa: T201
         return 0
     STAMP.unlink(missing_ok=True)
     try:
-        _install_python_packages()
+        _install_python_packages(stores=stores)
         with _compiling():
-            _install_node_packages()
+            _install_node_packages(stores=stores)
     except _StepFailed as failure:
         print(failure, file=sys.stderr)  # noqa: T201
         return 1
-    STAMP.write_text(wanted)
+    STAMP.write_text(" ".join(wanted))
     return 0
 
 
@@ -66,20 +68,22 @@ def _fingerprint() -> str:
     return digest.hexdigest()
 
 
-def _install_python_packages() -> None:
+def _install_python_packages(*, stores: bool) -> None:
     uv = [os.environ.get("UV", "uv"), "sync", "--locked", "--project", str(ENVIRONMENT), "--python", sys.executable]
     environment = {**os.environ, "UV_PYTHON_DOWNLOADS": "never"}
     _run("LocalStack and Node.js", uv, environment | {"UV_PROJECT_ENVIRONMENT": str(VENV)})
-    stores = environment | {"UV_PROJECT_ENVIRONMENT": str(STORES.parent)}
-    _run("moto and SeaweedFS", [*uv, "--only-group", "stores"], stores)
+    if stores:
+        own = environment | {"UV_PROJECT_ENVIRONMENT": str(STORES.parent)}
+        _run("moto and SeaweedFS", [*uv, "--only-group", "stores"], own)
 
 
-def _install_node_packages() -> None:
+def _install_node_packages(*, stores: bool) -> None:
     node = node_home()
     _run(
-        "Azurite and s3rver",
+        "Azurite and s3rver" if stores else "Azurite",
         # By its script: bin/npm starts `env node`, and requires ../lib/cli.js, which the wheel does not have.
-        [str(node / "bin" / "node"), str(node / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"), "ci"],
+        [str(node / "bin" / "node"), str(node / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"), "ci"]
+        + ([] if stores else ["--omit=dev"]),
         {
             **os.environ,
             "PATH": f"{node / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
