@@ -79,6 +79,23 @@ def test_an_archive_tier_that_no_listing_shows_joins_the_wait(sync: Sync, s3: Re
     assert ["<Days>" in body for body in s3.requests["tiered"]] == [False]
 
 
+def test_a_wait_that_ended_goes_on_where_it_was(sync: Sync, s3: RestoringS3) -> None:
+    """A poll fails, and the task with it; cleared, it requests no restore again and copies the rest."""
+    _fill(sync)
+    s3.listing_refusal = (403, "AccessDenied")
+    stopped = sync.night(**RESTORE)
+    before = dict(sync.blobs())
+    s3.listing_refusal, s3.finishing = None, 3
+
+    night = sync.clear(stopped)
+
+    assert stopped.state == "failed"
+    assert before == {"in/a": b"in/a", "in/z": b"in/z"}
+    assert night.state == "success"
+    assert night.statuses() == dict.fromkeys(["in/a", "in/z", *COLD], "copied")
+    assert {len(bodies) for bodies in s3.requests.values()} == {1}
+
+
 @pytest.mark.parametrize(
     ("refusal", "message"),
     [
