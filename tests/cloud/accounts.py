@@ -22,7 +22,7 @@ OPTIONAL = {
 HELP = "\n".join(
     [
         "make test-cloud runs the preflight and the fakes' contract tests on real accounts. It sends at most 150 requests to each",
-        "service for the preflight, some 60 for the contract tests, and less than 13 MiB. Everything is below random names, and",
+        "service for the preflight, some 120 for the contract tests, and less than 13 MiB. Everything is below random names, and",
         "is removed. The identity needs s3:PutObject and s3:DeleteObject, and to delete blobs. Set:",
         "",
         *(f"  {name:18} {text}" for name, text in NEEDED.items()),

@@ -75,7 +75,7 @@ def test_it_adds_a_row_to_the_page(
     assert cells[3] == (
         "23 green; s3-tls amber, azure-tls amber, azure-put amber, azure-metadata amber, server-side amber"
     )
-    assert cells[4] == "4 passed"
+    assert cells[4] == "15 passed"
     assert page.read_text().endswith("<!-- [end:accounts] -->\n\nThe rest.\n")
     assert s3_server.secret_key not in done.stdout + done.stderr + page.read_text()
     assert list(container.list_blobs(include=["uncommittedblobs"])) == []

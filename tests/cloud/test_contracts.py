@@ -9,6 +9,7 @@ import pytest
 
 from airflow_s3_azure.engine.azure.container import BlobContainer
 from airflow_s3_azure.engine.azure.requests import ContainerAddress
+from airflow_s3_azure.engine.azure.transport import ReadResponse
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.errors import TransferError
 from airflow_s3_azure.engine.model import SourceObject
@@ -20,6 +21,10 @@ from tests.fakes.test_memory import (  # noqa: F401 - collected here, with the f
     test_a_put_is_conditional,
     test_an_object_is_described_and_read_alike,
     test_blocks_are_staged_listed_and_committed_alike,
+)
+from tests.fakes.test_scripted_container import (  # noqa: F401 - the same
+    test_a_scripted_refusal_is_the_same_error,
+    test_a_scripted_success_has_headers_of_azurites,
 )
 
 ACCOUNTS = configured()
@@ -84,9 +89,31 @@ def blobs(accounts: Accounts) -> Iterator[BlobContainer]:
     below = BlobContainer(address, whole._pipeline, Cancellation())
     yield below
     try:
-        if (state := below.head("blob")) is not None:
-            below.delete("blob", state.etag)
-        elif below.staged("blob"):
-            below.discard_staged("blob")
+        for name in ("b", "blob"):
+            if (state := below.head(name)) is not None:
+                below.delete(name, state.etag)
+            elif below.staged(name):
+                below.discard_staged(name)
     except TransferError as error:
-        pytest.fail(f"{below.blob_url('blob')} could not be removed: {error}")
+        pytest.fail(f"what is below {below.url} could not be removed: {error}")
+
+
+class Recorded:
+    """Responses of a container, in their order."""
+
+    def __init__(self) -> None:
+        self.responses: list[ReadResponse] = []
+
+
+@pytest.fixture
+def azurite(blobs: BlobContainer, monkeypatch: pytest.MonkeyPatch) -> tuple[BlobContainer, Recorded]:
+    """The container of the account in the place of Azurite's, and its responses."""
+    transport: Any = blobs._pipeline._transport
+    send, recorded = transport.send, Recorded()
+
+    def record(request: Any, **options: Any) -> ReadResponse:
+        recorded.responses.append(send(request, **options))
+        return recorded.responses[-1]
+
+    monkeypatch.setattr(transport, "send", record)
+    return blobs, recorded
