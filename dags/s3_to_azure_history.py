@@ -41,6 +41,7 @@ A copy within S3 sets a new modification time, so a day folder is the safer choi
 | task | what it does | if it is red |
 |---|---|---|
 | `plan` | compares bucket and container, and lists what to copy in batches | its log names the cause: a name, a permission, a limit |
+| `approve_restore` | waits for an approval, if *Archived objects* is *restore* and there are any | its log names the cause |
 | `copy` | mapped over the batches; pink (skipped) if there is nothing to copy | clear it to retry; only what is not copied yet is copied |
 | `report` | adds up the ledger; its XCom has the totals | it names the failed keys and their errors |
 

@@ -513,7 +513,7 @@ def test_the_first_examples_run(s3_server: S3Server, azure_server: AzureServer, 
     """The first DAGs of the documentation copy what they describe, unchanged."""
     client = s3_server.client()
     client.create_bucket(Bucket="acme-exports", CreateBucketConfiguration={"LocationConstraint": s3_server.region})
-    for key in ("exports/2026-11-21/orders.parquet", "exports/2025-12-31/a.csv"):
+    for key in ("exports/2026-11-21/orders.parquet", "exports/2025/12/31/a.csv"):
         client.put_object(Bucket="acme-exports", Key=key, Body=key.encode())
     container = azure_server.container_client("landing")
 
@@ -525,4 +525,4 @@ def test_the_first_examples_run(s3_server: S3Server, azure_server: AzureServer, 
         states.append(run_dag(dag, logical_date=datetime(2026, 1, 1, tzinfo=UTC)).state)
 
     assert states == ["success", "success"]
-    assert _names(container) == ["exports/2025-12-31/a.csv", "s3/exports/2026-11-21/orders.parquet"]
+    assert _names(container) == ["exports/2025/12/31/a.csv", "s3/exports/2026-11-21/orders.parquet"]

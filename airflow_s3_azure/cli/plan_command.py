@@ -19,8 +19,8 @@ from airflow_s3_azure.operators.plan_arguments import PlanArguments
 
 POSITIONAL = {"s3_bucket", "s3_prefix", "container_name", "blob_prefix"}
 """Arguments that SOURCE and DESTINATION stand for."""
-NOT_OFFERED = {"is_dry_run", "lookback"}
-"""A plan on the command line is a dry run; its times are absolute."""
+NOT_OFFERED = {"is_dry_run", "lookback", "preflight", "restore_price_per_gib"}
+"""A plan on the command line is a dry run with its checks; its times are absolute, and it restores nothing."""
 _INTERNAL = {"folder", "manifest", "settled", "deletions", "dry_run"}
 
 

@@ -68,7 +68,7 @@ class SourceRecord:
     :param etag: without quotes
     :param size: bytes
     :param version_id: None in a bucket without versioning
-    :param last_modified: from S3; for a multipart upload, the time at which it began. Written for people, never read back
+    :param last_modified: from S3; for a multipart upload, the time at which it began. Written for people: never read back or compared
     :param checksum: that S3 stored, see :func:`~airflow_s3_azure.engine.checksums.source_checksum`; None: unknown
     :param identity: a :class:`CopyIdentity` as text; None on blobs that an earlier version copied
     :param crc64nvme: of the blob's whole content, base64 as S3 writes it; None: unknown
@@ -77,7 +77,7 @@ class SourceRecord:
     etag: str
     size: int
     version_id: str | None = None
-    last_modified: datetime | None = None
+    last_modified: datetime | None = field(default=None, compare=False)
     checksum: str | None = None
     identity: str | None = None
     crc64nvme: str | None = None

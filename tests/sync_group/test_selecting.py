@@ -13,7 +13,7 @@ from tests.sync_group.nights import Sync
 
 pytestmark = [pytest.mark.servers, pytest.mark.airflow]
 
-SOON = datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=30)
+SOON = datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)
 
 
 def test_globs_times_sizes_and_classes_select(sync: Sync) -> None:
@@ -50,7 +50,7 @@ def test_globs_and_times_come_from_the_trigger_form(sync: Sync) -> None:
         exclude="{{ params.exclude }}",
         modified_since="{{ params.since }}",
         modified_before="{{ params.before }}",
-        lookback=timedelta(hours=1),
+        lookback=timedelta(days=2),
         storage_classes="{{ params.classes | join('\n') }}",
     )
 
