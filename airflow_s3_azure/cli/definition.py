@@ -59,12 +59,7 @@ def _preflight() -> ActionCommand:
         "conditional commits and more. Sends less than 12 MiB in about a minute, and removes it.",
         [
             _arg("source", help="s3://bucket/prefix of the keys to copy", metavar="SOURCE"),
-            _arg(
-                "destination",
-                help="https://account.blob.core.windows.net/container/prefix, or container/prefix in the account of the "
-                "connection",
-                metavar="DESTINATION",
-            ),
+            _arg("destination", help=_PLACE, metavar="DESTINATION"),
             _option("s3-key", "the object to read (default: the first one below the prefix)"),
             _flag("write-source", "also write one small object with a difficult key to the bucket, and delete it"),
             _option(

@@ -50,18 +50,9 @@ def list_objects(
     :raises OutOfOrder: if the listing was read in several ranges, and is not in the names' order
     """
     policy, cancellation = retry or RetryPolicy(), cancellation or Cancellation()
-    # Directory buckets have no archive classes, and refuse the parameter.
-    attributes = {} if is_directory_bucket(source.bucket) else {"OptionalObjectAttributes": ["RestoreStatus"]}
 
     def fetch(after: str, token: str | None) -> Page[ListedObject]:
-        start = {"ContinuationToken": token} if token else {"StartAfter": after} if after else {}
-        params = {"Prefix": prefix, "EncodingType": "url", **attributes, **start}
-        document = policy.call(lambda: source.list_page(params), cancellation)
-        try:
-            return read_objects(document)
-        except MalformedPage as error:
-            message = f"S3 sent a listing that cannot be read ({error})"
-            raise SourceReadError(message, key=source.url(prefix)) from None
+        return page_of_objects(source, prefix, after, token, retry=policy, cancellation=cancellation)
 
     listing = OrderedListing(
         fetch,
@@ -74,8 +65,34 @@ def list_objects(
     try:
         yield from listing
     except RepeatedToken:
-        message = "S3 sent a listing that does not end: a page has the token of the page before"
+        raise endless_listing(source, prefix) from None
+
+
+def page_of_objects(
+    source: S3Source, prefix: str, after: str, token: str | None, *, retry: RetryPolicy, cancellation: Cancellation
+) -> Page[ListedObject]:
+    """Return one page of the objects under a prefix.
+
+    :param after: the page begins after this name; empty: at the first one
+    :param token: of the page before, instead of ``after``
+    :raises TransferError: if the bucket cannot be listed
+    """
+    # Directory buckets have no archive classes, and refuse the parameter.
+    attributes = {} if is_directory_bucket(source.bucket) else {"OptionalObjectAttributes": ["RestoreStatus"]}
+    start = {"ContinuationToken": token} if token else {"StartAfter": after} if after else {}
+    params = {"Prefix": prefix, "EncodingType": "url", **attributes, **start}
+    document = retry.call(lambda: source.list_page(params), cancellation)
+    try:
+        return read_objects(document)
+    except MalformedPage as error:
+        message = f"S3 sent a listing that cannot be read ({error})"
         raise SourceReadError(message, key=source.url(prefix)) from None
+
+
+def endless_listing(source: S3Source, prefix: str) -> SourceReadError:
+    """Return the error of a listing whose page has the token of the page before."""
+    message = "S3 sent a listing that does not end: a page has the token of the page before"
+    return SourceReadError(message, key=source.url(prefix))
 
 
 def list_blobs(

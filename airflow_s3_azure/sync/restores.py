@@ -6,13 +6,13 @@ Intelligent-Tiering; keys that a copy found there are checked with a HEAD each.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial, reduce
 from typing import Any
 
 from airflow_s3_azure.engine.cancellation import Cancellation
-from airflow_s3_azure.engine.errors import SourceNotFound, SourceReadError, TransferError
+from airflow_s3_azure.engine.errors import SourceNotFound, TransferError
 from airflow_s3_azure.engine.model import CopyRequest
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.retry import RetryPolicy
@@ -20,9 +20,8 @@ from airflow_s3_azure.engine.s3.restore_request import request_restore
 from airflow_s3_azure.engine.s3.source import S3Source
 from airflow_s3_azure.sync.batch import shared_start
 from airflow_s3_azure.sync.ledger import PlanFolder
-from airflow_s3_azure.sync.listed_object import ListedObject, Restore
-from airflow_s3_azure.sync.object_page import read_objects
-from airflow_s3_azure.sync.page import MalformedPage, Page
+from airflow_s3_azure.sync.listed_object import Restore
+from airflow_s3_azure.sync.listing import endless_listing, page_of_objects
 from airflow_s3_azure.sync.references import BatchReference
 
 
@@ -38,30 +37,17 @@ def archived_keys(
     if not keys:
         return {}
     first, last = min(keys, key=str.encode), max(keys, key=str.encode)
-    wanted, found = set(keys), dict[str, Restore]()
-    params = {
-        "Prefix": reduce(shared_start, keys),
-        "EncodingType": "url",
-        "OptionalObjectAttributes": ["RestoreStatus"],
-    }
-    # The names after this one begin with the first key, or with keys that sort before it.
-    position: dict[str, Any] = {"StartAfter": first[:-1]} if first[:-1] else {}
+    wanted, found, prefix = set(keys), dict[str, Restore](), reduce(shared_start, keys)
+    token: str | None = None
     while True:
-        query = params | position
-        page = retry.call(partial(_page, source, query), cancellation)
+        # The names after this one begin with the first key, or with keys that sort before it.
+        page = page_of_objects(source, prefix, first[:-1], token, retry=retry, cancellation=cancellation)
         found.update((one.key, one.restore) for one in page.entries if one.is_archived and one.key in wanted)
         if page.next is None or (page.names and page.names[-1].encode() >= last.encode()):
             return found
-        position = {"ContinuationToken": page.next}
-
-
-def _page(source: S3Source, params: Mapping[str, Any]) -> Page[ListedObject]:
-    document = source.list_page(params)
-    try:
-        return read_objects(document)
-    except MalformedPage as error:
-        message = f"S3 sent a listing that cannot be read ({error})"
-        raise SourceReadError(message, key=source.url(params["Prefix"])) from None
+        if page.next == token:
+            raise endless_listing(source, prefix)
+        token = page.next
 
 
 class Restores:

@@ -51,8 +51,8 @@ class Limit:
             return not is_accepted
 
 
-def test_tasks_that_are_throttled_together_do_not_retry_together(make_route: Callable[[], Route]) -> None:
-    """All is copied, at about the rate; fewer than twice as many requests are refused as accepted, and they never come as a herd."""
+def test_throttled_tasks_copy_at_about_the_accepted_rate(make_route: Callable[[], Route]) -> None:
+    """All is copied, and fewer than twice as many requests are refused as accepted. Jitter: ``tests/engine/test_retry.py``."""
     routes = [make_route() for _ in range(TASKS)]
     for route in routes:
         route.put(random.Random(route.name).randbytes(BLOCKS * BLOCK))
@@ -73,5 +73,3 @@ def test_tasks_that_are_throttled_together_do_not_retry_together(make_route: Cal
     )
     assert len(limit.refused) < 2 * len(limit.accepted)
     assert ended - began < 4 * len(limit.accepted) / RATE
-    # No client can foresee the first second. Without jitter all tasks would retry in the same second, each with its blocks.
-    assert max(count for number, count in every.items() if number > 0) < TASKS * BLOCKS

@@ -113,6 +113,16 @@ def test_a_listing_that_cannot_be_read_ends_the_task() -> None:
         archived_keys(source, {"a"}, ONCE, Cancellation())
 
 
+def test_a_listing_that_repeats_a_token_ends_the_task() -> None:
+    """The pages are not requested without end."""
+    source: Any = Source({f"in/{number}": "" for number in range(6)})
+    first = source.list_page
+    source.list_page = lambda _params: first({"Prefix": "in/"})
+
+    with pytest.raises(SourceReadError, match="does not end"):
+        archived_keys(source, {"in/0", "in/5"}, ONCE, Cancellation())
+
+
 def test_only_what_nobody_requested_is_requested() -> None:
     """A restore in progress is waited for; one that is refused is an error of its key."""
     source: Any = Source({"a": "", "b": ONGOING, "c": "", "d": DONE})
