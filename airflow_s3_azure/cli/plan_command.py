@@ -16,6 +16,7 @@ from airflow_s3_azure.operators import S3ToAzurePlanOperator
 from airflow_s3_azure.operators.option_groups import option_names
 from airflow_s3_azure.operators.plan import PLAN_KEY
 from airflow_s3_azure.operators.plan_arguments import PlanArguments
+from airflow_s3_azure.sync.plan_conflicts import conflict_texts
 
 POSITIONAL = {"s3_bucket", "s3_prefix", "container_name", "blob_prefix"}
 """Arguments that SOURCE and DESTINATION stand for."""
@@ -56,6 +57,7 @@ def _shown(totals: Mapping[str, Any]) -> dict[str, Any]:
         "to copy": f"{counts['copy']:,} ({size_text(totals['size'])}) in {totals['batches']:,} batches",
         "unchanged": f"{counts['unchanged']:,}",
         "skipped": f"{counts['skipped']:,}",
+        "conflicts": "\n".join(conflict_texts(totals["conflicts"])) or None,
         "orphaned": f"{totals['extra']:,}" if totals["extra"] else None,
         "not deleted": totals["delete_refused"],
         "requests": f"{cost['s3_requests']:,} to S3, {cost['azure_requests']:,} to Azure",

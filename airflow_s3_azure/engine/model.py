@@ -9,6 +9,7 @@ from typing import Literal
 
 from airflow_s3_azure.engine.blocks import MIB, Block
 from airflow_s3_azure.engine.checksums import StoredChecksum, Verified, checksum_type
+from airflow_s3_azure.engine.conflicts import Conflict
 from airflow_s3_azure.engine.errors import S3ToAzureError, SourceArchived, SourceChanged, SourceNotFound, TransferError
 from airflow_s3_azure.engine.options import Archived
 from airflow_s3_azure.engine.properties import (
@@ -82,12 +83,14 @@ class BlobState:
     :param etag: Azure's, with its quotes
     :param size: bytes
     :param record: of the source it was copied from; None: another tool wrote it
+    :param conflict: why no copy can overwrite it; None: one can. A directory, which is no blob, has its conflict
     """
 
     etag: str
     size: int
     last_modified: datetime | None = None
     record: SourceRecord | None = None
+    conflict: Conflict | None = None
 
     def is_copy_of(self, etag: str, size: int, identity: CopyIdentity) -> bool:
         """Return whether, by its record, the blob is this copy of the object with this ETag (unquoted) and size."""
@@ -124,6 +127,7 @@ class CopyRequest:
     :param head_first: HEAD the blob first: an earlier try may have copied it since the listing
     :param reason: why it is copied, for the result
     :param is_archived: whether it was archived when it was planned: it is restored first
+    :param conflict: why the blob could not be overwritten when it was planned
     :param adopt: compare the content of the blob that is there with S3's checksum first, and copy only if it differs; see
         :mod:`airflow_s3_azure.engine.adoption`
     :param from_key_list: size and ETag are from a list of keys, which may be older than the object. A key that does not
@@ -141,6 +145,7 @@ class CopyRequest:
     adopt: bool = False
     from_key_list: bool = False
     is_archived: bool = False
+    conflict: Conflict | None = None
 
     def has_changed(self, source: SourceObject) -> bool:
         """Return whether the object of a key list is not the listed one.

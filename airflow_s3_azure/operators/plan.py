@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from airflow_s3_azure.operators.connected import MAX_MAP_LABEL, CopyingOperator,
 from airflow_s3_azure.operators.key_list import KeyList, open_key_list
 from airflow_s3_azure.operators.option_groups import accepts, read_options, templated
 from airflow_s3_azure.operators.plan_arguments import PlanArguments, max_batches
+from airflow_s3_azure.operators.plan_log import archived_totals, log_archived, log_totals
 from airflow_s3_azure.operators.run_conf import check_run_conf
 
 if TYPE_CHECKING:
@@ -28,11 +29,10 @@ if TYPE_CHECKING:
     from airflow_s3_azure.connections import AzureContainer, S3Bucket
     from airflow_s3_azure.engine.cancellation import Cancellation
     from airflow_s3_azure.engine.model import BlobState
-    from airflow_s3_azure.engine.options import Archived
     from airflow_s3_azure.preflight.plan_checks import PlanChecks
     from airflow_s3_azure.sync.ledger import PlanFolder
     from airflow_s3_azure.sync.listed_object import ListedObject
-    from airflow_s3_azure.sync.plan_model import Listing, Plan, PlanOptions
+    from airflow_s3_azure.sync.plan_model import Listing, PlanOptions
 
 log = get_logger(__name__)
 
@@ -107,9 +107,9 @@ class S3ToAzurePlanOperator(CopyingOperator):
             if not plan.objects:
                 _check_selects_nothing(bucket, options.prefix, arguments, cancellation)
         dry_run, price = arguments.is_dry_run, arguments.egress_price_per_gib
-        archived = _archived(plan, copy, arguments.restore_price_per_gib)
-        _log_archived(archived, copy.archived)
-        self._log_totals(plan, folder.url, dry_run=dry_run, price=price)
+        archived = archived_totals(plan, copy, arguments.restore_price_per_gib)
+        log_archived(archived, copy.archived)
+        log_totals(plan, folder.url, dry_run=dry_run, price=price)
         send_counts(ti, {f"objects.{status}": plan.counts[status] for status in ("unchanged", "skipped")})
         totals = {
             "archived": archived,
@@ -165,66 +165,12 @@ class S3ToAzurePlanOperator(CopyingOperator):
         covers = options.naming.covers
 
         def blobs() -> Iterator[tuple[str, BlobState]]:
-            listed = list_blobs(container.blobs, blob_prefix, order=of_blobs, cancellation=cancellation)
+            listed = list_blobs(
+                container.blobs, blob_prefix, order=of_blobs, cancellation=cancellation, with_directories=True
+            )
             return (one for one in listed if covers(one[0], options.prefix)) if options.naming.rename else listed
 
         return source, Listing(blobs)
-
-    def _log_totals(self, plan: Plan, url: str, *, dry_run: bool, price: float | None) -> None:
-        from airflow_s3_azure.engine.progress import count_text, size_text
-        from airflow_s3_azure.sync.cost import read_back_text
-
-        log.info(
-            "%s selected: %s to copy (%s, %s), %s unchanged, %s skipped",
-            count_text(plan.objects, "key"),
-            f"{plan.counts['copy']:,}",
-            size_text(plan.size),
-            count_text(len(plan.batches), "batch"),
-            f"{plan.counts['unchanged']:,}",
-            f"{plan.counts['skipped']:,}",
-        )
-        log.info("manifest and ledger: %s", url)
-        cost = plan.cost.as_json(price)
-        log.info(
-            "cost: %s requests to S3, %s to Azure, %.3f GiB out of S3%s",
-            f"{cost['s3_requests']:,}",
-            f"{cost['azure_requests']:,}",
-            cost["egress_gib"],
-            "" if price is None else f" at {price:g} each: {cost['egress_price']:,.2f}",
-        )
-        if text := read_back_text(cost):
-            log.info("%s", text)
-        if plan.orphaned:
-            log.info("orphaned blobs (no S3 key): %s", count_text(plan.orphaned, "blob"))
-        if plan.delete_refused:
-            log.warning("no blob will be deleted: %s", plan.delete_refused)
-        if dry_run:
-            log.info("this is a dry run: nothing will be copied or deleted")
-
-
-def _archived(plan: Plan, copy: CopyOptions, price: float | None) -> dict[str, Any]:
-    """Return how many archived objects there are without a copy, their bytes, and how they are restored at what price.
-
-    :param price: of the restore of a GiB
-    """
-    objects, size = plan.archived
-    if copy.archived != "restore":
-        return {"objects": objects, "size": size}
-    total = None if price is None else round(size / 1024**3 * price, 2)
-    return {"objects": objects, "size": size, "tier": copy.restore_tier, "days": copy.restore_days, "price": total}
-
-
-def _log_archived(archived: Mapping[str, Any], what: Archived) -> None:
-    from airflow_s3_azure.engine.progress import count_text, size_text
-
-    if not archived["objects"]:
-        return
-    fate = "skipped" if what == "skip" else "to fail; restore them in S3, or set archived='skip' or 'restore'"
-    if what == "restore":
-        price = "" if archived["price"] is None else f" at a price of {archived['price']:,.2f}"
-        fate = f"to be restored with tier {archived['tier']} for {count_text(archived['days'], 'day')}{price}"
-    objects, size = count_text(archived["objects"], "object"), size_text(archived["size"])
-    log.warning("archived objects without a copy: %s (%s), %s", objects, size, fate)
 
 
 def _new_folder(ti: Any, started: datetime, container: AzureContainer, cancellation: Cancellation) -> PlanFolder:

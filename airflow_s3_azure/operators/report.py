@@ -42,7 +42,8 @@ class S3ToAzureReportOperator(ConnectedOperator):
     ``verified`` (copied objects by what verified them), ``failures`` and ``skips`` (the first ten),
     ``incomplete_batches`` (map indexes of batches with keys that failed or are not in the ledger), ``missing_keys``
     (the first ten of the latter), ``dry_run``, ``files_digest`` (SHA-256 of the list of the run's files in
-    ``summary.json``; None if an earlier version wrote one of them), ``cost``, ``key_list`` (``url`` of a list of keys, and ``created_at`` of
+    ``summary.json``; None if an earlier version wrote one of them), ``conflicts`` (planned keys whose blob's name held what no
+    copy can overwrite, by conflict), ``cost``, ``key_list`` (``url`` of a list of keys, and ``created_at`` of
     an inventory; None if the bucket was listed), ``data_interval_start`` and ``data_interval_end``. The numbers
     are also the ``extra`` of the asset events of its outlets; a dry run changes no data and emits none. It pushes the XCom
     ``s3_to_azure_dry_run`` instead, by which the UI marks dry runs: lists of XComs have keys but no values.
@@ -69,6 +70,7 @@ class S3ToAzureReportOperator(ConnectedOperator):
         """Report. The state of this task is the state of the run."""
         from airflow_s3_azure.metrics import send_freshness
         from airflow_s3_azure.sync.ledger import PlanFolder
+        from airflow_s3_azure.sync.plan_conflicts import total_conflicts
         from airflow_s3_azure.sync.run_files import files_digest, run_files
 
         ti = context["ti"]
@@ -91,6 +93,7 @@ class S3ToAzureReportOperator(ConnectedOperator):
                 **self._throughput(ti, report, seconds),
                 "dry_run": dry_run,
                 "files_digest": files_digest(files),
+                "conflicts": total_conflicts(plans),
                 "cost": _cost(plans),
                 "key_list": plans[0].get("key_list"),  # a plan of an earlier version has none
                 **_interval(context),

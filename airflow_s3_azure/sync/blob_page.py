@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from urllib.parse import unquote
 from xml.etree.ElementTree import Element
 
+from airflow_s3_azure.engine.conflicts import Conflict, conflict_of
 from airflow_s3_azure.engine.model import BlobState
 from airflow_s3_azure.engine.properties import SourceRecord, http_date
 from airflow_s3_azure.engine.quoting import quote_text
@@ -30,13 +31,18 @@ _AFTER_METADATA = re.compile(r"</Metadata>(?:<OrMetadata ?/>)?\Z")
 _VALID_ETAG = re.compile("[!-~]{1,256}")
 _VALID_SIZE = re.compile(_SIZE)
 
-_Fields = tuple[str, str, str, str, Mapping[str, str]]
-"""Name, time, ETag, size and metadata of an entry, as text; ETag and size are valid."""
+_BLOB_TYPE = re.compile(f"<BlobType>({_TEXT})</BlobType>")
+_ACCESS_TIER = re.compile(f"<AccessTier>({_TEXT})</AccessTier>")
+
+_Fields = tuple[str, str, str, str, Conflict | None, Mapping[str, str]]
+"""Name, time, ETag, size, conflict and metadata of an entry; time, ETag and size are text, the latter two are valid."""
 
 
-def read_blobs(document: bytes) -> Page[BlobEntry]:
-    """Return the page in a document. Directories of a hierarchical namespace, which are listed as blobs, are left out.
+def read_blobs(document: bytes, *, with_directories: bool = False) -> Page[BlobEntry]:
+    """Return the page in a document.
 
+    :param with_directories: also return the directories of a hierarchical namespace, which are listed as blobs; their state
+        has the conflict ``"directory"``
     :raises MalformedPage: if it is no page of a listing, or an entry is not complete
     """
     try:
@@ -49,13 +55,20 @@ def read_blobs(document: bytes) -> Page[BlobEntry]:
         fields = [_fields(element) for element in root.iterfind("Blobs/Blob")]
     if root.tag != "EnumerationResults" or root.find("Blobs") is None:
         raise MalformedPage(f"its root is {quote_text(root.tag, 80)!r}, or it has no element Blobs")
-    entries = [(one[0], _state(*one)) for one in fields if not _is_directory(one[-1])]
+    entries = [(one[0], _state(one)) for one in fields if not _is_directory(one[-1])]
+    is_hierarchical = len(entries) < len(fields)
+    if is_hierarchical and with_directories:
+        entries = [(one[0], _state(_with_directory_marked(one))) for one in fields]
     return Page(
         [name for name, _ in entries],
         entries,
         root.findtext("NextMarker", "") or None,
-        is_hierarchical=len(entries) < len(fields),
+        is_hierarchical=is_hierarchical,
     )
+
+
+def _with_directory_marked(fields: _Fields) -> _Fields:
+    return (*fields[:4], "directory", fields[-1]) if _is_directory(fields[-1]) else fields
 
 
 def _split(document: bytes) -> tuple[list[_Fields], bytes]:
@@ -94,7 +107,16 @@ def _read_entry(text: str) -> _Fields:
         metadata = _read_metadata(text[first:last])
     elif _NO_METADATA.match(text, end) is None:
         raise OtherForm
-    return text_of(name), time, etag, size, metadata
+    return text_of(name), time, etag, size, _conflict(text, head.end(), end), metadata
+
+
+def _conflict(text: str, start: int, stop: int) -> Conflict | None:
+    """Return the conflict of an entry whose properties end in ``[start, stop)``."""
+    # Two searches for the millions of blobs that have none.
+    if text.find("<BlobType>BlockBlob<", start, stop) >= 0 and text.find("<AccessTier>Archive<", start, stop) < 0:
+        return None
+    blob_type, tier = _BLOB_TYPE.search(text, start, stop), _ACCESS_TIER.search(text, start, stop)
+    return conflict_of(blob_type[1] if blob_type else "", tier[1] if tier else "")
 
 
 def _read_metadata(text: str) -> dict[str, str]:
@@ -125,7 +147,8 @@ def _fields(element: Element) -> _Fields:
     )
     if not (_VALID_ETAG.fullmatch(etag) and _VALID_SIZE.fullmatch(size)):
         raise MalformedPage(f"name {quote_text(name)!r}, size {quote_text(size, 40)!r}, ETag {quote_text(etag, 80)!r}")
-    return name, time, etag, size, {one.tag: one.text or "" for one in element.iterfind("Metadata/*")}
+    conflict = conflict_of(element.findtext("Properties/BlobType", ""), element.findtext("Properties/AccessTier", ""))
+    return name, time, etag, size, conflict, {one.tag: one.text or "" for one in element.iterfind("Metadata/*")}
 
 
 def _name(element: Element) -> str:
@@ -142,12 +165,14 @@ def _is_directory(metadata: Mapping[str, str]) -> bool:
     )
 
 
-def _state(name: str, time: str, etag: str, size: str, metadata: Mapping[str, str]) -> BlobState:
+def _state(fields: _Fields) -> BlobState:
     """Return the state of a blob.
 
     :raises MalformedPage: if it has no name or no time
     """
+    name, time, etag, size, conflict, metadata = fields
     modified = http_date(time)
     if not name or modified is None:
         raise MalformedPage(f"name {quote_text(name)!r}, time {quote_text(time, 40)!r}")
-    return BlobState(etag if etag[0] == '"' else f'"{etag}"', int(size), modified, SourceRecord.from_metadata(metadata))
+    quoted = etag if etag[0] == '"' else f'"{etag}"'
+    return BlobState(quoted, int(size), modified, SourceRecord.from_metadata(metadata), conflict)

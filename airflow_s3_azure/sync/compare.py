@@ -73,7 +73,7 @@ def decide(
         if item.state == "gone":
             return Decision("skip", why_gone(item.version_id))
         return Decision("copy", "its size and ETag are unknown")
-    if blob is None:
+    if blob is None or blob.conflict == "directory":
         return Decision("copy", "there is no blob", Precondition(None))
     if compare == "checksum" and blob.record is None and blob.size == item.size:
         reason = "another tool's blob, of the same size: its content is compared first"

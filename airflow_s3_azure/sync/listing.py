@@ -103,12 +103,13 @@ def list_blobs(
     parallelism: Parallelism = OF_BLOBS,
     retry: RetryPolicy | None = None,
     cancellation: Cancellation | None = None,
+    with_directories: bool = False,
 ) -> Iterator[BlobEntry]:
     """Yield the name and state of each committed blob under a prefix, with the record of its source.
 
-    Directories of an account with a hierarchical namespace, which it lists as blobs, are left out. So are the records of
-    syncs, where the service lists from a name on: a container holds those of all earlier runs.
+    The records of syncs are left out where the service lists from a name on: a container holds those of all earlier runs.
 
+    :param with_directories: also yield the directories of an account with a hierarchical namespace, which it lists as blobs
     :raises TransferError: if the container cannot be listed
     :raises OutOfOrder: as :func:`list_objects`
     """
@@ -126,7 +127,7 @@ def list_blobs(
             error.message, error.blob = f"the container could not be listed: {error.message}", where
             raise
         try:
-            return read_blobs(document)
+            return read_blobs(document, with_directories=with_directories)
         except MalformedPage as error:
             raise DestinationWriteError(f"Azure sent a listing that cannot be read ({error})", blob=where) from None
 

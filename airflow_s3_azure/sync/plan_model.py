@@ -14,6 +14,7 @@ from airflow_s3_azure.sync.compare import Compare
 from airflow_s3_azure.sync.cost import Cost
 from airflow_s3_azure.sync.fingerprint import Fingerprint
 from airflow_s3_azure.sync.naming import Naming
+from airflow_s3_azure.sync.plan_conflicts import PlanConflicts
 from airflow_s3_azure.sync.references import BatchReference
 from airflow_s3_azure.sync.select import Selection
 
@@ -69,6 +70,7 @@ class Plan:
     :param folder: its path in the destination container
     :param counts: keys by decision: ``copy``, ``unchanged``, ``skipped``
     :param archived: archived objects whose blob is no copy of them, and their bytes
+    :param conflicts: objects to copy whose blob's name holds what no copy can overwrite
     :param cost: of the objects to copy
     :param orphaned: blobs to delete
     :param orphaned_sample: the first of them
@@ -82,6 +84,7 @@ class Plan:
     folder: str
     counts: Mapping[str, int]
     archived: tuple[int, int]
+    conflicts: PlanConflicts
     cost: Cost
     orphaned: int
     orphaned_sample: list[str]
@@ -108,6 +111,7 @@ class Plan:
             "objects": self.objects,
             "counts": dict(self.counts),
             "archived": {"objects": self.archived[0], "size": self.archived[1]},
+            "conflicts": self.conflicts.as_json(),
             "size": self.size,
             "batches": len(self.batches),
             "extra": self.orphaned,

@@ -21,6 +21,7 @@ from airflow_s3_azure.sync.cost import Cost
 from airflow_s3_azure.sync.join import OutOfOrder, join
 from airflow_s3_azure.sync.ledger import PlanFolder
 from airflow_s3_azure.sync.listed_object import ListedObject
+from airflow_s3_azure.sync.plan_conflicts import PlanConflicts
 from airflow_s3_azure.sync.plan_model import Listing, Plan, PlanOptions
 from airflow_s3_azure.sync.references import BatchReference
 from airflow_s3_azure.sync.rows import no_copy_row, request_as_json
@@ -114,7 +115,8 @@ class _Planner:
         self._cost = Cost(options.block_size)
         self._counts = {"copy": 0, "unchanged": 0, "skipped": 0}
         self._archived, self._archived_size = 0, 0
-        self._listed = self._blobs = self._orphaned = self._foreign = 0
+        self._conflicts = PlanConflicts()
+        self._listed = self._blobs = self._directories = self._orphaned = self._foreign = 0
         self._orphaned_sample: list[str] = []
         self._last: tuple[str, str] | None = None
         self._logged = time.monotonic()
@@ -161,10 +163,13 @@ class _Planner:
             folder=path,
             counts=self._counts,
             archived=(self._archived, self._archived_size),
+            conflicts=self._conflicts,
             cost=self._cost,
             orphaned=self._orphaned,
             orphaned_sample=self._orphaned_sample,
-            delete_refused=self._options.budget.why_not_delete(self._orphaned, self._blobs, keys=self._listed),
+            delete_refused=self._options.budget.why_not_delete(
+                self._orphaned, self._blobs - self._directories, keys=self._listed
+            ),
             batches=[
                 BatchReference.of(path, index, one, prefix=prefix, etag=etag, digest=digest)
                 for index, (one, digest) in enumerate(zip(ranges, digests, strict=True))
@@ -197,9 +202,16 @@ class _Planner:
             if self._options.archived == "skip":
                 self._add_no_copy(item, name, Decision("skip", _why_archived(item)), archived=True)
                 return
+        self._add_copy(name, item, decision, blob)
+
+    def _add_copy(self, name: str, item: ListedObject, decision: Decision, blob: BlobState | None) -> None:
         request = decision.request(item, name)
         if item.is_archived and not decision.adopt and self._options.archived == "restore":
             request = replace(request, is_archived=True)
+        if blob is not None and blob.conflict is not None:
+            request = replace(request, conflict=blob.conflict)
+            self._conflicts.add(blob.conflict, item.key)
+            self._directories += blob.conflict == "directory"
         start = self._manifest.position
         self._manifest.write(request_as_json(request))
         self._batcher.add(ManifestRange.of(item.key, item.size, start, self._manifest.position))
@@ -234,6 +246,9 @@ class _Planner:
         log.debug("%r: %s: %s", item.key, status, decision.reason)
 
     def _add_orphan(self, name: str, blob: BlobState) -> None:
+        if blob.conflict == "directory":
+            self._directories += 1
+            return
         if not self._options.delete:
             return
         if blob.record is None or not blob.record.is_owned(self._options.bucket, name):

@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 
 from airflow_s3_azure.engine.azure.blob_names import why_refused
 from airflow_s3_azure.engine.checksums import checksum_type, read_crc64, read_source_checksum
+from airflow_s3_azure.engine.conflicts import CONFLICTS
 from airflow_s3_azure.engine.model import CopyRequest, CopyResult, Precondition, Status
 from airflow_s3_azure.engine.properties import SourceRecord
 from airflow_s3_azure.sync.listed_object import ListedKey, ListedObject
@@ -35,7 +36,7 @@ _REQUEST: dict[str, Types] = {
 }
 _KEY_LIST_REQUEST: dict[str, Types] = {**_REQUEST, "size": (int, NoneType), "etag": _TEXT_OR_NULL}
 """A key of a list whose object the plan could not read."""
-_LATER_REQUEST: dict[str, Types] = {"adopt": (bool,), "from_key_list": (bool,), "archived": (bool,)}
+_LATER_REQUEST: dict[str, Types] = {"adopt": (bool,), "from_key_list": (bool,), "archived": (bool,), "conflict": _TEXT}
 """Fields that a line has only if they are true."""
 _DELETION: dict[str, Types] = {"blob": _TEXT, "size": (int,), "blob_etag": _TEXT, "last_modified": _TEXT_OR_NULL}
 _LEDGER: dict[str, Types] = {
@@ -85,6 +86,7 @@ def request_as_json(request: CopyRequest) -> JsonObject:
         **({"adopt": True} if request.adopt else {}),
         **({"archived": True} if request.is_archived else {}),
         **({"from_key_list": True} if request.from_key_list else {}),
+        **({"conflict": request.conflict} if request.conflict else {}),
     }
 
 
@@ -102,6 +104,8 @@ def request_from_json(row: Any, prefix: str = "") -> CopyRequest:
     for name in ("etag", "blob_etag"):
         if row[name] is not None:
             _check_etag(name, row[name])
+    if (conflict := row.get("conflict")) not in (None, *CONFLICTS):
+        raise ValueError(f"conflict is {conflict!r:.100}, not one of {', '.join(CONFLICTS)}")
     is_known = row["size"] is not None and row["etag"] is not None
     return CopyRequest(
         key=row["key"],
@@ -114,6 +118,7 @@ def request_from_json(row: Any, prefix: str = "") -> CopyRequest:
         adopt=row.get("adopt", False),
         is_archived=row.get("archived", False),
         from_key_list=is_listed,
+        conflict=conflict,
     )
 
 

@@ -120,6 +120,7 @@ class BlobSpool(Segments):
                     blob.size,
                     _time_text(blob.last_modified),
                     _record_as_row(blob.record),
+                    blob.conflict,
                 ]
                 for name, blob in entries
             ),
@@ -127,7 +128,7 @@ class BlobSpool(Segments):
 
     def read(self, segment: int) -> Iterator[tuple[str, BlobState]]:
         """Yield the entries of a segment."""
-        for name, etag, size, modified, record in self.read_rows(segment):
+        for name, etag, size, modified, record, conflict in self.read_rows(segment):
             yield (
                 name,
                 BlobState(
@@ -135,6 +136,7 @@ class BlobSpool(Segments):
                     size,
                     _time(modified),
                     None if record is None else SourceRecord(etag=record[0], size=record[1], **record[2]),
+                    conflict,
                 ),
             )
 

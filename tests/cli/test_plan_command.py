@@ -68,6 +68,16 @@ def test_the_table_names_what_would_be_copied(airflow: Airflow, bucket: Bucket, 
     assert table["ledger"].startswith(f"{container.url}/_s3_to_azure/s3-azure-cli/")
 
 
+def test_the_table_names_conflicts(airflow: Airflow, bucket: Bucket, container: ContainerClient) -> None:
+    """They are not found only by the copies that fail."""
+    bucket.put("a", b"content")
+    container.get_blob_client("a").create_append_blob()
+
+    done = airflow("plan", f"s3://{bucket.name}", container.container_name)
+
+    assert "1 of the keys to copy conflict at the destination ('a'): there is an append blob of this name" in done.out
+
+
 @pytest.mark.parametrize(
     ("option", "value", "code", "message"),
     [

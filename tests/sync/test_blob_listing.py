@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 from xml.sax.saxutils import escape
 
 import pytest
+from azure.storage.blob import StandardBlobTier
 
 from airflow_s3_azure.engine.errors import DestinationAccessDenied, DestinationWriteError
 from airflow_s3_azure.engine.model import BlobState
@@ -226,3 +227,32 @@ def test_the_directories_of_a_hierarchical_account_are_no_blobs(bucket: Bucket, 
     container.upload_blob("d", b"", metadata={"hdi_isfolder": "false"})
 
     assert [name for name, _ in list_blobs(Rig(bucket, container).blobs)] == ["a/b", "d"]
+    found = list_blobs(Rig(bucket, container).blobs, with_directories=True)
+    assert {name: state.conflict for name, state in found} == {
+        "a": "directory",
+        "a/b": None,
+        "c": "directory",
+        "d": None,
+    }
+
+
+@pytest.mark.servers
+def test_a_listing_and_a_head_show_what_no_copy_can_overwrite(bucket: Bucket, container: ContainerClient) -> None:
+    """A blob in the archive tier, and blobs of another type."""
+    container.upload_blob("block", b"b")
+    container.upload_blob("cool", b"b", standard_blob_tier=StandardBlobTier.COOL)
+    container.upload_blob("archived", b"b", standard_blob_tier=StandardBlobTier.ARCHIVE)
+    container.get_blob_client("append").create_append_blob()
+    container.get_blob_client("page").create_page_blob(512)
+    blobs = Rig(bucket, container).blobs
+
+    found = {name: state.conflict for name, state in list_blobs(blobs)}
+
+    assert found == {
+        "block": None,
+        "cool": None,
+        "archived": "archived",
+        "append": "append_blob",
+        "page": "page_blob",
+    }
+    assert {name: state.conflict for name in found if (state := blobs.head(name))} == found

@@ -84,7 +84,7 @@ def test_sorted_runs_come_back_as_they_were(container: ContainerClient) -> None:
         (ODD, BlobState('"0x1"', 5, NOON, SourceRecord("etag", 5))),
         ("a", BlobState('"0x4"', 5, NOON, SourceRecord("e", 5, "v", None, "CRC32:AAAAAA==", "b/k/n", "AAAAAAAAAAA="))),
         ("b", BlobState('"0x2"', 0, NOON)),
-        ("c", BlobState('"0x3"', 0)),
+        ("c", BlobState('"0x3"', 0, conflict="archived")),
     ]
     one, other = folder.source_spool(), folder.destination_spool()
     one.write(0, objects)

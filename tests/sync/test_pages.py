@@ -20,8 +20,21 @@ TEXT = st.text(
 )
 NAMES = st.lists(TEXT, max_size=4)
 METADATA = st.dictionaries(
-    st.sampled_from(["a", "Blob", "Metadata", "OrMetadata", "Name", "Etag", "s3_source_etag", "s3_source_size", "X"]),
-    TEXT | st.just(""),
+    st.sampled_from(
+        [
+            "a",
+            "Blob",
+            "Metadata",
+            "OrMetadata",
+            "Name",
+            "Etag",
+            "s3_source_etag",
+            "s3_source_size",
+            "AccessTier",
+            "BlobType",
+        ]
+    ),
+    TEXT | st.sampled_from(["", "Archive", "PageBlob"]),
 )
 
 
@@ -37,12 +50,15 @@ RESTORES = {
 """The status of a restore in a listing, and what it means."""
 
 
-def blob_document(names: list[str], metadata: dict[str, str]) -> bytes:
-    """Return a page of blobs as Azure writes it."""
+def blob_document(names: list[str], metadata: dict[str, str], properties: str = "") -> bytes:
+    """Return a page of blobs as Azure writes it.
+
+    :param properties: elements of each blob beside its time, ETag and size
+    """
     pairs = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in metadata.items())
     entries = (
         f"<Blob><Name>{escape(name)}</Name><Properties><Last-Modified>Fri, 27 Nov 2026 15:24:52 GMT</Last-Modified>"
-        f"<Etag>0x8D{number}</Etag><Content-Length>{number}</Content-Length><Content-MD5 /></Properties>"
+        f"<Etag>0x8D{number}</Etag><Content-Length>{number}</Content-Length><Content-MD5 />{properties}</Properties>"
         f"<Metadata>{pairs}</Metadata><OrMetadata /></Blob>"
         for number, name in enumerate(names)
     )
@@ -69,15 +85,26 @@ def object_document(
     ).encode()
 
 
-@given(names=NAMES, metadata=METADATA)
-def test_blobs_are_read_as_the_xml_parser_reads_them(names: list[str], metadata: dict[str, str]) -> None:
+@given(
+    names=NAMES,
+    metadata=METADATA,
+    blob_type=st.sampled_from(
+        ["", "<BlobType>BlockBlob</BlobType>", "<BlobType>AppendBlob</BlobType>", "<BlobType />"]
+    ),
+    tier=st.sampled_from(["", "<AccessTier>Hot</AccessTier>", "<AccessTier>Archive</AccessTier>", "<AccessTier/>"]),
+)
+def test_blobs_are_read_as_the_xml_parser_reads_them(
+    names: list[str], metadata: dict[str, str], blob_type: str, tier: str
+) -> None:
     """A space in a tag leaves the document to it."""
-    document = blob_document(names, metadata)
+    document = blob_document(names, metadata, blob_type + tier)
 
     page = read_blobs(document)
 
     assert page == read_blobs(document.replace(b"<Properties>", b"<Properties >"))
     assert (page.names, page.next) == (names, "m")
+    conflict = "archived" if ">Archive<" in tier else "append_blob" if "Append" in blob_type else None
+    assert {state.conflict for _, state in page.entries} <= {conflict}
 
 
 @given(

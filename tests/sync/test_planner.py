@@ -322,6 +322,7 @@ def test_a_plan_adds_up() -> None:
         "objects": 4,
         "counts": {"copy": 2, "unchanged": 1, "skipped": 1},
         "archived": {"objects": 0, "size": 0},
+        "conflicts": {},
         "size": 30,
         "batches": 2,
         "extra": 1,

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_s3_azure.engine.conflicts import CONFLICTS
 from airflow_s3_azure.engine.errors import SourceChanged, SourceReadError
 from airflow_s3_azure.engine.model import CopyRequest, CopyResult, Precondition
 from airflow_s3_azure.engine.properties import SourceRecord
@@ -52,12 +53,21 @@ FAILED = ledger_row(CopyResult("in/a", "in/a", "failed", error=SourceReadError("
     blob_etag=st.sampled_from(['"0x1"', None]),
     reason=texts | st.none(),
     adopt=st.booleans(),
+    conflict=st.sampled_from([None, *CONFLICTS]),
 )
 def test_a_request_survives_the_manifest(
-    key: str, size: int, version_id: str | None, blob_etag: str | None, reason: str | None, *, adopt: bool
+    key: str,
+    size: int,
+    version_id: str | None,
+    blob_etag: str | None,
+    reason: str | None,
+    conflict: Any,
+    *,
+    adopt: bool,
 ) -> None:
     """With what must still hold of the blob."""
     request = CopyRequest(key, "x", size, "etag", version_id, Precondition(blob_etag), reason=reason, adopt=adopt)
+    request = replace(request, conflict=conflict)
 
     assert request_from_json(json.loads(json.dumps(request_as_json(request))), key[:2]) == request
 
@@ -85,6 +95,8 @@ def test_a_request_survives_the_manifest(
         ({"key": "in/\ud800"}, "surrogates not allowed"),
         ({"reason": "x" * (MAX_VALUE + 1)}, "reason has 32,769 characters"),
         ({"head_first": False}, "it has 'head_first', which is never written"),
+        ({"conflict": "archive"}, "conflict is 'archive', not one of archived, append_blob, page_blob, directory"),
+        ({"conflict": None}, "conflict is of type NoneType"),
     ],
 )
 def test_a_request_that_no_plan_can_have_written_is_refused(change: dict[str, Any], message: str) -> None:

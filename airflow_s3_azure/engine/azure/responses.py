@@ -11,6 +11,7 @@ from airflow_s3_azure.engine.azure.requests import METADATA
 from airflow_s3_azure.engine.azure.service_errors import ErrorResponse
 from airflow_s3_azure.engine.blocks import MAX_BLOB_SIZE
 from airflow_s3_azure.engine.checksums import read_azure_text
+from airflow_s3_azure.engine.conflicts import CONFLICTS, conflict_of
 from airflow_s3_azure.engine.errors import DestinationConflict, DestinationWriteError
 from airflow_s3_azure.engine.http.status import THROTTLED_STATUSES, retry_after
 from airflow_s3_azure.engine.model import BlobState
@@ -93,17 +94,15 @@ def blob_state(response: Any, blob_url: str) -> tuple[BlobState, dict[str, str]]
     """
     metadata = response.headers.received(METADATA)
     if any(name.lower() == "hdi_isfolder" and value.lower() == "true" for name, value in metadata.items()):
-        raise DestinationConflict(
-            "a directory has the blob's name (the account has a hierarchical namespace); rename or delete it, or copy to "
-            "another name",
-            blob=blob_url,
-            request_id=request_id(response.headers),
-        )
+        raise DestinationConflict(str(CONFLICTS["directory"]), blob=blob_url, request_id=request_id(response.headers))
     state = BlobState(
         etag=etag(response, blob_url),
         size=length(response, blob_url),
         last_modified=http_date(response.headers.get("Last-Modified")),
         record=SourceRecord.from_metadata(metadata),
+        conflict=conflict_of(
+            response.headers.get("x-ms-blob-type") or "", response.headers.get("x-ms-access-tier") or ""
+        ),
     )
     return state, metadata
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
+from airflow_s3_azure.engine.conflicts import CONFLICTS
 from airflow_s3_azure.engine.errors import (
     DestinationAccessDenied,
     DestinationConflict,
@@ -89,7 +90,7 @@ _MEANINGS: dict[str, _Meaning] = {
     # The state of the blob
     "BlobArchived": _Meaning(
         DestinationConflict,
-        "the blob is in the archive tier, where it cannot be overwritten; rehydrate or delete it, or copy to another name",
+        str(CONFLICTS["archived"]),
     ),
     "BlobBeingRehydrated": _Meaning(
         DestinationConflict, "the blob is being rehydrated from the archive tier; wait until it is online"

@@ -122,7 +122,11 @@ class KeyListings:
         order = ServiceOrder()
         return (
             Listing(lambda: self._objects(self._in_order(is_sorted=scan.is_sorted))),
-            Listing(lambda: list_blobs(self._container, prefix, order=order, cancellation=self._cancellation)),
+            Listing(
+                lambda: list_blobs(
+                    self._container, prefix, order=order, cancellation=self._cancellation, with_directories=True
+                )
+            ),
         )
 
     def _selected(self) -> Iterator[KeyEntry]:
@@ -168,9 +172,9 @@ class KeyListings:
     def _head(self, name: str) -> tuple[str, BlobState | None]:
         try:
             return name, RetryPolicy().call(lambda: self._container.head(name), self._cancellation)
-        except DestinationConflict as error:  # a directory; the copy fails
+        except DestinationConflict as error:
             log.info("%s", error)
-            return name, None
+            return name, BlobState("", 0, conflict="directory")
 
 
 def unique(entries: Iterable[KeyEntry]) -> Iterator[KeyEntry]:

@@ -143,7 +143,7 @@ def test_a_key_without_a_size_is_looked_up_and_a_missing_one_skipped() -> None:
 
 
 def test_a_directory_of_the_name_is_no_blob() -> None:
-    """A listing leaves it out as well; the copy fails, with its name."""
+    """The plan counts the conflict, as it does with a listing; the copy fails, with its name."""
 
     class Directories(Blobs):
         def head(self, blob: str) -> BlobState | None:
@@ -152,6 +152,7 @@ def test_a_directory_of_the_name_is_no_blob() -> None:
     plan, _ = plan_of([KeyEntry("a", size=5, etag="e")], Directories())
 
     assert plan.counts["copy"] == 1
+    assert plan.conflicts.as_json() == {"directory": {"objects": 1, "keys": ["a"]}}
 
 
 @pytest.mark.slow
