@@ -29,7 +29,7 @@ from airflow_s3_azure.engine.pool import copy_objects
 from airflow_s3_azure.engine.progress import Progress
 from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.metrics import counts_of
-from airflow_s3_azure.sync.compare import NO_READ_BACK
+from airflow_s3_azure.sync.compare_modes import NO_READ_BACK
 from airflow_s3_azure.sync.execution import BatchExecution
 from airflow_s3_azure.sync.ledger import PlanFolder
 from airflow_s3_azure.sync.references import BatchReference

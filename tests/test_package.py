@@ -187,7 +187,16 @@ def test_naming_an_operator_loads_neither_sdk() -> None:
     """A DAG file parses without the SDKs of the two clouds; a task pays for them when it runs."""
     modules = _modules_after("import airflow.sdk.bases.operator; import airflow_s3_azure.sync_group")
 
-    assert modules & (SDKS - {"requests"}) == set()
+    assert modules & {"awscrt", *(SDKS - {"requests"})} == set()
+
+
+@pytest.mark.airflow
+def test_naming_one_operator_loads_no_other() -> None:
+    """A DAG file pays for the operators that it uses."""
+    modules = _modules_after("from airflow_s3_azure.operators import S3ToAzureBlobStreamOperator")
+
+    loaded = {name.rpartition(".")[2] for name in modules if name.startswith("airflow_s3_azure.operators.")}
+    assert loaded & {"audit", "copy_batch", "plan", "preflight", "report", "s3_events", "stream"} == {"stream"}
 
 
 @pytest.mark.airflow

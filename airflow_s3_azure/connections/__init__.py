@@ -3,8 +3,9 @@
 A task that opens only the destination, such as the report, imports nothing of boto3, which takes half a CPU second.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from airflow_s3_azure.connections.imports import import_uncollected
 
 if TYPE_CHECKING:
     from airflow_s3_azure.connections.aws import S3Bucket, open_bucket
@@ -35,4 +36,6 @@ _MODULES = {
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    found = getattr(import_uncollected(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = found  # no second call for this name
+    return found

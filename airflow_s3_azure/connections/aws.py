@@ -26,6 +26,7 @@ from botocore.exceptions import (
 )
 
 from airflow_s3_azure.connections.lookup import USER_AGENT, require_connection
+from airflow_s3_azure.connections.s3_data import share_descriptions
 from airflow_s3_azure.engine.bandwidth import Bandwidth
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.errors import (
@@ -145,8 +146,8 @@ def _signing_client(hook: S3Hook, bucket: str, max_concurrency: int) -> BaseClie
     base = base.merge(Config(user_agent_extra=f"{base.user_agent_extra or ''} {USER_AGENT}".strip()))
     pools = {"max_pool_connections": max(max_concurrency, base.max_pool_connections or 0)}
     once = base.merge(Config(retries={"total_max_attempts": 1}, connect_timeout=10, read_timeout=10))
-    # One session: botocore reads its description of S3, the most expensive part of a client, once per session.
     session = hook.get_session(region_name=hook.region_name)
+    share_descriptions(session._session)  # noqa: SLF001 - boto3 has no public name for botocore's session
     endpoint = hook.conn_config.get_service_endpoint_url("s3")
 
     def client(region: str | None, config: Config) -> BaseClient:

@@ -15,7 +15,7 @@ from airflow_s3_azure.engine.options import Archived, Mode, RestoreTier, Verify
 from airflow_s3_azure.operators.destination_arguments import access_tiers, encryption_scope
 from airflow_s3_azure.operators.key_list import key_list
 from airflow_s3_azure.sync.audit.truth import CompareWith, Runs
-from airflow_s3_azure.sync.compare import NO_READ_BACK, Compare
+from airflow_s3_azure.sync.compare_modes import NO_READ_BACK, Compare
 from airflow_s3_azure.values import (
     bandwidth,
     block_size,

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from airflow_s3_azure.engine.errors import ConfigurationError
 from airflow_s3_azure.engine.options import AccessTier, AccessTiers
-from airflow_s3_azure.engine.s3.headers import GENERAL_PURPOSE_CLASSES
+from airflow_s3_azure.engine.s3.storage_classes import GENERAL_PURPOSE_CLASSES
 from airflow_s3_azure.values import choice, is_template, text
 
 _CLASSES = ("*", *sorted(GENERAL_PURPOSE_CLASSES))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from airflow_s3_azure.engine.errors import ConfigurationError
 from airflow_s3_azure.operators.key_list import check_key_list
 from airflow_s3_azure.sync.batch import DEFAULT_BATCH_OBJECTS, DEFAULT_BATCH_SIZE, MAX_BATCHES
-from airflow_s3_azure.sync.compare import Compare
+from airflow_s3_azure.sync.compare_modes import Compare
 from airflow_s3_azure.sync.keys.key_entry import KeyEntry
 
 if TYPE_CHECKING:

@@ -7,14 +7,8 @@ from typing import Literal
 
 from airflow_s3_azure.engine.model import BlobState, CopyRequest, Precondition, why_gone
 from airflow_s3_azure.engine.properties import CopyIdentity, SourceRecord
+from airflow_s3_azure.sync.compare_modes import Compare
 from airflow_s3_azure.sync.listed_object import ListedKey, ListedObject
-
-Compare = Literal["etag", "checksum", "size", "always"]
-"""What makes a blob count as a copy: the source's ETag and size recorded on it, or else its content; its size alone; or
-nothing."""
-
-
-NO_READ_BACK = "compare='checksum' reads blobs back, which a triggerer must not do: leave deferrable out"
 
 
 @dataclass(frozen=True, slots=True)

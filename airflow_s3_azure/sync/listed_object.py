@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from airflow_s3_azure.engine.s3.headers import ARCHIVE_CLASSES
+from airflow_s3_azure.engine.s3.storage_classes import ARCHIVE_CLASSES
 
 Restore = Literal["", "ongoing", "done"]
 """Of an archived object: not requested, in progress, or done, so that it can be read for some days."""

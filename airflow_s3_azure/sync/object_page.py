@@ -12,7 +12,7 @@ from urllib.parse import unquote_plus
 from xml.etree.ElementTree import Element
 
 from airflow_s3_azure.engine.quoting import quote_text
-from airflow_s3_azure.engine.s3.headers import read_etag
+from airflow_s3_azure.engine.s3.identifiers import read_etag
 from airflow_s3_azure.engine.xml import InvalidXML, parse_xml
 from airflow_s3_azure.sync.listed_object import ListedObject, Restore
 from airflow_s3_azure.sync.page import MalformedPage, OtherForm, Page, check_characters, parse_page

@@ -10,7 +10,7 @@ from airflow_s3_azure.engine.blocks import DEFAULT_BLOCK_SIZE
 from airflow_s3_azure.engine.options import Archived
 from airflow_s3_azure.sync.batch import DEFAULT_BATCH_OBJECTS, DEFAULT_BATCH_SIZE, MAX_BATCHES
 from airflow_s3_azure.sync.budget import Budget
-from airflow_s3_azure.sync.compare import Compare
+from airflow_s3_azure.sync.compare_modes import Compare
 from airflow_s3_azure.sync.cost import Cost
 from airflow_s3_azure.sync.fingerprint import Fingerprint
 from airflow_s3_azure.sync.naming import Naming

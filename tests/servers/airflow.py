@@ -31,8 +31,10 @@ _AWAITED = ("metadatabase", "scheduler", "dag_processor")
 _PARTS = ("api-server", "scheduler", "dag-processor")
 _LOCAL_SETTINGS = """\
 # Tasks are forked from the scheduler: what it has imported, no task imports again.
-import airflow.providers.amazon.aws.hooks.s3
-import airflow.providers.microsoft.azure.hooks.wasb
+import airflow.providers.standard.operators.python
+from airflow_s3_azure.preload import preload
+
+preload()
 """
 
 

@@ -10,7 +10,8 @@ import pytest
 from airflow_s3_azure.engine.model import BlobState, Precondition
 from airflow_s3_azure.engine.properties import CopyIdentity, SourceRecord
 from airflow_s3_azure.sync import compare as comparing
-from airflow_s3_azure.sync.compare import Compare, Decision
+from airflow_s3_azure.sync.compare import Decision
+from airflow_s3_azure.sync.compare_modes import Compare
 from airflow_s3_azure.sync.listed_object import ListedObject
 
 UPLOADED = datetime(2026, 11, 1, 12, tzinfo=UTC)

@@ -15,46 +15,15 @@ from airflow_s3_azure.engine.errors import SourceChanged, SourceReadError
 from airflow_s3_azure.engine.model import SourceObject
 from airflow_s3_azure.engine.properties import PreservedProperties, http_date
 from airflow_s3_azure.engine.quoting import quote_text
+from airflow_s3_azure.engine.s3.identifiers import read_etag, read_version
+from airflow_s3_azure.engine.s3.storage_classes import ARCHIVE_CLASSES, GENERAL_PURPOSE_CLASSES
 
 MAX_PARTS = 10_000
 """Parts of a multipart upload, at most."""
 
-_ETAG = re.compile(r"[\x21\x23-\x7e]{1,1024}")
-_VERSION = re.compile(r"[\x21-\x7e]{1,1024}")
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _PARTS = re.compile(r"[0-9]{1,5}")
 _MD5 = re.compile("[0-9a-f]{32}")
-GENERAL_PURPOSE_CLASSES = frozenset(
-    {
-        "STANDARD",
-        "REDUCED_REDUNDANCY",
-        "STANDARD_IA",
-        "ONEZONE_IA",
-        "INTELLIGENT_TIERING",
-        "GLACIER",
-        "GLACIER_IR",
-        "DEEP_ARCHIVE",
-    }
-)
-"""The storage classes of general purpose buckets. Elsewhere (S3 Express One Zone, Outposts, FSx) an ETag of 32
-hexadecimal digits need not be an MD5."""
-
-ARCHIVE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
-"""The storage classes whose objects must be restored before they can be read. Intelligent-Tiering moves objects into archive
-tiers of its own, which no listing shows."""
-
-
-def read_etag(text: str | None) -> str | None:
-    """Return an ETag without its quotes; None if it is missing, weak or malformed, so that it cannot pin a version."""
-    etag = text or ""
-    if len(etag) >= 2 and etag[0] == etag[-1] == '"':
-        etag = etag[1:-1]
-    return etag if _ETAG.fullmatch(etag) and not etag.startswith("W/") else None
-
-
-def read_version(text: str) -> str | None:
-    """Return a version ID; None if it is malformed."""
-    return text if _VERSION.fullmatch(text) else None
 
 
 def content_length(headers: Mapping[str, str]) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow_s3_azure.engine.blocks import MAX_BLOB_SIZE
 from airflow_s3_azure.engine.quoting import quote_text
-from airflow_s3_azure.engine.s3.headers import read_etag, read_version
+from airflow_s3_azure.engine.s3.identifiers import read_etag, read_version
 
 _SIZE = re.compile("[0-9]{1,18}")
 MAX_KEY = 1024

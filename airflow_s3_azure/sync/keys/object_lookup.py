@@ -19,9 +19,9 @@ from airflow_s3_azure.engine.errors import SourceAccessDenied, SourceNotFound, S
 from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.engine.retry import RetryPolicy
 from airflow_s3_azure.engine.s3.bucket_names import is_directory_bucket
-from airflow_s3_azure.engine.s3.headers import ARCHIVE_CLASSES
 from airflow_s3_azure.engine.s3.params import Params
 from airflow_s3_azure.engine.s3.source import S3Source
+from airflow_s3_azure.engine.s3.storage_classes import ARCHIVE_CLASSES
 from airflow_s3_azure.sync.keys.in_parallel import in_parallel
 from airflow_s3_azure.sync.keys.key_entry import KeyEntry
 from airflow_s3_azure.sync.listed_object import ListedKey, ListedObject

@@ -11,7 +11,8 @@ from airflow_s3_azure.engine.checksums import StoredChecksum
 from airflow_s3_azure.engine.errors import SourceChanged, SourceReadError
 from airflow_s3_azure.engine.model import SourceObject
 from airflow_s3_azure.engine.properties import PreservedProperties
-from airflow_s3_azure.engine.s3.headers import check_version, content_length, describe_object, parts_count, read_etag
+from airflow_s3_azure.engine.s3.headers import check_version, content_length, describe_object, parts_count
+from airflow_s3_azure.engine.s3.identifiers import read_etag
 
 MD5 = "0123456789abcdef0123456789abcdef"
 ETAG = {"etag": '"e"'}
