@@ -12,34 +12,9 @@ from airflow_s3_azure.engine.errors import SourceChanged, SourceReadError
 from airflow_s3_azure.engine.model import SourceObject
 from airflow_s3_azure.engine.properties import PreservedProperties
 from airflow_s3_azure.engine.s3.headers import check_version, content_length, describe_object, parts_count
-from airflow_s3_azure.engine.s3.identifiers import read_etag
 
 MD5 = "0123456789abcdef0123456789abcdef"
 ETAG = {"etag": '"e"'}
-
-
-@pytest.mark.parametrize(
-    ("text", "etag"),
-    [
-        ('"a"', "a"),
-        ("a", "a"),
-        (f'"{MD5}-12"', f"{MD5}-12"),
-        (None, None),
-        ("", None),
-        ('""', None),
-        ('"', None),
-        ('W/"a"', None),
-        ("W/a", None),
-        ('"a b"', None),
-        ('"a"b"', None),
-        ('"\xe9"', None),
-        ("a" * 1024, "a" * 1024),
-        ("a" * 1025, None),
-    ],
-)
-def test_an_etag_is_read_if_it_can_pin_a_version(text: str | None, etag: str | None) -> None:
-    """Weak ones cannot, and malformed ones cannot be sent back."""
-    assert read_etag(text) == etag
 
 
 def test_a_length_is_at_most_that_of_a_blob() -> None:
