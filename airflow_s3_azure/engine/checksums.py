@@ -11,7 +11,7 @@ checksum, if no block crosses the end of a part.
 
 from __future__ import annotations
 
-import base64
+import binascii
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -163,13 +163,13 @@ def combine_parts(algorithm: Algorithm, blocks: Iterable[BlockChecksums], part_s
 
 def azure_text(crc64: int) -> str:
     """Return a CRC-64/NVME as Azure's ``x-ms-content-crc64`` has it: base64, little-endian."""
-    return base64.b64encode(crc64.to_bytes(8, "little")).decode("ascii")
+    return binascii.b2a_base64(crc64.to_bytes(8, "little"), newline=False).decode("ascii")
 
 
 def read_azure_text(text: str) -> int | None:
     """Return the CRC-64/NVME of a text as :func:`azure_text` writes it, or None if it is malformed."""
     try:
-        raw = base64.b64decode(text, validate=True)
+        raw = binascii.a2b_base64(text, strict_mode=True)
     except ValueError:
         return None
     return int.from_bytes(raw, "little") if len(raw) == _WIDTHS["CRC64NVME"] else None
@@ -177,7 +177,7 @@ def read_azure_text(text: str) -> int | None:
 
 def s3_text(algorithm: Algorithm, value: int) -> str:
     """Return a checksum as S3 writes it: base64, big-endian."""
-    return base64.b64encode(value.to_bytes(_WIDTHS[algorithm], "big")).decode("ascii")
+    return binascii.b2a_base64(value.to_bytes(_WIDTHS[algorithm], "big"), newline=False).decode("ascii")
 
 
 def read_crc64(text: str | None) -> str | None:
@@ -197,14 +197,14 @@ def checksum_type(text: str | None) -> ChecksumType | None:
     return "COMPOSITE" if "-" in text else "FULL_OBJECT"
 
 
-def source_checksum(headers: Mapping[str, str]) -> str | None:
+def source_checksum(headers: Mapping[str, str], usable: StoredChecksum | None) -> str | None:
     """Return the strongest checksum that S3 stored, as ``str(StoredChecksum)`` writes it, for the record of the object.
 
-    Unlike :func:`stored_checksum`, it may be one that cannot be verified from blocks: of SHA-1 or SHA-256.
+    It may be one that cannot be verified from blocks: of SHA-1 or SHA-256.
 
     :param headers: by their names in lower case
+    :param usable: what :func:`stored_checksum` returned for them
     """
-    usable = stored_checksum(headers)
     if usable is not None:
         return str(usable)
     texts = (f"{name}:{headers.get(_HEADER + name.lower(), '')}" for name in _SHA)
@@ -220,16 +220,15 @@ def stored_checksum(headers: Mapping[str, str]) -> StoredChecksum | None:
     :param headers: by their names in lower case
     """
     type_ = headers.get("x-amz-checksum-type")
-    usable = []
     for algorithm, name in _STORED_AS.items():
         if name not in headers:
             continue
         text, _, count = headers[name].partition("-")
         try:
-            raw = base64.b64decode(text, validate=True)
+            raw = binascii.a2b_base64(text, strict_mode=True)
         except ValueError:
             continue
         agrees = type_ is None or (type_ == "COMPOSITE") == bool(count)
         if len(raw) == _WIDTHS[algorithm] and agrees and (_PARTS.fullmatch(count) or not count):
-            usable.append(StoredChecksum(algorithm, int.from_bytes(raw, "big"), parts=int(count or 0)))
-    return next(iter(usable), None)
+            return StoredChecksum(algorithm, int.from_bytes(raw, "big"), parts=int(count or 0))
+    return None

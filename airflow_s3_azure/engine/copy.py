@@ -18,7 +18,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from airflow_s3_azure.engine.azure.container import BlobContainer
 from airflow_s3_azure.engine.azure.service_errors import BlockListRejected, PreconditionFailed
@@ -125,9 +125,9 @@ class ObjectCopy:
     def failed(self, error: TransferError) -> CopyResult:
         """Return the result of a copy that ended in ``error``: failed, or skipped."""
         if reason := self.request.why_skipped(error, archived=self._options.archived):
-            return replace(self._result("skipped"), reason=reason, archived=isinstance(error, SourceArchived))
+            return self._result("skipped", reason=reason, archived=isinstance(error, SourceArchived))
         # Without its traceback, whose frames hold a block's buffer.
-        return replace(self._result("failed"), error=error.with_traceback(None))
+        return self._result("failed", error=error.with_traceback(None))
 
     def _begin(self, buffer: Buffer) -> Finished | Blocks:
         done = self._copy_as_planned(buffer)
@@ -214,7 +214,7 @@ class ObjectCopy:
         if isinstance(blob_etag, CopyResult):
             return blob_etag
         self._on_bytes(size)
-        return replace(self._result("copied"), blob_etag=blob_etag, verified=verified, crc64nvme=crc64nvme)
+        return self._copied(blob_etag=blob_etag, verified=verified, crc64nvme=crc64nvme)
 
     def _copy_block(self, block: Block, buffer: Buffer, on_ending: Callable[[], None]) -> None:
         known = self._mover.copy_block(self._context, self._known_layout, block, buffer, on_ending)
@@ -247,9 +247,7 @@ class ObjectCopy:
             return blob_etag
         if self._options.verify == "read_back":
             read_back(self._context, self._to, blob_etag, layout.blocks, self._resumed)
-        return replace(
-            self._result("copied"), blob_etag=blob_etag, verified=verified, blocks=len(names), crc64nvme=crc64nvme
-        )
+        return self._copied(blob_etag=blob_etag, verified=verified, blocks=len(names), crc64nvme=crc64nvme)
 
     def _read_tags(self, version_id: str | None) -> None:
         if self._options.copy_tags:
@@ -281,7 +279,7 @@ class ObjectCopy:
         return None
 
     def _unchanged(self, state: BlobState) -> CopyResult:
-        result = replace(self._result("unchanged"), blob_etag=state.etag)
+        result = self._result("unchanged", blob_etag=state.etag)
         if state.record is None:
             return result
         source_checksum = result.source_checksum or state.record.checksum
@@ -292,7 +290,7 @@ class ObjectCopy:
             return self._unchanged(state)
         if not self._options.overwrite:
             reason = "the blob exists and overwrite is off"
-            return replace(self._result("skipped"), blob_etag=state.etag, reason=reason)
+            return self._result("skipped", blob_etag=state.etag, reason=reason)
         return None
 
     def _make_visible(self, source: SourceObject, request: Callable[[], str]) -> str | CopyResult:
@@ -329,10 +327,16 @@ class ObjectCopy:
             raise RuntimeError("begin() comes first")
         return self._layout
 
-    def _result(self, status: Status) -> CopyResult:
-        """Return a result with this status, without what belongs to the status alone."""
+    def _copied(self, **outcome: Any) -> CopyResult:
+        reason = "; ".join(filter(None, (self.request.reason, self._mover.reason)))
+        return self._result("copied", reason=reason or None, **outcome)
+
+    def _result(self, status: Status, **outcome: Any) -> CopyResult:
+        """Return a result.
+
+        :param outcome: the fields that belong to the status
+        """
         source = self._source
-        reason = "; ".join(filter(None, (self.request.reason, self._mover.reason))) if status == "copied" else None
         return CopyResult(
             key=self.request.key,
             blob=self.request.blob,
@@ -345,5 +349,5 @@ class ObjectCopy:
             bytes_read=self._context.bytes_read,
             retries=self._context.retries,
             seconds=time.monotonic() - self._started,
-            reason=reason or None,
+            **outcome,
         )

@@ -264,6 +264,6 @@ def test_the_source_checksum_is_recorded_also_if_it_cannot_verify(
     headers: dict[str, str], text: str | None, type_: str | None
 ) -> None:
     """An auditor can compare it later with the bytes; the strongest usable one goes first."""
-    found = source_checksum(headers)
+    found = source_checksum(headers, stored_checksum(headers))
 
     assert (found, checksum_type(found), read_source_checksum(found)) == (text, type_, text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
@@ -58,11 +59,16 @@ def request_headers(headers: Mapping[str, str], data: memoryview | None) -> Head
 
     :param headers: by names in lower case, except those of metadata: Azure keeps their case
     """
-    common = {"x-ms-version": API_VERSION, "x-ms-date": formatdate(usegmt=True)}
+    common = {"x-ms-version": API_VERSION, "x-ms-date": _http_date(int(time.time()))}
     if data is not None:
         common["content-length"] = str(len(data))
         common["content-type"] = "application/octet-stream"
     return Headers.from_lower_case({**common, **headers})
+
+
+@lru_cache(maxsize=1)
+def _http_date(second: int) -> str:
+    return formatdate(second, usegmt=True)
 
 
 def content_headers(content: BlobContent) -> dict[str, str]:

@@ -12,7 +12,6 @@ import base64
 import hmac
 import re
 from functools import lru_cache
-from hashlib import sha256
 from typing import Any
 from urllib.parse import unquote
 
@@ -52,14 +51,14 @@ class SharedKeyPolicy(SansIOHTTPPolicy[HttpRequest, Any]):
         """Sign a request whose headers are complete."""
         sent = request.http_request
         headers = {name.lower(): value for name, value in sent.headers.items()}
-        ordered = _in_order(tuple(name for name in headers if name.startswith("x-ms-")))
+        ordered = _in_order(tuple([name for name in headers if name.startswith("x-ms-")]))
         if ordered is None:
             self._sdk.on_request(request)
             return
         # Not urlsplit(), which takes as long as all of the rest.
         resource, _, query = sent.url.partition("?")
         path = resource.split("/", 3)[3]
-        lines = [sent.method, *(headers.get(name, "") for name in _SIGNED)]
+        lines = [sent.method, *[headers.get(name, "") for name in _SIGNED]]
         if lines[3] == "0":
             lines[3] = ""
         lines += [f"{name}:{headers[name]}" for name in ordered]
@@ -67,7 +66,7 @@ class SharedKeyPolicy(SansIOHTTPPolicy[HttpRequest, Any]):
         if query:
             pairs = (pair.partition("=") for pair in query.split("&"))
             lines += [f"{name.lower()}:{unquote(value)}" for name, _, value in sorted(pairs)]
-        signature = hmac.new(self._key, "\n".join(lines).encode(), sha256).digest()
+        signature = hmac.digest(self._key, "\n".join(lines).encode(), "sha256")
         sent.headers["Authorization"] = f"SharedKey {self._account}:{base64.b64encode(signature).decode('ascii')}"
 
 

@@ -80,6 +80,11 @@ class Headers(MutableMapping[str, str]):
     def __len__(self) -> int:
         return len(self._fields)
 
+    @property
+    def fields(self) -> Mapping[str, str]:
+        """The fields by their names in lower case, for readers that know these: a lookup is several times cheaper."""
+        return self._fields
+
     # Both are for speed: the inherited ones call __getitem__ for each field.
 
     def get(self, name: str, default: Any = None) -> Any:

@@ -111,19 +111,19 @@ def describe_object(
     :raises SourceChanged: if it is another version
     :raises SourceReadError: if ETag or length is missing or malformed
     """
-    found = check_version(headers, etag, version_id)
+    found, checksum = check_version(headers, etag, version_id), stored_checksum(headers)
     return SourceObject(
         key=key,
         size=content_length(headers),
         etag=found,
         version_id=version_id or _current_version(headers.get("x-amz-version-id")),
         last_modified=http_date(headers.get("last-modified")),
-        checksum=stored_checksum(headers),
+        checksum=checksum,
         md5=found if may_be_md5 and _is_md5(found, headers) else None,
         storage_class=headers.get("x-amz-storage-class", "STANDARD"),
         is_archived=_is_archived(headers),
         preserved=PreservedProperties.from_s3(headers),
-        stored_checksum=source_checksum(headers),
+        stored_checksum=source_checksum(headers, checksum),
     )
 
 

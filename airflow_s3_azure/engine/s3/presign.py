@@ -6,8 +6,12 @@ further URLs of the form. So botocore decides everything about a URL (addressing
 points, session tokens, event handlers of the client). A form that this module does not support (SigV2, SigV4A, S3
 Express) is signed by botocore each time.
 
+All URLs that are signed within one second have the same time, so they share all but the key and the values of the
+parameters.
+
 Invariants: a form is learned once, under a lock, and never changes. The credentials are read from the client's own signer
-for each URL, so refreshed ones are used at once.
+in each second, so a URL is signed with refreshed ones at most a second later. botocore refreshes them minutes before they
+expire.
 """
 
 from __future__ import annotations
@@ -15,8 +19,8 @@ from __future__ import annotations
 import hmac
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
@@ -54,6 +58,7 @@ class _Form:
     :param scope: region, service and ``aws4_request``
     :param fields: names in the query, in the order in which botocore writes them
     :param headers: parameters that are signed as headers, by the headers' names in lower case, sorted
+    :param has_query: whether a parameter is in the query
     """
 
     method: str
@@ -64,34 +69,52 @@ class _Form:
     expires: str
     fields: tuple[str, ...]
     headers: tuple[tuple[str, str], ...]
+    has_query: bool
 
-    def sign(self, params: Params, credentials: _Credentials, key: bytes, stamp: str) -> str:
-        """Return a URL.
 
-        :param key: of the day, see :func:`_day_key`
-        :param stamp: the time, as ``20260101T000000Z``
-        """
-        values = {
+class _Signer:
+    """Signs the URLs of one form that have the same time.
+
+    :param stamp: the time, as ``20260101T000000Z``
+    """
+
+    def __init__(self, form: _Form, credentials: _Credentials, stamp: str) -> None:
+        scope = "/".join((stamp[:8], *form.scope))
+        signed_headers = ("host", *(header for header, _ in form.headers))
+        self._form = form
+        self._key = _day_key(credentials.secret_key, stamp[:8], form.scope)
+        self._values = {
             "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
-            "X-Amz-Credential": _quoted("/".join((credentials.access_key, stamp[:8], *self.scope))),
+            "X-Amz-Credential": quote(f"{credentials.access_key}/{scope}", safe=_UNRESERVED),
             "X-Amz-Date": stamp,
-            "X-Amz-Expires": self.expires,
-            "X-Amz-SignedHeaders": "%3B".join(("host", *(header for header, _ in self.headers))),
+            "X-Amz-Expires": form.expires,
+            "X-Amz-SignedHeaders": "%3B".join(signed_headers),
         }
         if credentials.token is not None:
-            values["X-Amz-Security-Token"] = _quoted(credentials.token)
+            self._values["X-Amz-Security-Token"] = quote(credentials.token, safe=_UNRESERVED)
+        self._to_sign = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n"
+        self._end = f"\n\n{';'.join(signed_headers)}\nUNSIGNED-PAYLOAD"
+        self._query = self._query_of({})
+
+    def sign(self, params: Params) -> str:
+        """Return a URL."""
+        form = self._form
+        query, ordered = self._query_of(params) if form.has_query else self._query
+        path = quote(str(params["Key"]), safe="/~")
+        headers = "".join([f"\n{header}:{params[name]}" for header, name in form.headers])
+        canonical = f"{form.method}\n{form.path}{path}\n{ordered}\nhost:{form.host}{headers}{self._end}"
+        text = self._to_sign + sha256(canonical.encode()).hexdigest()
+        signature = hmac.digest(self._key, text.encode(), "sha256").hex()
+        return f"{form.prefix}{path}?{query}&X-Amz-Signature={signature}"
+
+    def _query_of(self, params: Params) -> tuple[str, str]:
+        """Return the query as botocore writes it, and as it is signed: sorted."""
+        values = dict(self._values)
         for name, field in _QUERY.items():
             if name in params:
                 values[field] = quote(str(params[name]), safe=_UNRESERVED)
-        query = [f"{field}={values[field]}" for field in self.fields if field in values]
-        object_path = quote(str(params["Key"]), safe="/~")
-        canonical = [self.method, self.path + object_path, "&".join(sorted(query)), f"host:{self.host}"]
-        canonical += [f"{header}:{params[name]}" for header, name in self.headers]
-        canonical += ["", values["X-Amz-SignedHeaders"].replace("%3B", ";"), "UNSIGNED-PAYLOAD"]
-        digest = sha256("\n".join(canonical).encode()).hexdigest()
-        text = "\n".join(("AWS4-HMAC-SHA256", stamp, "/".join((stamp[:8], *self.scope)), digest))
-        signature = hmac.new(key, text.encode(), sha256).hexdigest()
-        return f"{self.prefix}{object_path}?{'&'.join(query)}&X-Amz-Signature={signature}"
+        pairs = [f"{field}={values[field]}" for field in self._form.fields if field in values]
+        return "&".join(pairs), "&".join(sorted(pairs))
 
 
 class Presigner:
@@ -99,18 +122,20 @@ class Presigner:
 
     :param client: a boto3 S3 client
     :param seconds: lifetime of a URL
+    :param clock: seconds since the epoch
     """
 
-    def __init__(self, client: Any, bucket: str, seconds: int) -> None:
+    def __init__(self, client: Any, bucket: str, seconds: int, clock: Callable[[], float] = time.time) -> None:
         self._client = client
         self._bucket = bucket
         self._seconds = seconds
+        self._clock = clock
         self._learning = threading.Lock()
         self._forms: dict[tuple[str, ...], _Form | None] = {}
         self._attempts: dict[tuple[str, ...], int] = {}
         self._signer: Any = None
         self._region = ""
-        self._day: tuple[str, str, tuple[str, str, str], bytes] | None = None
+        self._signers: dict[tuple[str, ...], tuple[int, _Signer]] = {}
 
     def __call__(self, operation: Operation, params: Params) -> str:
         """Return a URL for a boto3 S3 operation with these parameters.
@@ -126,8 +151,13 @@ class Presigner:
                 return self._learn(name, operation, params)
         if any(_is_trimmed(params[parameter]) for _, parameter in form.headers):
             return self._sign_with_botocore(operation, params)
-        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-        return self._sign(form, params, self._credentials(), stamp)
+        second = int(self._clock())
+        signed_at, signer = self._signers.get(name, (None, None))
+        if signer is None or signed_at != second:
+            stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
+            signer = _Signer(form, self._credentials(), stamp)
+            self._signers[name] = second, signer
+        return signer.sign(params)
 
     def _sign_with_botocore(self, operation: Operation, params: Params) -> str:
         return str(self._client.generate_presigned_url(operation, {"Bucket": self._bucket, **params}, self._seconds))
@@ -135,13 +165,6 @@ class Presigner:
     def _credentials(self) -> _Credentials:
         found = self._signer.get_auth_instance("s3", self._region, _KNOWN_VERSION).credentials
         return _Credentials(found.access_key, found.secret_key, found.token)
-
-    def _sign(self, form: _Form, params: Params, credentials: _Credentials, stamp: str) -> str:
-        day = self._day  # read once: another thread may replace it
-        if day is None or day[:3] != (credentials.secret_key, stamp[:8], form.scope):
-            key = _day_key(credentials.secret_key, stamp[:8], form.scope)
-            day = self._day = (credentials.secret_key, stamp[:8], form.scope, key)
-        return form.sign(params, credentials, day[3], stamp)
 
     def _learn(self, name: tuple[str, ...], operation: Operation, params: Params) -> str:
         """Return botocore's URL, and learn the form of it."""
@@ -168,7 +191,7 @@ class Presigner:
         if form is not None:
             credentials = self._credentials()
             for known, wanted in ((url, params), (probe_url, probe)):
-                if form is not None and self._sign(form, wanted, credentials, _stamp_of(known)) != known:
+                if form is not None and _Signer(form, credentials, _stamp_of(known)).sign(wanted) != known:
                     form = None
         # Credentials may have been refreshed between the two: a form is given up only after several attempts.
         self._attempts[name] = self._attempts.get(name, 0) + 1
@@ -202,13 +225,8 @@ def _form_of(operation: Operation, params: Params, url: str) -> _Form | None:
         expires=fields.get("X-Amz-Expires", ""),
         fields=tuple(names),
         headers=tuple(sorted((SIGNED_HEADERS[name].lower(), name) for name in params if name in SIGNED_HEADERS)),
+        has_query=not _QUERY.keys().isdisjoint(params),
     )
-
-
-@lru_cache(maxsize=8)
-def _quoted(credential: str) -> str:
-    # Cached, because it is the same in each URL of a day.
-    return quote(credential, safe=_UNRESERVED)
 
 
 def _stamp_of(url: str) -> str:
@@ -224,5 +242,5 @@ def _is_trimmed(value: str | int | list[str]) -> bool:
 def _day_key(secret: str, day: str, scope: tuple[str, str, str]) -> bytes:
     key = f"AWS4{secret}".encode()
     for part in (day, *scope):
-        key = hmac.new(key, part.encode(), sha256).digest()
+        key = hmac.digest(key, part.encode(), "sha256")
     return key

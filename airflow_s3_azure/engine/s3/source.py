@@ -251,7 +251,9 @@ class S3Source:
             return found
 
     def _describe(self, key: str, response: Response, etag: str | None, version_id: str | None) -> SourceObject:
-        return describe_object(key, response.headers, etag=etag, version_id=version_id, may_be_md5=self._may_be_md5)
+        return describe_object(
+            key, response.headers.fields, etag=etag, version_id=version_id, may_be_md5=self._may_be_md5
+        )
 
     @contextmanager
     def _reading(self, response: Response, key: str) -> Iterator[None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -307,7 +308,7 @@ def refreshed() -> tuple[Any, list[str]]:
     return session.create_client("s3", region_name="eu-west-1", config=Config(signature_version="s3v4")), issued
 
 
-def test_refreshed_credentials_are_used_at_once(refreshed: tuple[Any, list[str]]) -> None:
+def test_refreshed_credentials_are_used(refreshed: tuple[Any, list[str]]) -> None:
     """A URL that is signed here has the newest key and token, not those with which the form was learnt."""
     client, issued = refreshed
     signer = Presigner(client, "some-bucket", 600)
@@ -319,11 +320,12 @@ def test_refreshed_credentials_are_used_at_once(refreshed: tuple[Any, list[str]]
 
 
 def test_rotated_credentials_are_picked_up() -> None:
-    """The key of the day is that of the newest secret."""
+    """The credentials of a second are those at its first URL: a later second has the newest."""
     session = botocore.session.get_session()
     session.set_credentials("AKID1", "secret1", "token1")
     client = session.create_client("s3", region_name="eu-west-1", config=Config(signature_version="s3v4"))
-    signer = Presigner(client, "some-bucket", 600)
+    clock = [time.time() - 1]
+    signer = Presigner(client, "some-bucket", 600, clock=lambda: clock[0])
     for _ in range(2):
         signer("get_object", {"Key": "a"})
     held = session.get_credentials()
@@ -331,6 +333,7 @@ def test_rotated_credentials_are_picked_up() -> None:
     held.access_key, held.secret_key, held.token = "AKID2", "secret2", None
 
     while True:
+        clock[0] = time.time()
         ours = signer("get_object", {"Key": "b"})
         expected = client.generate_presigned_url("get_object", {"Bucket": "some-bucket", "Key": "b"}, 600)
         if _date(ours) == _date(expected):
