@@ -24,8 +24,8 @@ _TARGET = 0.7
 """Shares of one core: the limit shrinks above the first, and grows below the second towards the third."""
 _MIN_SHARE = 0.02
 """The smallest share that an estimate divides by."""
-_INITIAL_BLOCKS = 2
-"""One block is read while another is written."""
+_LEAST = 2
+"""Both limits at first, and the least number of small objects: one is read while another is written."""
 _BLOCK_WAITS = 0.25
 _BLOCK_TARGET = 0.35
 """Shares of one core for each block in flight: the limit grows below the first, towards the second."""
@@ -37,7 +37,7 @@ class Limiter:
     """Two limits that follow the CPU demand of this process.
 
     ``small_objects`` limits the small objects that are copied at once. They are mostly Python, of which one thread runs
-    at a time, so the limit shrinks while a core is busy.
+    at a time, so the limit shrinks while a core is busy, down to two.
 
     ``blocks`` limits the blocks in flight. They are mostly kernel work on any core, so the limit grows as long as each
     block waits. It never shrinks.
@@ -58,8 +58,9 @@ class Limiter:
         *,
         is_adaptive: bool = True,
     ) -> None:
-        self.small_objects = 1 if is_adaptive else max_small_objects
-        self.blocks: float = _INITIAL_BLOCKS if is_adaptive else float("inf")
+        self._least_small_objects = min(_LEAST, max_small_objects)
+        self.small_objects = self._least_small_objects if is_adaptive else max_small_objects
+        self.blocks: float = _LEAST if is_adaptive else float("inf")
         self._is_adaptive = is_adaptive
         self._max_small_objects = max_small_objects
         self._clock = clock
@@ -87,7 +88,7 @@ class Limiter:
 
     def _adjust_small_objects(self, load: float) -> None:
         if load > _CPU_BOUND:
-            self.small_objects = max(1, self.small_objects - 1)
+            self.small_objects = max(self._least_small_objects, self.small_objects - 1)
         elif load < _NETWORK_BOUND:
             wanted = int(self.small_objects * _TARGET / max(load, _MIN_SHARE))
             self.small_objects = min(self._max_small_objects, max(self.small_objects + 1, wanted))

@@ -24,11 +24,16 @@ class Load:
         return self.limiter.sample(blocks_refused=blocks_refused)
 
 
-def test_the_first_limits_are_one_small_object_and_two_blocks() -> None:
-    """Nothing is known yet."""
+def test_the_first_limits_are_two() -> None:
+    """One block or object is read while another is written."""
     limiter = Load().limiter
 
-    assert (limiter.small_objects, limiter.blocks) == (1, 2)
+    assert (limiter.small_objects, limiter.blocks) == (2, 2)
+
+
+def test_a_limit_of_one_object_is_kept() -> None:
+    """``max_concurrency=1`` is a wish of the user."""
+    assert Limiter(1).small_objects == 1
 
 
 def test_a_network_bound_process_soon_reaches_the_upper_bound() -> None:
@@ -44,15 +49,13 @@ def test_more_small_objects_are_allowed_as_far_as_the_load_shows_room() -> None:
     load = Load()
 
     assert load.run(0.4)
-    assert load.limiter.small_objects == 2
-    assert load.run(0.4)
     assert load.limiter.small_objects == 3
     assert not load.run(0.6)
     assert load.limiter.small_objects == 3
 
 
 def test_a_cpu_bound_process_copies_fewer_small_objects_at_once() -> None:
-    """One less at each sample, down to one."""
+    """One less at each sample, down to two."""
     load = Load()
     load.run(0.0)
 
@@ -61,7 +64,7 @@ def test_a_cpu_bound_process_copies_fewer_small_objects_at_once() -> None:
         assert not load.run(1.1)
         limits.append(load.limiter.small_objects)
 
-    assert limits == [7, 6, 5, 4, 3, 2, 1, 1, 1]
+    assert limits == [7, 6, 5, 4, 3, 2, 2, 2, 2]
 
 
 @pytest.mark.parametrize("share", [0.51, 0.7, 0.84])
@@ -118,7 +121,7 @@ def test_nothing_is_sampled_within_the_sampling_interval() -> None:
 
     assert load.run(0.0, seconds=0.02) is None
     assert load.run(0.9, seconds=0.04, blocks_refused=True) is False
-    assert (load.limiter.small_objects, load.limiter.blocks) == (1, 2)
+    assert (load.limiter.small_objects, load.limiter.blocks) == (2, 2)
 
 
 def test_a_clock_that_stands_still_changes_nothing() -> None:
@@ -126,7 +129,7 @@ def test_a_clock_that_stands_still_changes_nothing() -> None:
     load = Load()
 
     assert load.run(0.0, seconds=0.0, blocks_refused=True) is None
-    assert (load.limiter.small_objects, load.limiter.blocks) == (1, 2)
+    assert (load.limiter.small_objects, load.limiter.blocks) == (2, 2)
 
 
 def test_without_adaptation_the_load_does_not_matter() -> None:

@@ -228,7 +228,7 @@ def test_the_next_block_is_read_while_one_is_in_flight() -> None:
 
 
 def test_no_more_small_objects_are_begun_at_once_than_the_load_allows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the process computes all the time it is one after the other, and large ones are not held back by it."""
+    """Where the process computes all the time they are two, and large ones are not held back by it."""
     monkeypatch.setattr(Limiter, "sample", lambda self, **_: None)
     data = content_of(BLOCK)
     found = {f"{number:02}": stored(data) for number in range(20)}
@@ -236,7 +236,7 @@ def test_no_more_small_objects_are_begun_at_once_than_the_load_allows(monkeypatc
     source = FakeS3(found, lambda key, start: time.sleep(0.001))
 
     assert {result.status for result in start(source, FakeAzure(), requests)} == {"copied"}
-    assert source.most_at_once == 1
+    assert source.most_at_once == 2
 
 
 def test_no_more_blocks_are_in_flight_than_the_load_allows(monkeypatch: pytest.MonkeyPatch) -> None:
