@@ -289,8 +289,7 @@ class ObjectCopy:
         if state.is_copy_of(etag, size, self._identity):
             return self._unchanged(state)
         if not self._options.overwrite:
-            reason = "the blob exists and overwrite is off"
-            return self._result("skipped", blob_etag=state.etag, reason=reason)
+            return self._result("skipped", blob_etag=state.etag, reason="the blob exists and overwrite is off")
         return None
 
     def _make_visible(self, source: SourceObject, request: Callable[[], str]) -> str | CopyResult:
@@ -332,10 +331,7 @@ class ObjectCopy:
         return self._result("copied", reason=reason or None, **outcome)
 
     def _result(self, status: Status, **outcome: Any) -> CopyResult:
-        """Return a result.
-
-        :param outcome: the fields that belong to the status
-        """
+        """Return a result, with the fields that belong to this status alone."""
         source = self._source
         return CopyResult(
             key=self.request.key,
