@@ -2,7 +2,8 @@
 
 `python -m benchmarks.nightly` starts PostgreSQL, an Airflow with the LocalExecutor, and the stand-ins of both services. The
 container holds a copy of each of 100,000 objects, or of all but ten. Interleaved, each round runs: a sync of each (plan, copy,
-report), `rclone copy` of each, a sync of one unchanged object, and three empty tasks. The CPU is that of everything below the
+report), `rclone copy` of each, a sync of one unchanged object, three empty tasks, and two tasks that only make the clients of the
+plan and of the report. The CPU is that of everything below the
 scheduler: supervisors, task processes, and rclone; of the scheduler itself, the API server and the database nothing counts.
 Linux only; `make bench-nightly` installs what it needs.
 """
@@ -12,12 +13,13 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
+import os
 import statistics
 import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,8 +28,11 @@ from urllib.parse import urlsplit
 import psutil
 
 from airflow_s3_azure.engine.properties import CopyIdentity, SourceRecord
+from benchmarks.bench import DOCUMENT
 from benchmarks.clients import rclone
 from benchmarks.job import Job
+from benchmarks.report import fill as fill_page
+from benchmarks.results import Spread
 from benchmarks.runner import BrokenRunError
 from benchmarks.source import bucket_name, describe, key_name
 from benchmarks.stand_ins import StandIns, stand_ins
@@ -43,6 +48,7 @@ MAX_OVERHEAD = 1.3
 _RCLONE = Path(".tools/bench/bin/rclone").resolve()
 _TIMEOUT = 280.0
 _EMPTY, _ONE = "three empty tasks", "sync, 1 key"
+_CLIENTS = "two tasks with clients alone"
 _SYNC = """
 from airflow.sdk import DAG
 from airflow_s3_azure.sync_group import s3_to_azure_sync
@@ -67,6 +73,27 @@ def nothing():
 with DAG({dag_id!r}):
     tasks = [PythonOperator(task_id=name, python_callable=nothing) for name in ("plan", "copy", "report")]
     tasks[0] >> tasks[1] >> tasks[2]
+"""
+
+
+_TWO = """
+from airflow.providers.standard.operators.python import PythonOperator
+from airflow.sdk import DAG
+
+def clients(with_s3):
+    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+    from airflow.providers.microsoft.azure.hooks.wasb import WasbHook
+
+    if with_s3:
+        S3Hook().get_conn()
+    WasbHook().get_conn()
+
+with DAG({dag_id!r}):
+    plan, report = (
+        PythonOperator(task_id=name, python_callable=clients, op_args=[with_s3])
+        for name, with_s3 in (("plan", True), ("report", False))
+    )
+    plan >> report
 """
 
 
@@ -102,6 +129,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.nightly", description="Quiet nights.")
     parser.add_argument("--keys", type=int, default=KEYS)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--write", action="store_true", help=f"put the table into {DOCUMENT}")
     given = parser.parse_args()
     nights: dict[str, list[Night]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as scratch, stand_ins() as servers:
@@ -128,6 +156,8 @@ def main() -> int:
                         if number:  # the first round warms up bytecode and workers
                             nights[kind.title].append(night)
                             sys.stdout.write(f"{_line(kind.title, [night])}\n")
+    if given.write:
+        DOCUMENT.write_text(fill_page(DOCUMENT.read_text(), {"nights": "\n".join(_table(nights))}))
     return _report(nights)
 
 
@@ -146,6 +176,7 @@ def _kinds(servers: StandIns, keys: int) -> list[Kind]:
 
     kinds = [
         Kind(_EMPTY, "empty", _THREE.format(dag_id="empty"), lambda: None),
+        Kind(_CLIENTS, "clients", _TWO.format(dag_id="clients"), lambda: None),
         Kind(_ONE, "one", _SYNC.format(dag_id="one", bucket=bucket_name(1, SIZE), container="one"), lambda: None),
     ]
     for new, prepare in ((0, restore), (NEW, remove)):
@@ -246,6 +277,22 @@ def _line(title: str, nights: list[Night]) -> str:
     cpu, seconds = (statistics.median(getattr(one, name) for one in nights) for name in ("cpu", "seconds"))
     to_source, to_sink = nights[-1].requests
     return f"{title:<28}  {cpu:>8.2f} CPU s  {seconds:>8.2f} s  {to_source:>6,} + {to_sink:>6,} requests"
+
+
+def _table(nights: Mapping[str, list[Night]]) -> Iterator[str]:
+    """Yield the lines of the page's table, and the load of the machine."""
+    yield "| run | CPU s | × empty | seconds | requests S3 + Azure |"
+    yield "|---|---|---|---|---|"
+    empty = statistics.median(one.cpu for one in nights[_EMPTY])
+    for title, found in nights.items():
+        cpu = Spread.of([one.cpu for one in found])
+        seconds = statistics.median(one.seconds for one in found)
+        to_source, to_sink = found[-1].requests
+        yield (
+            f"| {title} | {cpu.median:.2f} ({cpu.low:.2f}–{cpu.high:.2f}) | {cpu.median / empty:.2f} | {seconds:.1f} | "
+            f"{to_source:,} + {to_sink:,} |"
+        )
+    yield f"\nMeasured {datetime.now(UTC):%Y-%m-%d}, {len(nights[_EMPTY])} rounds; load average at the end {os.getloadavg()[0]:.1f}."
 
 
 def _report(nights: Mapping[str, list[Night]]) -> int:

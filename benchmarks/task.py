@@ -28,11 +28,15 @@ from benchmarks.runner import BrokenRunError
 
 TASKS = {
     "task-empty": "empty PythonOperator task",
+    "task-clients": "both hooks and their clients, nothing else",
     "task-ours": "S3ToAzureBlobStreamOperator task",
     "task-stock": "S3ToAzureBlobStorageOperator task",
 }
 """What each is called in tables."""
-_MAIN = "from airflow.sdk.execution_time.task_runner import main; main()"
+COPYING = ("task-ours", "task-stock")
+"""Those that copy an object."""
+# Airflow's supervisor ends a task process without Python's finalization too.
+_MAIN = "import os; from airflow.sdk.execution_time.task_runner import main; main(); os._exit(0)"
 _DAGS = {
     "task-empty": """
         from airflow.providers.standard.operators.python import PythonOperator
@@ -43,6 +47,20 @@ _DAGS = {
 
         with DAG("dag", schedule=None):
             PythonOperator(task_id="task", python_callable=nothing)
+        """,
+    "task-clients": """
+        from airflow.providers.standard.operators.python import PythonOperator
+        from airflow.sdk import DAG
+
+        def clients():
+            from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+            from airflow.providers.microsoft.azure.hooks.wasb import WasbHook
+
+            S3Hook().get_conn()
+            WasbHook().get_conn()
+
+        with DAG("dag", schedule=None):
+            PythonOperator(task_id="task", python_callable=clients)
         """,
     "task-ours": """
         from airflow.sdk import DAG
