@@ -1,0 +1,87 @@
+"""CPU of a plan's stages, per key and blob: what each costs alone, over pages as the benchmark's server writes them.
+
+`python -m benchmarks.plan_stages` reads the pages of 50,000 unchanged keys and blobs in one process, without HTTP, and prints the
+least of three rounds. Two floors are beside them: expat, without a handler, on the same pages, and `msgspec` on the rows of the ledger.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+from xml.parsers import expat
+
+import msgspec
+
+from airflow_s3_azure.engine.model import BlobState
+from airflow_s3_azure.engine.properties import CopyIdentity
+from airflow_s3_azure.sync.blob_page import read_blobs
+from airflow_s3_azure.sync.collection import fewer_collections
+from airflow_s3_azure.sync.compare import decide
+from airflow_s3_azure.sync.join import join
+from airflow_s3_azure.sync.listed_object import ListedObject
+from airflow_s3_azure.sync.object_page import read_objects
+from airflow_s3_azure.sync.rows import no_copy_row
+from benchmarks.plan_server import BLOBS_PER_PAGE, BUCKET, OBJECTS_PER_PAGE, Names, blob_page, object_page
+
+KEYS, ROUNDS = 50_000, 3
+
+Compared = tuple[str, ListedObject, BlobState]
+
+
+def least(work: Callable[[], object]) -> float:
+    """Return the least CPU time of the rounds, in microseconds per key."""
+    times = []
+    for _ in range(ROUNDS):
+        started = time.process_time()
+        with fewer_collections():
+            work()
+        times.append(time.process_time() - started)
+    return min(times) / KEYS * 1e6
+
+
+def row_of(name: str, item: ListedObject, blob: BlobState) -> Any:
+    """Compare a key, and return its row of the ledger."""
+    decision = decide(item, blob, CopyIdentity(BUCKET, item.key, name))
+    return no_copy_row(item, name, "unchanged", decision.reason, blob_etag=blob.etag, record=decision.record)
+
+
+def parse_without_handlers(pages: Sequence[bytes]) -> None:
+    """Read the pages with expat alone."""
+    for page in pages:
+        expat.ParserCreate().Parse(page, True)
+
+
+def stages() -> list[tuple[str, float]]:
+    """Return the stages and their CPU time."""
+    blob_names = Names(KEYS, hierarchical=False, is_blobs=True, is_unchanged=True)
+    object_names = Names(KEYS, hierarchical=False)
+    blob_pages = [blob_page(blob_names, start) for start in range(0, KEYS, BLOBS_PER_PAGE)]
+    object_pages = [object_page(object_names, start) for start in range(0, KEYS, OBJECTS_PER_PAGE)]
+    objects = [(one.key, one) for page in object_pages for one in read_objects(page).entries]
+    blobs = [entry for page in blob_pages for entry in read_blobs(page).entries]
+    joined = cast("list[Compared]", list(join(objects, blobs)))
+    rows = [row_of(*one) for one in joined]
+    encoder = msgspec.json.Encoder()
+    return [
+        ("page of blobs: read_blobs", least(lambda: [read_blobs(page) and None for page in blob_pages])),
+        ("  floor: expat without a handler", least(lambda: parse_without_handlers(blob_pages))),
+        ("page of keys: read_objects", least(lambda: [read_objects(page) and None for page in object_pages])),
+        ("  floor: expat without a handler", least(lambda: parse_without_handlers(object_pages))),
+        ("join", least(lambda: sum(1 for _ in join(objects, blobs)))),
+        ("comparison and row", least(lambda: [row_of(*one) and None for one in joined])),
+        ("row as JSON: msgspec alone", least(lambda: [encoder.encode(row) and None for row in rows])),
+    ]
+
+
+def main() -> int:
+    """Print the table."""
+    print("| stage | CPU us per key |\n|---|---|")
+    for name, microseconds in stages():
+        print(f"| {name} | {microseconds:.1f} |", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
