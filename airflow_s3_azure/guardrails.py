@@ -33,7 +33,7 @@ class Guardrails:
         ``wasb_conn_id/container/blob``; empty: any
     :param max_bytes_per_run: bytes that one run may copy
     :param max_objects_per_run: objects that one run may copy
-    :param allow_delete: whether a sync may delete orphaned blobs
+    :param allow_delete: whether a sync may delete orphaned blobs, and a copy an archived blob that it replaces
     :param allow_server_side_copy: whether Azure may be given presigned URLs
     """
 
@@ -108,15 +108,16 @@ class Guardrails:
                 "administrator of this Airflow"
             )
 
-    def check_delete(self) -> None:
+    def check_delete(self, option: str = "delete", value: object = "extra") -> None:
         """Check that blobs may be deleted.
 
+        :param option: that deletes them, and its value
         :raises ConfigurationError: if not
         """
         if not self.allow_delete:
             raise ConfigurationError(
-                f"delete is 'extra', but {_key('allow_delete')} is False; leave delete out, or ask an administrator of "
-                "this Airflow"
+                f"{option} is {value!r}, but {_key('allow_delete')} is False; leave {option} out, or ask an administrator "
+                "of this Airflow"
             )
 
     def check_run(self, objects: int, total: int) -> None:

@@ -71,7 +71,10 @@ def _options() -> dict[str, Any]:
         "max_bytes_per_run": _option("string", "", "Bytes that one run may copy; empty: any.", "10 TiB"),
         "max_objects_per_run": _option("string", "", "Objects that one run may copy; empty: any.", "1000000"),
         "allow_delete": _option(
-            "boolean", "True", "Whether a sync may delete orphaned blobs (copies whose key is gone).", None
+            "boolean",
+            "True",
+            "Whether a sync may delete orphaned blobs (copies whose key is gone), and a copy an archived blob that it replaces.",
+            None,
         ),
         "allow_server_side_copy": _option(
             "boolean", "True", "Whether presigned URLs may be sent to Azure for server-side copies.", None

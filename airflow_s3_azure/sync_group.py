@@ -60,6 +60,7 @@ def s3_to_azure_sync(
     preflight: bool = True,
     compare: Literal["etag", "checksum", "size", "always"] | str = "etag",  # noqa: PYI051 - the text may be a template
     overwrite: bool | str = True,
+    overwrite_archived: bool | str = False,
     dry_run: bool | str = False,
     egress_price_per_gib: float | str | None = None,
     max_objects: int | str | None = None,
@@ -157,6 +158,8 @@ def s3_to_azure_sync(
         in the copy tasks, compared with the checksum that S3 stored, and recorded as a copy if it is equal; ``"size"``: if
         it has the object's size; ``"always"``: no blob is unchanged (templated)
     :param overwrite: replace blobs that differ; False: skip keys whose blob exists (templated)
+    :param overwrite_archived: replace blobs in the archive tier too: each is deleted before it is written, within ``max_delete``
+        together with ``delete``; only with ``mode="stream"`` (templated)
 
     Limits:
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.sdk import DAG
+from azure.storage.blob import StandardBlobTier
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -174,6 +175,11 @@ RULES = [
     ({"max_objects_per_run": 1}, {}, "there are 2 objects to copy, but [s3_to_azure] max_objects_per_run is 1"),
     ({"allow_delete": False}, {"delete": "extra"}, "delete is 'extra', but [s3_to_azure] allow_delete is False"),
     (
+        {"allow_delete": False},
+        {"overwrite_archived": True},
+        "overwrite_archived is True, but [s3_to_azure] allow_delete is False; leave overwrite_archived out",
+    ),
+    (
         {"allow_server_side_copy": False},
         {"mode": "server_side"},
         "mode is 'server_side', but [s3_to_azure] allow_server_side_copy is False",
@@ -280,3 +286,32 @@ def test_a_single_copy_stays_within_the_guardrails(
     assert run.states() == {("copy", -1): "failed"}
     assert message in logged().replace("\n  ", " ")
     assert sync.blobs() == {}
+
+
+@pytest.mark.servers
+def test_a_single_copy_deletes_no_archived_blob_outside_the_guardrails(
+    sync: Sync,  # noqa: F811
+    logged: Callable[[], str],  # noqa: F811
+    configure: Callable[..., None],
+) -> None:
+    """Nor does any batch: the same function opens the endpoints of both."""
+    sync.put("a", body=b"new")
+    blob = sync.container.get_blob_client("a")
+    blob.upload_blob(b"old")
+    blob.set_standard_blob_tier(StandardBlobTier.ARCHIVE)
+    etag = blob.get_blob_properties().etag
+    configure(allow_delete=False)
+    with DAG(f"single_{sync.container.container_name}") as dag:
+        S3ToAzureBlobStreamOperator(
+            task_id="copy",
+            s3_bucket=sync.bucket.name,
+            s3_key="a",
+            container_name=sync.container.container_name,
+            overwrite_archived=True,
+        )
+
+    run = run_dag(dag)
+
+    assert run.states() == {("copy", -1): "failed"}
+    assert "overwrite_archived is True, but [s3_to_azure] allow_delete is False" in logged()
+    assert blob.get_blob_properties().etag == etag

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.sdk import DAG
+from azure.storage.blob import StandardBlobTier
 
 from airflow_s3_azure.connections.preflight_run import run_checks
 from airflow_s3_azure.endpoints import Endpoints
@@ -125,7 +126,7 @@ def test_a_sync_needs_what_the_small_policies_allow(
 def test_a_sync_with_every_option_needs_what_the_large_policies_allow(
     bucket: Bucket, azure_server: AzureServer, to_s3: Recorded, to_azure: Recorded
 ) -> None:
-    """It creates the container, copies tags, drops another tool's blocks, and deletes."""
+    """It creates the container, copies tags, drops another tool's blocks, and deletes blobs, also to replace them."""
     _fill(bucket)
     name = f"created-{bucket.name.rpartition('-')[2]}"
     options: dict[str, Any] = {"create_container": True, "copy_tags": True, "discard_foreign_blocks": True}
@@ -135,7 +136,10 @@ def test_a_sync_with_every_option_needs_what_the_large_policies_allow(
     client.delete_blob("in/large")
     client.get_blob_client("in/large").stage_block("another tool's", b"x")
     bucket.client.delete_object(Bucket=bucket.name, Key="in/small")
-    _sync(bucket, name, delete="extra", approve_delete=False, max_delete=0.9, **options)
+    archived = client.get_blob_client("in/parts")
+    archived.upload_blob(b"old", overwrite=True, standard_blob_tier=StandardBlobTier.ARCHIVE)
+    options["overwrite_archived"] = True
+    _sync(bucket, name, delete="extra", approve_delete=False, max_delete=2, **options)
 
     assert [blob.name for blob in client.list_blobs("in/")] == ["in/large", "in/parts"]
     assert _needed(to_s3, _aws_actions) == _allowed_by_aws("aws-read-with-tags.json")

@@ -86,6 +86,7 @@ def _plan() -> ActionCommand:
             *_ENDPOINTS,
             *_PLANNING,
             _NO_OVERWRITE,
+            _OVERWRITE_ARCHIVED,
             _BLOCK_SIZE,
             _ARCHIVED,
         ],
@@ -170,6 +171,7 @@ _NO_OVERWRITE = _arg(
     dest="overwrite",
     default=None,
 )
+_OVERWRITE_ARCHIVED = _flag("overwrite-archived", "replace blobs in the archive tier too; each is deleted first")
 _ARCHIVED = _option("archived", "what becomes of archived objects", choices=("skip", "fail"))
 _ENDPOINTS = (
     _option("aws-conn-id", "Airflow connection to S3; empty: boto3's default credentials (default: aws_default)"),
@@ -187,6 +189,7 @@ _COPYING = (
     _MAX_CONCURRENCY,
     _option("max-bandwidth", "bytes per second to read from S3 at most, such as '50 MB'"),
     _NO_OVERWRITE,
+    _OVERWRITE_ARCHIVED,
     _option(
         "verify",
         "auto: verify against the checksum S3 stored, if any (default); require: fail if there is none; read_back: also "

@@ -30,7 +30,11 @@ def plan(args: Namespace, session: Session) -> None:
     """Make the plan, and print its totals."""
     bucket, prefix = read_source(args.source)
     destination = read_destination(args.destination)
-    names = {*option_names(Endpoints, PlanArguments), "overwrite", "block_size", "archived"} - POSITIONAL - NOT_OFFERED
+    names = (
+        {*option_names(Endpoints, PlanArguments), "overwrite", "overwrite_archived", "block_size", "archived"}
+        - POSITIONAL
+        - NOT_OFFERED
+    )
     operator = S3ToAzurePlanOperator(
         task_id="plan",
         s3_bucket=bucket,
@@ -58,6 +62,7 @@ def _shown(totals: Mapping[str, Any]) -> dict[str, Any]:
         "unchanged": f"{counts['unchanged']:,}",
         "skipped": f"{counts['skipped']:,}",
         "conflicts": "\n".join(conflict_texts(totals["conflicts"])) or None,
+        "archived blobs to replace": f"{totals['replaced_archived']:,}" if totals["replaced_archived"] else None,
         "orphaned": f"{totals['extra']:,}" if totals["extra"] else None,
         "not deleted": totals["delete_refused"],
         "requests": f"{cost['s3_requests']:,} to S3, {cost['azure_requests']:,} to Azure",

@@ -37,7 +37,10 @@ def open_endpoints(
     :raises ConfigurationError: if it cannot, or as :func:`open_bucket` and :func:`open_container` do
     :raises DestinationWriteError: as :func:`open_container` does
     """
-    Guardrails.configured().check_mode(options.mode)
+    guardrails = Guardrails.configured()
+    guardrails.check_mode(options.mode)
+    if options.overwrite_archived:
+        guardrails.check_delete("overwrite_archived", value=True)
     is_server_side = options.mode == "server_side"
     if is_server_side and endpoints.requester_pays:
         raise ConfigurationError(

@@ -7,7 +7,8 @@
 
 Invariants:
 
-1. The commit is the last request that changes the destination, and it is conditional. Before it, the blob is unchanged.
+1. The commit is the last request that changes the destination, and it is conditional. Before it, the blob is unchanged;
+   only an archived blob may have been deleted, on request (:mod:`airflow_s3_azure.engine.destination`).
 2. Nothing is committed that does not have the checksum that S3 stored, if S3 stored a usable one.
 3. Every request to S3 names one version of the object; all blocks of a commit are of that version.
 """
@@ -17,20 +18,18 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, TypeVar
 
 from airflow_s3_azure.engine.azure.container import BlobContainer
-from airflow_s3_azure.engine.azure.service_errors import BlockListRejected, PreconditionFailed
 from airflow_s3_azure.engine.block_mover import BlockMover, Buffer, CopyContext
 from airflow_s3_azure.engine.blocks import Block, block_size_for
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.checksums import Verified, compute, s3_text
+from airflow_s3_azure.engine.destination import REPLACED, Destination
 from airflow_s3_azure.engine.errors import ARCHIVED, IntegrityError, SourceArchived, SourceChanged, TransferError
 from airflow_s3_azure.engine.foreign_blocks import discard_foreign_blocks
 from airflow_s3_azure.engine.model import (
     BlobContent,
-    BlobState,
     Blocks,
     CopyRequest,
     CopyResult,
@@ -49,6 +48,9 @@ from airflow_s3_azure.engine.s3.source import S3Source
 from airflow_s3_azure.engine.verify import verify_blocks, verify_whole
 
 log = get_logger(__name__)
+
+PROBE_SIZE = 64 * 1024
+"""Bytes of a large object that are read before the archived blob that it replaces is deleted."""
 
 Returned = TypeVar("Returned")
 
@@ -80,12 +82,14 @@ class ObjectCopy:
         self._options = options
         self._mover = mover.for_key(request.key)
         self._context = CopyContext(request.blob, options.retry, options.retry_budget, cancellation)
+        self._destination = Destination(
+            request, container, self._context, self._identity, options=options, result=self._result
+        )
         self._on_bytes = on_bytes
         self._lock = threading.Lock()
         self._started = time.monotonic()
         self._resumed: dict[int, KnownBlock] = {}
         self._source: SourceObject | None = None
-        self._precondition = request.precondition
         self._tags: dict[str, str] = {}
         self._layout: BlockLayout | None = None
         self._staged: dict[int, KnownBlock] = {}
@@ -124,61 +128,77 @@ class ObjectCopy:
 
     def failed(self, error: TransferError) -> CopyResult:
         """Return the result of a copy that ended in ``error``: failed, or skipped."""
-        if reason := self.request.why_skipped(error, archived=self._options.archived):
+        has_replaced = self._destination.has_replaced  # then the copy is missing, and the key is not merely skipped
+        if not has_replaced and (reason := self.request.why_skipped(error, archived=self._options.archived)):
             return self._result("skipped", reason=reason, archived=isinstance(error, SourceArchived))
+        if has_replaced:
+            error.message = f"{REPLACED}, and there is no copy yet; the next try copies the object: {error.message}"
         # Without its traceback, whose frames hold a block's buffer.
         return self._result("failed", error=error.with_traceback(None))
 
     def _begin(self, buffer: Buffer) -> Finished | Blocks:
-        done = self._copy_as_planned(buffer)
+        request, destination = self.request, self._destination
+        done = destination.recheck_conflict(request.etag, request.size) if request.conflict else None
+        done = done or self._copy_as_planned(buffer)
         if done is not None:
             return Finished(done)
         source = self._source = self._context.call(lambda: self._from.head(self.request.key, self.request.version_id))
         if self.request.has_changed(source):
-            self._precondition = None  # the plan compared the blob with an older version
-        precondition = self._precondition or self._read_precondition(source)
-        if isinstance(precondition, CopyResult):
-            return Finished(precondition)
-        self._precondition = precondition
+            destination.precondition = None  # the plan compared the blob with an older version
+        if destination.precondition is None and (done := destination.check(source)) is not None:
+            return Finished(done)
         if source.is_archived:
             raise SourceArchived(ARCHIVED)
         self._read_tags(source.version_id)  # before all else: they need a permission of their own
         is_whole = source.size <= self._mover.max_whole
         source, part_size = self._mover.usable_checksum(self._context, source, is_whole=is_whole)
         if is_whole:
-            return Finished(self._copy_whole(source.size, source.etag, source.version_id, precondition, buffer))
-        missing = self._resume(source, part_size, precondition)
+            return Finished(self._copy_whole(source.size, source.etag, source.version_id, buffer))
+        if (done := self._delete_archived(source, buffer)) is not None:
+            return Finished(done)
+        missing = self._resume(source, part_size)
         return Blocks(missing) if missing else Finished(self._commit())
 
     def _copy_as_planned(self, buffer: Buffer) -> CopyResult | None:
         """Copy a small object, if the plan knows both endpoints: one GET and one PUT, no HEAD. None: not possible."""
-        request, precondition = self.request, self.request.precondition
-        if precondition is None or not request.etag or request.size is None:
+        request = self.request
+        if request.precondition is None or not request.etag or request.size is None:
             return None
-        if request.head_first and (done := self._find_existing_copy(request.etag, request.size)) is not None:
-            return done
+        if request.head_first and not request.conflict:
+            done = self._destination.find_existing_copy(request.etag, request.size)
+            if done is not None:
+                return done
         if request.size > self._mover.max_whole or self._options.verify == "require":
             return None
         self._read_tags(request.version_id)
         try:
-            return self._copy_whole(request.size, request.etag, request.version_id, precondition, buffer)
+            return self._copy_whole(request.size, request.etag, request.version_id, buffer)
         except SourceChanged:
             if request.from_key_list:
                 return None
             raise
 
-    def _read_precondition(self, source: SourceObject) -> Precondition | CopyResult:
-        """Return the precondition that the destination is as it is now, or the result if it needs no copy."""
-        state = self._context.call(lambda: self._to.head(self.request.blob))
-        if state is None:
-            return Precondition(None)
-        return self._needs_no_copy(state, source.etag, source.size) or Precondition(state.etag)
+    def _delete_archived(self, source: SourceObject, buffer: Buffer) -> CopyResult | None:
+        """Before the first block is staged, delete the archived blob that is replaced: no block can be staged for it.
 
-    def _resume(self, source: SourceObject, part_size: int | None, precondition: Precondition) -> list[Block]:
+        The object is read first, as far as one small range shows that it can be read.
+        """
+        if not self._destination.replaces_archived:
+            return None
+        first = Block(0, 0, min(source.size, PROBE_SIZE))
+        with buffer.view(first.size) as view:
+            self._context.call(lambda: self._from.read(source, first, view, self._context.count_read))
+        return self._destination.delete_archived(source)
+
+    def _resume(self, source: SourceObject, part_size: int | None) -> list[Block]:
         """Lay out the blocks and find those that are staged; return the missing ones."""
         staged = self._context.call(lambda: self._to.staged(self.request.blob))
         staged = discard_foreign_blocks(
-            self._context, self._to, staged, precondition, is_allowed=self._options.discard_foreign_blocks
+            self._context,
+            self._to,
+            staged,
+            self._destination.precondition or Precondition(None),
+            is_allowed=self._options.discard_foreign_blocks,
         )
         block_size = block_size_for(source.size, self._mover.block_size, part_size)
         layout = self._layout = BlockLayout(source, block_size, part_size).in_generation_of(staged)
@@ -191,9 +211,7 @@ class ObjectCopy:
             self._on_bytes(sum(known.checksums.size for known in self._resumed.values()), resumed=True)
         return [block for block in layout.blocks if block.index not in self._resumed]
 
-    def _copy_whole(
-        self, size: int, etag: str, version_id: str | None, precondition: Precondition, buffer: Buffer
-    ) -> CopyResult:
+    def _copy_whole(self, size: int, etag: str, version_id: str | None, buffer: Buffer) -> CopyResult:
         def read(view: memoryview) -> tuple[SourceObject, Verified]:
             count = self._context.count_read
             found = self._source = self._from.read_whole(self.request.key, etag, version_id, view, count)
@@ -208,8 +226,10 @@ class ObjectCopy:
             crc64 = compute("CRC64NVME", view) if known is None else known
             crc64nvme = s3_text("CRC64NVME", crc64)
             content = self._content(source, crc64nvme)
-            blob_etag = self._make_visible(
-                source, lambda: self._to.put(self.request.blob, view, crc64, content, precondition)
+            if (done := self._destination.delete_archived(source)) is not None:
+                return done
+            blob_etag = self._destination.make_visible(
+                source, lambda precondition: self._to.put(self.request.blob, view, crc64, content, precondition)
             )
         if isinstance(blob_etag, CopyResult):
             return blob_etag
@@ -223,7 +243,7 @@ class ObjectCopy:
         self._on_bytes(block.size)
 
     def _commit(self) -> CopyResult:
-        layout, precondition = self._known_layout, self._precondition or Precondition(None)
+        layout = self._known_layout
         staged = [self._staged[block.index] for block in layout.blocks]
         checksums = [known.checksums for known in staged]
         try:
@@ -240,8 +260,8 @@ class ObjectCopy:
         names = [known.name for known in staged]
         crc64nvme = combined_crc64(staged)
         content = self._content(layout.source, crc64nvme)
-        blob_etag = self._make_visible(
-            layout.source, lambda: self._to.commit(self.request.blob, names, content, precondition)
+        blob_etag = self._destination.make_visible(
+            layout.source, lambda precondition: self._to.commit(self.request.blob, names, content, precondition)
         )
         if isinstance(blob_etag, CopyResult):
             return blob_etag
@@ -267,51 +287,6 @@ class ObjectCopy:
             verified = "blocks"
         return self._mover.verified_without_checksum(self._context, source) if verified == "blocks" else verified
 
-    def _find_existing_copy(self, etag: str, size: int) -> CopyResult | None:
-        state = self._context.call(lambda: self._to.head(self.request.blob))
-        # The blob that the plan saw is to be replaced, whatever its record.
-        if (
-            state is not None
-            and Precondition(state.etag) != self._precondition
-            and state.is_copy_of(etag, size, self._identity)
-        ):
-            return self._unchanged(state)
-        return None
-
-    def _unchanged(self, state: BlobState) -> CopyResult:
-        result = self._result("unchanged", blob_etag=state.etag)
-        if state.record is None:
-            return result
-        source_checksum = result.source_checksum or state.record.checksum
-        return replace(result, crc64nvme=state.record.crc64nvme, source_checksum=source_checksum)
-
-    def _needs_no_copy(self, state: BlobState, etag: str, size: int) -> CopyResult | None:
-        if state.is_copy_of(etag, size, self._identity):
-            return self._unchanged(state)
-        if not self._options.overwrite:
-            return self._result("skipped", blob_etag=state.etag, reason="the blob exists and overwrite is off")
-        return None
-
-    def _make_visible(self, source: SourceObject, request: Callable[[], str]) -> str | CopyResult:
-        """Send the request that makes the blob visible; return its ETag, or the result if a concurrent writer was first.
-
-        :raises PreconditionFailed: if that writer wrote something else
-        :raises BlockListRejected: if a staged block is gone; a new try copies what is not staged
-        """
-        retries = self._context.retries
-        try:
-            return self._context.call(request)
-        except (PreconditionFailed, BlockListRejected):
-            state = self._context.call(lambda: self._to.head(self.request.blob))
-            if state is None:
-                raise
-            if self._context.retries > retries and state.is_copy_of(source.etag, source.size, self._identity):
-                return state.etag  # written by the first request, whose response was lost
-            done = self._needs_no_copy(state, source.etag, source.size)
-            if done is None:
-                raise
-            return done
-
     def _step(self, function: Callable[[], Returned]) -> Returned:
         try:
             return function()
@@ -327,7 +302,8 @@ class ObjectCopy:
         return self._layout
 
     def _copied(self, **outcome: Any) -> CopyResult:
-        reason = "; ".join(filter(None, (self.request.reason, self._mover.reason)))
+        replaced = REPLACED if self._destination.has_replaced else None
+        reason = "; ".join(filter(None, (self.request.reason, replaced, self._mover.reason)))
         return self._result("copied", reason=reason or None, **outcome)
 
     def _result(self, status: Status, **outcome: Any) -> CopyResult:

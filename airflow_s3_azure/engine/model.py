@@ -128,6 +128,7 @@ class CopyRequest:
     :param reason: why it is copied, for the result
     :param is_archived: whether it was archived when it was planned: it is restored first
     :param conflict: why the blob could not be overwritten when it was planned
+    :param replace_archived: with the option ``overwrite_archived``: an archived blob of this name may be deleted and replaced
     :param adopt: compare the content of the blob that is there with S3's checksum first, and copy only if it differs; see
         :mod:`airflow_s3_azure.engine.adoption`
     :param from_key_list: size and ETag are from a list of keys, which may be older than the object. A key that does not
@@ -146,6 +147,7 @@ class CopyRequest:
     from_key_list: bool = False
     is_archived: bool = False
     conflict: Conflict | None = None
+    replace_archived: bool = False
 
     def has_changed(self, source: SourceObject) -> bool:
         """Return whether the object of a key list is not the listed one.

@@ -35,6 +35,7 @@ class CopyOptions:
     :param max_concurrency: maximum of blocks that are read at the same time
     :param max_bandwidth: maximum of bytes per second that are read from S3; None: no limit
     :param overwrite: replace a blob that is not a copy of this version of the object; False: skip it
+    :param overwrite_archived: replace a blob in the archive tier too: it is deleted first, because it cannot be overwritten
     :param verify: ``"auto"`` verifies against what S3 stored, if it is usable; ``"require"`` fails if it is not;
         ``"read_back"`` is ``"auto"`` and reads resumed blocks back after the commit
     :param archived: ``"skip"`` an archived object, ``"fail"``, or have a sync ``"restore"`` it
@@ -56,6 +57,7 @@ class CopyOptions:
     max_concurrency: int = DEFAULT_CONCURRENCY
     max_bandwidth: float | None = None
     overwrite: bool = True
+    overwrite_archived: bool = False
     verify: Verify = "auto"
     archived: Archived = "fail"
     restore_tier: RestoreTier = "Bulk"
@@ -77,6 +79,7 @@ class CopyOptions:
             raise ConfigurationError(f"verify is {self.verify!r}; it takes 'auto', 'require' or 'read_back'")
         if self.archived not in get_args(Archived):
             raise ConfigurationError(f"archived is {self.archived!r}; it takes 'skip', 'fail' or 'restore'")
+        check_overwrite_archived(self.overwrite_archived, overwrite=self.overwrite, mode=self.mode)
         tiers = self.access_tier.values() if isinstance(self.access_tier, Mapping) else [self.access_tier]
         if self.verify == "read_back" and "Archive" in tiers:
             raise ConfigurationError(
@@ -100,3 +103,19 @@ class CopyOptions:
     def as_json(self) -> dict[str, Any]:
         """Return the options as JSON values, for a trigger, without internal ones."""
         return {one.name: getattr(self, one.name) for one in fields(self) if not one.metadata.get("internal")}
+
+
+def check_overwrite_archived(overwrite_archived: object, *, overwrite: object, mode: object) -> None:
+    """Check what ``overwrite_archived`` is combined with.
+
+    :raises ConfigurationError: if it excludes that
+    """
+    if overwrite_archived is True and overwrite is False:
+        raise ConfigurationError(
+            "overwrite_archived is True, but overwrite is False, so no blob is replaced: leave one of them out"
+        )
+    if overwrite_archived is True and mode == "server_side":
+        raise ConfigurationError(
+            "overwrite_archived is True, but mode is 'server_side', in which an archived blob would be deleted before Azure has "
+            "read anything of the object: use mode='stream'"
+        )

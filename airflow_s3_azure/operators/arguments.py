@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any, get_args
 
 from airflow_s3_azure.engine.errors import ConfigurationError
-from airflow_s3_azure.engine.options import Archived, Mode, RestoreTier, Verify
+from airflow_s3_azure.engine.options import Archived, Mode, RestoreTier, Verify, check_overwrite_archived
 from airflow_s3_azure.operators.destination_arguments import access_tiers, encryption_scope
 from airflow_s3_azure.operators.key_list import key_list
 from airflow_s3_azure.sync.audit.truth import CompareWith, Runs
@@ -68,6 +68,7 @@ ARGUMENTS: Mapping[str, Argument] = {
     "max_concurrency": Argument(required(whole, 1, " thread")),
     "max_bandwidth": Argument(bandwidth, is_templated=True),
     "overwrite": Argument(flag, is_templated=True),
+    "overwrite_archived": Argument(flag, is_templated=True),
     "verify": Argument(choice(*get_args(Verify))),
     "archived": Argument(choice(*get_args(Archived)), is_templated=True),
     "restore_tier": Argument(choice(*get_args(RestoreTier)), is_templated=True),
@@ -147,6 +148,9 @@ def check_arguments(arguments: Mapping[str, Any]) -> None:
         if argument is None or (argument.is_templated and (is_template(value) or hasattr(value, "resolve"))):
             continue
         read_argument(name, value)
+    check_overwrite_archived(
+        arguments.get("overwrite_archived"), overwrite=arguments.get("overwrite"), mode=arguments.get("mode")
+    )
 
 
 def check_deferral(

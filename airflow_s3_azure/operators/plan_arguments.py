@@ -95,6 +95,7 @@ class PlanArguments:
             prefix=self.s3_prefix if days is None else days.shared_prefix,
             compare=self.compare,
             overwrite=copy.overwrite,
+            overwrite_archived=copy.overwrite_archived,
             archived=copy.archived,
             delete=self.delete is not None,
             budget=Budget(max_objects=self.max_objects, max_bytes=self.max_bytes, max_delete=self.max_delete),

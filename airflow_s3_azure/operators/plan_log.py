@@ -15,7 +15,7 @@ log = get_logger(__name__)
 
 
 def log_totals(plan: Plan, url: str, *, dry_run: bool, price: float | None) -> None:
-    """Log what a plan copies and deletes, what it costs, and its conflicts.
+    """Log what a plan copies, replaces and deletes, what it costs, and its conflicts.
 
     :param url: of the plan's folder
     :param price: of a GiB of egress
@@ -46,6 +46,8 @@ def log_totals(plan: Plan, url: str, *, dry_run: bool, price: float | None) -> N
         log.info("%s", text)
     for text in conflict_texts(plan.conflicts.as_json()):
         log.warning("%s", text)
+    if plan.replaced:
+        log.warning("archived blobs that are deleted and replaced: %s", f"{plan.replaced:,}")
     if plan.orphaned:
         log.info("orphaned blobs (no S3 key): %s", count_text(plan.orphaned, "blob"))
     if plan.delete_refused:

@@ -16,6 +16,7 @@ from airflow_s3_azure.operators.option_groups import read_options, templated
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_s3_azure.engine.model import CopyRequest
     from airflow_s3_azure.engine.progress import Progress
 
 log = get_logger(__name__)
@@ -56,6 +57,8 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
     :param max_concurrency: blocks in flight at most, each in its own buffer
     :param max_bandwidth: bytes per second to read from S3 at most; None: no limit (templated)
     :param overwrite: replace a blob that is not a copy of this version of the object; False: skip it (templated)
+    :param overwrite_archived: replace a blob in the archive tier too. Azure cannot overwrite it, so it is deleted once the object
+        can be read, and while a large object is copied there is no blob; only with ``mode="stream"`` (templated)
     :param create_container: create the container if it is missing (templated)
     :param verify: ``"auto"``: verify against the checksum S3 stored, if it stored one; ``"require"``: fail if not;
         ``"read_back"``: as ``"auto"``, and read resumed blocks back after the commit
@@ -112,14 +115,13 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
         :raises S3ToAzureError: if a retry can help; it resumes
         """
         from airflow_s3_azure.connections import check_object
-        from airflow_s3_azure.engine.model import CopyRequest
         from airflow_s3_azure.engine.pool import copy_objects
         from airflow_s3_azure.lineage import Moved, Place
         from airflow_s3_azure.live_progress import UPDATE_SECONDS, LiveProgress, at_most_every
         from airflow_s3_azure.metrics import CopyMetrics
 
         with airflow_failures():
-            request = CopyRequest(self.s3_key, self._checked_name(), version_id=self.s3_version_id or None)
+            request = self._request()
             if self.deferrable:
                 from airflow_s3_azure.triggers import ServerSideObjectTrigger
 
@@ -181,6 +183,13 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
         self.moved = [moved.ended(row["status"], row["size"])]
         _log_row(row)
         return row
+
+    def _request(self) -> CopyRequest:
+        from airflow_s3_azure.engine.model import CopyRequest
+
+        version_id = self.s3_version_id or None
+        # The option overwrite_archived decides whether an archived blob is replaced.
+        return CopyRequest(self.s3_key, self._checked_name(), version_id=version_id, replace_archived=True)
 
     def _checked_name(self) -> str:
         from airflow_s3_azure.engine.azure.blob_names import why_refused

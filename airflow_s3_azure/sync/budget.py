@@ -14,7 +14,8 @@ class Budget:
 
     :param max_objects: objects to copy
     :param max_bytes: bytes to copy
-    :param max_delete: blobs to delete: a number, or, below 1, a share of the blobs under the plan's prefix
+    :param max_delete: blobs to delete, orphaned ones and archived ones that are replaced: a number, or, below 1, a share of the
+        blobs under the plan's prefix
     """
 
     max_objects: int | None = None
@@ -45,13 +46,31 @@ class Budget:
                 f"the source listing is empty, and {count_text(orphaned, 'blob')} would be deleted: check s3_bucket and "
                 "s3_prefix"
             )
-        allowed = self.max_delete * blobs if self.max_delete < 1 else self.max_delete
-        if orphaned > allowed:
+        if orphaned > self._allowed_deletions(blobs):
             return (
                 f"{orphaned:,} of {blobs:,} blobs would be deleted, but max_delete is {self.max_delete:,}: check "
                 "delete.jsonl in the plan's folder, then raise it"
             )
         return None
+
+    def check_replaced(self, replaced: int, orphaned: int, blobs: int, manifest: str) -> None:
+        """Check how many archived blobs a plan deletes to replace them, together with the orphaned ones.
+
+        :param blobs: all blobs under the plan's prefix
+        :param manifest: where the list of the objects to copy is
+        :raises PlanError: if they are more than max_delete allows
+        """
+        if not replaced or replaced + orphaned <= self._allowed_deletions(blobs):
+            return
+        others = f", and {count_text(orphaned, 'orphaned blob')} too" if orphaned else ""
+        raise PlanError(
+            f"overwrite_archived is True, and {replaced:,} of {blobs:,} blobs are archived and would be deleted to replace "
+            f"them{others}, but max_delete is {self.max_delete:,}; nothing was copied: check the lines with replace_archived "
+            f"in {manifest}, then raise it"
+        )
+
+    def _allowed_deletions(self, blobs: int) -> float:
+        return self.max_delete * blobs if self.max_delete < 1 else self.max_delete
 
 
 def describe_excess(

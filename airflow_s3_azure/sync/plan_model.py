@@ -40,6 +40,7 @@ class PlanOptions:
     :param bucket: of the source; only blobs whose record names it may be deleted
     :param prefix: of the listed keys
     :param overwrite: replace blobs that differ; False: leave every existing blob alone
+    :param overwrite_archived: replace archived blobs, which are deleted first
     :param archived: what becomes of archived objects
     :param delete: list the orphaned blobs for deletion
     :param batch_objects: target number of objects in a batch
@@ -54,6 +55,7 @@ class PlanOptions:
     prefix: str = ""
     compare: Compare = "etag"
     overwrite: bool = True
+    overwrite_archived: bool = False
     archived: Archived = "fail"
     delete: bool = False
     budget: Budget = field(default_factory=Budget)
@@ -71,6 +73,7 @@ class Plan:
     :param counts: keys by decision: ``copy``, ``unchanged``, ``skipped``
     :param archived: archived objects whose blob is no copy of them, and their bytes
     :param conflicts: objects to copy whose blob's name holds what no copy can overwrite
+    :param replaced: archived blobs to delete and replace
     :param cost: of the objects to copy
     :param orphaned: blobs to delete
     :param orphaned_sample: the first of them
@@ -85,6 +88,7 @@ class Plan:
     counts: Mapping[str, int]
     archived: tuple[int, int]
     conflicts: PlanConflicts
+    replaced: int
     cost: Cost
     orphaned: int
     orphaned_sample: list[str]
@@ -112,6 +116,7 @@ class Plan:
             "counts": dict(self.counts),
             "archived": {"objects": self.archived[0], "size": self.archived[1]},
             "conflicts": self.conflicts.as_json(),
+            "replaced_archived": self.replaced,
             "size": self.size,
             "batches": len(self.batches),
             "extra": self.orphaned,

@@ -118,6 +118,7 @@ class _Planner:
         self._counts = {"copy": 0, "unchanged": 0, "skipped": 0}
         self._archived, self._archived_size = 0, 0
         self._conflicts = PlanConflicts()
+        self._replaced = 0
         self._listed = self._blobs = self._directories = self._orphaned = self._foreign = 0
         self._orphaned_sample: list[str] = []
         self._last: tuple[str, str] | None = None
@@ -157,7 +158,9 @@ class _Planner:
             )
         # What is read back counts, because it is copied if it differs.
         objects, size = self._counts["copy"], self._cost.size + self._cost.read_back_size
-        self._options.budget.check(objects, size, f"{self._folder.url}manifest.jsonl")
+        budget, blobs = self._options.budget, self._blobs - self._directories
+        budget.check(objects, size, f"{self._folder.url}manifest.jsonl")
+        budget.check_replaced(self._replaced, self._orphaned, blobs, f"{self._folder.url}manifest.jsonl")
         ranges, manifest = self._batcher.batches(), self._manifest.fingerprint()
         digests = self._manifest.read_back([one.stop for one in ranges])
         path, prefix, etag = self._folder.path, self._options.prefix, manifest.etag
@@ -166,12 +169,11 @@ class _Planner:
             counts=self._counts,
             archived=(self._archived, self._archived_size),
             conflicts=self._conflicts,
+            replaced=self._replaced,
             cost=self._cost,
             orphaned=self._orphaned,
             orphaned_sample=self._orphaned_sample,
-            delete_refused=self._options.budget.why_not_delete(
-                self._orphaned, self._blobs - self._directories, keys=self._listed
-            ),
+            delete_refused=budget.why_not_delete(self._orphaned, blobs, keys=self._listed),
             batches=[
                 BatchReference.of(path, index, one, prefix=prefix, etag=etag, digest=digest)
                 for index, (one, digest) in enumerate(zip(ranges, digests, strict=True))
@@ -211,8 +213,13 @@ class _Planner:
         if item.is_archived and not decision.adopt and self._options.archived == "restore":
             request = replace(request, is_archived=True)
         if blob is not None and blob.conflict is not None:
-            request = replace(request, conflict=blob.conflict)
-            self._conflicts.add(blob.conflict, item.key)
+            # An archived blob that is to be adopted cannot be compared, so it may be a copy, and stays.
+            is_replaced = self._options.overwrite_archived and blob.conflict == "archived" and not decision.adopt
+            request = replace(request, conflict=blob.conflict, replace_archived=is_replaced)
+            if is_replaced:
+                self._replaced += 1
+            else:
+                self._conflicts.add(blob.conflict, item.key)
             self._directories += blob.conflict == "directory"
         start = self._manifest.position
         self._manifest.write(request_as_json(request))

@@ -36,7 +36,13 @@ _REQUEST: dict[str, Types] = {
 }
 _KEY_LIST_REQUEST: dict[str, Types] = {**_REQUEST, "size": (int, NoneType), "etag": _TEXT_OR_NULL}
 """A key of a list whose object the plan could not read."""
-_LATER_REQUEST: dict[str, Types] = {"adopt": (bool,), "from_key_list": (bool,), "archived": (bool,), "conflict": _TEXT}
+_LATER_REQUEST: dict[str, Types] = {
+    "adopt": (bool,),
+    "from_key_list": (bool,),
+    "archived": (bool,),
+    "conflict": _TEXT,
+    "replace_archived": (bool,),
+}
 """Fields that a line has only if they are true."""
 _DELETION: dict[str, Types] = {"blob": _TEXT, "size": (int,), "blob_etag": _TEXT, "last_modified": _TEXT_OR_NULL}
 _LEDGER: dict[str, Types] = {
@@ -87,6 +93,7 @@ def request_as_json(request: CopyRequest) -> JsonObject:
         **({"archived": True} if request.is_archived else {}),
         **({"from_key_list": True} if request.from_key_list else {}),
         **({"conflict": request.conflict} if request.conflict else {}),
+        **({"replace_archived": True} if request.replace_archived else {}),
     }
 
 
@@ -106,6 +113,8 @@ def request_from_json(row: Any, prefix: str = "") -> CopyRequest:
             _check_etag(name, row[name])
     if (conflict := row.get("conflict")) not in (None, *CONFLICTS):
         raise ValueError(f"conflict is {conflict!r:.100}, not one of {', '.join(CONFLICTS)}")
+    if row.get("replace_archived") and conflict != "archived":
+        raise ValueError("it replaces an archived blob, but the blob is not archived")
     is_known = row["size"] is not None and row["etag"] is not None
     return CopyRequest(
         key=row["key"],
@@ -119,6 +128,7 @@ def request_from_json(row: Any, prefix: str = "") -> CopyRequest:
         is_archived=row.get("archived", False),
         from_key_list=is_listed,
         conflict=conflict,
+        replace_archived=row.get("replace_archived", False),
     )
 
 

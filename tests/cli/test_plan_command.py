@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
+from azure.storage.blob import StandardBlobTier
 
 from airflow_s3_azure.cli.plan_command import NOT_OFFERED, POSITIONAL
 from airflow_s3_azure.endpoints import Endpoints
@@ -76,6 +78,21 @@ def test_the_table_names_conflicts(airflow: Airflow, bucket: Bucket, container: 
     done = airflow("plan", f"s3://{bucket.name}", container.container_name)
 
     assert "1 of the keys to copy conflict at the destination ('a'): there is an append blob of this name" in done.out
+
+
+def test_the_table_names_archived_blobs_that_are_replaced(
+    airflow: Airflow, bucket: Bucket, container: ContainerClient
+) -> None:
+    """A dry run deletes none."""
+    bucket.put("a", b"content")
+    container.upload_blob("a", b"old", standard_blob_tier=StandardBlobTier.ARCHIVE)
+    arguments = ("plan", f"s3://{bucket.name}", container.container_name, "--overwrite-archived", "--max-delete", "1")
+
+    done = airflow(*arguments)
+
+    assert re.search(r"archived blobs to replace\s+\W?\s*1\b", done.out)
+    assert "conflict" not in done.out
+    assert container.get_blob_client("a").get_blob_properties().blob_tier == "Archive"
 
 
 @pytest.mark.parametrize(

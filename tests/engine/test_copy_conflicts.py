@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from azure.storage.blob import StandardBlobTier
 
 from airflow_s3_azure.engine.azure.service_errors import BlockListRejected
 from airflow_s3_azure.engine.checksums import compute
@@ -100,6 +101,51 @@ def test_a_leased_blob_is_a_clear_error(rig: CopyRig, size: int) -> None:
     assert isinstance(result.error, DestinationConflict)
     assert "the blob is leased" in str(result.error)
     assert rig.read("b") == b"theirs"
+
+
+@pytest.mark.parametrize("size", [10, 3 * BLOCK])
+@pytest.mark.parametrize("is_allowed", [True, False])
+def test_an_archived_blob_is_replaced_on_request_alone(rig: CopyRig, size: int, *, is_allowed: bool) -> None:
+    """Azure refuses to overwrite it, so it is deleted first."""
+    body = random_bytes(size)
+    rig.bucket.put("a", body)
+    blob = rig.container.get_blob_client("b")
+    blob.upload_blob(b"old")
+    blob.set_standard_blob_tier(StandardBlobTier.ARCHIVE)
+    etag = blob.get_blob_properties().etag
+
+    options = replace(OPTIONS, overwrite_archived=is_allowed)
+    (result,) = rig.copy(CopyRequest("a", "b", replace_archived=True), options=options)
+
+    if is_allowed:
+        assert (result.status, result.reason) == ("copied", "the archived blob was deleted first")
+        assert rig.read("b") == body
+        writes = [one for one in rig.sent if not one.startswith(("HEAD", "GET"))]
+        assert writes[0] == "DELETE blob"
+        assert writes.count("DELETE blob") == 1
+    else:
+        assert isinstance(result.error, DestinationConflict)
+        assert "the blob is in the archive tier" in str(result.error)
+        assert (blob.get_blob_properties().etag, result.bytes_read) == (etag, 0)
+
+
+def test_a_leased_archived_blob_is_not_deleted(rig: CopyRig) -> None:
+    """Someone holds it on purpose."""
+    rig.bucket.put("a", b"new")
+    blob = rig.container.get_blob_client("b")
+    blob.upload_blob(b"old")
+    lease = blob.acquire_lease()
+    blob.set_standard_blob_tier(StandardBlobTier.ARCHIVE, lease=lease)
+
+    options = replace(OPTIONS, overwrite_archived=True)
+    (result,) = rig.copy(CopyRequest("a", "b", replace_archived=True), options=options)
+
+    lease.release()
+    assert isinstance(result.error, DestinationConflict)
+    assert "could not be deleted, to replace it: Azure returned 412 LeaseIdMissing: the blob is leased" in str(
+        result.error
+    )
+    assert blob.exists()
 
 
 def test_foreign_blocks_are_named(rig: CopyRig) -> None:

@@ -21,6 +21,14 @@ from airflow_s3_azure.engine.options import CopyOptions
         ({"access_tier": "Warm"}, "^access_tier is 'Warm'; it takes 'Hot', 'Cool', 'Cold', 'Archive' or None$"),
         ({"block_size": 0}, "block_size is 0"),
         (
+            {"overwrite_archived": True, "overwrite": False},
+            "^overwrite_archived is True, but overwrite is False, so no blob is replaced: leave one of them out$",
+        ),
+        (
+            {"overwrite_archived": True, "mode": "server_side"},
+            "^overwrite_archived is True, but mode is 'server_side', in which .*: use mode='stream'$",
+        ),
+        (
             {"verify": "read_back", "access_tier": "Archive"},
             "^verify='read_back' cannot read blobs with access_tier='Archive'; use another tier$",
         ),

@@ -24,7 +24,8 @@ from airflow_s3_azure.engine.checksums import (
     checksum_block,
     compute,
 )
-from airflow_s3_azure.engine.errors import SourceChanged, SourceNotFound, SourceReadError
+from airflow_s3_azure.engine.conflicts import Conflict
+from airflow_s3_azure.engine.errors import DestinationConflict, SourceChanged, SourceNotFound, SourceReadError
 from airflow_s3_azure.engine.model import (
     BlobContent,
     BlobState,
@@ -195,23 +196,27 @@ class Blob:
     data: bytes
     content: BlobContent
     etag: str
+    conflict: Conflict | None = None
 
     @property
     def state(self) -> BlobState:
         """What a HEAD says of it."""
-        return BlobState(self.etag, len(self.data), UPLOADED, SourceRecord.from_metadata(self.content.metadata))
+        record = SourceRecord.from_metadata(self.content.metadata)
+        return BlobState(self.etag, len(self.data), UPLOADED, record, self.conflict)
 
 
 class FakeAzure:
     """A container in memory, with what a copy uses of :class:`BlobContainer`.
 
     :param before_commit: called with the blob's name before a put or a commit is compared with its condition
+    :ivar before_delete: the same of a deletion
     """
 
     def __init__(self, before_commit: Callable[[str], object] = lambda blob: None) -> None:
         self.blobs: dict[str, Blob] = {}
         self.blocks: dict[str, dict[bytes, bytes]] = {}
         self.before_commit = before_commit
+        self.before_delete: Callable[[str], object] = lambda blob: None
         self.writes: list[tuple[str, str]] = []
         self.reads: list[tuple[int, int]] = []
         self.before_read: Callable[[str, int], object] = lambda blob, start: None
@@ -271,6 +276,7 @@ class FakeAzure:
         """Stage one block."""
         assert compute("CRC64NVME", data) == crc64
         with self._lock:
+            self._check_not_archived(blob)
             self.writes.append(("stage", blob))
             self.blocks.setdefault(blob, {})[block_id.encode("ascii")] = bytes(data)
 
@@ -285,16 +291,33 @@ class FakeAzure:
             "commit", blob, lambda: b"".join(self.blocks[blob][name] for name in names), content, condition
         )
 
-    def add(self, blob: str, data: bytes, metadata: Mapping[str, str] | None = None) -> Blob:
+    def delete(self, blob: str, etag: str) -> None:
+        """Delete a blob that has this ETag, if it exists."""
+        self.before_delete(blob)
+        with self._lock:
+            self.writes.append(("delete", blob))
+            if blob in self.blobs and self.blobs[blob].etag != etag:
+                raise PreconditionFailed("someone else wrote this blob", blob=self.blob_url(blob))
+            self.blobs.pop(blob, None)
+
+    def add(
+        self, blob: str, data: bytes, metadata: Mapping[str, str] | None = None, *, conflict: Conflict | None = None
+    ) -> Blob:
         """Write a blob as a concurrent writer."""
-        self.blobs[blob] = Blob(data, BlobContent({}, dict(metadata or {})), f'"other-{next(self._etags)}"')
+        content = BlobContent({}, dict(metadata or {}))
+        self.blobs[blob] = Blob(data, content, f'"other-{next(self._etags)}"', conflict)
         return self.blobs[blob]
+
+    def _check_not_archived(self, blob: str) -> None:
+        if blob in self.blobs and self.blobs[blob].conflict == "archived":
+            raise DestinationConflict("Azure returned 409 BlobArchived", blob=self.blob_url(blob))
 
     def _write(
         self, how: str, blob: str, data: Callable[[], bytes], content: BlobContent, condition: Precondition
     ) -> str:
         self.before_commit(blob)
         with self._lock:
+            self._check_not_archived(blob)
             self.writes.append((how, blob))
             existing = self.blobs.get(blob)
             if (existing.etag if existing else None) != condition.etag:

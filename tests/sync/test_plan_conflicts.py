@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from airflow_s3_azure.engine.conflicts import CONFLICTS
-from airflow_s3_azure.engine.model import BlobState
+from airflow_s3_azure.engine.errors import PlanError
+from airflow_s3_azure.engine.model import BlobState, Precondition
 from airflow_s3_azure.sync.budget import Budget
 from airflow_s3_azure.sync.naming import Naming
 from airflow_s3_azure.sync.plan_conflicts import PlanConflicts, conflict_texts, total_conflicts
 from airflow_s3_azure.sync.plan_model import PlanOptions
 from airflow_s3_azure.sync.select import Selection
-from tests.sync.plans import THEIRS, Made, copied, listed, plan
+from tests.sync.plans import PATH, THEIRS, Made, copied, listed, plan
 
 DIRECTORY = BlobState('"dir"', 0, conflict="directory")
 
@@ -85,3 +86,82 @@ def test_the_conflicts_of_several_plans_are_added_up() -> None:
     one = {"conflicts": {"archived": {"objects": 2, "keys": ["a", "b"]}}}
 
     assert total_conflicts([one, {}, one]) == {"archived": 4}
+
+
+ARCHIVED = replace(copied(etag="old"), conflict="archived")
+
+
+def test_an_archived_blob_that_is_replaced_is_no_conflict() -> None:
+    """The manifest names it, with the ETag that it must still have; other conflicts stay."""
+    blobs = {"a": ARCHIVED, "b": replace(ARCHIVED, conflict="page_blob"), "c": replace(copied(), conflict="archived")}
+
+    made = plan([listed(key) for key in blobs], blobs, overwrite_archived=True, budget=Budget(max_delete=1))
+
+    assert made.plan.conflicts.counts == {"page_blob": 1}
+    assert (made.plan.replaced, made.plan.as_json()["replaced_archived"]) == (1, 1)
+    requests = {one.key: (one.replace_archived, one.precondition) for one in made.to_copy}
+    assert requests == {"a": (True, Precondition('"blob"')), "b": (False, Precondition('"blob"'))}
+
+
+@pytest.mark.parametrize("options", [{}, {"overwrite_archived": False}])
+def test_without_the_option_no_request_allows_a_deletion(options: dict[str, Any]) -> None:
+    """Whatever is archived."""
+    made = plan([listed("a")], {"a": ARCHIVED}, **options)
+
+    assert ([one.replace_archived for one in made.to_copy], made.plan.replaced) == ([False], 0)
+
+
+def test_an_archived_blob_that_is_to_be_adopted_is_not_replaced() -> None:
+    """Its content cannot be read, so it may be a copy."""
+    blob = replace(THEIRS, conflict="archived")
+
+    made = plan([listed("a")], {"a": blob}, compare="checksum", overwrite_archived=True, budget=Budget(max_delete=1))
+
+    assert ([(one.adopt, one.replace_archived) for one in made.to_copy], made.plan.replaced) == ([(True, False)], 0)
+    assert made.plan.conflicts.counts == {"archived": 1}
+
+
+@pytest.mark.parametrize(
+    ("max_delete", "replaced", "orphaned", "refused"),
+    [
+        (2, 2, 0, False),
+        (2, 3, 0, True),
+        (2, 1, 1, False),
+        (2, 1, 2, True),
+        (0, 1, 0, True),
+        (0.3, 3, 0, False),
+        (0.3, 2, 1, False),
+        (0.3, 2, 2, True),
+        (1, 2, 0, True),
+    ],
+)
+def test_a_plan_replaces_no_more_archived_blobs_than_it_may_delete(
+    *, max_delete: float, replaced: int, orphaned: int, refused: bool
+) -> None:
+    """They count together with the orphaned ones; above the limit nothing is copied."""
+    blobs = {f"{number:02}": ARCHIVED if number < replaced else copied() for number in range(10)}
+    objects = [listed(f"{number:02}") for number in range(10 - orphaned)]
+    options: dict[str, Any] = {"overwrite_archived": True, "delete": True, "budget": Budget(max_delete=max_delete)}
+
+    if not refused:
+        made = plan(objects, blobs, **options)
+        assert (made.plan.replaced, made.plan.orphaned, made.plan.delete_refused) == (replaced, orphaned, None)
+        return
+    others = {0: "", 1: ", and 1 orphaned blob too", 2: ", and 2 orphaned blobs too"}[orphaned]
+    with pytest.raises(PlanError) as caught:
+        plan(objects, blobs, **options)
+    assert str(caught.value).replace("\n  ", " ") == (
+        f"overwrite_archived is True, and {replaced} of 10 blobs are archived and would be deleted to replace them{others}, but "
+        f"max_delete is {max_delete:,}; nothing was copied: check the lines with replace_archived in "
+        f"https://account.example/container/{PATH}/manifest.jsonl, then raise it"
+    )
+
+
+def test_orphans_without_replaced_blobs_only_stop_the_deletion() -> None:
+    """As without the option."""
+    blobs = {"a": copied(), "b": copied(), "c": copied()}
+
+    made = plan([listed("a")], blobs, delete=True, overwrite_archived=True, budget=Budget(max_delete=1))
+
+    assert made.plan.delete_refused is not None
+    assert made.plan.replaced == 0

@@ -323,6 +323,7 @@ def test_a_plan_adds_up() -> None:
         "counts": {"copy": 2, "unchanged": 1, "skipped": 1},
         "archived": {"objects": 0, "size": 0},
         "conflicts": {},
+        "replaced_archived": 0,
         "size": 30,
         "batches": 2,
         "extra": 1,

@@ -53,6 +53,7 @@ FAILED = ledger_row(CopyResult("in/a", "in/a", "failed", error=SourceReadError("
     blob_etag=st.sampled_from(['"0x1"', None]),
     reason=texts | st.none(),
     adopt=st.booleans(),
+    replaces=st.booleans(),
     conflict=st.sampled_from([None, *CONFLICTS]),
 )
 def test_a_request_survives_the_manifest(
@@ -64,10 +65,11 @@ def test_a_request_survives_the_manifest(
     conflict: Any,
     *,
     adopt: bool,
+    replaces: bool,
 ) -> None:
     """With what must still hold of the blob."""
     request = CopyRequest(key, "x", size, "etag", version_id, Precondition(blob_etag), reason=reason, adopt=adopt)
-    request = replace(request, conflict=conflict)
+    request = replace(request, conflict=conflict, replace_archived=replaces and conflict == "archived")
 
     assert request_from_json(json.loads(json.dumps(request_as_json(request))), key[:2]) == request
 
@@ -97,6 +99,12 @@ def test_a_request_survives_the_manifest(
         ({"head_first": False}, "it has 'head_first', which is never written"),
         ({"conflict": "archive"}, "conflict is 'archive', not one of archived, append_blob, page_blob, directory"),
         ({"conflict": None}, "conflict is of type NoneType"),
+        ({"replace_archived": True}, "it replaces an archived blob, but the blob is not archived"),
+        (
+            {"replace_archived": True, "conflict": "page_blob"},
+            "it replaces an archived blob, but the blob is not archived",
+        ),
+        ({"replace_archived": 1, "conflict": "archived"}, "replace_archived is of type int"),
     ],
 )
 def test_a_request_that_no_plan_can_have_written_is_refused(change: dict[str, Any], message: str) -> None:

@@ -73,6 +73,7 @@ VALUES = [
     ("first_day", "yesterday", "first_day is 'yesterday'; it takes a day such as 2026-11-22"),
     ("modified_since", "yesterday", "modified_since is 'yesterday'; it takes a time such as"),
     ("overwrite", "maybe", "overwrite is 'maybe'; it takes True or False"),
+    ("overwrite_archived", "yes", "overwrite_archived is 'yes'; it takes True or False"),
     ("dry_run", "maybe", "dry_run is 'maybe'; it takes True or False"),
 ]
 """An argument, a wrong value, and the error."""
@@ -133,6 +134,8 @@ def test_a_mistake_in_partial_arguments_fails_the_mapped_task_without_a_retry() 
             {"mode": "server_side", "deferrable": True, "slice": timedelta(hours=1)},
             "slice and deferrable are both given",
         ),
+        ({"overwrite_archived": True, "overwrite": False}, "overwrite_archived is True, but overwrite is False"),
+        ({"overwrite_archived": True, "mode": "server_side"}, "overwrite_archived is True, but mode is 'server_side'"),
     ],
 )
 def test_arguments_that_contradict_each_other_show_when_the_dag_is_parsed(

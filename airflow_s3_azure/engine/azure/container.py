@@ -210,11 +210,11 @@ class BlobContainer:
         self.delete(blob, etag)
 
     def delete(self, blob: str, etag: str) -> None:
-        """Delete a blob that has this ETag.
+        """Delete a blob that has this ETag, if it exists: a request whose response was lost may have deleted it.
 
         :raises PreconditionFailed: if it has another one
         """
-        self._send("DELETE", blob, expected=202, headers={"if-match": etag})
+        self._send("DELETE", blob, expected=202, headers={"if-match": etag}, missing_ok=True)
 
     def crc64(
         self, blob: str, start: int, stop: int, etag: str, on_bytes: Callable[[int], None] = lambda _: None

@@ -92,6 +92,9 @@ _MEANINGS: dict[str, _Meaning] = {
         DestinationConflict,
         str(CONFLICTS["archived"]),
     ),
+    "SnapshotsPresent": _Meaning(
+        DestinationConflict, "the blob has snapshots, which are never deleted with it; delete them first"
+    ),
     "BlobBeingRehydrated": _Meaning(
         DestinationConflict, "the blob is being rehydrated from the archive tier; wait until it is online"
     ),
