@@ -1,7 +1,7 @@
 """Restores of archived objects: which objects of a batch wait for one, and the requests for those that have none.
 
-A listing of the range of the batch's keys shows it, with one request for 1,000 keys. It does not show the archive tiers of
-Intelligent-Tiering; keys that a copy found there are checked with a HEAD each.
+A listing of the range of the batch's keys shows it, with one request for 1,000 keys. It shows neither the archive tiers of
+Intelligent-Tiering nor the versions that a list of keys names; these objects are checked with a HEAD each.
 """
 
 from __future__ import annotations
@@ -66,11 +66,21 @@ class Restores:
         """Return the keys that cannot be copied yet, and request the restores that nobody requested.
 
         :return: each key with None, or with the error if its restore was refused
-        :raises TransferError: if the bucket cannot be listed
+        :raises TransferError: if the bucket cannot be listed, or an object's state cannot be read
         """
         planned = {request.key: request for request in requests}
-        states = archived_keys(self._source, planned, self._options.retry, self._cancellation)
-        return dict.fromkeys(states) | self.request(planned[key] for key, state in states.items() if not state)
+        current = [key for key, request in planned.items() if request.version_id is None]
+        states = archived_keys(self._source, current, self._options.retry, self._cancellation)
+        versions = archived_requests(
+            self._source,
+            [request for request in planned.values() if request.version_id is not None],
+            self._options,
+            self._cancellation,
+        )
+        waiting = dict.fromkeys([*states, *(request.key for request in versions)])
+        # A HEAD does not say whether a restore was requested; to request one again changes nothing.
+        unrequested = [planned[key] for key, state in states.items() if not state]
+        return waiting | self.request([*unrequested, *versions])
 
     def request(self, requests: Iterable[CopyRequest]) -> dict[str, TransferError | None]:
         """Request restores; return each key with None, or with the error if its restore was refused."""
@@ -115,16 +125,28 @@ def count_waiting(
     """
     done = {row["key"] for row in folder.read_unconfirmed_ledger(reference.part, reference.objects)}
     open_requests = [one for one in folder.read_manifest(reference) if one.key not in done]
-    planned = {one.key for one in open_requests if one.is_archived}
-    found = [one for one in open_requests if one.key not in planned]
-    waiting = len(archived_keys(source, planned, options.retry, cancellation))
-    for request in found:
-        waiting += options.retry.call(partial(_is_archived, source, request), cancellation)
-    return waiting
+    listed = {one.key for one in open_requests if one.is_archived and one.version_id is None}
+    others = [one for one in open_requests if one.key not in listed]
+    return len(archived_keys(source, listed, options.retry, cancellation)) + len(
+        archived_requests(source, others, options, cancellation)
+    )
 
 
-def _is_archived(source: S3Source, request: CopyRequest) -> bool:
-    try:
-        return source.head(request.key, request.version_id).is_archived
-    except SourceNotFound:
-        return False  # the copy finds out
+def archived_requests(
+    source: S3Source, requests: Iterable[CopyRequest], options: CopyOptions, cancellation: Cancellation
+) -> list[CopyRequest]:
+    """Return the requests whose object or version is archived, by a HEAD each. One that is gone is not among them.
+
+    :raises TransferError: if an object's state cannot be read
+    """
+
+    def is_archived(request: CopyRequest) -> bool:
+        try:
+            head = partial(source.head, request.key, request.version_id)
+            return options.retry.call(head, cancellation).is_archived
+        except SourceNotFound:
+            return False  # the copy finds out
+
+    asked = list(requests)
+    with ThreadPoolExecutor(options.max_concurrency, thread_name_prefix="s3-to-azure-restore") as pool:
+        return [one for one, archived in zip(asked, pool.map(is_archived, asked), strict=True) if archived]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
@@ -14,7 +15,7 @@ from airflow_s3_azure.engine.errors import SourceAccessDenied, SourceReadError
 from airflow_s3_azure.engine.model import CopyRequest, SourceObject
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.retry import RetryPolicy
-from airflow_s3_azure.sync.restores import Restores, archived_keys
+from airflow_s3_azure.sync.restores import Restores, archived_keys, count_waiting
 
 ONGOING = "<RestoreStatus><IsRestoreInProgress>true</IsRestoreInProgress></RestoreStatus>"
 DONE = "<RestoreStatus><IsRestoreInProgress>false</IsRestoreInProgress></RestoreStatus>"
@@ -22,14 +23,20 @@ ONCE = RetryPolicy(attempts=1)
 
 
 class Source:
-    """A bucket of archived objects, listed in pages of two."""
+    """A bucket of archived objects, listed in pages of two.
+
+    :param archived_versions: that can only be read after a restore
+    """
 
     bucket = "bucket"
     connection = "AWS connection 'night'"
     payer: Mapping[str, str] = {}
 
-    def __init__(self, objects: Mapping[str, str], storage_class: str = "GLACIER") -> None:
+    def __init__(
+        self, objects: Mapping[str, str], storage_class: str = "GLACIER", archived_versions: Iterable[str] = ()
+    ) -> None:
         self.objects = objects
+        self.archived_versions = set(archived_versions)
         self.storage_class = storage_class
         self.listed: list[Mapping[str, Any]] = []
 
@@ -39,7 +46,8 @@ class Source:
 
     def head(self, key: str, version_id: str | None = None) -> SourceObject:
         """Return an object."""
-        return SourceObject(key, 1, "e", version_id, storage_class=self.storage_class)
+        is_archived = version_id in self.archived_versions
+        return SourceObject(key, 1, "e", version_id, storage_class=self.storage_class, is_archived=is_archived)
 
     def list_page(self, params: Mapping[str, Any]) -> bytes:
         """Return a page."""
@@ -149,3 +157,30 @@ def test_an_object_that_the_plan_did_not_know_to_be_archived_is_checked(storage_
     Restores(client, source, CopyOptions(retry=ONCE), Cancellation()).request(_requests("a", is_archived=False))
 
     assert ("Days" in client.requests["a"]) == has_days
+
+
+@pytest.mark.parametrize(("current", "is_archived"), [("", False), (DONE, True)])
+def test_the_state_of_a_named_version_is_its_own(current: str, *, is_archived: bool) -> None:
+    """A listing shows the current version, which may be archived while the named one is not, and the reverse."""
+    source: Any = Source({"a": current}, archived_versions=["old"] if is_archived else [])
+    client = Client()
+    requests = [CopyRequest("a", "a", version_id="old", is_archived=True)]
+
+    held = Restores(client, source, CopyOptions(retry=ONCE), Cancellation()).hold(requests)
+
+    assert held == ({"a": None} if is_archived else {})
+    assert client.requests.keys() == ({"a"} if is_archived else set())
+    assert source.listed == []
+
+
+@pytest.mark.parametrize(("current", "waiting"), [("", 0), (DONE, 1)])
+def test_a_batch_waits_for_the_version_that_it_copies(current: str, waiting: int) -> None:
+    """Not for the current one."""
+    source: Any = Source({"a": current}, archived_versions=["old"] * waiting)
+    folder: Any = SimpleNamespace(
+        read_unconfirmed_ledger=lambda *_: [],
+        read_manifest=lambda _: [CopyRequest("a", "a", version_id="old", is_archived=True)],
+    )
+    reference: Any = SimpleNamespace(part="00000", objects=1)
+
+    assert count_waiting(source, folder, reference, CopyOptions(retry=ONCE), Cancellation()) == waiting
