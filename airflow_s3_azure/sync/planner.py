@@ -16,7 +16,6 @@ from airflow_s3_azure.engine.progress import count_text, size_text
 from airflow_s3_azure.engine.properties import CopyIdentity
 from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.sync.batch import Batcher, ManifestRange
-from airflow_s3_azure.sync.collection import fewer_collections
 from airflow_s3_azure.sync.compare import Decision, decide
 from airflow_s3_azure.sync.cost import Cost
 from airflow_s3_azure.sync.join import OutOfOrder, join
@@ -40,7 +39,6 @@ CHECK_EVERY = 1_000
 Entry = TypeVar("Entry")
 
 
-@fewer_collections()
 def make_plan(
     source: Listing[ListedObject],
     destination: Listing[tuple[str, BlobState]],
