@@ -7,9 +7,12 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from airflow.sdk.definitions import dag as dag_module
 
 from airflow_s3_azure import triggers
+from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.retry import RetryPolicy
+from airflow_s3_azure.triggers import RestoreTrigger
 from tests.fakes.canned_server import serving
 from tests.fakes.restoring_s3 import RestoringS3
 from tests.sync_group.nights import Sync
@@ -94,6 +97,41 @@ def test_a_wait_that_ended_goes_on_where_it_was(sync: Sync, s3: RestoringS3) -> 
     assert night.state == "success"
     assert night.statuses() == dict.fromkeys(["in/a", "in/z", *COLD], "copied")
     assert {len(bodies) for bodies in s3.requests.values()} == {1}
+
+
+class _TriggererEnded(Exception):
+    """The triggerer ended while a trigger polled."""
+
+
+def test_a_restarted_triggerer_continues_the_wait(sync: Sync, s3: RestoringS3, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first trigger ends without an event; one made of its stored arguments ends the wait, and no restore is requested again."""
+    _fill(sync)
+    run_trigger: Callable[[RestoreTrigger, Any], Any] = dag_module._run_inline_trigger
+    poll = RestoreTrigger._poll
+    polled: list[dict[str, Any]] = []
+
+    def end_after_poll(trigger: RestoreTrigger, cancellation: Cancellation) -> dict[str, Any]:
+        polled.append(poll(trigger, cancellation))
+        raise _TriggererEnded
+
+    def run_with_restart(trigger: RestoreTrigger, ti: Any) -> Any:
+        stored = json.dumps(trigger.serialize()[1])
+        if not polled:
+            with monkeypatch.context() as ending:
+                ending.setattr(RestoreTrigger, "_poll", end_after_poll)
+                with pytest.raises(_TriggererEnded):
+                    run_trigger(trigger, ti)
+            s3.finishing = 3
+        return run_trigger(RestoreTrigger(**json.loads(stored)), ti)
+
+    monkeypatch.setattr(dag_module, "_run_inline_trigger", run_with_restart)
+
+    night = sync.night(**RESTORE)
+
+    assert polled == [{"waiting": 3}]
+    assert night.state == "success"
+    assert night.statuses() == dict.fromkeys(["in/a", "in/z", *COLD], "copied")
+    assert {key: len(bodies) for key, bodies in s3.requests.items()} == dict.fromkeys(COLD, 1)
 
 
 @pytest.mark.parametrize(
