@@ -1,7 +1,6 @@
 """Imports modules without Python's garbage collector.
 
-An import makes many objects and hardly any garbage. The collector visits all objects of the process again and again meanwhile: a
-third of the CPU time of importing both hooks into a task process.
+An import makes many objects and hardly any garbage. Meanwhile the collector visits all objects of the process again and again.
 """
 
 from __future__ import annotations

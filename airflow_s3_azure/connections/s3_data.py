@@ -1,6 +1,6 @@
 """Botocore's description of S3, read once per process instead of once per session.
 
-It is several megabytes of JSON, and two fifths of the cost of a client.
+It is several megabytes of JSON, and much of the cost of a client.
 """
 
 from __future__ import annotations
