@@ -7,7 +7,7 @@ import json
 import pytest
 
 from benchmarks.audit import DAMAGED, PAGE, ledger, listed, page, run
-from benchmarks.plan import judge
+from benchmarks.plan import MAX_PEAK
 
 COUNT = 2 * DAMAGED
 
@@ -30,7 +30,7 @@ def test_the_listing_comes_in_pages_and_lacks_a_blob_in_a_thousand() -> None:
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_blobs() -> None:
-    """Of more blobs than a sort holds in memory; and each takes as long as one of fewer."""
-    holds, verdict = judge(run([20_000, 120_000]))
+    """Of more blobs than a sort holds in memory. `make bench-audit` judges the time, which other tests would distort."""
+    peaks = [audit.peak for audit in run([20_000, 120_000])]
 
-    assert holds, verdict
+    assert max(peaks) <= MAX_PEAK, peaks
