@@ -24,7 +24,7 @@ class Body(Protocol):
     ends_connection: ClassVar[bool]
 
     def readinto(self, into: memoryview) -> int:
-        """Read what is available, as it was sent; return how many bytes.
+        """Read a piece of the body, as it was sent; return how many bytes.
 
         :return: 0 only at the end
         :raises OSError: if the connection broke
@@ -44,7 +44,7 @@ class LengthBody:
         self.is_complete = length == 0
 
     def readinto(self, into: memoryview) -> int:
-        """Read what is available. See :class:`Body`."""
+        """Read a piece. See :class:`Body`."""
         wanted = min(len(into), self._remaining)
         if wanted == 0:
             return 0
@@ -68,7 +68,7 @@ class ChunkedBody:
         self.is_complete = False
 
     def readinto(self, into: memoryview) -> int:
-        """Read what is available of the current chunk. See :class:`Body`."""
+        """Read a piece of the current chunk. See :class:`Body`."""
         framing = self._framing
         if framing.state is not ChunkState.DATA:
             self._read_lines()
@@ -101,7 +101,7 @@ class UntilCloseBody:
         self.is_complete = False
 
     def readinto(self, into: memoryview) -> int:
-        """Read what is available. See :class:`Body`."""
+        """Read a piece. See :class:`Body`."""
         if self.is_complete or not into:
             return 0
         received = self._buffer.readinto(into, len(into))

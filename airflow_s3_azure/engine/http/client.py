@@ -171,7 +171,7 @@ class Response:
         self.close()
 
     def readinto(self, into: memoryview) -> int:
-        """Read the available bytes of the body, at most the size of ``into``; return how many.
+        """Read a piece of the body, at most the size of ``into``; return how many bytes.
 
         :return: 0 only at the end of the body, or after ``close``
         :raises OSError: if the connection broke

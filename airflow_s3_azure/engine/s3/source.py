@@ -34,10 +34,8 @@ from airflow_s3_azure.engine.s3.params import Operation, Params, pinned, request
 from airflow_s3_azure.engine.s3.refusals import THE_CONNECTION, Refusal, translate, unreachable
 from airflow_s3_azure.engine.xml import InvalidXML
 
-READ_SIZE = 256 * 1024
-"""Bytes of one read from the socket: few enough to stay in the processor's cache for their checksum."""
-CHECKED_SIZE = 64 * 1024
-"""Bytes of which the checksum is computed at once, so that Python is not called for each TLS record of 16 KiB."""
+READ_SIZE = 1024 * 1024
+"""Bytes of a piece of a body at most: few enough to stay in the processor's cache for their checksum."""
 _PARTIAL = {"Range", "PartNumber"}
 """Parameters after which S3 returns 206."""
 
@@ -304,7 +302,7 @@ class S3Source:
         self, response: Response, into: memoryview, count: Count, on_piece: Callable[[memoryview], None] | None = None
     ) -> None:
         """Read the body, which must have the size of ``into``, without a copy and without decoding."""
-        position = checked = 0
+        position = 0
         why: str | None = None
         try:
             while position < len(into):
@@ -313,10 +311,9 @@ class S3Source:
                 if received == 0:
                     why = "the connection was closed"
                     break
+                if on_piece is not None:
+                    on_piece(into[position : position + received])
                 position += received
-                if on_piece is not None and (position - checked >= CHECKED_SIZE or position == len(into)):
-                    on_piece(into[checked:position])
-                    checked = position
                 self.spend_bandwidth(received)
             if why is None and is_longer(response, position):
                 message = f"the body is longer than the {len(into):,} bytes that were requested"

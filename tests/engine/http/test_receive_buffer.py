@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -27,6 +28,48 @@ def test_bytes_beyond_a_delimiter_stay_in_the_buffer(pair: Pair) -> None:
     assert (was_unread, buffer.has_unread) == (True, False)
     server.close()
     assert buffer.readinto(into, 10) == 0
+
+
+def test_a_piece_of_a_body_is_what_arrives_within_its_time(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many reads of the socket that takes: TLS returns one record for each."""
+    monkeypatch.setattr("airflow_s3_azure.engine.http.receive_buffer.PIECE_SECONDS", 30)
+    server, buffer = pair
+
+    def send() -> None:
+        for _ in range(5):
+            server.sendall(b"a" * 16384)
+        server.close()
+
+    with ThreadPoolExecutor(1) as sender:
+        sending = sender.submit(send)
+        pieces = list(iter(lambda: buffer.readinto(memoryview(bytearray(4 * 16384)), 4 * 16384), 0))
+        sending.result()
+
+    assert pieces == [4 * 16384, 16384]
+
+
+def test_a_piece_ends_once_its_time_is_over(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What arrived is returned, although the connection stays open."""
+    monkeypatch.setattr("airflow_s3_azure.engine.http.receive_buffer.PIECE_SECONDS", 0)
+    server, buffer = pair
+    server.sendall(b"abc")
+
+    assert buffer.readinto(memoryview(bytearray(10)), 10) == 3
+
+
+def test_bytes_before_an_error_are_returned_before_it_is_raised() -> None:
+    """So that they are counted. The socket is not read again, which would wait for another timeout."""
+    server, client = socket.socketpair()
+    with server, client:
+        client.settimeout(0.05)
+        buffer = ReceiveBuffer(client, 0.05)
+        into = memoryview(bytearray(10))
+        server.sendall(b"abc")
+
+        assert (buffer.readinto(into, 10), bytes(into[:3])) == (3, b"abc")
+        server.sendall(b"def")
+        with pytest.raises(TimeoutError):
+            buffer.readinto(into, 10)
 
 
 @pytest.mark.parametrize("sent", [b"a" * 11 + b"\r\n", b"a" * 100])
