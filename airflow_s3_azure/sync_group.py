@@ -281,7 +281,6 @@ def _check(arguments: dict[str, Any]) -> None:
             arguments["slice"],
             deferrable=arguments["deferrable"],
             compare=arguments["compare"],
-            archived=arguments["archived"],
         )
 
 

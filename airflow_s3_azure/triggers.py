@@ -1,4 +1,4 @@
-"""Triggers: one waits for the restore of archived objects; two run a server-side copy, so that no worker slot is held while Azure reads
+"""Triggers: two wait for the restore of archived objects; two run a server-side copy, so that no worker slot is held while Azure reads
 from S3.
 
 Azure responds to a block's request when it has read the block. Threads of the triggerer wait for these responses; they run
@@ -22,7 +22,14 @@ from asgiref.sync import sync_to_async
 from airflow_s3_azure.connections import AzureContainer, S3Bucket, check_object, open_endpoints, request_check
 from airflow_s3_azure.endpoints import Endpoints
 from airflow_s3_azure.engine.cancellation import Cancellation
-from airflow_s3_azure.engine.errors import Cancelled, ConfigurationError, S3ToAzureError, error_as_json
+from airflow_s3_azure.engine.errors import (
+    Cancelled,
+    ConfigurationError,
+    DestinationWriteError,
+    S3ToAzureError,
+    SourceReadError,
+    error_as_json,
+)
 from airflow_s3_azure.engine.model import CopyRequest, CopyResult
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.pool import copy_objects
@@ -33,9 +40,9 @@ from airflow_s3_azure.sync.compare_modes import NO_READ_BACK
 from airflow_s3_azure.sync.execution import BatchExecution
 from airflow_s3_azure.sync.ledger import PlanFolder
 from airflow_s3_azure.sync.references import BatchReference
-from airflow_s3_azure.sync.restores import count_waiting
+from airflow_s3_azure.sync.restores import Restores, archived_requests, count_waiting
 
-__all__ = ["RestoreTrigger", "ServerSideBatchTrigger", "ServerSideObjectTrigger"]
+__all__ = ["ObjectRestoreTrigger", "RestoreTrigger", "ServerSideBatchTrigger", "ServerSideObjectTrigger"]
 
 log = get_logger(__name__)
 
@@ -45,21 +52,19 @@ runs again before that (seen on 3.3.2)."""
 STOP_SECONDS = 5.0
 """Grace period of a stopped trigger for its threads."""
 POLL_SECONDS = 300.0
-"""Interval of the listings. Also the minimum run time of the trigger, which must be above 15 s."""
+"""Interval of the polls. Also the minimum run time of the trigger, which must be above 15 s."""
 SHARE = 10
 """A tenth of the keys that wait is worth a task of its own."""
 MOST_SECONDS = 3600.0
 """The longest that a restored object waits for that tenth."""
 
 
-class ServerSideTrigger(BaseTrigger):
-    """Copies with ``mode="server_side"``, and fires one event, with ``outcome`` or ``error``.
-
-    It is serialized with the operator's options, and holds no credential.
+class ConnectedTrigger(BaseTrigger):
+    """A trigger between two endpoints. It is serialized with the operator's options, and holds no credential.
 
     :param endpoints: :class:`~airflow_s3_azure.endpoints.Endpoints` as JSON
     :param options: :class:`~airflow_s3_azure.engine.options.CopyOptions` as JSON
-    :param work: what to copy
+    :param work: what to copy, or to wait for
     """
 
     def __init__(self, endpoints: dict[str, Any], options: dict[str, Any], **work: Any) -> None:
@@ -72,6 +77,10 @@ class ServerSideTrigger(BaseTrigger):
         """Return the class path and the arguments, which Airflow stores."""
         arguments = {"endpoints": self.endpoints, "options": self.options, **self.work}
         return f"{type(self).__module__}.{type(self).__qualname__}", arguments
+
+
+class ServerSideTrigger(ConnectedTrigger):
+    """Copies with ``mode="server_side"``, and fires one event, with ``outcome`` or ``error``."""
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Copy in a separate thread, and yield the result."""
@@ -124,7 +133,7 @@ class ServerSideTrigger(BaseTrigger):
 
 
 class ServerSideObjectTrigger(ServerSideTrigger):
-    """Copies one object; the outcome is its row.
+    """Copies one object; the outcome is its row, or ``waiting`` if it must be restored first, which is requested.
 
     :param s3_key: the object
     :param blob_name: already checked against Azure's rules
@@ -152,6 +161,9 @@ class ServerSideObjectTrigger(ServerSideTrigger):
             cancellation,
             on_progress=_log_progress,
         )
+        restores = Restores.if_wanted(bucket.client, bucket.source, options, cancellation)
+        if restores is not None and restores.request_if_archived(request, result.error):
+            return {"waiting": 1}
         on_result(result)
         if result.error is not None:
             raise result.error
@@ -159,7 +171,7 @@ class ServerSideObjectTrigger(ServerSideTrigger):
 
 
 class ServerSideBatchTrigger(ServerSideTrigger):
-    """Copies one batch of a plan; the outcome is the URL of its ledger, its summary and its failures.
+    """Copies one batch of a plan; the outcome is the URL of its ledger, its summary, how many keys wait, and its failures.
 
     :param batch: the plan's reference of the batch
     :param run_folder: of the run whose plan it is; missing in triggers of earlier versions, whose references are absolute
@@ -191,10 +203,15 @@ class ServerSideBatchTrigger(ServerSideTrigger):
             container.blobs,
             options,
             cancellation,
+            restores=Restores.if_wanted(bucket.client, bucket.source, options, cancellation),
             check=_without_read_back(request_check(Endpoints.from_json(self.endpoints), bucket, container)),
             on_result=on_result,
         )
-        outcome = {"ledger_url": folder.blob_url(batch.ledger_name), "summary": batch.summary()}
+        outcome = {
+            "ledger_url": folder.blob_url(batch.ledger_name),
+            "summary": batch.summary(),
+            "waiting": len(batch.waiting),
+        }
         try:
             batch.raise_failures()
         except S3ToAzureError as failures:
@@ -218,33 +235,17 @@ def _log_progress(progress: Progress) -> None:
         log.info("%s", progress.describe())
 
 
-class RestoreTrigger(BaseTrigger):
-    """Fires one event when enough of a batch's archived objects are restored, or all of them.
+class RestoringTrigger(ConnectedTrigger):
+    """Fires one event when enough of the archived objects that wait are restored, or all of them.
 
-    It is serialized with the operator's options, and holds no credential. What waits is read from the manifest and the ledger, so
-    a triggerer that is restarted goes on where the last one was.
-
-    :param endpoints: :class:`~airflow_s3_azure.endpoints.Endpoints` as JSON
-    :param options: :class:`~airflow_s3_azure.engine.options.CopyOptions` as JSON
-    :param batch: the plan's reference of the batch
-    :param run_folder: that the reference leaves out
-    :param waiting: keys that waited when the task was deferred
+    All its state is in its arguments and in S3 and Azure, so a restarted triggerer continues the wait. A poll that gets no
+    response, or one that asks to try again, is repeated at the next interval; another error ends the wait.
     """
 
-    def __init__(
-        self, endpoints: dict[str, Any], options: dict[str, Any], batch: dict[str, Any], run_folder: str, waiting: int
-    ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.endpoints = endpoints
-        self.options = options
-        self.batch = batch
-        self.run_folder = run_folder
-        self.waiting = waiting
-
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return the class path and the arguments, which Airflow stores."""
-        names = ("endpoints", "options", "batch", "run_folder", "waiting")
-        return f"{type(self).__module__}.{type(self).__qualname__}", {name: getattr(self, name) for name in names}
+    @property
+    def waiting(self) -> int:
+        """How many objects waited when the task was deferred."""
+        return int(self.work["waiting"])
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll until it is worth to copy again, and yield the event."""
@@ -257,6 +258,8 @@ class RestoreTrigger(BaseTrigger):
             while True:
                 await asyncio.sleep(POLL_SECONDS)
                 event = await poll(cancellation)
+                if event is None:
+                    continue
                 if "error" in event:
                     break
                 ready = self.waiting - event["waiting"]
@@ -272,20 +275,65 @@ class RestoreTrigger(BaseTrigger):
             thread.shutdown(wait=False)
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
-    def _poll(self, cancellation: Cancellation) -> dict[str, Any]:
-        """Return how many keys still wait, or the error."""
+    def _poll(self, cancellation: Cancellation) -> dict[str, Any] | None:
+        """Return how many objects still wait, or the error that ends the wait; None: the next poll may get a response."""
         try:
-            options, reference = (
-                CopyOptions.from_json(self.options),
-                BatchReference.from_json(self.batch, self.run_folder),
-            )
+            options = CopyOptions.from_json(self.options)
             bucket, container = open_endpoints(Endpoints.from_json(self.endpoints), options, cancellation)
-            folder = PlanFolder(container.client, reference.folder, cancellation)
-            waiting = count_waiting(bucket.source, folder, reference, options, cancellation)
+            return {"waiting": self._count_waiting(bucket, container, options, cancellation)}
         except Cancelled:
             raise
         except S3ToAzureError as error:
+            # Both endpoints responded before the wait: even a host that is missing in DNS now is not a wrong name.
+            if error.retryable or isinstance(error, SourceReadError | DestinationWriteError):
+                log.warning("a poll failed, next in %.0f s: %s: %s", POLL_SECONDS, type(error).__name__, error)
+                return None
             log.info("%s: %s", type(error).__name__, error)
             return {"error": error_as_json(error)}
+
+    def _count_waiting(
+        self, bucket: S3Bucket, container: AzureContainer, options: CopyOptions, cancellation: Cancellation
+    ) -> int:
+        """Return how many objects still wait for their restore.
+
+        :raises S3ToAzureError: if that cannot be read
+        """
+        raise NotImplementedError
+
+
+class RestoreTrigger(RestoringTrigger):
+    """Waits for the restores of a batch. What waits is read from its manifest and its ledger.
+
+    :param batch: the plan's reference of the batch
+    :param run_folder: that the reference leaves out
+    :param waiting: keys that waited when the task was deferred
+    """
+
+    def _count_waiting(
+        self, bucket: S3Bucket, container: AzureContainer, options: CopyOptions, cancellation: Cancellation
+    ) -> int:
+        reference = BatchReference.from_json(self.work["batch"], self.work["run_folder"])
+        folder = PlanFolder(container.client, reference.folder, cancellation)
+        waiting = count_waiting(bucket.source, folder, reference, options, cancellation)
         log.info("batch %d: %s of %s keys wait for their restore", reference.index, f"{waiting:,}", f"{self.waiting:,}")
-        return {"waiting": waiting}
+        return waiting
+
+
+class ObjectRestoreTrigger(RestoringTrigger):
+    """Waits for the restore of one object, by a HEAD.
+
+    :param s3_key: the object
+    :param blob_name: of its copy
+    :param s3_version_id: None: the current one
+    """
+
+    waiting = 1
+
+    def _count_waiting(
+        self, bucket: S3Bucket, container: AzureContainer, options: CopyOptions, cancellation: Cancellation
+    ) -> int:
+        del container
+        request = CopyRequest(self.work["s3_key"], self.work["blob_name"], version_id=self.work["s3_version_id"])
+        waiting = len(archived_requests(bucket.source, [request], options, cancellation))
+        log.info("%r %s", request.key, "waits for its restore" if waiting else "can be read")
+        return waiting

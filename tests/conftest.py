@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
 
     from tests.fakes.reading_azurite import ReadingAzurite
+    from tests.fakes.restoring_s3 import RestoringS3
     from tests.faults.recorded import Recorded
     from tests.servers import AzureServer, CertificateAuthority, S3Server
     from tests.servers.s3 import S3Endpoint
@@ -161,6 +162,26 @@ def connections(s3_server: S3Server, azure_server: AzureServer, monkeypatch: pyt
     """The Airflow connections ``aws_default`` and ``wasb_default``, to the two servers."""
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(s3_server.airflow_connection()))
     monkeypatch.setenv("AIRFLOW_CONN_WASB_DEFAULT", json.dumps(azure_server.airflow_connection()))
+
+
+@pytest.fixture
+def restoring_s3(
+    bucket: Bucket,
+    s3_server: S3Server,
+    connections: None,  # noqa: ARG001 - a fixture
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[RestoringS3]:
+    """The route of ``aws_default``, on which restores take time; triggers poll without a wait."""
+    from airflow_s3_azure import triggers
+    from tests.fakes.canned_server import serving
+    from tests.fakes.restoring_s3 import RestoringS3
+
+    monkeypatch.setattr(triggers, "POLL_SECONDS", 0.0)
+    with serving(RestoringS3(bucket, s3_server.port)) as running:
+        connection = s3_server.airflow_connection()
+        connection["extra"] |= {"endpoint_url": running.url, "config_kwargs": {"retries": {"total_max_attempts": 1}}}
+        monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
+        yield running
 
 
 @pytest.fixture

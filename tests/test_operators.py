@@ -154,9 +154,14 @@ def test_mapped_tasks_are_labeled_by_their_key(bucket: Bucket, container: Contai
         ({"s3_key": "_s3_to_azure/x"}, RESERVED.format("_s3_to_azure/x")),
         ({"s3_key": "../finance/x"}, "blob name '../finance/x' is refused: Azure resolves the path segments '.'"),
         ({"s3_key": ""}, "s3_key is empty"),
+        ({"s3_key": "a", "archived": "{{ 'thaw' }}"}, "archived is 'thaw'; it takes 'skip', 'fail' or 'restore'"),
         (
-            {"s3_key": "a", "archived": "restore"},
-            "archived is 'restore', which only a sync does: copy the key with s3_to_azure_sync(keys=[...])",
+            {"s3_key": "a", "archived": "restore", "restore_tier": "{{ 'Fast' }}"},
+            "restore_tier is 'Fast'; it takes 'Bulk', 'Standard' or 'Expedited'",
+        ),
+        (
+            {"s3_key": "a", "archived": "restore", "restore_days": "{{ 0 }}"},
+            "restore_days is '0'; it takes at least 1 day",
         ),
         ({"s3_key": "a", "aws_conn_id": "nope"}, "there is no Airflow connection 'nope' (aws_conn_id)"),
         ({"s3_key": "a", "wasb_conn_id": "nope"}, "there is no Airflow connection 'nope' (wasb_conn_id)"),

@@ -170,7 +170,7 @@ class SourceNotFound(TransferError):
         self.bucket_exists = bucket_exists
 
 
-ARCHIVED = "it is archived; restore it in S3 first, or set archived='skip', or, in a sync, archived='restore'"
+ARCHIVED = "it is archived; restore it in S3 first, or set archived='skip' or archived='restore'"
 
 
 class SourceArchived(TransferError):

@@ -38,7 +38,7 @@ class CopyOptions:
     :param overwrite_archived: replace a blob in the archive tier too: it is deleted first, because it cannot be overwritten
     :param verify: ``"auto"`` verifies against what S3 stored, if it is usable; ``"require"`` fails if it is not;
         ``"read_back"`` is ``"auto"`` and reads resumed blocks back after the commit
-    :param archived: ``"skip"`` an archived object, ``"fail"``, or have a sync ``"restore"`` it
+    :param archived: ``"skip"`` an archived object, ``"fail"``, or ``"restore"`` it and wait
     :param restore_tier: S3's retrieval tier of a restore
     :param restore_days: for which a restored object can be read
     :param copy_tags: copy the object's tags as blob index tags; costs a request per object

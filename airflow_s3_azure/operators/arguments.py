@@ -153,9 +153,7 @@ def check_arguments(arguments: Mapping[str, Any]) -> None:
     )
 
 
-def check_deferral(
-    mode: str, slice_time: timedelta | None, *, deferrable: bool, compare: str = "etag", archived: str = ""
-) -> None:
+def check_deferral(mode: str, slice_time: timedelta | None, *, deferrable: bool, compare: str = "etag") -> None:
     """Check the combination of arguments of a deferred copy.
 
     :raises ConfigurationError: if they exclude each other
@@ -165,11 +163,6 @@ def check_deferral(
     if deferrable and slice_time is not None:
         raise ConfigurationError(
             "slice and deferrable are both given; a deferred copy holds no worker: leave slice out"
-        )
-    if deferrable and archived == "restore":
-        raise ConfigurationError(
-            "deferrable=True and archived='restore' are both given; a copy that waits for restores is deferred anyway: leave "
-            "deferrable out"
         )
     if deferrable and compare == "checksum":
         raise ConfigurationError(NO_READ_BACK)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from airflow_s3_azure.connections import AzureContainer, S3Bucket
     from airflow_s3_azure.engine.cancellation import Cancellation
     from airflow_s3_azure.lineage import Moved
-    from airflow_s3_azure.triggers import ServerSideTrigger
+    from airflow_s3_azure.triggers import ConnectedTrigger
 
 log = get_logger(__name__)
 
@@ -125,17 +125,24 @@ class CopyingOperator(ConnectedOperator):
         self.container_url = container.blobs.url
         return bucket, container, cancellation
 
-    def _defer(self, trigger: type[ServerSideTrigger], **work: Any) -> NoReturn:
-        """Defer the copy to a trigger, which ends with a call of ``execute_complete``. The worker slot is free meanwhile.
+    def _defer(self, trigger: type[ConnectedTrigger], options: CopyOptions, method: str, **work: Any) -> NoReturn:
+        """Defer the task to a trigger. The worker slot is free meanwhile.
 
-        :param work: what the trigger copies
+        :param method: that is called with the trigger's event
+        :param work: what the trigger copies, or waits for
         """
-        options = self._copy_options()
         self.defer(
             trigger=trigger(endpoints=read_options(Endpoints, self).as_json(), options=options.as_json(), **work),
-            method_name="execute_complete",
+            method_name=method,
             timeout=self.execution_timeout,
         )
+
+    def execute_restored(self, context: Context, event: dict[str, Any]) -> Any:
+        """Copy what was restored meanwhile, after the event of a trigger that waited for it."""
+        with airflow_failures():
+            if error := event.get("error"):
+                raise error_from_json(error)
+        return self.execute(context)
 
     def _outcome(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Return the result of a trigger's copy, and count it.
@@ -153,7 +160,7 @@ class CopyingOperator(ConnectedOperator):
     def _copy_options(self) -> CopyOptions:
         """Return the options of the copy, after all arguments are checked."""
         options = read_options(CopyOptions, self)
-        check_deferral(options.mode, self.slice, deferrable=self.deferrable, archived=options.archived)
+        check_deferral(options.mode, self.slice, deferrable=self.deferrable)
         return options
 
     def _slice_seconds(self) -> float | None:

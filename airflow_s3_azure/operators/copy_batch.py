@@ -33,7 +33,7 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
     The options of the copy are those of :class:`~airflow_s3_azure.operators.S3ToAzureBlobStreamOperator`.
 
     With ``archived="restore"`` the task requests the restores, copies what can be read, and waits in the triggerer until further
-    objects are restored.
+    objects are restored. With ``deferrable=True`` too, all of that is done in the triggerer.
 
     :param batch: the plan's reference of this batch; mapped, and never rendered as a template
     :param approve_task_id: the task that decided on the restores; without its approval, archived objects are skipped
@@ -79,11 +79,12 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
                 "cleared_at": max(1, ti.max_tries - (self.retries or 0) + 1),
                 "map_index": -1 if ti.map_index is None else ti.map_index,
             }
+            options = self._approved(ti, reference, self._copy_options())
             if self.deferrable:
                 from airflow_s3_azure.triggers import ServerSideBatchTrigger
 
-                self._defer(ServerSideBatchTrigger, batch=dict(self.batch), run_folder=run, **execution)
-            options = self._approved(ti, reference, self._copy_options())
+                work = {"batch": dict(self.batch), "run_folder": run, **execution}
+                self._defer(ServerSideBatchTrigger, options, "execute_complete", **work)
             bucket, container, cancellation = self._open(options)
             folder = PlanFolder(container.client, reference.folder, cancellation)
             batch = BatchExecution(reference, folder, **execution)
@@ -103,15 +104,13 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
                     options,
                     cancellation,
                     slice_seconds=self._slice_seconds(),
-                    restores=Restores(bucket.client, bucket.source, options, cancellation)
-                    if options.archived == "restore"
-                    else None,
+                    restores=Restores.if_wanted(bucket.client, bucket.source, options, cancellation),
                     check=request_check(read_options(Endpoints, self), bucket, container),
                     on_progress=on_progress,
                     on_result=metrics.add,
                 )
             if batch.waiting:
-                self._wait(run, options, len(batch.waiting))
+                self._wait(context, len(batch.waiting))
             failures: S3ToAzureError | None = None
             try:
                 batch.raise_failures()
@@ -130,31 +129,15 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
         log.warning("the restore of archived objects was not approved: they are skipped")
         return replace(options, archived="skip")
 
-    def _wait(self, run_folder: str, options: CopyOptions, waiting: int) -> NoReturn:
+    def _wait(self, context: Context, waiting: int) -> NoReturn:
         """Defer until some of the objects that wait are restored."""
+        from airflow_s3_azure.sync.ledger import run_folder
         from airflow_s3_azure.triggers import RestoreTrigger
 
         log.info("keys that wait for the restore of archived objects: %s; all others are done", f"{waiting:,}")
-        self.defer(
-            trigger=RestoreTrigger(
-                endpoints=read_options(Endpoints, self).as_json(),
-                options=options.as_json(),
-                batch=dict(self.batch),
-                run_folder=run_folder,
-                waiting=waiting,
-            ),
-            method_name="execute_restored",
-            timeout=self.execution_timeout,
-        )
-
-    def execute_restored(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
-        """Copy what was restored meanwhile."""
-        from airflow_s3_azure.engine.errors import error_from_json
-
-        with airflow_failures():
-            if error := event.get("error"):
-                raise error_from_json(error)
-        return self.execute(context)
+        ti = context["ti"]
+        work = {"batch": dict(self.batch), "run_folder": run_folder(ti.dag_id, ti.run_id), "waiting": waiting}
+        self._defer(RestoreTrigger, self._copy_options(), "execute_restored", **work)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Return the result of the trigger's copy; errors are those of :meth:`execute`."""
@@ -162,7 +145,9 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
 
         with airflow_failures():
             outcome = self._outcome(context, event)
-        self.ledger_url = outcome["ledger_url"]
+            self.ledger_url = outcome["ledger_url"]
+            if waiting := outcome.get("waiting"):  # a trigger of an earlier version does not say
+                self._wait(context, waiting)
         failures = error_from_json(outcome["failures"]) if "failures" in outcome else None
         return _end(context, self.batch["index"], outcome["summary"], failures)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow_s3_azure.endpoints import Endpoints
 from airflow_s3_azure.engine.errors import ConfigurationError
@@ -16,8 +16,12 @@ from airflow_s3_azure.operators.option_groups import read_options, templated
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_s3_azure.connections import S3Bucket
+    from airflow_s3_azure.engine.cancellation import Cancellation
+    from airflow_s3_azure.engine.errors import S3ToAzureError
     from airflow_s3_azure.engine.model import CopyRequest
     from airflow_s3_azure.engine.progress import Progress
+    from airflow_s3_azure.triggers import ConnectedTrigger
 
 log = get_logger(__name__)
 
@@ -62,9 +66,10 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
     :param create_container: create the container if it is missing (templated)
     :param verify: ``"auto"``: verify against the checksum S3 stored, if it stored one; ``"require"``: fail if not;
         ``"read_back"``: as ``"auto"``, and read resumed blocks back after the commit
-    :param archived: of an archived object that is not restored: ``"fail"``; ``"skip"``: the result is ``skipped`` (templated)
-    :param restore_tier: of a sync alone, which restores archived objects (templated)
-    :param restore_days: of a sync alone (templated)
+    :param archived: of an archived object that is not restored: ``"fail"``; ``"skip"``: the result is ``skipped``;
+        ``"restore"``: it is restored, and copied once it is readable; the task waits in the triggerer (templated)
+    :param restore_tier: S3's retrieval tier of a restore: ``"Bulk"``, ``"Standard"`` or ``"Expedited"`` (templated)
+    :param restore_days: for which S3 keeps a restored object readable; at least as many as the copy takes (templated)
     :param copy_tags: copy the object's tags as blob index tags; one more request
     :param access_tier: of the new blob: ``"Hot"``, ``"Cool"``, ``"Cold"``, ``"Archive"``, or tiers by storage class, with ``*`` for
         all others: ``{"GLACIER": "Archive", "*": "Cool"}``; None: the account's default (templated)
@@ -121,21 +126,11 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
         from airflow_s3_azure.metrics import CopyMetrics
 
         with airflow_failures():
-            request = self._request()
+            request, options = self._request(), self._copy_options()
             if self.deferrable:
                 from airflow_s3_azure.triggers import ServerSideObjectTrigger
 
-                self._defer(
-                    ServerSideObjectTrigger,
-                    s3_key=request.key,
-                    blob_name=request.blob,
-                    s3_version_id=request.version_id,
-                )
-            options = self._copy_options()
-            if options.archived == "restore":
-                raise ConfigurationError(
-                    "archived is 'restore', which only a sync does: copy the key with s3_to_azure_sync(keys=[...])"
-                )
+                self._defer_object(ServerSideObjectTrigger, options, "execute_complete")
             bucket, container, cancellation = self._open(options)
             check_object(read_options(Endpoints, self), bucket, container, request)
             source, destination = bucket.source.url(self.s3_key), container.blobs.blob_url(request.blob)
@@ -165,6 +160,8 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
                     on_progress=on_progress,
                     progress_interval=UPDATE_SECONDS,
                 )
+                if options.archived == "restore":
+                    self._restore(bucket, request, result.error, options, cancellation)
                 metrics.add(result)
             if result.error is not None:
                 raise result.error
@@ -179,10 +176,39 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
 
         with airflow_failures():
             row = self._outcome(context, event)
+            if row.get("waiting"):
+                self._wait()
         moved = Moved(Place.of_s3(self.s3_bucket, self.s3_key), Place(**event["place"]))
         self.moved = [moved.ended(row["status"], row["size"])]
         _log_row(row)
         return row
+
+    def _restore(
+        self,
+        bucket: S3Bucket,
+        request: CopyRequest,
+        error: S3ToAzureError | None,
+        options: CopyOptions,
+        cancellation: Cancellation,
+    ) -> None:
+        """Restore an object whose copy failed because it is archived, and wait for it; return if that is not so."""
+        from airflow_s3_azure.sync.restores import Restores
+
+        if Restores(bucket.client, bucket.source, options, cancellation).request_if_archived(request, error):
+            self._wait()
+
+    def _wait(self) -> NoReturn:
+        """Defer until the object is restored."""
+        from airflow_s3_azure.triggers import ObjectRestoreTrigger
+
+        options = self._copy_options()
+        log.info("%r is archived; its restore is requested with tier %s", self.s3_key, options.restore_tier)
+        self._defer_object(ObjectRestoreTrigger, options, "execute_restored")
+
+    def _defer_object(self, trigger: type[ConnectedTrigger], options: CopyOptions, method: str) -> NoReturn:
+        request = self._request()
+        work = {"s3_key": request.key, "blob_name": request.blob, "s3_version_id": request.version_id}
+        self._defer(trigger, options, method, **work)
 
     def _request(self) -> CopyRequest:
         from airflow_s3_azure.engine.model import CopyRequest

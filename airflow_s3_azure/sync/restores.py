@@ -1,6 +1,6 @@
-"""Restores of archived objects: which objects of a batch wait for one, and the requests for those that have none.
+"""Restores of archived objects: which objects wait for one, and the requests for those that have none.
 
-A listing of the range of the batch's keys shows it, with one request for 1,000 keys. It shows neither the archive tiers of
+Of a batch, a listing of the range of its keys shows it, with one request for 1,000 keys. It shows neither the archive tiers of
 Intelligent-Tiering nor the versions that a list of keys names; these objects are checked with a HEAD each.
 """
 
@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial, reduce
-from typing import Any
+from typing import Any, Self
 
 from airflow_s3_azure.engine.cancellation import Cancellation
-from airflow_s3_azure.engine.errors import SourceNotFound, TransferError
+from airflow_s3_azure.engine.errors import S3ToAzureError, SourceArchived, SourceNotFound, TransferError
 from airflow_s3_azure.engine.model import CopyRequest
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.retry import RetryPolicy
@@ -51,7 +51,7 @@ def archived_keys(
 
 
 class Restores:
-    """The restores of the objects of one batch.
+    """The restores of the objects of one copy or batch.
 
     :param client: a boto3 S3 client
     """
@@ -61,6 +61,11 @@ class Restores:
         self._source = source
         self._options = options
         self._cancellation = cancellation
+
+    @classmethod
+    def if_wanted(cls, client: Any, source: S3Source, options: CopyOptions, cancellation: Cancellation) -> Self | None:
+        """Return the restores of a copy with ``archived="restore"``; None of any other copy."""
+        return cls(client, source, options, cancellation) if options.archived == "restore" else None
 
     def hold(self, requests: Iterable[CopyRequest]) -> dict[str, TransferError | None]:
         """Return the keys that cannot be copied yet, and request the restores that nobody requested.
@@ -86,6 +91,19 @@ class Restores:
         """Request restores; return each key with None, or with the error if its restore was refused."""
         with ThreadPoolExecutor(self._options.max_concurrency, thread_name_prefix="s3-to-azure-restore") as pool:
             return dict(pool.map(self._request, requests))
+
+    def request_if_archived(self, request: CopyRequest, error: S3ToAzureError | None) -> bool:
+        """Request the restore of an object whose copy failed because it is archived; return whether it was such a failure.
+
+        :param error: of the copy
+        :raises TransferError: if the restore was refused
+        """
+        if not isinstance(error, SourceArchived):
+            return False
+        _, refused = self._request(request)
+        if refused is not None:
+            raise refused
+        return True
 
     def _request(self, request: CopyRequest) -> tuple[str, TransferError | None]:
         source, options = self._source, self._options

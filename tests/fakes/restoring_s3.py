@@ -30,7 +30,7 @@ class RestoringS3(ThreadingHTTPServer):
 
     :ivar requests: the bodies of the requests for restores, by key
     :ivar tiered: keys in an archive tier of Intelligent-Tiering
-    :ivar finishing: how many restores are finished before each listing, and each HEAD of a tiered object; 0: none
+    :ivar finishing: how many restores are finished before each listing, and each HEAD of an object that is being restored; 0: none
     :ivar listings: so far
     :ivar refusal: what all requests for restores are refused with, as status and code; None: they are not
     :ivar listing_refusal: the same for the listings that ask for it
@@ -84,7 +84,7 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             if "list-type" in query and self._list_is_refused():
                 return
-            if key in s3.tiered and self.command == "HEAD":
+            if key in s3.ongoing and self.command == "HEAD":
                 s3.finish(s3.finishing)
             if key in s3.tiered and self.command == "GET":
                 self._refuse(403, "InvalidObjectState")

@@ -1,5 +1,5 @@
-"""A sync whose container is audited."""
+"""A sync whose container is audited, and the log of tasks."""
 
-from tests.sync_group.conftest import sync
+from tests.sync_group.conftest import logged, sync
 
-__all__ = ["sync"]
+__all__ = ["logged", "sync"]

@@ -6,11 +6,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.operators import S3ToAzureCopyBatchOperator
 from airflow_s3_azure.operators.restore import S3ToAzureApproveRestoreOperator, question
+from airflow_s3_azure.sync.ledger import run_folder
 from airflow_s3_azure.sync.references import BatchReference
 from tests.operators.test_delete import TaskInstance
 
@@ -125,3 +126,29 @@ def test_a_batch_restores_only_what_was_approved(folders: list[str] | None, arch
 
     assert operator._approved(ti, reference, CopyOptions(archived="restore")).archived == archived
     assert operator._approved(ti, reference, CopyOptions(archived="fail")).archived == "fail"
+
+
+@pytest.mark.parametrize(("is_approved", "archived"), [(True, "restore"), (False, "skip")])
+def test_a_batch_in_the_triggerer_restores_only_what_was_approved(*, is_approved: bool, archived: str) -> None:
+    """With ``deferrable=True`` the approval is read before the trigger starts."""
+    run = run_folder("dag", "run")
+    reference = BatchReference(f"{run}/plan", 0, "k", 1, 5, 0, 9, "", '"etag"', ((9, 1, "digest"),))
+    operator = S3ToAzureCopyBatchOperator(
+        task_id="copy",
+        s3_bucket="bucket",
+        container_name="landing",
+        batch=reference.as_json(run),
+        approve_task_id="approve",
+        mode="server_side",
+        deferrable=True,
+        archived="restore",
+    )
+    ti = TaskInstance({("approve", "restores"): [reference.folder] if is_approved else None})
+    ti.max_tries = 0
+
+    with pytest.raises(TaskDeferred) as deferred:
+        operator.execute({"ti": ti})  # type: ignore[typeddict-item]
+
+    path, arguments = deferred.value.trigger.serialize()
+    assert path == "airflow_s3_azure.triggers.ServerSideBatchTrigger"
+    assert arguments["options"]["archived"] == archived

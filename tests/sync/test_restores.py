@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from airflow_s3_azure.engine.cancellation import Cancellation
-from airflow_s3_azure.engine.errors import SourceAccessDenied, SourceReadError
+from airflow_s3_azure.engine.errors import SourceAccessDenied, SourceArchived, SourceReadError, TransferError
 from airflow_s3_azure.engine.model import CopyRequest, SourceObject
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.retry import RetryPolicy
@@ -157,6 +157,46 @@ def test_an_object_that_the_plan_did_not_know_to_be_archived_is_checked(storage_
     Restores(client, source, CopyOptions(retry=ONCE), Cancellation()).request(_requests("a", is_archived=False))
 
     assert ("Days" in client.requests["a"]) == has_days
+
+
+def test_the_restore_of_a_single_object_is_of_its_version() -> None:
+    """It is requested when the copy found it to be archived."""
+    requested: list[dict[str, Any]] = []
+    client = SimpleNamespace(restore_object=lambda **request: requested.append(request))
+    source: Any = Source({})
+    restores = Restores(client, source, CopyOptions(retry=ONCE), Cancellation())
+
+    assert restores.request_if_archived(CopyRequest("a", "b", version_id="old"), SourceArchived("it is archived"))
+
+    restore = {"Days": 7, "GlacierJobParameters": {"Tier": "Bulk"}}
+    assert requested == [{"Bucket": "bucket", "Key": "a", "VersionId": "old", "RestoreRequest": restore}]
+
+
+@pytest.mark.parametrize("error", [None, SourceAccessDenied("S3 returned 403")])
+def test_a_copy_that_did_not_fail_for_an_archived_object_restores_nothing(error: TransferError | None) -> None:
+    """Its result, or its error, is that of any copy."""
+    source: Any = Source({})
+    client = Client()
+
+    assert not Restores(client, source, CopyOptions(), Cancellation()).request_if_archived(_requests("a")[0], error)
+    assert client.requests == {}
+
+
+def test_a_refused_restore_of_a_single_object_is_its_error() -> None:
+    """It names the object."""
+    source: Any = Source({})
+    restores = Restores(Client(refused=["a"]), source, CopyOptions(retry=ONCE), Cancellation())
+
+    with pytest.raises(SourceAccessDenied, match="s3://bucket/a"):
+        restores.request_if_archived(_requests("a")[0], SourceArchived("it is archived"))
+
+
+@pytest.mark.parametrize("archived", ["skip", "fail"])
+def test_nothing_is_restored_unless_it_is_wanted(archived: Any) -> None:
+    """A restore costs money."""
+    source: Any = Source({})
+
+    assert Restores.if_wanted(Client(), source, CopyOptions(archived=archived), Cancellation()) is None
 
 
 @pytest.mark.parametrize(("current", "is_archived"), [("", False), (DONE, True)])

@@ -65,4 +65,4 @@ def test_archived_objects_fail_where_they_must_not_be_missing(sync: Sync, logged
         "archived objects without a copy: 1 object (3 B), to fail; restore them in S3, or set archived='skip' or 'restore'"
         in log
     )
-    assert "it is archived; restore it in S3 first, or set archived='skip', or, in a sync, archived='restore'" in log
+    assert "it is archived; restore it in S3 first, or set archived='skip' or archived='restore'" in log

@@ -134,10 +134,6 @@ def test_a_mistake_in_partial_arguments_fails_the_mapped_task_without_a_retry() 
             {"mode": "server_side", "deferrable": True, "slice": timedelta(hours=1)},
             "slice and deferrable are both given",
         ),
-        (
-            {"mode": "server_side", "deferrable": True, "archived": "restore"},
-            "deferrable=True and archived='restore' are both given; .*: leave deferrable out$",
-        ),
         ({"overwrite_archived": True, "overwrite": False}, "overwrite_archived is True, but overwrite is False"),
         ({"overwrite_archived": True, "mode": "server_side"}, "overwrite_archived is True, but mode is 'server_side'"),
     ],

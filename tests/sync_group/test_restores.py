@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,13 +13,11 @@ from airflow_s3_azure import triggers
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.retry import RetryPolicy
 from airflow_s3_azure.triggers import RestoreTrigger
-from tests.fakes.canned_server import serving
-from tests.fakes.restoring_s3 import RestoringS3
 from tests.sync_group.nights import Sync
 
 if TYPE_CHECKING:
-    from tests.conftest import Bucket
-    from tests.servers import S3Server
+    from tests.fakes.reading_azurite import ReadingAzurite
+    from tests.fakes.restoring_s3 import RestoringS3
 
 pytestmark = [pytest.mark.servers, pytest.mark.airflow]
 
@@ -28,19 +26,9 @@ RESTORE: dict[str, Any] = {"archived": "restore", "approve_restore_above": None,
 
 
 @pytest.fixture
-def s3(
-    bucket: Bucket,
-    s3_server: S3Server,
-    connections: None,  # noqa: ARG001 - a fixture
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[RestoringS3]:
+def s3(restoring_s3: RestoringS3) -> RestoringS3:
     """The route of ``aws_default``, on which restores take time; the trigger polls without a wait."""
-    monkeypatch.setattr(triggers, "POLL_SECONDS", 0.0)
-    with serving(RestoringS3(bucket, s3_server.port)) as running:
-        connection = s3_server.airflow_connection()
-        connection["extra"] |= {"endpoint_url": running.url, "config_kwargs": {"retries": {"total_max_attempts": 1}}}
-        monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
-        yield running
+    return restoring_s3
 
 
 def _fill(sync: Sync) -> None:
@@ -70,6 +58,28 @@ def test_archived_objects_are_copied_as_they_are_restored(
     assert "keys that wait for the restore of archived objects: 1; all others are done" in log
 
 
+def test_server_side_copies_in_the_triggerer_wait_for_restores(
+    sync: Sync, s3: RestoringS3, reading_azurite: ReadingAzurite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With ``deferrable=True`` a trigger requests the restores; Azure reads each object once it is restored."""
+    monkeypatch.setenv("AIRFLOW_CONN_WASB_DEFAULT", json.dumps(reading_azurite.airflow_connection()))
+    monkeypatch.setattr(triggers, "SOONEST_SECONDS", 0.0)
+    _fill(sync)
+    sync.put("in/tiered")
+    s3.tiered.add("in/tiered")
+    s3.finishing = 1
+
+    night = sync.night(mode="server_side", deferrable=True, **RESTORE)
+
+    keys = ["in/a", "in/tiered", "in/z", *COLD]
+    assert night.state == "success"
+    assert night.statuses() == dict.fromkeys(keys, "copied")
+    assert sync.blobs() == {key: key.encode() for key in keys}
+    assert s3.requests.keys() == {"in/tiered", *COLD}
+    assert {len(s3.requests[key]) for key in COLD} == {1}
+    assert len(reading_azurite.reads) == len(keys)
+
+
 def test_an_archive_tier_that_no_listing_shows_joins_the_wait(sync: Sync, s3: RestoringS3) -> None:
     """Intelligent-Tiering: the read is refused, the restore has no days, and a HEAD shows when it is done."""
     sync.put("a", "tiered")
@@ -83,7 +93,7 @@ def test_an_archive_tier_that_no_listing_shows_joins_the_wait(sync: Sync, s3: Re
 
 
 def test_a_wait_that_ended_goes_on_where_it_was(sync: Sync, s3: RestoringS3) -> None:
-    """A poll fails, and the task with it; cleared, it requests no restore again and copies the rest."""
+    """A poll is refused, and the task fails; cleared, it requests no restore again and copies the rest."""
     _fill(sync)
     s3.listing_refusal = (403, "AccessDenied")
     stopped = sync.night(**RESTORE)
@@ -99,6 +109,28 @@ def test_a_wait_that_ended_goes_on_where_it_was(sync: Sync, s3: RestoringS3) -> 
     assert {len(bodies) for bodies in s3.requests.values()} == {1}
 
 
+def test_an_outage_during_the_wait_uses_no_try(sync: Sync, s3: RestoringS3, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S3 throttles a whole poll; the task, which has no retries, goes on with the next one."""
+    monkeypatch.setattr(RetryPolicy, "_wait_after", lambda *_: 0.0)
+    _fill(sync)
+    s3.finishing = 3
+    poll = RestoreTrigger._poll
+    polled: list[dict[str, Any] | None] = []
+
+    def poll_in_outage(trigger: RestoreTrigger, cancellation: Cancellation) -> dict[str, Any] | None:
+        s3.listing_refusal = None if polled else (503, "SlowDown")
+        polled.append(poll(trigger, cancellation))
+        return polled[-1]
+
+    monkeypatch.setattr(RestoreTrigger, "_poll", poll_in_outage)
+
+    night = sync.night(**RESTORE)
+
+    assert polled == [None, {"waiting": 0}]
+    assert night.state == "success"
+    assert night.statuses() == dict.fromkeys(["in/a", "in/z", *COLD], "copied")
+
+
 class _TriggererEnded(Exception):
     """The triggerer ended while a trigger polled."""
 
@@ -108,9 +140,9 @@ def test_a_restarted_triggerer_continues_the_wait(sync: Sync, s3: RestoringS3, m
     _fill(sync)
     run_trigger: Callable[[RestoreTrigger, Any], Any] = dag_module._run_inline_trigger
     poll = RestoreTrigger._poll
-    polled: list[dict[str, Any]] = []
+    polled: list[dict[str, Any] | None] = []
 
-    def end_after_poll(trigger: RestoreTrigger, cancellation: Cancellation) -> dict[str, Any]:
+    def end_after_poll(trigger: RestoreTrigger, cancellation: Cancellation) -> None:
         polled.append(poll(trigger, cancellation))
         raise _TriggererEnded
 
