@@ -16,7 +16,7 @@ class Fingerprint:
     """The identity of the lines that a writer committed. It is passed in XCom or in memory, never in the container.
 
     :param etag: Azure's, of the committed blob
-    :param digest: of the blob's bytes, or of a range of them; see :func:`digest_text`
+    :param digest: of the blob's bytes, or of a range of them; see :func:`digest_text` and :func:`range_digest_text`
     :param rows: how many lines there are
     :param size: bytes; None: unknown, because an earlier version of this package wrote them
     :param sha256: of the stored bytes, in hexadecimal; None: unknown
@@ -39,5 +39,19 @@ class Fingerprint:
 
 
 def digest_text(digest: _Hash) -> str:
-    """Return the first 24 bytes of a SHA-256 in base64: 32 characters, which XCom holds a thousand times."""
+    """Return the first 24 bytes of a SHA-256 in base64: 32 characters."""
     return base64.b64encode(digest.digest()[:24]).decode("ascii")
+
+
+def range_digest_text(digest: _Hash) -> str:
+    """Return the first 16 bytes of a SHA-256 in base64: 22 characters, which XCom holds a thousand times.
+
+    128 bits suffice: other lines with the digest of given ones take 2**128 attempts. Two texts with one digest take 2**64, but
+    both must be known before the plan writes one of them, and replacing it changes the ETag by which it is read.
+    """
+    return base64.b64encode(digest.digest()[:16]).decode("ascii").rstrip("=")
+
+
+def is_digest(text: str, digest: _Hash) -> bool:
+    """Return whether a text is this digest, as of a file or as of a range; earlier versions wrote the longer one for both."""
+    return text in (digest_text(digest), range_digest_text(digest))

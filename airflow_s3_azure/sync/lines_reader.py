@@ -20,7 +20,7 @@ from airflow_s3_azure.engine.azure.sdk_errors import describe_response, sdk_requ
 from airflow_s3_azure.engine.blocks import MIB
 from airflow_s3_azure.engine.errors import DestinationWriteError, UntrustedFile
 from airflow_s3_azure.engine.model import Precondition
-from airflow_s3_azure.sync.fingerprint import Fingerprint, digest_text
+from airflow_s3_azure.sync.fingerprint import Fingerprint, is_digest
 from airflow_s3_azure.sync.gunzip import MalformedGzip, gunzip, is_gzip
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def read_lines(
             raise _bad_line(name, rows + 1, f"it is longer than {MAX_LINE:,} bytes")
     if rest:
         raise _bad_line(name, rows + 1, "it has no end")
-    if expected is not None and (rows, digest_text(digest)) != (expected.rows, expected.digest):
+    if expected is not None and (rows != expected.rows or not is_digest(expected.digest, digest)):
         raise UntrustedFile(
             f"it does not hold the {expected.rows:,} lines that were written; clear the task that wrote it", blob=name
         )

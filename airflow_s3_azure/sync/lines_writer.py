@@ -30,7 +30,7 @@ from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.errors import DestinationWriteError, UntrustedFile
 from airflow_s3_azure.engine.model import Precondition
 from airflow_s3_azure.engine.retry import RetryPolicy
-from airflow_s3_azure.sync.fingerprint import Fingerprint, digest_text
+from airflow_s3_azure.sync.fingerprint import Fingerprint, digest_text, range_digest_text
 from airflow_s3_azure.sync.gunzip import GZIP, is_gzip
 from airflow_s3_azure.sync.lines_reader import condition_options, read_pieces
 
@@ -149,7 +149,7 @@ class LinesWriter:
                 while len(digests) < len(stops) and stops[len(digests)] <= position + len(rest):
                     here = stops[len(digests)] - position
                     part.update(rest[:here])
-                    digests.append(digest_text(part))
+                    digests.append(range_digest_text(part))
                     rest, position, part = rest[here:], position + here, sha256()
                 part.update(rest)
                 position += len(rest)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 from airflow_s3_azure.engine.errors import PlanError
@@ -61,13 +62,12 @@ class BatchReference:
         :raises PlanError: if an earlier version of this package made the plan
         """
         try:
-            ranges = tuple((stop, rows, digest) for stop, rows, digest in found["ranges"])
+            etag, start, ranges = _lines(found)
             # Earlier versions wrote the whole path, as "folder".
             folder = f"{run_folder}/{found['plan']}" if "plan" in found else found["folder"]
             what = f"{found['prefix']}{found['below']}" if "below" in found else found["what"]
-            start, prefix, etag = found["start"], found["prefix"], found["etag"]
             objects, size = sum(rows for _, rows, _ in ranges), found["size"]
-            return cls(folder, found["index"], what, objects, size, start, ranges[-1][0], prefix, etag, ranges)
+            return cls(folder, found["index"], what, objects, size, start, ranges[-1][0], found["prefix"], etag, ranges)
         except KeyError as error:
             raise PlanError(
                 f"the batch has no {error}: an earlier version of airflow-s3-azure made the plan; clear the plan task"
@@ -75,6 +75,9 @@ class BatchReference:
 
     def as_json(self, run_folder: str) -> dict[str, Any]:
         """Return the reference as XCom holds it: without what is known of the run, and nothing twice.
+
+        ``lines`` has the ETag of the manifest without its quotes, the first byte, and the values of each range: names of fields would
+        be half of the reference.
 
         :param run_folder: of the run, which its folder is below
         """
@@ -84,10 +87,8 @@ class BatchReference:
             "index": self.index,
             **({"below": self.what.removeprefix(self.prefix)} if is_below else {"what": self.what}),
             "size": self.size,
-            "start": self.start,
             "prefix": self.prefix,
-            "etag": self.etag,
-            "ranges": [list(one) for one in self.ranges],
+            "lines": [self.etag.removeprefix('"').removesuffix('"'), self.start, *chain.from_iterable(self.ranges)],
         }
 
     @property
@@ -144,6 +145,14 @@ def _joined_pairs(references: Sequence[BatchReference], most: int) -> list[Batch
             found.append(one)
             may_grow = True
     return found
+
+
+def _lines(found: Mapping[str, Any]) -> tuple[str, int, tuple[tuple[int, int, str], ...]]:
+    """Return the manifest's ETag, the byte at which a reference's lines begin, and their ranges."""
+    if "lines" not in found:  # an earlier version wrote it
+        return found["etag"], found["start"], tuple((stop, rows, digest) for stop, rows, digest in found["ranges"])
+    etag, start, *ranges = found["lines"]
+    return f'"{etag}"', start, tuple(zip(ranges[::3], ranges[1::3], ranges[2::3], strict=True))
 
 
 def _what(run: ManifestRange) -> str:

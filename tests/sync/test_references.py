@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_s3_azure.engine.errors import PlanError
-from airflow_s3_azure.sync.fingerprint import digest_text
+from airflow_s3_azure.sync.fingerprint import range_digest_text
 from airflow_s3_azure.sync.references import BatchReference, joined_batches
 from tests.sync.plans import PATH, listed, plan
 
@@ -24,7 +24,7 @@ def test_each_batch_has_a_reference() -> None:
 
     manifest, etag = made.container.blobs[f"{PATH}/manifest.jsonl"], made.plan.manifest.etag
     middle, end = manifest.index(b"\n") + 1, len(manifest)
-    digests = [digest_text(sha256(lines)) for lines in (manifest[:middle], manifest[middle:])]
+    digests = [range_digest_text(sha256(lines)) for lines in (manifest[:middle], manifest[middle:])]
     assert made.plan.batches == [
         BatchReference(PATH, 0, "a", 1, 3 * MIB, 0, middle, "", etag, ((middle, 1, digests[0]),)),
         BatchReference(PATH, 1, "b", 1, 5 * MIB, middle, end, "", etag, ((end, 1, digests[1]),)),
@@ -75,7 +75,7 @@ def test_a_reference_survives_xcom() -> None:
 
     assert BatchReference.from_json(row, "run") == reference
     with pytest.raises(PlanError, match="an earlier version of airflow-s3-azure made the plan; clear the plan task"):
-        BatchReference.from_json({name: value for name, value in row.items() if name != "etag"}, "")
+        BatchReference.from_json({name: value for name, value in row.items() if name != "prefix"}, "")
 
 
 @given(what=st.text(), prefix=st.sampled_from(["", "in/", "in"]))
@@ -92,32 +92,32 @@ def test_a_reference_is_relative_to_its_run(what: str, prefix: str) -> None:
 
 
 def test_a_reference_of_an_earlier_version_is_read() -> None:
-    """A run may have begun before the upgrade."""
-    row: dict[str, Any] = {
-        "folder": "_s3_to_azure/dag/run/sync/20261101T020000Z-0",
+    """A run may have begun before the upgrade. References became shorter twice."""
+    folder = "_s3_to_azure/dag/run/sync/20261101T020000Z-0"
+    manifest: dict[str, Any] = {"start": 0, "prefix": "in/", "etag": '"1"', "ranges": [[9, 2, "d" * 32]]}
+    first: dict[str, Any] = {
+        "folder": folder,
         "index": 7,
         "what": "in/a/",
         "objects": 2,
         "size": 5,
-        "start": 0,
         "stop": 9,
-        "prefix": "in/",
-        "etag": '"1"',
-        "ranges": [[9, 2, "d"]],
         "label": "in/a/ (2 objects, 5 B)",
+        **manifest,
     }
+    second: dict[str, Any] = {"plan": "sync/20261101T020000Z-0", "index": 7, "below": "a/", "size": 5, **manifest}
 
-    found = BatchReference.from_json(row, "_s3_to_azure/dag/run")
+    found = [BatchReference.from_json(row, "_s3_to_azure/dag/run") for row in (first, second)]
 
-    assert found == BatchReference(row["folder"], 7, "in/a/", 2, 5, 0, 9, "in/", '"1"', ((9, 2, "d"),))
-    assert found.label == row["label"]
+    assert found == [BatchReference(folder, 7, "in/a/", 2, 5, 0, 9, "in/", '"1"', ((9, 2, "d" * 32),))] * 2
+    assert found[0].label == first["label"]
 
 
 def test_a_reference_is_small() -> None:
-    """Each copy task reads those of all batches. Earlier versions took 487 bytes for this one."""
+    """Each copy task reads those of all batches. Earlier versions took 487 bytes for this one, and must take twice as many."""
     run = "_s3_to_azure/s3_to_azure_nightly/scheduled__2026-11-27T02:00:00+00:00"
     what = "exports/region=eu-west-1/2026/batch-000123/"
-    ranges = ((1_234_567, 8_000, "d" * 32),)
+    ranges = ((1_234_567, 8_000, "d" * 22),)
     reference = BatchReference(
         f"{run}/s3_to_azure/20261127T020000Z-{'0' * 16}",
         123,
@@ -131,7 +131,7 @@ def test_a_reference_is_small() -> None:
         ranges,
     )
 
-    assert len(json.dumps(reference.as_json(run))) <= 280
+    assert len(json.dumps(reference.as_json(run))) <= 487 // 2
 
 
 def test_a_part_of_the_ledger_sorts_by_its_number() -> None:

@@ -204,7 +204,7 @@ def batches(
     )
     airflow.xcoms[(dag_id, run_id, planner, -1, "plan")] = total
     references: list[Item] = [
-        {"what": label.format(index=n), "prefix": "", "size": size, "ranges": [[1, objects, "digest"]]}
+        {"what": label.format(index=n), "prefix": "", "size": size, "lines": ["etag", 0, 1, objects, "digest"]}
         for n in range(len(states))
     ]
     airflow.xcoms[(dag_id, run_id, planner, -1, "return_value")] = references

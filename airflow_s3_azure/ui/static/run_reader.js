@@ -272,7 +272,9 @@ export class RunReader {
 
 /** A mapped copy of a key is labeled by the key, also while Airflow has no label for it. */
 // Earlier versions put the label and the number of objects into XCom.
-const objectsOf = ({ objects, ranges }) => objects ?? ranges.reduce((sum, [, rows]) => sum + rows, 0);
+// "lines" has an ETag and a start, then the stop, the number of lines and the digest of each range.
+const rowsOf = ({ lines, ranges }) => ranges?.map(([, rows]) => rows) ?? lines.filter((_, at) => at > 2 && at % 3 === 0);
+const objectsOf = (reference) => reference.objects ?? rowsOf(reference).reduce((sum, rows) => sum + rows, 0);
 
 /** As in the log: "exports/2026/11/ (812 objects, 3.1 GiB)" */
 function labelOfBatch(reference) {
