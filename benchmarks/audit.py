@@ -41,7 +41,8 @@ from airflow_s3_azure.sync.audit.auditor import Audit, AuditOptions
 from airflow_s3_azure.sync.audit.content_reader import ContentReader
 from airflow_s3_azure.sync.rows import ledger_row
 from benchmarks.measure import measure
-from benchmarks.plan import BY_BYTES, MAX_GROWTH, MAX_PEAK, Measured, judge, names, process
+from benchmarks.plan import names, process
+from benchmarks.plan_results import BY_BYTES, MAX_GROWTH, MAX_PEAK, Measured, judge
 
 SIZES = (100_000, 300_000, 1_000_000)
 DAMAGED = 1_000

@@ -23,9 +23,9 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -40,7 +40,6 @@ from airflow_s3_azure.engine.azure.container import BlobContainer
 from airflow_s3_azure.engine.azure.requests import ContainerAddress
 from airflow_s3_azure.engine.azure.shared_key import SharedKeyPolicy
 from airflow_s3_azure.engine.azure.transport import ConnectionsTransport
-from airflow_s3_azure.engine.blocks import MIB
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.http.client import Connections
 from airflow_s3_azure.engine.options import DEFAULT_CONCURRENCY
@@ -55,27 +54,33 @@ from airflow_s3_azure.sync.naming import Naming
 from airflow_s3_azure.sync.plan_model import Listing, Plan, PlanOptions
 from airflow_s3_azure.sync.planner import make_plan
 from airflow_s3_azure.sync.select import Selection
+from benchmarks.bench import DOCUMENT
 from benchmarks.measure import measure
+from benchmarks.plan_results import (
+    BY_BYTES,
+    HIERARCHICAL,
+    IN_RANGES,
+    KEY_LIST,
+    SERIALLY,
+    UNCHANGED,
+    Measured,
+    judge,
+    sections,
+)
 from benchmarks.plan_server import BUCKET, Names, serve
+from benchmarks.report import fill
 
 SIZES = (100_000, 300_000, 1_000_000)
 SORTED_SIZE = 300_000
 """Keys of the plan whose listings must be sorted first."""
-MAX_PEAK = 200 * MIB
-"""Bytes of memory over the imports."""
-MAX_GROWTH = 1.5
-"""Of the CPU time per key, from the smallest plan to the largest."""
 LATENCY_SIZE, LATENCY = 1_000_000, 0.1
 """Keys of the plans with a latency, and seconds for each page."""
 UNCHANGED_SIZE = 300_000
 """Keys of the plan in which all are unchanged."""
 RCLONE_SECONDS = 240.0
 """After which rclone's listing is ended."""
-BY_BYTES, HIERARCHICAL, UNCHANGED, KEY_LIST = "by bytes", "hierarchical", "unchanged", "key list"
 LIST_STEP = 1_000_003
 """A prime: in such steps each key of a list comes once, and no two neighbors follow each other."""
-SERIALLY, IN_RANGES = "100ms serial", "100ms ranges"
-"""Orders of the lines with a latency."""
 
 _KEY = base64.b64encode(secrets.token_bytes(64)).decode()
 _RCLONE = {
@@ -87,31 +92,6 @@ _RCLONE = {
     "RCLONE_CONFIG_S3_SECRET_ACCESS_KEY": "secret",
     "RCLONE_CONFIG_S3_FORCE_PATH_STYLE": "true",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What a plan took.
-
-    :param peak: bytes of resident memory, over what the imports need
-    :param cpu: seconds
-    :param seconds: from the first request of the listings to the last commit
-    :param pages: requests for pages of both listings; 0: not counted
-    """
-
-    keys: int
-    order: str
-    peak: int
-    cpu: float
-    seconds: float
-    pages: int = 0
-
-    def line(self) -> str:
-        """Return the line of the table."""
-        return (
-            f"{self.keys:>10,}  {self.order:<12}  {self.seconds:>8.1f}  {self.cpu:>8.1f}  {self.keys / self.seconds:>8,.0f}"
-            f"  {self.cpu / self.keys * 1e6:>6.1f}  {self.peak / MIB:>8.1f}  {self.pages:>6,}"
-        )
 
 
 def names(count: int, *, hierarchical: bool) -> Iterator[tuple[int, str]]:
@@ -256,20 +236,6 @@ def process(target: Callable[..., None], *arguments: object, **named: object) ->
         running.join()
 
 
-def judge(measured: Sequence[Measured]) -> tuple[bool, str]:
-    """Return whether the bounds hold, and how far."""
-    peak = max(one.peak for one in measured)
-    # In CPU seconds, which do not grow because something else is running.
-    each = [one.cpu / one.keys for one in measured if one.order == BY_BYTES]
-    growth = each[-1] / each[0] if each else 1.0
-    holds = peak <= MAX_PEAK and growth <= MAX_GROWTH
-    return holds, (
-        f"highest peak over the imports: {peak / MIB:.1f} MiB; allowed: {MAX_PEAK / MIB:.0f} MiB\n"
-        f"CPU time per key, the last plan in order against the first: {growth:.2f}; allowed: {MAX_GROWTH}\n"
-        f"{'both bounds hold' if holds else 'A BOUND IS BROKEN'}"
-    )
-
-
 def main() -> int:
     """Measure, print, and say whether the bounds hold."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.plan", description="Memory and time of a plan.")
@@ -289,6 +255,7 @@ def main() -> int:
         default=UNCHANGED_SIZE,
         help="keys of the plan in which all are unchanged; 0: none",
     )
+    parser.add_argument("--write", action="store_true", help=f"put the tables into {DOCUMENT}")
     given = parser.parse_args()
     plans = [(count, BY_BYTES) for count in given.keys]
     plans += [(given.unchanged_keys, UNCHANGED)] * bool(given.unchanged_keys)
@@ -299,7 +266,8 @@ def main() -> int:
         f"{'pages':>6}",
         flush=True,
     )
-    measured = []
+    measured: list[Measured] = []
+    notes: list[str] = []
     with process(serve) as port:
         url = f"http://127.0.0.1:{port.recv()}"
         measured += [measured_plan(count, url, order) for count, order in plans]
@@ -308,13 +276,16 @@ def main() -> int:
             url = f"http://127.0.0.1:{port.recv()}"
             slow, fast = (measured_plan(given.latency_keys, url, order) for order in (SERIALLY, IN_RANGES))
             measured += [slow, fast]
-            print(
-                f"at {LATENCY * 1000:.0f} ms per page, in ranges: {slow.seconds / fast.seconds:.1f} times as fast, "
-                f"{fast.pages / slow.pages:.3f} times the pages"
+            notes.append(
+                f"In ranges {slow.seconds / fast.seconds:.1f} times as fast, with {fast.pages / slow.pages:.3f} times the requests for pages."
             )
-            print(f"rclone lsf --fast-list {list_with_rclone(given.latency_keys, url)}")
+            print(notes[-1], flush=True)
+            notes.append(f"`rclone lsf --fast-list` of the bucket {list_with_rclone(given.latency_keys, url)}.")
+            print(notes[-1])
     holds, verdict = judge(measured)
     print(verdict)
+    if given.write:
+        DOCUMENT.write_text(fill(DOCUMENT.read_text(), sections(measured, notes)))
     return 0 if holds else 1
 
 

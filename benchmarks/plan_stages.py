@@ -6,9 +6,12 @@ least of three rounds. Two floors are beside them: expat, without a handler, on 
 
 from __future__ import annotations
 
+import argparse
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any, cast
 from xml.parsers import expat
 
@@ -22,7 +25,9 @@ from airflow_s3_azure.sync.join import join
 from airflow_s3_azure.sync.listed_object import ListedObject
 from airflow_s3_azure.sync.object_page import read_objects
 from airflow_s3_azure.sync.rows import no_copy_row
+from benchmarks.bench import DOCUMENT
 from benchmarks.plan_server import BLOBS_PER_PAGE, BUCKET, OBJECTS_PER_PAGE, Names, blob_page, object_page
+from benchmarks.report import fill
 
 KEYS, ROUNDS = 50_000, 3
 
@@ -75,9 +80,14 @@ def stages() -> list[tuple[str, float]]:
 
 def main() -> int:
     """Print the table."""
-    print("| stage | CPU us per key |\n|---|---|")
-    for name, microseconds in stages():
-        print(f"| {name} | {microseconds:.1f} |", flush=True)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.plan_stages", description="CPU of a plan's stages.")
+    parser.add_argument("--write", action="store_true", help=f"put the table into {DOCUMENT}")
+    given = parser.parse_args()
+    table = ["| stage | CPU µs per key |", "|---|---|", *(f"| {name} | {cpu:.1f} |" for name, cpu in stages())]
+    table += ["", f"Measured {datetime.now(UTC):%Y-%m-%d}; load average at the end {os.getloadavg()[0]:.1f}."]
+    print("\n".join(table))
+    if given.write:
+        DOCUMENT.write_text(fill(DOCUMENT.read_text(), {"plan-stages": "\n".join(table)}))
     return 0
 
 

@@ -44,11 +44,14 @@ def _base64_pattern(width: int) -> str:
     return f"[A-Za-z0-9+/]{{{digits - 1}}}{last}{'=' * padding}"
 
 
-_CRC64 = re.compile(_base64_pattern(8))
-_SOURCE_CHECKSUM = re.compile(
+CRC64 = _base64_pattern(8)
+"""Pattern of a CRC-64/NVME as :func:`s3_text` writes it, without a group."""
+SOURCE_CHECKSUM = (
     f"(?:CRC64NVME:{_base64_pattern(8)}|CRC32C?:{_base64_pattern(4)}|SHA256:{_base64_pattern(32)}"
     f"|SHA1:{_base64_pattern(20)})(?:-[1-9][0-9]{{0,4}})?"
 )
+"""Pattern of a checksum as :func:`source_checksum` writes it, without a group."""
+_CRC64, _SOURCE_CHECKSUM = re.compile(CRC64), re.compile(SOURCE_CHECKSUM)
 _PARTS = re.compile("[1-9][0-9]{0,4}")
 """S3 takes 10,000 parts. Python refuses to parse numbers of more than 4,300 digits."""
 _COMPUTE: dict[Algorithm, Callable[[memoryview, int], int]] = {

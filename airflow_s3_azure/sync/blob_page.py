@@ -3,39 +3,69 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from urllib.parse import unquote
 from xml.etree.ElementTree import Element
 
+from airflow_s3_azure.engine.checksums import CRC64, SOURCE_CHECKSUM
 from airflow_s3_azure.engine.conflicts import Conflict, conflict_of
 from airflow_s3_azure.engine.model import BlobState
 from airflow_s3_azure.engine.properties import SourceRecord, http_date
 from airflow_s3_azure.engine.quoting import quote_text
 from airflow_s3_azure.engine.xml import InvalidXML, parse_xml
-from airflow_s3_azure.sync.page import MalformedPage, OtherForm, Page, check_characters, parse_page, text_of
+from airflow_s3_azure.sync.page import (
+    PLAIN_TEXT,
+    TEXT,
+    MalformedPage,
+    OtherForm,
+    Page,
+    check_encoding,
+    check_rest,
+    parse_page,
+    text_of,
+)
 
 BlobEntry = tuple[str, BlobState]
 """A blob's name and state."""
+_Fields = tuple[str, str, str, str, Conflict | None, SourceRecord | None]
+"""Name, time, ETag, size, conflict and record of an entry; time, ETag and size are text, the latter two are valid."""
 
 _START, _END = b"<Blob>", b"</Blob>"
-_TEXT = "[^<]*"
-_ETAG = r"[!-%'-;=-~]{1,256}"
-_SIZE = r"[0-9]{1,18}"
-_HEAD = re.compile(
-    f"<Blob><Name>({_TEXT})</Name><Properties>(?:<Creation-Time>{_TEXT}</Creation-Time>)?"
-    f"<Last-Modified>({_TEXT})</Last-Modified><Etag>({_ETAG})</Etag><Content-Length>({_SIZE})</Content-Length>"
+_SIZE = "[0-9]{1,18}"
+_RECORD = "|".join(
+    f"{name}>{value}</s3_source_{name}>"
+    for name, value in {
+        "etag": f"({PLAIN_TEXT})",
+        "size": f"({_SIZE})",
+        "version_id": f"({PLAIN_TEXT})",
+        "last_modified": PLAIN_TEXT,
+        "checksum": f"({SOURCE_CHECKSUM})",
+        "identity": f"({PLAIN_TEXT})",
+        "crc64nvme": f"({CRC64})",
+    }.items()
 )
-_METADATA = "</Properties><Metadata>"
-_NO_METADATA = re.compile(r"</Properties>(?:<Metadata ?/>)?(?:<OrMetadata ?/>)?\Z")
-_AFTER_METADATA = re.compile(r"</Metadata>(?:<OrMetadata ?/>)?\Z")
+"""One of the fields of a :class:`SourceRecord` in metadata, as this package writes it, in any order."""
+
+
+def _properties(group: int) -> str:
+    """Return the pattern of properties other than a blob's type and tier; the group has the last one's name."""
+    return rf"(?:<(?!BlobType[ >/]|AccessTier[ >/])([A-Za-z][A-Za-z0-9-]*)(?:>{PLAIN_TEXT}</\{group}>| ?/>))*"
+
+
+_ENTRY = re.compile(
+    f"<Blob><Name>({TEXT})</Name><Properties>(?:<Creation-Time>{PLAIN_TEXT}</Creation-Time>)?"
+    f"<Last-Modified>({PLAIN_TEXT})</Last-Modified><Etag>([!-%'-;=?-~]{{1,256}})</Etag>"
+    f"<Content-Length>({_SIZE})</Content-Length>{_properties(5)}"
+    f"<BlobType>({PLAIN_TEXT})</BlobType>{_properties(7)}"
+    f"(?:<AccessTier>({PLAIN_TEXT})</AccessTier>{_properties(9)})?</Properties>"
+    f"(?:<Metadata>(?:(?:<s3_source_(?:{_RECORD}))*|(.*))</Metadata>|<Metadata ?/>)?(?:<OrMetadata ?/>)?",
+    re.DOTALL,
+)
+"""An entry without its end tag. If its metadata is more than a record, only the group of all metadata counts."""
+_METADATA = re.compile(rf"<([A-Za-z_][A-Za-z0-9_]*)>({TEXT})</\1>")
 _VALID_ETAG = re.compile("[!-~]{1,256}")
 _VALID_SIZE = re.compile(_SIZE)
-
-_BLOB_TYPE = re.compile(f"<BlobType>({_TEXT})</BlobType>")
-_ACCESS_TIER = re.compile(f"<AccessTier>({_TEXT})</AccessTier>")
-
-_Fields = tuple[str, str, str, str, Conflict | None, Mapping[str, str]]
-"""Name, time, ETag, size, conflict and metadata of an entry; time, ETag and size are text, the latter two are valid."""
 
 
 def read_blobs(document: bytes, *, with_directories: bool = False) -> Page[BlobEntry]:
@@ -46,100 +76,76 @@ def read_blobs(document: bytes, *, with_directories: bool = False) -> Page[BlobE
     :raises MalformedPage: if it is no page of a listing, or an entry is not complete
     """
     try:
-        fields, rest = _split(document)
+        listed, rest = _split(document)
         root = parse_xml(rest)
-        if root.find("Blobs/Blob") is not None:
-            raise OtherForm
-    except (OtherForm, InvalidXML, UnicodeDecodeError):
+        check_rest(root.findall("Blobs/Blob"), listed)
+    except (OtherForm, MalformedPage, InvalidXML, UnicodeDecodeError):
         root = parse_page(document)
-        fields = [_fields(element) for element in root.iterfind("Blobs/Blob")]
+        listed = [_parsed_entry(element) for element in root.iterfind("Blobs/Blob")]
     if root.tag != "EnumerationResults" or root.find("Blobs") is None:
         raise MalformedPage(f"its root is {quote_text(root.tag, 80)!r}, or it has no element Blobs")
-    entries = [(one[0], _state(one)) for one in fields if not _is_directory(one[-1])]
-    is_hierarchical = len(entries) < len(fields)
-    if is_hierarchical and with_directories:
-        entries = [(one[0], _state(_with_directory_marked(one))) for one in fields]
+    blobs = [one for one in listed if one[1].conflict != "directory"]
+    entries = listed if with_directories else blobs
     return Page(
         [name for name, _ in entries],
         entries,
         root.findtext("NextMarker", "") or None,
-        is_hierarchical=is_hierarchical,
+        is_hierarchical=len(blobs) < len(listed),
     )
 
 
-def _with_directory_marked(fields: _Fields) -> _Fields:
-    return (*fields[:4], "directory", fields[-1]) if _is_directory(fields[-1]) else fields
+def _split(document: bytes) -> tuple[list[BlobEntry], bytes]:
+    """Return the entries, and the document without all but the first of them.
 
-
-def _split(document: bytes) -> tuple[list[_Fields], bytes]:
-    """Return the fields of the entries, and the document without them.
-
-    :raises OtherForm: if it is in another encoding, or an entry is in another form
+    :raises ValueError: if the parser must read it: it has another encoding, or an entry in another form
     """
-    check_characters(document)
-    start = position = max(document.find(_START), 0)
-    fields: list[_Fields] = []
-    while document.startswith(_START, position):
-        end = document.find(_END, position)
-        if end < 0:
-            raise OtherForm
-        fields.append(_read_entry(document[position:end].decode()))
-        position = end + len(_END)
-    return fields, document[:start] + document[position:]
+    check_encoding(document)
+    *entries, rest = document.split(_END)
+    if not entries:
+        return [], document
+    head = entries[0] + _END
+    entries[0] = entries[0][max(entries[0].find(_START), 0) :]
+    return [_read_entry(entry.decode()) for entry in entries], head + rest
 
 
-def _read_entry(text: str) -> _Fields:
-    """Return the fields of an entry, which is given without its end tag.
+def _read_entry(text: str) -> BlobEntry:
+    """Return an entry, which is given without its end tag.
 
-    :raises OtherForm: if it is in another form
+    :raises ValueError: if it is in another form
     """
-    head = _HEAD.match(text)
-    if head is None:
+    found = _ENTRY.fullmatch(text)
+    if found is None:
         raise OtherForm
-    name, time, etag, size = head.groups()
-    end = text.find("</Properties>", head.end())
-    metadata: Mapping[str, str] = {}
-    if text.startswith(_METADATA, end):
-        first = end + len(_METADATA)
-        last = text.find("</Metadata>", first)
-        if _AFTER_METADATA.match(text, last) is None:
-            raise OtherForm
-        metadata = _read_metadata(text[first:last])
-    elif _NO_METADATA.match(text, end) is None:
-        raise OtherForm
-    return text_of(name), time, etag, size, _conflict(text, head.end(), end), metadata
+    name, time, etag, size, _, blob_type, _, tier, _, *record, metadata = found.groups()
+    conflict = None if blob_type == "BlockBlob" and tier != "Archive" else conflict_of(blob_type, tier or "")
+    if metadata is None:
+        return _entry((text_of(name), time, etag, size, conflict, _record(record)))
+    return _entry((text_of(name), time, etag, size, *_of_metadata(_read_metadata(metadata), conflict)))
 
 
-def _conflict(text: str, start: int, stop: int) -> Conflict | None:
-    """Return the conflict of an entry whose properties end in ``[start, stop)``."""
-    # Two searches for the millions of blobs that have none.
-    if text.find("<BlobType>BlockBlob<", start, stop) >= 0 and text.find("<AccessTier>Archive<", start, stop) < 0:
-        return None
-    blob_type, tier = _BLOB_TYPE.search(text, start, stop), _ACCESS_TIER.search(text, start, stop)
-    return conflict_of(blob_type[1] if blob_type else "", tier[1] if tier else "")
+def _record(fields: Sequence[str | None]) -> SourceRecord | None:
+    """Return the record in metadata that has these fields, as :meth:`SourceRecord.from_metadata` does."""
+    etag, size, version_id, checksum, identity, crc64nvme = fields
+    return SourceRecord(etag, int(size), version_id, None, checksum, identity, crc64nvme) if etag and size else None
 
 
-def _read_metadata(text: str) -> dict[str, str]:
+def _read_metadata(text: str) -> Mapping[str, str]:
     """Return metadata, given as ``<name>value</name><name>value</name>``.
 
     :raises OtherForm: if it is in another form
     """
-    before, *tags = text.split("<")
-    if before or len(tags) % 2:
+    # What is between two pairs, a name and a value, again and again.
+    parts = _METADATA.split(text)
+    if any(parts[::3]):
         raise OtherForm
-    found: dict[str, str] = {}
-    for start, end in zip(tags[::2], tags[1::2], strict=True):
-        name, _, value = start.partition(">")
-        if end != f"/{name}>":
-            raise OtherForm
-        found[name] = value
+    found = dict(zip(parts[1::3], parts[2::3], strict=True))
     return {name: text_of(value) for name, value in found.items()} if "&" in text else found
 
 
-def _fields(element: Element) -> _Fields:
-    """Return the fields of an entry.
+def _parsed_entry(element: Element) -> BlobEntry:
+    """Return an entry.
 
-    :raises MalformedPage: if its ETag or size is not valid
+    :raises MalformedPage: if it has no name or no time, or its ETag or size is not valid
     """
     name = _name(element)
     time, etag, size = (
@@ -148,7 +154,8 @@ def _fields(element: Element) -> _Fields:
     if not (_VALID_ETAG.fullmatch(etag) and _VALID_SIZE.fullmatch(size)):
         raise MalformedPage(f"name {quote_text(name)!r}, size {quote_text(size, 40)!r}, ETag {quote_text(etag, 80)!r}")
     conflict = conflict_of(element.findtext("Properties/BlobType", ""), element.findtext("Properties/AccessTier", ""))
-    return name, time, etag, size, conflict, {one.tag: one.text or "" for one in element.iterfind("Metadata/*")}
+    metadata = {one.tag: one.text or "" for one in element.iterfind("Metadata/*")}
+    return _entry((name, time, etag, size, *_of_metadata(metadata, conflict)))
 
 
 def _name(element: Element) -> str:
@@ -159,20 +166,23 @@ def _name(element: Element) -> str:
     return unquote(name.text or "") if name.get("Encoded") == "true" else name.text or ""
 
 
-def _is_directory(metadata: Mapping[str, str]) -> bool:
-    return "true" in metadata.values() and any(
-        value == "true" and field.lower() == "hdi_isfolder" for field, value in metadata.items()
-    )
+def _of_metadata(metadata: Mapping[str, str], conflict: Conflict | None) -> tuple[Conflict | None, SourceRecord | None]:
+    """Return what the metadata of an entry shows: whether it is a directory, and its record."""
+    is_directory = any(value == "true" and name.lower() == "hdi_isfolder" for name, value in metadata.items())
+    return "directory" if is_directory else conflict, SourceRecord.from_metadata(metadata)
 
 
-def _state(fields: _Fields) -> BlobState:
-    """Return the state of a blob.
+def _entry(fields: _Fields) -> BlobEntry:
+    """Return an entry.
 
     :raises MalformedPage: if it has no name or no time
     """
-    name, time, etag, size, conflict, metadata = fields
-    modified = http_date(time)
+    name, time, etag, size, conflict, record = fields
+    modified = _http_date(time)
     if not name or modified is None:
         raise MalformedPage(f"name {quote_text(name)!r}, time {quote_text(time, 40)!r}")
-    quoted = etag if etag[0] == '"' else f'"{etag}"'
-    return BlobState(quoted, int(size), modified, SourceRecord.from_metadata(metadata), conflict)
+    return name, BlobState(etag if etag[0] == '"' else f'"{etag}"', int(size), modified, record, conflict)
+
+
+_http_date = lru_cache(maxsize=1_024)(http_date)
+"""Many of a page's blobs were written in the same second."""

@@ -15,26 +15,34 @@ from airflow_s3_azure.engine.quoting import quote_text
 from airflow_s3_azure.engine.s3.identifiers import read_etag
 from airflow_s3_azure.engine.xml import InvalidXML, parse_xml
 from airflow_s3_azure.sync.listed_object import ListedObject, Restore
-from airflow_s3_azure.sync.page import MalformedPage, OtherForm, Page, check_characters, parse_page
+from airflow_s3_azure.sync.page import (
+    PLAIN_TEXT,
+    MalformedPage,
+    OtherForm,
+    Page,
+    check_encoding,
+    check_rest,
+    parse_page,
+)
 
-_TEXT = rb"[^<&]*"
+_TEXT = PLAIN_TEXT.encode()
 _TIME = rb"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,15}(?:Z|[+-][0-9]{2}:?[0-9]{2})"
 _SIZE = rb"[0-9]{1,18}"
-_ETAG = rb"[\x21\x23-\x25\x27-\x3b\x3d-\x7e]{1,1024}"
-_RESTORE = rb"(?:<RestoreStatus>((?:<[A-Za-z]+>[0-9A-Za-z:.+-]*</[A-Za-z]+>)*)</RestoreStatus>)?"
+_ETAG = rb"[\x21\x23-\x25\x27-\x3b\x3d\x3f-\x7e]{1,1024}"
+_RESTORE = rb"(?:<RestoreStatus>((?:<([A-Za-z]+)>[0-9A-Za-z:.+-]*</\%d>)*)</RestoreStatus>)?"
 _ENTRY = re.compile(
     rb"<Contents><Key>(" + _TEXT + rb")</Key><LastModified>(" + _TIME + rb")</LastModified>"
     rb"<ETag>(&quot;|&#34;|\"|)(?!W/)(" + _ETAG + rb")\3</ETag>"
     rb"(?:<(ChecksumAlgorithm|ChecksumType)>"
     + _TEXT
     + rb"</\5>)*"
-    + _RESTORE
+    + _RESTORE % 7
     + rb"<Size>("
     + _SIZE
     + rb")</Size>(?:<StorageClass>("
     + _TEXT
     + rb")</StorageClass>)?"
-    + _RESTORE
+    + _RESTORE % 11
     + rb"</Contents>"
 )
 _IN_PROGRESS = re.compile(rb"<IsRestoreInProgress>([a-z]*)</IsRestoreInProgress>")
@@ -53,8 +61,7 @@ def read_objects(document: bytes) -> Page[ListedObject]:
     try:
         fields, rest = _split(document)
         root = parse_xml(rest)
-        if root.find("{*}Contents") is not None:
-            raise OtherForm
+        check_rest(root.findall("{*}Contents"), fields)
     except (OtherForm, InvalidXML, UnicodeDecodeError):
         root = parse_page(document)
         fields = [_fields(element) for element in root.iterfind("{*}Contents")]
@@ -71,20 +78,21 @@ def read_objects(document: bytes) -> Page[ListedObject]:
 
 
 def _split(document: bytes) -> tuple[list[Fields], bytes]:
-    """Return the fields of the entries, and the document without them.
+    """Return the fields of the entries, and the document without all but the first of them.
 
     :raises OtherForm: if it is in another encoding
     """
-    check_characters(document)
-    start = position = max(document.find(b"<Contents>"), 0)
+    check_encoding(document)
+    first = position = max(document.find(b"<Contents>"), 0)
     fields: list[Fields] = []
     while (match := _ENTRY.match(document, position)) is not None:
         position = match.end()
-        key, time, _, etag, _, before, size, storage_class, after = match.groups(b"")
-        status = before or after
+        first = position if not fields else first
+        key, time, _, etag, _, before, _, size, storage_class, after, _ = match.groups(b"")
+        status = before + after
         restore = _restore(_IN_PROGRESS.findall(status)) if status else ""
         fields.append((key.decode(), time.decode(), etag.decode(), size.decode(), storage_class.decode(), restore))
-    return fields, document[:start] + document[position:]
+    return fields, document[:first] + document[position:]
 
 
 def _fields(element: Element) -> Fields:

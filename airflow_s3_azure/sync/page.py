@@ -8,6 +8,7 @@ the XML parser reads the rest. If any entry has another form, the parser reads t
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 from xml.etree.ElementTree import Element
@@ -18,8 +19,14 @@ from airflow_s3_azure.engine.xml import InvalidXML, parse_xml
 Entry = TypeVar("Entry")
 
 _OTHER_ENCODING = re.compile(rb"""<\?xml[^>]*\sencoding\s*=\s*["'](?!utf-8["'])""", re.IGNORECASE)
-_CONTROL = bytes(set(range(0x20)) - set(b"\t\n"))
+_NONCHARACTERS = ("\ufffe".encode(), "\uffff".encode())
 _QUOTES = {"&quot;": '"', "&apos;": "'"}
+
+_NOT_IN_TEXT = r"\x00-\x08\x0b-\x1f<>"
+PLAIN_TEXT, TEXT = f"[^{_NOT_IN_TEXT}&]*", f"[^{_NOT_IN_TEXT}]*"
+"""Patterns of the text of an element: as it is, and with what :func:`text_of` replaces. Without what XML refuses (control
+characters, ``]]>``) or replaces (carriage returns)."""
+_OTHER_REFERENCE = re.compile("&(?!(?:amp|lt|gt|quot|apos);)")
 
 
 class OtherForm(ValueError):
@@ -56,22 +63,35 @@ def parse_page(document: bytes) -> Element:
         raise MalformedPage(str(error)) from None
 
 
-def check_characters(document: bytes) -> None:
-    """Check that the characters of a document are those of its bytes in UTF-8.
+def check_encoding(document: bytes) -> None:
+    """Check that a document is UTF-8, without the two characters beyond ASCII that XML refuses.
 
-    :raises OtherForm: if it declares another encoding, or has control characters, which XML refuses or replaces
+    :raises OtherForm: if it declares another encoding, or has one of these
     """
-    if _OTHER_ENCODING.match(document, 0, 200) or len(document.translate(None, _CONTROL)) < len(document):
+    if _OTHER_ENCODING.match(document, 0, 200):
+        raise OtherForm
+    if not document.isascii() and any(one in document for one in _NONCHARACTERS):
+        raise OtherForm
+
+
+def check_rest(found: Sequence[object], entries: Sequence[object]) -> None:
+    """Check what the parser found in a document from which all entries but the first were removed.
+
+    Then the entries were where the parser expects them: not in a comment, an attribute or another element.
+
+    :raises OtherForm: if it found another number of them
+    """
+    if len(found) != min(len(entries), 1):
         raise OtherForm
 
 
 def text_of(escaped: str) -> str:
     """Return the text of an element without children.
 
-    :raises OtherForm: if it has more than text and the five named entities
+    :raises OtherForm: if it has a reference that is none of the five named entities
     """
     if "&" not in escaped:
         return escaped
-    if "&#" in escaped:
+    if _OTHER_REFERENCE.search(escaped):
         raise OtherForm
     return unescape(escaped, _QUOTES)

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from benchmarks.audit import DAMAGED, PAGE, ledger, listed, page, run
-from benchmarks.plan import MAX_PEAK
+from benchmarks.plan_results import MAX_PEAK
 
 COUNT = 2 * DAMAGED
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from airflow_s3_azure.engine.blocks import MIB
 from airflow_s3_azure.sync.blob_page import read_blobs
 from airflow_s3_azure.sync.object_page import read_objects
-from benchmarks.plan import (
+from benchmarks.plan import names, plan, process
+from benchmarks.plan_results import (
     BY_BYTES,
     HIERARCHICAL,
     IN_RANGES,
@@ -16,9 +18,7 @@ from benchmarks.plan import (
     UNCHANGED,
     Measured,
     judge,
-    names,
-    plan,
-    process,
+    sections,
 )
 from benchmarks.plan_server import FOLDER, OBJECTS_PER_PAGE, Names, blob_page, object_page, serve
 
@@ -91,3 +91,21 @@ def test_a_broken_bound_is_reported(*, peak: int, cpu: float, holds: bool) -> No
 
     assert found is holds
     assert ("A BOUND IS BROKEN" in verdict) is not holds
+
+
+def test_the_tables_have_each_plan_once() -> None:
+    """Those with a latency are a table of their own, with what was noted on them."""
+    plans = [
+        Measured(100_000, BY_BYTES, 100 * MIB, 5.0, 6.0, 128),
+        Measured(1_000_000, SERIALLY, 50 * MIB, 40.0, 120.0, 1_200),
+        Measured(1_000_000, IN_RANGES, 150 * MIB, 40.0, 45.0, 1_230),
+    ]
+
+    found = sections(plans, ["A note."])
+
+    assert found.keys() == {"plans", "slow-pages"}
+    row = "| half unchanged, a quarter changed, a quarter new | 100,000 | 50 | 20,000 | 6.0 | 100 | 128 |"
+    assert found["plans"].splitlines()[2:4] == [row, ""]
+    assert [line.split(" | ")[4] for line in found["slow-pages"].splitlines()[2:4]] == ["120.0", "45.0"]
+    assert "A note." in found["slow-pages"].splitlines()
+    assert sections(plans[:1], []).keys() == {"plans"}

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from datetime import UTC
 from typing import Any
 from urllib.parse import quote
 from xml.sax.saxutils import escape
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from airflow_s3_azure.engine.properties import SourceRecord
 from airflow_s3_azure.sync.blob_page import read_blobs
 from airflow_s3_azure.sync.object_page import read_objects
 from airflow_s3_azure.sync.page import MalformedPage
@@ -23,18 +26,25 @@ METADATA = st.dictionaries(
     st.sampled_from(
         [
             "a",
+            "_1",
+            "Ünder_score",
             "Blob",
             "Metadata",
             "OrMetadata",
+            "Properties",
             "Name",
             "Etag",
             "s3_source_etag",
             "s3_source_size",
+            "S3_Source_Version_ID",
+            "s3_source_checksum",
+            "s3_source_crc64nvme",
+            "hdi_isfolder",
             "AccessTier",
             "BlobType",
         ]
     ),
-    TEXT | st.sampled_from(["", "Archive", "PageBlob"]),
+    TEXT | st.sampled_from(["", "5", "true", "Archive", "PageBlob", "AAAAAAAAAAA=", "CRC64NVME:AAAAAAAAAAA="]),
 )
 
 
@@ -85,6 +95,20 @@ def object_document(
     ).encode()
 
 
+def for_parser(document: bytes) -> bytes:
+    """Return a document in another encoding, so that the XML parser reads all of it."""
+    text = document.decode().removeprefix("\ufeff")
+    return re.sub("utf-8", "utf-16", text, count=1, flags=re.IGNORECASE).encode("utf-16")
+
+
+def outcome(read: Callable[[bytes], Any], document: bytes) -> Any:
+    """Return the page, or the class of the error."""
+    try:
+        return read(document)
+    except MalformedPage as error:
+        return type(error)
+
+
 @given(
     names=NAMES,
     metadata=METADATA,
@@ -96,15 +120,40 @@ def object_document(
 def test_blobs_are_read_as_the_xml_parser_reads_them(
     names: list[str], metadata: dict[str, str], blob_type: str, tier: str
 ) -> None:
-    """A space in a tag leaves the document to it."""
+    """Whatever the names, and the names and values of metadata, are."""
     document = blob_document(names, metadata, blob_type + tier)
 
-    page = read_blobs(document)
+    page = read_blobs(document, with_directories=True)
 
-    assert page == read_blobs(document.replace(b"<Properties>", b"<Properties >"))
+    assert page == read_blobs(for_parser(document), with_directories=True)
+    assert read_blobs(document) == read_blobs(for_parser(document))
     assert (page.names, page.next) == (names, "m")
     conflict = "archived" if ">Archive<" in tier else "append_blob" if "Append" in blob_type else None
+    conflict = "directory" if metadata.get("hdi_isfolder") == "true" else conflict
     assert {state.conflict for _, state in page.entries} <= {conflict}
+
+
+@given(
+    record=st.builds(
+        SourceRecord,
+        TEXT,
+        st.integers(0, 10**18 - 1),
+        st.none() | TEXT,
+        st.none() | st.datetimes(timezones=st.just(UTC)),
+        st.none() | st.sampled_from(["CRC64NVME:AAAAAAAAAAA=", "CRC32C:4waSgw==-12"]),
+        st.none() | TEXT,
+        st.none() | st.just("AAAAAAAAAAA="),
+    ),
+    data=st.data(),
+)
+def test_the_record_of_a_blob_is_read(record: SourceRecord, data: st.DataObject) -> None:
+    """In whatever order its fields are listed, with user metadata before, between or after them or without."""
+    user = data.draw(st.sampled_from([{}, {"team": "etl"}]))
+    fields = data.draw(st.permutations([*record.as_metadata().items(), *user.items()]))
+
+    page = read_blobs(blob_document(["a"], dict(fields), "<BlobType>BlockBlob</BlobType>"))
+
+    assert [state.record for _, state in page.entries] == [record]
 
 
 @given(
@@ -124,8 +173,75 @@ def test_objects_are_read_as_the_xml_parser_reads_them(
 
     page = read_objects(document)
 
-    assert page == read_objects(document.replace(b"<Contents>", b"<Contents >"))
+    assert page == read_objects(for_parser(document))
     assert (page.names, page.next) == (names, "t")
+
+
+FRAGMENTS = [
+    *("<!-- x -->", "<!--", "-->", "<![CDATA[x]]>", "]]>", "<?x y?>", "<x/>", "<x>", "</x>", "<x y='z' />"),
+    *(
+        "<Blob>",
+        "</Blob>",
+        "<Properties>",
+        "</Properties>",
+        "<Metadata>",
+        "</Metadata>",
+        "<Metadata />",
+        "<BlobType />",
+    ),
+    *("<Contents>", "</Contents>", "<Size>", "<Key>"),
+    *(
+        "<",
+        ">",
+        "&",
+        ";",
+        "&amp;",
+        "&#65;",
+        "&bogus;",
+        '"',
+        " ",
+        "\n",
+        "\r",
+        "\t",
+        "\x01",
+        "\x7f",
+        "\ufffe",
+        "\uffff",
+        "\ufffd",
+        "é",
+    ),
+]
+"""What no service writes there, or what another version of it may write."""
+
+
+@given(
+    document=st.sampled_from(
+        [
+            blob_document(
+                ["a&b", "c"],
+                {"s3_source_etag": "e", "s3_source_size": "5", "t": "<x>"},
+                "<BlobType>BlockBlob</BlobType>",
+            ),
+            blob_document(["a", "é"], {}, "<BlobType>AppendBlob</BlobType><AccessTier>Archive</AccessTier>"),
+            object_document(["a&b", "c"], is_encoded=True, restore=next(iter(RESTORES))),
+            object_document(["a&b", "é"], is_encoded=False),
+        ]
+    ),
+    fragments=st.lists(st.sampled_from(FRAGMENTS), min_size=1, max_size=2),
+    data=st.data(),
+)
+@settings(max_examples=400)
+def test_an_unusual_page_is_read_as_the_xml_parser_reads_it(
+    document: bytes, fragments: list[str], data: st.DataObject
+) -> None:
+    """Or refused, as the parser refuses it."""
+    read, text = read_blobs if b"<Blobs>" in document else read_objects, document.decode()
+    for fragment in fragments:
+        # A fragment in the declaration, which ends with a line or before the root, could change the encoding.
+        place = data.draw(st.integers(text.index("<", 5), len(text)))
+        text = text[:place] + fragment + text[place:]
+
+    assert outcome(read, text.encode()) == outcome(read, for_parser(text.encode()))
 
 
 @pytest.mark.parametrize(("status", "restore"), RESTORES.items())

@@ -25,6 +25,8 @@ log = get_logger(__name__)
 
 LARGE_BODY = 1024 * 1024
 """Bytes from which a request's body is worth the round trip of ``Expect: 100-continue``."""
+READ_SIZE = 256 * 1024
+"""Bytes of one read of a body. After each the thread waits for the interpreter's lock, so a page of a listing takes few."""
 
 _EXPECT = {"Expect": "100-continue"}
 _END_OF_HOST = re.compile("[/?]")
@@ -194,8 +196,11 @@ class Response:
         :param limit: bytes; a longer body is truncated
         :raises OSError: as ``readinto``
         """
+        if self._connection is None:
+            return b""
         data = bytearray()
-        piece = memoryview(bytearray(min(limit, 16 * 1024)))
+        length = READ_SIZE if self.content_length is None else self.content_length
+        piece = memoryview(bytearray(min(limit, length, READ_SIZE)))
         while len(data) < limit and (received := self.readinto(piece[: limit - len(data)])):
             data += piece[:received]
         return bytes(data)
