@@ -80,6 +80,7 @@ def s3_to_azure_sync(
     archived: Literal["skip", "fail", "restore"] | str = "skip",  # noqa: PYI051 - the text may be a template
     restore_tier: Literal["Bulk", "Standard", "Expedited"] | str = "Bulk",  # noqa: PYI051 - the text may be a template
     restore_days: int | str = 7,
+    restore_poll_interval: float | str = 300,
     restore_price_per_gib: float | str | None = None,
     approve_restore_above: float | str | None = 0,
     copy_tags: bool = False,
@@ -191,6 +192,8 @@ def s3_to_azure_sync(
         ``"restore"``: they are restored, and copied as they become readable; the copy tasks wait in the triggerer (templated)
     :param restore_tier: S3's retrieval tier of a restore: ``"Bulk"``, ``"Standard"`` or ``"Expedited"`` (templated)
     :param restore_days: for which S3 keeps a restored object readable; at least as many as the copy takes (templated)
+    :param restore_poll_interval: seconds, at least 15, between two checks of a copy task whether its objects are restored; each is
+        a request for 1,000 keys of the batch (templated)
     :param restore_price_per_gib: price of the restore of a GiB, to compute its price for the approval (templated)
     :param approve_restore_above: require a human's approval in Airflow's UI to restore more bytes than this, with ``approve_timeout``
         and ``assigned_users``; rejected, archived objects are skipped; None: no approval (templated)

@@ -51,8 +51,6 @@ SOONEST_SECONDS = 15.0
 runs again before that (seen on 3.3.2)."""
 STOP_SECONDS = 5.0
 """Grace period of a stopped trigger for its threads."""
-POLL_SECONDS = 300.0
-"""Interval of the polls. Also the minimum run time of the trigger, which must be above 15 s."""
 SHARE = 10
 """A tenth of the keys that wait is worth a task of its own."""
 MOST_SECONDS = 3600.0
@@ -247,6 +245,11 @@ class RestoringTrigger(ConnectedTrigger):
         """How many objects waited when the task was deferred."""
         return int(self.work["waiting"])
 
+    @property
+    def interval(self) -> float:
+        """Seconds between two polls, and the minimum run time of the trigger."""
+        return CopyOptions.from_json(self.options).restore_poll_interval
+
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll until it is worth to copy again, and yield the event."""
         cancellation = Cancellation()
@@ -256,7 +259,7 @@ class RestoringTrigger(ConnectedTrigger):
         ready_since: float | None = None
         try:
             while True:
-                await asyncio.sleep(POLL_SECONDS)
+                await asyncio.sleep(self.interval)
                 event = await poll(cancellation)
                 if event is None:
                     continue
@@ -286,7 +289,7 @@ class RestoringTrigger(ConnectedTrigger):
         except S3ToAzureError as error:
             # Both endpoints responded before the wait: even a host that is missing in DNS now is not a wrong name.
             if error.retryable or isinstance(error, SourceReadError | DestinationWriteError):
-                log.warning("a poll failed, next in %.0f s: %s: %s", POLL_SECONDS, type(error).__name__, error)
+                log.warning("a poll failed, next in %.0f s: %s: %s", self.interval, type(error).__name__, error)
                 return None
             log.info("%s: %s", type(error).__name__, error)
             return {"error": error_as_json(error)}

@@ -172,11 +172,11 @@ def restoring_s3(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[RestoringS3]:
     """The route of ``aws_default``, on which restores take time; triggers poll without a wait."""
-    from airflow_s3_azure import triggers
+    from airflow_s3_azure.operators.arguments import ARGUMENTS, Argument
     from tests.fakes.canned_server import serving
     from tests.fakes.restoring_s3 import RestoringS3
 
-    monkeypatch.setattr(triggers, "POLL_SECONDS", 0.0)
+    monkeypatch.setitem(ARGUMENTS, "restore_poll_interval", Argument(lambda *_: 0, is_templated=True))
     with serving(RestoringS3(bucket, s3_server.port)) as running:
         connection = s3_server.airflow_connection()
         connection["extra"] |= {"endpoint_url": running.url, "config_kwargs": {"retries": {"total_max_attempts": 1}}}

@@ -24,6 +24,9 @@ from airflow_s3_azure.engine.errors import (
 from airflow_s3_azure.engine.model import SourceObject
 from airflow_s3_azure.triggers import ObjectRestoreTrigger, RestoreTrigger, RestoringTrigger
 
+AT_ONCE = {"restore_poll_interval": 0}
+"""Options of a trigger that polls without a wait."""
+
 
 def _stored(trigger: RestoringTrigger) -> RestoringTrigger:
     """Return a trigger as a restarted triggerer makes it, of what Airflow stored."""
@@ -39,10 +42,11 @@ def _fired(
     """Return the event and how many polls were left."""
     left: Iterator[dict[str, Any] | None] = iter(polls)
     times = iter(clock)
-    monkeypatch.setattr(triggers, "POLL_SECONDS", 0.0)
     monkeypatch.setattr(triggers, "time", SimpleNamespace(monotonic=lambda: next(times, clock[-1])))
     monkeypatch.setattr(RestoreTrigger, "_poll", lambda *_: next(left))
-    trigger = _stored(RestoreTrigger({"s3_bucket": "b"}, {}, batch={"index": 0}, run_folder="run", waiting=waiting))
+    trigger = _stored(
+        RestoreTrigger({"s3_bucket": "b"}, AT_ONCE, batch={"index": 0}, run_folder="run", waiting=waiting)
+    )
 
     event = asyncio.run(_first(trigger))
     return event.payload, len(list(left))
@@ -114,10 +118,11 @@ class Source:
 
 
 def _object_trigger(monkeypatch: pytest.MonkeyPatch, source: Source, version_id: str | None = None) -> RestoringTrigger:
-    monkeypatch.setattr(triggers, "POLL_SECONDS", 0.0)
     monkeypatch.setattr(triggers, "open_endpoints", lambda *_: (SimpleNamespace(source=source), None))
     endpoints = Endpoints("bucket", "landing").as_json()
-    return _stored(ObjectRestoreTrigger(endpoints, {}, s3_key="a/key", blob_name="a/key", s3_version_id=version_id))
+    return _stored(
+        ObjectRestoreTrigger(endpoints, AT_ONCE, s3_key="a/key", blob_name="a/key", s3_version_id=version_id)
+    )
 
 
 @pytest.mark.parametrize("version_id", [None, "v1"])

@@ -41,6 +41,7 @@ class CopyOptions:
     :param archived: ``"skip"`` an archived object, ``"fail"``, or ``"restore"`` it and wait
     :param restore_tier: S3's retrieval tier of a restore
     :param restore_days: for which a restored object can be read
+    :param restore_poll_interval: seconds between two checks whether objects are restored
     :param copy_tags: copy the object's tags as blob index tags; costs a request per object
     :param access_tier: of the new blob, or tiers by the storage class of the object, with ``*`` for all others, such as
         ``{"GLACIER": "Archive", "*": "Cool"}``; None: the account's default
@@ -62,6 +63,7 @@ class CopyOptions:
     archived: Archived = "fail"
     restore_tier: RestoreTier = "Bulk"
     restore_days: int = 7
+    restore_poll_interval: float = 300
     copy_tags: bool = False
     access_tier: AccessTiers = None
     encryption_scope: str | None = None

@@ -41,6 +41,9 @@ from airflow_s3_azure.values import (
     whole,
 )
 
+MIN_POLL_INTERVAL = 15
+"""Seconds. Airflow's scheduler may fail a task whose trigger fires earlier (seen on 3.3.2)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Argument:
@@ -73,6 +76,7 @@ ARGUMENTS: Mapping[str, Argument] = {
     "archived": Argument(choice(*get_args(Archived)), is_templated=True),
     "restore_tier": Argument(choice(*get_args(RestoreTier)), is_templated=True),
     "restore_days": Argument(required(whole, 1, " day"), is_templated=True),
+    "restore_poll_interval": Argument(required(number, MIN_POLL_INTERVAL, " seconds"), is_templated=True),
     "copy_tags": Argument(flag),
     "access_tier": Argument(access_tiers, is_templated=True),
     "encryption_scope": Argument(encryption_scope, is_templated=True),

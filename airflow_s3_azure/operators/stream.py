@@ -70,6 +70,7 @@ class S3ToAzureBlobStreamOperator(CopyingOperator):
         ``"restore"``: it is restored, and copied once it is readable; the task waits in the triggerer (templated)
     :param restore_tier: S3's retrieval tier of a restore: ``"Bulk"``, ``"Standard"`` or ``"Expedited"`` (templated)
     :param restore_days: for which S3 keeps a restored object readable; at least as many as the copy takes (templated)
+    :param restore_poll_interval: seconds, at least 15, between two checks whether the object is restored; each is a HEAD (templated)
     :param copy_tags: copy the object's tags as blob index tags; one more request
     :param access_tier: of the new blob: ``"Hot"``, ``"Cool"``, ``"Cold"``, ``"Archive"``, or tiers by storage class, with ``*`` for
         all others: ``{"GLACIER": "Archive", "*": "Cool"}``; None: the account's default (templated)

@@ -252,5 +252,5 @@ def test_every_option_of_a_copy_is_an_option_of_the_command() -> None:
 
     args = vars(get_parser().parse_args(["s3-azure", "copy", "s3://b/k", "c/b"]))
 
-    own, of_syncs = {"s3_bucket", "container_name"}, {"restore_tier", "restore_days"}
+    own, of_syncs = {"s3_bucket", "container_name"}, {"restore_tier", "restore_days", "restore_poll_interval"}
     assert {*option_names(Endpoints, CopyOptions)} - own - of_syncs - args.keys() == set()

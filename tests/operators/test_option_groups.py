@@ -51,6 +51,7 @@ COPY_OPTIONS: dict[str, Any] = {
     "archived": "skip",
     "restore_tier": "Standard",
     "restore_days": 3,
+    "restore_poll_interval": 60,
     "copy_tags": True,
     "access_tier": {"GLACIER": "Archive", "*": "Cool"},
     "encryption_scope": "tenant-a",

@@ -62,6 +62,7 @@ VALUES = [
     ("archived", "restore all", "archived is 'restore all'; it takes 'skip', 'fail' or 'restore'"),
     ("restore_tier", "Fast", "restore_tier is 'Fast'; it takes 'Bulk', 'Standard' or 'Expedited'"),
     ("restore_days", 0, "restore_days is 0; it takes at least 1 day"),
+    ("restore_poll_interval", 5, "restore_poll_interval is 5; it takes at least 15 seconds"),
     ("restore_price_per_gib", -1, "restore_price_per_gib is -1; it takes a number from 0 up"),
     ("compare", "md5", "compare is 'md5'; it takes 'etag', 'checksum', 'size' or 'always'"),
     ("access_tier", "Warm", "access_tier is 'Warm'; it takes 'Hot', 'Cool', 'Cold' or 'Archive' or None"),
