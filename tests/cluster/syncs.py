@@ -46,11 +46,12 @@ class ClusterSync:
         self.dag_id = f"sync_{container.container_name}"
         self.run_id = ""
 
-    def put(self, bodies: Mapping[str, bytes]) -> None:
-        """Upload objects."""
+    def put(self, bodies: Mapping[str, bytes], **arguments: Any) -> None:
+        """Upload objects, with more arguments of PutObject."""
         self.bodies |= bodies
+        arguments["ChecksumAlgorithm"] = "CRC64NVME"
         with ThreadPoolExecutor(_THREADS) as pool:
-            list(pool.map(lambda one: self._bucket.put(*one, ChecksumAlgorithm="CRC64NVME"), bodies.items()))
+            list(pool.map(lambda one: self._bucket.put(*one, **arguments), bodies.items()))
 
     def start(self, **arguments: Any) -> None:
         """Trigger its run, with two retries that come soon, blocks of 1 MiB, and the arguments given."""

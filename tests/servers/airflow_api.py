@@ -90,6 +90,11 @@ class AirflowApi(Startable):
         """Let a DAG's runs start: every DAG begins paused."""
         self.api("PATCH", f"/dags/{_quoted(dag_id)}", is_paused=False)
 
+    def add_connection(self, connection_id: str, connection: Mapping[str, Any]) -> None:
+        """Add a connection to the metadata database, as a user does in the UI."""
+        extra = json.dumps(connection.get("extra", {}))
+        self.api("POST", "/connections", **{**connection, "connection_id": connection_id, "extra": extra})
+
     def trigger(
         self,
         dag_id: str,
