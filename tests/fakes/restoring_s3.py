@@ -32,7 +32,8 @@ class RestoringS3(ThreadingHTTPServer):
     :ivar tiered: keys in an archive tier of Intelligent-Tiering
     :ivar finishing: how many restores are finished before each listing, and each HEAD of an object that is being restored; 0: none
     :ivar listings: so far
-    :ivar refusal: what all requests for restores are refused with, as status and code; None: they are not
+    :ivar refusal: what requests for restores are refused with, as status and code; None: they are not
+    :ivar refusals: how many more of these requests are refused; None: all
     :ivar listing_refusal: the same for the listings that ask for it
     """
 
@@ -49,6 +50,7 @@ class RestoringS3(ThreadingHTTPServer):
         self.finishing = 0
         self.listings = 0
         self.refusal: tuple[int, str] | None = None
+        self.refusals: int | None = None
         self.listing_refusal: tuple[int, str] | None = None
         self.lock = threading.Lock()
 
@@ -104,7 +106,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _restore(self, key: str, body: str) -> None:
         s3 = self.server
-        if s3.refusal is not None:
+        if s3.refusal is not None and s3.refusals != 0:
+            if s3.refusals is not None:
+                s3.refusals -= 1
             self._refuse(*s3.refusal)
             return
         s3.requests.setdefault(key, []).append(body)

@@ -193,6 +193,19 @@ def test_a_refused_restore_fails_its_key(
     assert message in logged()
 
 
+def test_a_throttled_restore_is_requested_again(sync: Sync, s3: RestoringS3, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a wait, until S3 accepts it: every key is restored once and copied."""
+    monkeypatch.setattr(RetryPolicy, "_wait_after", lambda *_: 0.0)
+    _fill(sync)
+    s3.refusal, s3.refusals, s3.finishing = (503, "SlowDown"), 4, 3
+
+    night = sync.night(**RESTORE)
+
+    assert (night.state, s3.refusals) == ("success", 0)
+    assert night.statuses() == dict.fromkeys(["in/a", "in/z", *COLD], "copied")
+    assert {key: len(bodies) for key, bodies in s3.requests.items()} == dict.fromkeys(COLD, 1)
+
+
 def test_a_dry_run_restores_nothing(sync: Sync, s3: RestoringS3) -> None:
     """It reports what would be restored."""
     _fill(sync)
