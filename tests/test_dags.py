@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from airflow.sdk import DAG, Asset
 
 from tests.airflow_runs import run_dag
 from tests.conftest import ROOT
+from tests.ledgers import ledger_rows
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
@@ -500,6 +502,25 @@ def test_keys_copies_what_was_typed_or_what_is_under_the_prefix(
     assert _names(container) == expected
     report = run.xcom("s3_to_azure.report")
     assert (report["copied"], report["missing"]) == (len(expected), 0)
+
+
+def test_keys_copies_more_than_1_000_keys(
+    bucket: Bucket, container: ContainerClient, endpoints: dict[str, Any]
+) -> None:
+    """Each is in the ledger once, also one that does not exist."""
+    keys = [f"in/{number:04}" for number in range(1_002)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda key: bucket.put(key, key.encode()), keys[1:]))
+
+    run = run_dag(_dag("s3_to_azure_keys"), conf=endpoints | {"s3_keys": keys})
+
+    report = run.xcom("s3_to_azure.report")
+    rows = ledger_rows(container, "_s3_to_azure/s3_to_azure_keys/")
+    assert run.state == "success"
+    assert [report[name] for name in ("objects", "copied", "skipped", "missing")] == [1_002, 1_001, 1, 0]
+    assert sorted(row["key"] for row in rows) == keys
+    assert {row["key"] for row in rows if row["status"] != "copied"} == {keys[0]}
+    assert _names(container) == keys[1:]
 
 
 def _first_examples() -> list[str]:
