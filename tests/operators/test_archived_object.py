@@ -13,6 +13,7 @@ from airflow.sdk.definitions import dag as dag_module
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
 from airflow_s3_azure import triggers
+from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.errors import SourceAccessDenied, error_as_json
 from airflow_s3_azure.engine.retry import RetryPolicy
 from airflow_s3_azure.operators import S3ToAzureBlobStreamOperator
@@ -142,6 +143,59 @@ def test_a_further_try_joins_the_restore_that_goes_on(
     assert ongoing == [["cold"], ["cold"]]
     assert run.states() == {("copy", -1): "success"}
     assert container.download_blob("cold").readall() == b"content"
+
+
+@pytest.mark.servers
+def test_a_restarted_triggerer_continues_the_wait(
+    bucket: Bucket, container: ContainerClient, s3: RestoringS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A trigger that ends without an event is made again of its stored arguments; no try is used, and no second restore requested."""
+    bucket.put("cold", b"content", StorageClass="GLACIER")
+    run_trigger: Callable[[Any, Any], Any] = dag_module._run_inline_trigger
+    poll = ObjectRestoreTrigger._poll
+    polled: list[dict[str, Any] | None] = []
+
+    def end_after_poll(trigger: ObjectRestoreTrigger, cancellation: Cancellation) -> None:
+        polled.append(poll(trigger, cancellation))
+        raise _TriggererEnded
+
+    def run_with_restart(trigger: Any, ti: Any) -> Any:
+        stored = json.dumps(trigger.serialize()[1])
+        with monkeypatch.context() as ending:
+            ending.setattr(ObjectRestoreTrigger, "_poll", end_after_poll)
+            with pytest.raises(_TriggererEnded):
+                run_trigger(trigger, ti)
+        s3.finishing = 1
+        return run_trigger(ObjectRestoreTrigger(**json.loads(stored)), ti)
+
+    monkeypatch.setattr(dag_module, "_run_inline_trigger", run_with_restart)
+
+    run = run_dag(_dag(bucket, container))
+
+    assert polled == [{"waiting": 1}]
+    assert (run.states(), run.tries()) == ({("copy", -1): "success"}, {("copy", -1): 1})
+    assert len(s3.requests["cold"]) == 1
+
+
+@pytest.mark.servers
+def test_each_key_of_a_mapped_copy_waits_for_its_own_restore(
+    bucket: Bucket, container: ContainerClient, s3: RestoringS3
+) -> None:
+    """The others are copied at once."""
+    bucket.put("warm", b"warm")
+    bucket.put("cold", b"cold", StorageClass="GLACIER")
+    s3.finishing = 1
+    with DAG(f"mapped_{container.container_name}") as dag:
+        S3ToAzureBlobStreamOperator.partial(
+            task_id="copy", s3_bucket=bucket.name, container_name=container.container_name, archived="restore"
+        ).expand(s3_key=["warm", "cold"])
+
+    run = run_dag(dag)
+
+    assert run.state == "success"
+    assert [run.xcom("copy", map_index=index)["key"] for index in range(2)] == ["warm", "cold"]
+    assert container.download_blob("cold").readall() == b"cold"
+    assert s3.requests.keys() == {"cold"}
 
 
 @pytest.mark.servers
