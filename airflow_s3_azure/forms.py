@@ -89,7 +89,7 @@ def history_form() -> Form:
         ),
         **_destination_fields(),
         "dry_run": _dry_run_field(),
-        "s3_keys": {**_keys_field("Of them only those of the prefix and the days are copied."), "section": MORE},
+        "s3_keys": {**_keys_field("Only those under the prefix and of the days are copied."), "section": MORE},
         **{name: {**one, "section": MORE} for name, one in _archive_fields().items()},
         **_other_fields(),
     }
@@ -131,16 +131,21 @@ def _archive_fields() -> dict[str, dict[str, Any]]:
             enum=["skip", "restore", "fail"],
             values_display={
                 "skip": "skip: leave them out, and count them",
-                "restore": "restore: restore them after your approval, and copy them as they become readable",
+                "restore": "restore: after your approval; each is copied once it is readable",
                 "fail": "fail: their keys fail",
             },
         ),
         "restore_tier": field(
             "Restore tier",
-            "With *restore*: Bulk takes up to 12 hours for Glacier and 48 for Deep Archive, and costs least.",
+            "How soon S3 restores an object, if *Archived objects* is *restore*. The sooner, the more expensive.",
             "Bulk",
             type="string",
             enum=["Bulk", "Standard", "Expedited"],
+            values_display={
+                "Bulk": "Bulk: 5 to 12 hours; Deep Archive up to 48",
+                "Standard": "Standard: 3 to 5 hours; Deep Archive up to 12",
+                "Expedited": "Expedited: 1 to 5 minutes; not for Deep Archive",
+            },
         ),
         "restore_price_per_gib": field(
             "Restore price per GiB",

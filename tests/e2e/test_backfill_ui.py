@@ -114,7 +114,11 @@ def _field(form: Locator, name: str) -> Locator:
     ("dag_id", "opened", "more"),
     [
         (NIGHTLY, ["s3_prefix", "day_folder", "container_name", "blob_prefix"], ["include", "exclude"]),
-        (HISTORY, ["s3_prefix", "first_day", "last_day", "day_folder", "container_name"], ["include", "exclude"]),
+        (
+            HISTORY,
+            ["s3_prefix", "first_day", "last_day", "day_folder", "container_name"],
+            ["s3_keys", "restore_price_per_gib", "include", "exclude"],
+        ),
         (KEYS, ["s3_keys", "s3_prefix", "container_name", "blob_prefix"], ["include", "exclude"]),
     ],
 )
@@ -146,13 +150,52 @@ def test_history_is_tried_from_its_form(page: Page, airflow: AirflowServer) -> N
     form.get_by_role("button", name="More").click()
     _field(form, "include").fill("**/*.csv\n*.parquet")
 
-    with page.expect_response(lambda response: response.request.method == "POST" and "dagRuns" in response.url) as sent:
-        form.get_by_role("button", name="Trigger").click()
+    run_id = _trigger(page, form)
 
-    run_id = sent.value.json()["dag_run_id"]
     assert airflow.wait_for_run(HISTORY, run_id, timeout=120) == "success"
     report = airflow.xcom(HISTORY, run_id, "s3_to_azure.report")
     assert (report["dry_run"], report["cost"]["objects"], report["copied"]) == (True, 2, 0)
+
+
+def test_archived_objects_of_a_list_are_planned_from_the_form(
+    page: Page, bucket: Bucket, airflow: AirflowServer, tmp_path: Path
+) -> None:
+    """What is chosen there reaches the plan: the keys, the restore, its tier and its price."""
+    bucket.put("archive/cold.csv", b"12345", StorageClass="GLACIER")
+    form = _open_form(page, HISTORY)
+    _field(form, "s3_prefix").fill("archive/")
+    form.locator("label", has=page.locator("[name=element_dry_run]")).click()
+    form.get_by_role("button", name="More").click()
+    _field(form, "s3_keys").fill("archive/cold.csv\narchive/gone.csv")
+    fates = _choose(page, form, "archived", "restore")
+    tiers = _choose(page, form, "restore_tier", "Standard")
+    _field(form, "restore_price_per_gib").fill(str(1024**3))
+    page.screenshot(path=tmp_path / "restore.png", full_page=True)
+
+    run_id = _trigger(page, form)
+
+    assert (fates, tiers) == (["skip", "restore", "fail"], ["Bulk", "Standard", "Expedited"])
+    assert airflow.wait_for_run(HISTORY, run_id, timeout=120) == "success"
+    plan = airflow.xcom(HISTORY, run_id, "s3_to_azure.plan", "plan")
+    assert plan["archived"] == {"objects": 1, "size": 5, "tier": "Standard", "days": 7, "price": 5.0}
+    assert (plan["objects"], plan["counts"]["copy"], plan["counts"]["skipped"]) == (2, 1, 1)
+
+
+def _choose(page: Page, form: Locator, name: str, value: str) -> list[str]:
+    """Choose one of a field's fixed values, and return all values."""
+    form.locator(f"#element_{name}").click()
+    options = page.get_by_role("option")
+    options.first.wait_for()
+    values = [text.partition(":")[0] for text in options.all_inner_texts()]
+    options.nth(values.index(value)).click()
+    return values
+
+
+def _trigger(page: Page, form: Locator) -> str:
+    """Send the form, and return the ID of its run."""
+    with page.expect_response(lambda response: response.request.method == "POST" and "dagRuns" in response.url) as sent:
+        form.get_by_role("button", name="Trigger").click()
+    return str(sent.value.json()["dag_run_id"])
 
 
 def test_a_backfill_is_five_clicks(page: Page, airflow: AirflowServer, container: ContainerClient) -> None:
