@@ -56,6 +56,20 @@ def test_a_dry_run_names_conflicts(sync: Sync) -> None:
     assert (night.state, night.totals("conflicts")) == ("success", ({"page_blob": 1},))
 
 
+@pytest.mark.parametrize("size", [1, 2 * MIB + 1])
+def test_an_append_blob_is_not_replaced(sync: Sync, size: int) -> None:
+    """Its type is checked before anything is written: Azurite would replace it by a small object."""
+    sync.put("append", body=bytes(size))
+    blob = sync.container.get_blob_client("append")
+    blob.create_append_blob()
+
+    night = sync.night()
+
+    assert (night.state, night.statuses()) == ("failed", {"append": "failed"})
+    assert "there is an append blob of this name; delete it" in night.ledger[0]["error"]
+    assert blob.get_blob_properties().blob_type == "AppendBlob"
+
+
 def test_archived_blobs_are_replaced_on_request(sync: Sync, logged: Callable[[], str]) -> None:
     """Small and large; an unchanged one stays, and the next night finds nothing to do."""
     large = bytes(2 * MIB + 1)
