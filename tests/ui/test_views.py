@@ -188,7 +188,7 @@ def test_keys_of_archived_objects_are_named(fake: FakeAirflow, show: Show) -> No
 
     assert (
         visit.page.get_by_test_id("archived").inner_text()
-        == "2 keys of archived objects: restore them in S3 to copy them."
+        == "2 keys of archived objects: restore them in S3, or set archived='restore', to copy them."
     )
 
 

@@ -119,7 +119,7 @@ export function Skips({ reported, all, id }) {
     Section,
     { title: `Skipped keys (${count(all.skipped)})`, id: `${id}-skipped` },
     reported?.archived > 0 &&
-      h(Text, { fontSize: "sm", color: "fg.muted", mb: 1, "data-testid": "archived" }, `${counted(reported.archived, "key")} of archived objects: restore them in S3 to copy them.`),
+      h(Text, { fontSize: "sm", color: "fg.muted", mb: 1, "data-testid": "archived" }, `${counted(reported.archived, "key")} of archived objects: restore them in S3, or set archived='restore', to copy them.`),
     found.length > 0 &&
       h(
         Box,
