@@ -339,7 +339,7 @@ def test_retry_copies_what_was_missing_and_nothing_else(stage: Stage, visit: Vis
     page.get_by_test_id("retry").click()
     page.get_by_test_id("confirm").click()
     page.get_by_test_id("notice").get_by_text("runs 1 incomplete batch again").wait_for()
-    page.locator('[data-testid="transfer"][data-run-state="success"]').wait_for(timeout=90_000)
+    page.locator('[data-testid="transfer"][data-run-state="success"]').wait_for(timeout=RUN_TIMEOUT)
 
     after = blobs()
     assert {name for name in after if after[name] != before.get(name)} == {f"invoices/{REFUSED}"}
@@ -543,7 +543,7 @@ def test_a_running_run_is_polled_until_its_end(stage: Stage, visit: Visiting) ->
     page.clock.resume()
 
     stage.go_on()
-    page.locator('[data-testid="transfer"][data-run-state="success"]').wait_for(timeout=90_000)
+    page.locator('[data-testid="transfer"][data-run-state="success"]').wait_for(timeout=RUN_TIMEOUT)
     assert guest.figure("copied") == str(stage.scale.media)
     assert bar.count() == 0
     assert polls(120_000) == 0, "requested after the end"
@@ -571,7 +571,7 @@ def test_a_missing_day_is_backfilled_from_its_cell(stage: Stage, visit: Visiting
     admin.page.route("**/api/v2/backfills", _until_the_database_is_free)
     backfill(admin)
     admin.page.get_by_test_id("notice").get_by_text(f"Airflow creates the runs of {_day(missing)}.").wait_for()
-    admin.page.locator(f'li[data-day="{missing}"][data-state="success"]').wait_for(timeout=90_000)
+    admin.page.locator(f'li[data-day="{missing}"][data-state="success"]').wait_for(timeout=RUN_TIMEOUT)
     runs = stage.airflow.api("GET", f"/dags/{EXPORTS}/dagRuns", run_type="backfill", limit=100)["dag_runs"]
     assert sorted(run["logical_date"][:10] for run in runs) == sorted(map(str, [*stage.backfilled_days, missing]))
     assert stage.missing_days[0] == missing - timedelta(days=1)
@@ -600,6 +600,9 @@ def _until_the_database_is_free(route: Any) -> None:
 _WAIT_FOR_RESPONSES = """async () => {
   for (let turn = 0; turn < 5; turn += 1) await (await fetch('api/v2/version')).text();
 }"""
+
+RUN_TIMEOUT = 240_000
+"""Milliseconds in which a run ends, also beside other tests."""
 
 _HIDE = """(hidden) => {
   Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });
