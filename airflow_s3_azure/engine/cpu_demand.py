@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import suppress
-from pathlib import Path
 
 THREADS = "/proc/self/task"
 """Where Linux lists the threads of this process."""
@@ -27,7 +27,16 @@ def core_wait(threads: str = THREADS) -> float:
     """
     total = 0
     with suppress(OSError):
-        for thread in Path(threads).iterdir():
+        for thread in os.listdir(threads):  # noqa: PTH208 - Path takes twice as long, twenty times a second
             with suppress(OSError, IndexError, ValueError):
-                total += int((thread / "schedstat").read_bytes().split()[1])
+                total += int(_read(f"{threads}/{thread}/schedstat").split()[1])
     return total / 1e9
+
+
+def _read(path: str) -> bytes:
+    """Return a short file, without the cost of a file object."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(descriptor, 256)
+    finally:
+        os.close(descriptor)

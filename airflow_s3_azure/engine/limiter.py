@@ -74,10 +74,11 @@ class Limiter:
             not help, whatever the load
         :return: whether a limit grew; None if nothing was sampled
         """
-        now, cpu = self._clock(), self._cpu()
+        now = self._clock()
         since, used = self._sampled
         if now < since + _SAMPLE_SECONDS or not self._is_adaptive:
             return None
+        cpu = self._cpu()
         self._sampled = now, cpu
         load = max(0.0, cpu - used) / (now - since)
         before = self.small_objects, self.blocks
