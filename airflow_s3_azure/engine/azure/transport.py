@@ -13,7 +13,7 @@ from azure.core.exceptions import ServiceRequestError, ServiceResponseError
 from azure.core.pipeline.transport import HttpTransport
 from azure.core.rest import HttpRequest
 
-from airflow_s3_azure.engine.http.client import Connections, Response
+from airflow_s3_azure.engine.http.client import READ_SIZE, Connections, Response
 from airflow_s3_azure.engine.http.message import Headers
 
 MAX_PAGE = 96 * 1024 * 1024
@@ -22,10 +22,6 @@ _MAX_DOCUMENT = MAX_PAGE + 1
 """Maximum of bytes that are read of a document. A block list and a range of a blob are shorter."""
 _MAX_OTHER = 64 * 1024
 """Maximum of bytes that are read of other bodies: errors, and responses of a proxy."""
-
-
-READ_SIZE = 256 * 1024
-"""Bytes of one read from the socket: few enough to stay in the processor's cache for their checksum."""
 
 Sink = Callable[[memoryview], None]
 """Is passed the pieces of a body. The memory of a piece is reused."""

@@ -26,7 +26,7 @@ log = get_logger(__name__)
 LARGE_BODY = 1024 * 1024
 """Bytes from which a request's body is worth the round trip of ``Expect: 100-continue``."""
 READ_SIZE = 256 * 1024
-"""Bytes of one read of a body. After each the thread waits for the interpreter's lock, so a page of a listing takes few."""
+"""Bytes of a piece of a body. After each the thread waits for the interpreter's lock, so a page of a listing takes few."""
 
 _EXPECT = {"Expect": "100-continue"}
 _END_OF_HOST = re.compile("[/?]")
