@@ -24,7 +24,7 @@ from azure.core.pipeline.policies import (
     SansIOHTTPPolicy,
     UserAgentPolicy,
 )
-from azure.core.rest import HttpRequest
+from azure.core.pipeline.transport import HttpRequest
 
 from airflow_s3_azure.connections.lookup import USER_AGENT, require_connection
 from airflow_s3_azure.engine.azure.blob_names import why_invalid_container

@@ -16,22 +16,24 @@ class Cancellation:
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        self._is_set = False
         self._reason = "the copy was stopped"
         self._closers: list[Callable[[], None]] = []
 
     def set(self, reason: str) -> None:
         """Stop the copy. The first reason is kept."""
-        if not self._event.is_set():
+        if not self._is_set:
             self._reason = reason
+            self._is_set = True
             self._event.set()
 
     def is_set(self) -> bool:
         """Return whether the copy was stopped."""
-        return self._event.is_set()
+        return self._is_set
 
     def check(self) -> None:
         """Raise :class:`Cancelled` if the copy was stopped."""
-        if self._event.is_set():
+        if self._is_set:
             raise Cancelled(f"{self._reason}; what is staged in Azure stays there for the next try")
 
     def on_abort(self, close: Callable[[], None]) -> None:

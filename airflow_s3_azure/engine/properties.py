@@ -148,10 +148,11 @@ class PreservedProperties:
         :param headers: by names in lower case
         """
         content = {name: _clean(headers[name]) for name in _CONTENT_HEADERS if headers.get(name)}
-        # S3 stores "aws-chunked" of a streaming upload; it describes that transfer, not the object.
-        encodings = [part.strip() for part in content.pop("content-encoding", "").split(",")]
-        if encoding := ",".join(part for part in encodings if part and part.lower() != "aws-chunked"):
-            content["content-encoding"] = encoding
+        if encodings := content.pop("content-encoding", ""):
+            # S3 stores "aws-chunked" of a streaming upload; it describes that transfer, not the object.
+            parts = [part.strip() for part in encodings.split(",")]
+            if encoding := ",".join(part for part in parts if part and part.lower() != "aws-chunked"):
+                content["content-encoding"] = encoding
         user = {
             name.removeprefix(_META_HEADER): _clean(value)
             for name, value in headers.items()
@@ -167,7 +168,7 @@ def metadata_with_record(user: Mapping[str, str], record: SourceRecord) -> dict[
     """
     metadata = {**user, **record.as_metadata()}
     for name in _DISPENSABLE:
-        if sum(len(key) + len(value) for key, value in metadata.items()) <= MAX_METADATA:
+        if len("".join(metadata)) + len("".join(metadata.values())) <= MAX_METADATA:
             break
         metadata.pop(name, None)
     return metadata

@@ -1,10 +1,10 @@
 """Hands out the work of many copies to workers: which block is copied next, which object begins next.
 
-The scheduler owns one condition, which guards all of its state, and does no I/O. Workers claim tasks and report what
+The scheduler owns one lock, which guards all of its state, and does no I/O. Workers claim tasks and report what
 became of them; :mod:`airflow_s3_azure.engine.admission` decides what may start.
 
 An object is *beginning* from its claim until :meth:`Scheduler.end_begin`. If it then has blocks to copy, it is *active*
-until :meth:`Scheduler.remove`. Invariants, whenever the condition is free:
+until :meth:`Scheduler.remove`. Invariants, whenever the lock is free:
 
 1. Each request is claimed once, and each block of an active object at most once. A request that an object returns
    instead of a result is claimed as a further one.
@@ -114,7 +114,8 @@ class Scheduler:
         self._admission = admission
         self._cancellation = cancellation
         self._end_of_slice = end_of_slice
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         self._active: list[ActiveCopy] = []
         self._next_request: CopyRequest | None = None
         self._returned: deque[CopyRequest] = deque()
@@ -136,7 +137,7 @@ class Scheduler:
 
         :raises Cancelled: if the copy was stopped
         """
-        with self._changed:
+        with self._lock:
             while not self._closed:
                 self._cancellation.check()
                 is_over = self._is_slice_over()
@@ -158,7 +159,7 @@ class Scheduler:
     def end_begin(self, task: Task, begun: Finished | Blocks | CopyRequest) -> None:
         """Report what an object needs. The result of a finished one is in the queue already."""
         active = task.active
-        with self._changed:
+        with self._lock:
             self._beginning -= 1
             self._release(task)
             if isinstance(begun, Blocks):
@@ -177,7 +178,7 @@ class Scheduler:
 
     def end_read(self, slot: Slot) -> None:
         """Report that a block is nearly read, so that another may start. Again: changes nothing."""
-        with self._changed:
+        with self._lock:
             if self._admission.end_read(slot):
                 self._changed.notify()
 
@@ -187,7 +188,7 @@ class Scheduler:
         :return: whether it was the last block, so that the calling worker finishes the object
         """
         active = task.active
-        with self._changed:
+        with self._lock:
             if self._admission.end_read(task.slot):
                 self._changed.notify()
             active.in_flight -= 1
@@ -200,13 +201,13 @@ class Scheduler:
 
     def remove(self, active: ActiveCopy) -> None:
         """Report that an object is finished. Its result is in the queue already."""
-        with self._changed:
+        with self._lock:
             self._active.remove(active)
             self._changed.notify_all()
 
     def restart(self, active: ActiveCopy, request: CopyRequest) -> None:
         """Report that an object has no result yet, but is to be copied by another request."""
-        with self._changed:
+        with self._lock:
             self.total -= active.copy.size
             self._returned.append(request)
             self._active.remove(active)
@@ -214,13 +215,13 @@ class Scheduler:
 
     def close(self) -> None:
         """Hand out no more tasks: idle workers exit."""
-        with self._changed:
+        with self._lock:
             self._closed = True
             self._changed.notify_all()
 
     def sample(self) -> None:
         """Let admission sample the load, and wake workers if more may start now."""
-        with self._changed:
+        with self._lock:
             if self._admission.sample():
                 self._changed.notify_all()
 
@@ -265,6 +266,6 @@ class Scheduler:
         return self._end_of_slice is not None and self._steps > 0 and time.monotonic() >= self._end_of_slice
 
     def _count(self, size: int, *, resumed: bool = False) -> None:
-        with self._changed:
+        with self._lock:
             self.size += size
             self.resumed += size if resumed else 0

@@ -14,6 +14,7 @@ from airflow_s3_azure.engine.checksums import (
     checksum_block,
     combine,
     combine_parts,
+    compute,
 )
 from airflow_s3_azure.engine.errors import IntegrityError
 from airflow_s3_azure.engine.model import SourceObject
@@ -34,6 +35,14 @@ def verify_blocks(source: SourceObject, blocks: Sequence[BlockChecksums], part_s
         value = combine(stored.algorithm, blocks)
     else:
         value = combine_parts(stored.algorithm, blocks, part_size)
+    return _verified_by(stored, value)
+
+
+def _verified_by(stored: StoredChecksum, value: int) -> Verified:
+    """Compare a stored checksum with the value that was computed.
+
+    :raises IntegrityError: if they differ
+    """
     if value != stored.value:
         found = StoredChecksum(stored.algorithm, value, stored.parts)
         raise IntegrityError(
@@ -54,9 +63,13 @@ def verify_whole(source: SourceObject, data: memoryview, part_size: int | None =
             message = f"its ETag is MD5 {source.md5}, but what was read gives {found}; nothing was committed"
             raise IntegrityError(message, **_READ_ONCE_MORE)
         return "md5"
-    pieces = split(len(data), part_size or max(len(data), 1))
-    blocks = [checksum_block(data[piece.start : piece.stop], source.checksum) for piece in pieces]
+    stored = source.checksum
+    if stored is None:
+        return "blocks"
     try:
+        if part_size is None:
+            return _verified_by(stored, compute(stored.algorithm, data))
+        blocks = [checksum_block(data[one.start : one.stop], stored) for one in split(len(data), part_size)]
         return verify_blocks(source, blocks, part_size)
     except IntegrityError as error:
         raise IntegrityError(error.message, **_READ_ONCE_MORE) from None

@@ -16,7 +16,7 @@ from typing import Any
 import h11
 import requests
 from azure.core.pipeline import Pipeline
-from azure.core.rest import HttpRequest
+from azure.core.pipeline.transport import HttpRequest
 
 from airflow_s3_azure.engine.azure.container import BlobContainer
 from airflow_s3_azure.engine.azure.requests import ContainerAddress

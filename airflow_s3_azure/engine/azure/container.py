@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 
 from azure.core.exceptions import AzureError, ClientAuthenticationError
 from azure.core.pipeline import Pipeline
-from azure.core.rest import HttpRequest
+from azure.core.pipeline.transport import HttpRequest
 
 from airflow_s3_azure.engine.azure import responses
 from airflow_s3_azure.engine.azure.blob_names import why_refused
@@ -21,7 +21,6 @@ from airflow_s3_azure.engine.azure.block_list import MAX_BLOCK_LIST, base64_id, 
 from airflow_s3_azure.engine.azure.requests import (
     API_VERSION,
     ContainerAddress,
-    body_of,
     content_headers,
     metadata_headers,
     quoted_name,
@@ -303,11 +302,14 @@ class BlobContainer:
         if blob is not None and (refused := why_refused(blob)):
             message = f"no request was sent for blob {blob!r}: {refused}"
             raise DestinationWriteError(message, blob=blob_url, retryable=False)
-        parts = [part for part in (urlencode(query or {}, quote_via=quote), self._address.query) if part]
+        encoded = urlencode(query, quote_via=quote) if query else ""
+        parts = [part for part in (encoded, self._address.query) if part]
         url = blob_url + ("?" + "&".join(parts) if parts else "")
-        request = HttpRequest(method, url, content=body_of(data))
+        # Not that of azure.core.rest, which costs 35 µs more.
+        request: Any = HttpRequest(method, url)
         # azure-core's own headers compare names character by character at every access.
         request.headers = request_headers(headers or {}, data)
+        request.data = data
         failure: TransferError
         try:
             response = self._pipeline.run(request, **({} if sink is None else {"sink": sink})).http_response

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
 from functools import lru_cache
-from typing import Any
 from urllib.parse import quote, urlencode
 
 from airflow_s3_azure.engine.http.message import Headers
@@ -46,12 +45,6 @@ def quoted_name(blob: str) -> str:
     """Return a blob's name as the path of a URL."""
     # Cached, because each request for a blob, and each message about it, needs it.
     return quote(blob, safe="/~")
-
-
-def body_of(data: memoryview | None) -> Any:
-    """Return a request's body as the transport takes it."""
-    # Sent without a copy. `requests` would send an empty memoryview in chunks, which Azure rejects.
-    return data or b""
 
 
 def request_headers(headers: Mapping[str, str], data: memoryview | None) -> Headers:

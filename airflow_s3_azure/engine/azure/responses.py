@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from azure.core.rest import HttpRequest
+from azure.core.pipeline.transport import HttpRequest
 
 from airflow_s3_azure.engine.azure.requests import METADATA
 from airflow_s3_azure.engine.azure.service_errors import ErrorResponse

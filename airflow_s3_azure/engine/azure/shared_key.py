@@ -17,7 +17,7 @@ from urllib.parse import unquote
 
 from azure.core.pipeline import PipelineRequest
 from azure.core.pipeline.policies import SansIOHTTPPolicy
-from azure.core.rest import HttpRequest
+from azure.core.pipeline.transport import HttpRequest
 
 _SIGNED = (
     "content-encoding",

@@ -7,11 +7,10 @@ this replaces the transport only, and every credential policy of azure-core work
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from azure.core.exceptions import ServiceRequestError, ServiceResponseError
-from azure.core.pipeline.transport import HttpTransport
-from azure.core.rest import HttpRequest
+from azure.core.pipeline.transport import HttpRequest, HttpTransport
 
 from airflow_s3_azure.engine.http.client import READ_SIZE, Connections, Response
 from airflow_s3_azure.engine.http.message import Headers
@@ -42,7 +41,7 @@ class ReadResponse:
 class ConnectionsTransport(HttpTransport[HttpRequest, ReadResponse]):
     """Sends the requests of an azure-core pipeline over our connections.
 
-    A request's body is a :class:`memoryview` or empty bytes, and its headers include Content-Length.
+    A request's ``data`` is a :class:`memoryview` or None, and its headers include Content-Length.
     """
 
     def __init__(self, connections: Connections) -> None:
@@ -67,8 +66,9 @@ class ConnectionsTransport(HttpTransport[HttpRequest, ReadResponse]):
         :param sink: is passed each piece of the body of a 206, which is then not kept
         :raises AzureError: if the host could not be reached, or the response is not complete
         """
+        body = cast("memoryview | None", request.data or None)
         try:
-            response = self._connections.send(request.method, request.url, request.headers, request.content or None)
+            response = self._connections.send(request.method, request.url, request.headers, body)
         except OSError as error:
             raise ServiceRequestError(type(error).__name__, error=error) from error
         with response:

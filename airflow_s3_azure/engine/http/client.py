@@ -84,9 +84,9 @@ class Connections:
             request = encode_request(request_line, *fields)
             parsed, is_sent = connection.exchange(request, body, is_expecting=is_expecting)
             body_reader = body_of(method, parsed, connection.receive_buffer)
-            is_reusable = (
-                is_sent and parsed.keeps_alive and not body_reader.ends_connection and not _is_ambiguous(parsed)
-            )
+            is_reusable = is_sent and parsed.keeps_alive and not body_reader.ends_connection
+            if parsed.status == 204 and (parsed.is_chunked or parsed.content_length):
+                is_reusable = False  # its server may send the body that it declares
             response = Response(method, parsed, body_reader, connection, route if is_reusable else None)
             if self._on_exchange is not None:
                 sent = 0 if body is None else len(body)
@@ -229,11 +229,6 @@ def _split(url: str) -> tuple[str, str]:
     place = end.start() if end else len(rest)
     target = rest[place:]
     return f"{scheme}://{rest[:place]}", target if target.startswith("/") else "/" + target
-
-
-def _is_ambiguous(parsed: ParsedResponse) -> bool:
-    """Return whether a response without a body declares one. Its server may send it nevertheless."""
-    return parsed.status == 204 and (parsed.is_chunked or bool(parsed.content_length))
 
 
 def _close_routes(routes: Mapping[str, Route]) -> None:

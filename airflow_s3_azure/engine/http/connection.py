@@ -30,6 +30,8 @@ MAX_HEADERS = 64 * 1024
 """Bytes of a status line and its header fields."""
 MAX_INTERIM = 16
 """Interim (1xx) responses before the final one."""
+MAX_JOINED = 64 * 1024
+"""Bytes of the largest body that is sent together with the headers. A copy of it costs less than a further send."""
 CONTINUE_TIMEOUT = 1.0
 """Seconds to wait for 100 or a final response; after them the body is sent (RFC 9110, 10.1.1)."""
 
@@ -40,22 +42,20 @@ _CLOSED_BY_PEER = (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError, ssl.S
 class Connection:
     """An open connection. One thread uses it at a time; only :meth:`abort` may be called by another.
 
-    :param sock: its timeout is ``timeout``
+    :param sock: its timeout is ``timeout``; after TLS's handshake, if it has TLS
     :param timeout: seconds without a byte, in either direction; also the limit for a response's headers
+    :ivar tls_version: such as ``TLSv1.3``; None: plain text
     """
 
-    __slots__ = ("__weakref__", "_poll", "_socket", "receive_buffer")
+    __slots__ = ("__weakref__", "_pending", "_poll", "_socket", "receive_buffer", "tls_version")
 
     def __init__(self, sock: socket.socket, timeout: float) -> None:
         self._socket = sock
+        self.tls_version = sock.version() if isinstance(sock, ssl.SSLSocket) else None
+        self._pending = sock.pending if isinstance(sock, ssl.SSLSocket) else None
         self.receive_buffer = ReceiveBuffer(sock, timeout)
         self._poll = select.poll()
         self._poll.register(sock, select.POLLIN)
-
-    @property
-    def tls_version(self) -> str | None:
-        """The version of TLS, such as ``TLSv1.3``; None: plain text."""
-        return self._socket.version() if isinstance(self._socket, ssl.SSLSocket) else None
 
     def is_reusable(self) -> bool:
         """Return whether the server keeps the idle connection open and has sent nothing: it would belong to no request.
@@ -64,7 +64,7 @@ class Connection:
         """
         if self._poll.poll(0):
             return False
-        return not (isinstance(self._socket, ssl.SSLSocket) and self._socket.pending())
+        return self._pending is None or not self._pending()
 
     def exchange(self, request: bytes, body: memoryview | None, *, is_expecting: bool) -> tuple[ParsedResponse, bool]:
         """Send a request and receive the headers of its final response.
@@ -73,14 +73,13 @@ class Connection:
         :return: the response, and whether the request was sent whole
         :raises OSError: if no valid response was received
         """
-        try:
-            self._socket.sendall(request)
-        except _CLOSED_BY_PEER:
-            log.debug("the server closed the connection before it received the request")
+        if body is not None and not is_expecting and len(body) <= MAX_JOINED:
+            request, body = b"".join((request, body)), None
+        self._send(memoryview(request))
         if is_expecting and (early := self._await_continue()) is not None:
             return early, False
-        if body:
-            self._send_body(body)
+        if body is not None:
+            self._send(body)
         return self._receive_response(), True
 
     def abort(self) -> None:
@@ -96,14 +95,14 @@ class Connection:
         """Close the connection. More than once is harmless."""
         self._socket.close()
 
-    def _send_body(self, body: memoryview) -> None:
+    def _send(self, data: memoryview) -> None:
         send = self._socket.send
         try:
-            # sendall() would apply the timeout to the whole body.
-            while body:
-                body = body[send(body) :]
+            # sendall() would apply the timeout to all of the data.
+            while data:
+                data = data[send(data) :]
         except _CLOSED_BY_PEER:
-            log.debug("the server closed the connection before it received the whole body")
+            log.debug("the server closed the connection before it received the whole request")
 
     def _await_continue(self) -> ParsedResponse | None:
         """Return the final response, or None if the body is to be sent: after 100, or after the timeout."""

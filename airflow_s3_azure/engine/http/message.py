@@ -23,7 +23,8 @@ _FIELDS = re.compile(r"\r\n([^:]++):[ \t]*+([^\r]*+)")
 _OBSOLETE_FOLD = re.compile(rb"[ \t]*\r\n[ \t]+")
 _CONTENT_LENGTH = re.compile("[0-9]{1,18}")
 """Less than an exabyte. Repeated fields are joined by a comma, so they do not match."""
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_CONTROL = bytes({*range(0x20), 0x7F} - {ord("\t")})
+"""What no header field may contain. A request has just the line breaks between its fields."""
 
 
 class ProtocolError(ConnectionError):
@@ -146,11 +147,12 @@ def encode_request(request_line: str, *fields: Mapping[str, str]) -> bytes:
     lines = [request_line]
     for group in fields:
         lines += map(": ".join, group.items())
-    text = "".join(lines)
-    # isprintable() is many times faster, and False for every text with a control character.
-    if (not text.isprintable() and _CONTROL.search(text)) or request_line.count(" ") != 2:
+    request = "\r\n".join([*lines, "", ""]).encode("latin-1")
+    line_breaks = 2 * (len(lines) + 1)
+    # translate() is many times faster than a pattern.
+    if len(request.translate(None, _CONTROL)) != len(request) - line_breaks or request_line.count(" ") != 2:
         raise ValueError("a header field or the URL has a line break, a space or a control character where none may be")
-    return "\r\n".join([*lines, "", ""]).encode("latin-1")
+    return request
 
 
 def _unfold(data: bytes) -> bytes:

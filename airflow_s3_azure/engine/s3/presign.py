@@ -149,8 +149,9 @@ class Presigner:
                 return self._sign_with_botocore(operation, params)
             with self._learning:
                 return self._learn(name, operation, params)
-        if any(_is_trimmed(params[parameter]) for _, parameter in form.headers):
-            return self._sign_with_botocore(operation, params)
+        for _, parameter in form.headers:
+            if _is_trimmed(params[parameter]):
+                return self._sign_with_botocore(operation, params)
         second = int(self._clock())
         signed_at, signer = self._signers.get(name, (None, None))
         if signer is None or signed_at != second:

@@ -7,8 +7,7 @@ version, and the response is verified against both, so bytes of two versions nev
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -48,6 +47,25 @@ class Presign(Protocol):
 
     def __call__(self, operation: Operation, params: Params) -> str:
         """Return a URL for a boto3 S3 operation with these parameters."""
+
+
+class _Reading:
+    """Closes a response at the end; adds the URL of its object and the service's request IDs to an error."""
+
+    # A class, because @contextmanager takes five calls more for each object.
+    __slots__ = ("_response", "_url")
+
+    def __init__(self, response: Response, url: str) -> None:
+        self._response = response
+        self._url = url
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        self._response.close()
+        if isinstance(error, TransferError):
+            error.key, error.request_id = self._url, request_id(self._response.headers)
 
 
 class S3Source:
@@ -253,15 +271,8 @@ class S3Source:
             key, response.headers.fields, etag=etag, version_id=version_id, may_be_md5=self._may_be_md5
         )
 
-    @contextmanager
-    def _reading(self, response: Response, key: str) -> Iterator[None]:
-        """Close the response at the end; add the key and the service's request IDs to an error."""
-        with response:
-            try:
-                yield
-            except TransferError as error:
-                error.key, error.request_id = self.url(key), request_id(response.headers)
-                raise
+    def _reading(self, response: Response, key: str) -> _Reading:
+        return _Reading(response, self.url(key))
 
     def _send(self, method: str, operation: Operation, key: str, params: Params) -> Response:
         self._cancellation.check()

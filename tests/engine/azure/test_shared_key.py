@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 from azure.core.pipeline import PipelineContext, PipelineRequest
-from azure.core.rest import HttpRequest
+from azure.core.pipeline.transport import HttpRequest
 from azure.storage.blob import BlobServiceClient
 from hypothesis import given, settings
 from hypothesis import strategies as st
