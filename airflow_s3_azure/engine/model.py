@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+import msgspec
+
 from airflow_s3_azure.engine.blocks import MIB, Block
 from airflow_s3_azure.engine.checksums import StoredChecksum, Verified, checksum_type
 from airflow_s3_azure.engine.conflicts import Conflict
@@ -76,9 +78,8 @@ class SourceObject:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class BlobState:
-    """A committed blob, as Azure describes it.
+class BlobState(msgspec.Struct, frozen=True, gc=False):
+    """A committed blob, as Azure describes it. A struct, as :class:`SourceRecord` is.
 
     :param etag: Azure's, with its quotes
     :param size: bytes

@@ -17,6 +17,8 @@ from datetime import UTC, datetime
 from email.charset import Charset
 from email.utils import format_datetime, parsedate_to_datetime
 
+import msgspec
+
 from airflow_s3_azure.engine.checksums import read_crc64, read_source_checksum
 
 RECORD_PREFIX = "s3_source_"
@@ -44,8 +46,7 @@ _MONTHS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class CopyIdentity:
+class CopyIdentity(msgspec.Struct, frozen=True, gc=False):
     """The source and the destination of a copy: an object of a bucket, copied to one blob.
 
     A blob's record holds it as text. A blob that was copied by hand, together with its metadata, has another name; so it
@@ -61,9 +62,11 @@ class CopyIdentity:
         return f"{self.bucket}/{of_key}/{of_key if self.blob == self.key else _digest(self.blob)}"
 
 
-@dataclass(frozen=True, slots=True)
-class SourceRecord:
+class SourceRecord(msgspec.Struct, frozen=True, eq=False, gc=False):
     """The version of the object that a blob is a copy of, from the blob's metadata.
+
+    A struct, because a plan creates one for each blob: at a fifth of the cost of a frozen dataclass, and the garbage collector does
+    not visit it.
 
     :param etag: without quotes
     :param size: bytes
@@ -77,10 +80,20 @@ class SourceRecord:
     etag: str
     size: int
     version_id: str | None = None
-    last_modified: datetime | None = field(default=None, compare=False)
+    last_modified: datetime | None = None
     checksum: str | None = None
     identity: str | None = None
     crc64nvme: str | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SourceRecord) and self._compared() == other._compared()
+
+    def __hash__(self) -> int:
+        return hash(self._compared())
+
+    def _compared(self) -> tuple[object, ...]:
+        """Return all fields but ``last_modified``."""
+        return self.etag, self.size, self.version_id, self.checksum, self.identity, self.crc64nvme
 
     def as_metadata(self) -> dict[str, str]:
         """Return the record as metadata for a blob."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from datetime import datetime
 from functools import lru_cache
 from urllib.parse import unquote
 from xml.etree.ElementTree import Element
@@ -20,18 +21,16 @@ from airflow_s3_azure.sync.page import (
     MalformedPage,
     OtherForm,
     Page,
-    check_encoding,
     check_rest,
     parse_page,
     text_of,
+    text_of_page,
 )
 
 BlobEntry = tuple[str, BlobState]
 """A blob's name and state."""
-_Fields = tuple[str, str, str, str, Conflict | None, SourceRecord | None]
-"""Name, time, ETag, size, conflict and record of an entry; time, ETag and size are text, the latter two are valid."""
 
-_START, _END = b"<Blob>", b"</Blob>"
+_START, _END, _END_OF_PROPERTIES = "<Blob>", "</Blob>", "</Properties>"
 _SIZE = "[0-9]{1,18}"
 _RECORD = "|".join(
     f"{name}>{value}</s3_source_{name}>"
@@ -53,16 +52,26 @@ def _properties(group: int) -> str:
     return rf"(?:<(?!BlobType[ >/]|AccessTier[ >/])([A-Za-z][A-Za-z0-9-]*)(?:>{PLAIN_TEXT}</\{group}>| ?/>))*"
 
 
-_ENTRY = re.compile(
+_HEAD = re.compile(
     f"<Blob><Name>({TEXT})</Name><Properties>(?:<Creation-Time>{PLAIN_TEXT}</Creation-Time>)?"
     f"<Last-Modified>({PLAIN_TEXT})</Last-Modified><Etag>([!-%'-;=?-~]{{1,256}})</Etag>"
-    f"<Content-Length>({_SIZE})</Content-Length>{_properties(5)}"
-    f"<BlobType>({PLAIN_TEXT})</BlobType>{_properties(7)}"
-    f"(?:<AccessTier>({PLAIN_TEXT})</AccessTier>{_properties(9)})?</Properties>"
-    f"(?:<Metadata>(?:(?:<s3_source_(?:{_RECORD}))*|(.*))</Metadata>|<Metadata ?/>)?(?:<OrMetadata ?/>)?",
+    f"<Content-Length>({_SIZE})</Content-Length>"
+)
+"""The beginning of an entry."""
+_PROPERTIES = re.compile(
+    f"{_properties(1)}<BlobType>({PLAIN_TEXT})</BlobType>{_properties(3)}"
+    f"(?:<AccessTier>({PLAIN_TEXT})</AccessTier>{_properties(5)})?"
+)
+"""The properties after the beginning."""
+_MAX_PROPERTIES = 4 * 1024
+"""Characters; Azure writes some 500. Some of them are kept in memory."""
+_MD5 = re.compile("<Content-MD5>[A-Za-z0-9+/]{22}==</Content-MD5>")
+_REST = re.compile(
+    f"{_END_OF_PROPERTIES}"
+    f"(?:<Metadata>(?:(?:<s3_source_(?:{_RECORD}))*+|(.*))</Metadata>|<Metadata ?/>)?(?:<OrMetadata ?/>)?",
     re.DOTALL,
 )
-"""An entry without its end tag. If its metadata is more than a record, only the group of all metadata counts."""
+"""An entry after its properties, without its end tag. If its metadata is more than a record, only the group of all metadata counts."""
 _METADATA = re.compile(rf"<([A-Za-z_][A-Za-z0-9_]*)>({TEXT})</\1>")
 _VALID_ETAG = re.compile("[!-~]{1,256}")
 _VALID_SIZE = re.compile(_SIZE)
@@ -99,34 +108,49 @@ def _split(document: bytes) -> tuple[list[BlobEntry], bytes]:
 
     :raises ValueError: if the parser must read it: it has another encoding, or an entry in another form
     """
-    check_encoding(document)
-    *entries, rest = document.split(_END)
-    if not entries:
-        return [], document
-    head = entries[0] + _END
-    entries[0] = entries[0][max(entries[0].find(_START), 0) :]
-    return [_read_entry(entry.decode()) for entry in entries], head + rest
+    text = text_of_page(document)
+    first = position = max(text.find(_START), 0)
+    entries: list[BlobEntry] = []
+    while (end := text.find(_END, position)) >= 0:
+        entries.append(_read_entry(text, position, end))
+        position = end + len(_END)
+        first = position if len(entries) == 1 else first
+    return entries, (text[:first] + text[position:]).encode()
 
 
-def _read_entry(text: str) -> BlobEntry:
-    """Return an entry, which is given without its end tag.
+def _read_entry(text: str, start: int, stop: int) -> BlobEntry:
+    """Return the entry in this range of a document's text, which ends before the end tag.
 
     :raises ValueError: if it is in another form
     """
-    found = _ENTRY.fullmatch(text)
+    head = _HEAD.match(text, start, stop)
+    end_of_properties = text.find(_END_OF_PROPERTIES, start, stop)
+    rest = _REST.fullmatch(text, max(end_of_properties, start), stop)
+    if head is None or rest is None or end_of_properties - head.end() > _MAX_PROPERTIES:
+        raise OtherForm
+    name, time, etag, size = head.groups()
+    conflict = _conflict(_MD5.sub("", text[head.end() : end_of_properties], 1))
+    source_etag, source_size, version_id, checksum, identity, crc64nvme, metadata = rest.groups()
+    record = None
+    if metadata is not None:
+        conflict, record = _of_metadata(_read_metadata(metadata), conflict)
+    elif source_etag and source_size:  # as in SourceRecord.from_metadata
+        record = SourceRecord(source_etag, int(source_size), version_id, None, checksum, identity, crc64nvme)
+    name = text_of(name)
+    return name, BlobState(_quoted(etag), int(size), _modified(name, time), record, conflict)
+
+
+@lru_cache(maxsize=256)
+def _conflict(properties: str) -> Conflict | None:
+    """Return the conflict that the properties of a blob show. Without an MD5, nearly all blobs of a page have the same ones.
+
+    :raises OtherForm: if they are in another form
+    """
+    found = _PROPERTIES.fullmatch(properties)
     if found is None:
         raise OtherForm
-    name, time, etag, size, _, blob_type, _, tier, _, *record, metadata = found.groups()
-    conflict = None if blob_type == "BlockBlob" and tier != "Archive" else conflict_of(blob_type, tier or "")
-    if metadata is None:
-        return _entry((text_of(name), time, etag, size, conflict, _record(record)))
-    return _entry((text_of(name), time, etag, size, *_of_metadata(_read_metadata(metadata), conflict)))
-
-
-def _record(fields: Sequence[str | None]) -> SourceRecord | None:
-    """Return the record in metadata that has these fields, as :meth:`SourceRecord.from_metadata` does."""
-    etag, size, version_id, checksum, identity, crc64nvme = fields
-    return SourceRecord(etag, int(size), version_id, None, checksum, identity, crc64nvme) if etag and size else None
+    blob_type, tier = found[2], found[4] or ""
+    return None if blob_type == "BlockBlob" and tier != "Archive" else conflict_of(blob_type, tier)
 
 
 def _read_metadata(text: str) -> Mapping[str, str]:
@@ -155,7 +179,8 @@ def _parsed_entry(element: Element) -> BlobEntry:
         raise MalformedPage(f"name {quote_text(name)!r}, size {quote_text(size, 40)!r}, ETag {quote_text(etag, 80)!r}")
     conflict = conflict_of(element.findtext("Properties/BlobType", ""), element.findtext("Properties/AccessTier", ""))
     metadata = {one.tag: one.text or "" for one in element.iterfind("Metadata/*")}
-    return _entry((name, time, etag, size, *_of_metadata(metadata, conflict)))
+    conflict, record = _of_metadata(metadata, conflict)
+    return name, BlobState(_quoted(etag), int(size), _modified(name, time), record, conflict)
 
 
 def _name(element: Element) -> str:
@@ -172,16 +197,19 @@ def _of_metadata(metadata: Mapping[str, str], conflict: Conflict | None) -> tupl
     return "directory" if is_directory else conflict, SourceRecord.from_metadata(metadata)
 
 
-def _entry(fields: _Fields) -> BlobEntry:
-    """Return an entry.
+def _modified(name: str, time: str) -> datetime:
+    """Return when an entry was last modified.
 
     :raises MalformedPage: if it has no name or no time
     """
-    name, time, etag, size, conflict, record = fields
     modified = _http_date(time)
     if not name or modified is None:
         raise MalformedPage(f"name {quote_text(name)!r}, time {quote_text(time, 40)!r}")
-    return name, BlobState(etag if etag[0] == '"' else f'"{etag}"', int(size), modified, record, conflict)
+    return modified
+
+
+def _quoted(etag: str) -> str:
+    return etag if etag[0] == '"' else f'"{etag}"'
 
 
 _http_date = lru_cache(maxsize=1_024)(http_date)

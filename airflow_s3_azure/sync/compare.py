@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
+
+import msgspec
 
 from airflow_s3_azure.engine.model import BlobState, CopyRequest, Precondition, why_gone
 from airflow_s3_azure.engine.properties import CopyIdentity, SourceRecord
@@ -11,9 +13,8 @@ from airflow_s3_azure.sync.compare_modes import Compare
 from airflow_s3_azure.sync.listed_object import ListedKey, ListedObject
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What a sync does with one object.
+class Decision(msgspec.Struct, frozen=True, gc=False):
+    """What a sync does with one object. A struct, because a plan creates one for each key.
 
     :param action: ``copy`` it, leave it as ``unchanged``, or ``skip`` it
     :param reason: why, for the log and the ledger

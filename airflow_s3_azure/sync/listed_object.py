@@ -1,10 +1,15 @@
-"""The frozen data that a plan is made of."""
+"""The frozen data that a plan is made of.
+
+A plan creates one for each key, so they are structs: one is created at a fifth of the cost of a frozen dataclass, and the garbage collector
+does not visit it (``gc=False``), because it refers to no container.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
+
+import msgspec
 
 from airflow_s3_azure.engine.s3.storage_classes import ARCHIVE_CLASSES
 
@@ -12,8 +17,7 @@ Restore = Literal["", "ongoing", "done"]
 """Of an archived object: not requested, in progress, or done, so that it can be read for some days."""
 
 
-@dataclass(frozen=True, slots=True)
-class ListedObject:
+class ListedObject(msgspec.Struct, frozen=True, gc=False):
     """One line of an S3 listing.
 
     :param size: bytes
@@ -35,8 +39,7 @@ class ListedObject:
         return self.storage_class in ARCHIVE_CLASSES and self.restore != "done"
 
 
-@dataclass(frozen=True, slots=True)
-class ListedKey(ListedObject):
+class ListedKey(ListedObject, frozen=True, gc=False):
     """A key of a list, with what the list or S3 says of its object.
 
     :param version_id: the version to copy; None: the current one

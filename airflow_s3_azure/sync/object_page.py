@@ -20,34 +20,24 @@ from airflow_s3_azure.sync.page import (
     MalformedPage,
     OtherForm,
     Page,
-    check_encoding,
     check_rest,
     parse_page,
+    text_of_page,
 )
 
-_TEXT = PLAIN_TEXT.encode()
-_TIME = rb"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,15}(?:Z|[+-][0-9]{2}:?[0-9]{2})"
-_SIZE = rb"[0-9]{1,18}"
-_ETAG = rb"[\x21\x23-\x25\x27-\x3b\x3d\x3f-\x7e]{1,1024}"
-_RESTORE = rb"(?:<RestoreStatus>((?:<([A-Za-z]+)>[0-9A-Za-z:.+-]*</\%d>)*)</RestoreStatus>)?"
+_TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,15}(?:Z|[+-][0-9]{2}:?[0-9]{2})"
+_SIZE = r"[0-9]{1,18}"
+_ETAG = r"[\x21\x23-\x25\x27-\x3b\x3d\x3f-\x7e]{1,1024}"
+_RESTORE = r"(?:<RestoreStatus>((?:<([A-Za-z]+)>[0-9A-Za-z:.+-]*</\%d>)*)</RestoreStatus>)?"
 _ENTRY = re.compile(
-    rb"<Contents><Key>(" + _TEXT + rb")</Key><LastModified>(" + _TIME + rb")</LastModified>"
-    rb"<ETag>(&quot;|&#34;|\"|)(?!W/)(" + _ETAG + rb")\3</ETag>"
-    rb"(?:<(ChecksumAlgorithm|ChecksumType)>"
-    + _TEXT
-    + rb"</\5>)*"
-    + _RESTORE % 7
-    + rb"<Size>("
-    + _SIZE
-    + rb")</Size>(?:<StorageClass>("
-    + _TEXT
-    + rb")</StorageClass>)?"
-    + _RESTORE % 11
-    + rb"</Contents>"
+    rf"<Contents><Key>({PLAIN_TEXT})</Key><LastModified>({_TIME})</LastModified>"
+    rf"<ETag>(&quot;|&#34;|\"|)(?!W/)({_ETAG})\3</ETag>"
+    rf"(?:<(ChecksumAlgorithm|ChecksumType)>{PLAIN_TEXT}</\5>)*{_RESTORE % 7}"
+    rf"<Size>({_SIZE})</Size>(?:<StorageClass>({PLAIN_TEXT})</StorageClass>)?{_RESTORE % 11}</Contents>"
 )
-_IN_PROGRESS = re.compile(rb"<IsRestoreInProgress>([a-z]*)</IsRestoreInProgress>")
-_VALID_SIZE = re.compile(_SIZE.decode())
-_VALID_TIME = re.compile(_TIME.decode())
+_IN_PROGRESS = re.compile(r"<IsRestoreInProgress>([a-z]*)</IsRestoreInProgress>")
+_VALID_SIZE = re.compile(_SIZE)
+_VALID_TIME = re.compile(_TIME)
 
 Fields = tuple[str, str, str, str, str, Restore]
 """Key, time, ETag (without quotes), size, storage class and restore of an entry; time, ETag and size are valid."""
@@ -82,17 +72,17 @@ def _split(document: bytes) -> tuple[list[Fields], bytes]:
 
     :raises OtherForm: if it is in another encoding
     """
-    check_encoding(document)
-    first = position = max(document.find(b"<Contents>"), 0)
+    text = text_of_page(document)
+    first = position = max(text.find("<Contents>"), 0)
     fields: list[Fields] = []
-    while (match := _ENTRY.match(document, position)) is not None:
+    while (match := _ENTRY.match(text, position)) is not None:
         position = match.end()
         first = position if not fields else first
-        key, time, _, etag, _, before, _, size, storage_class, after, _ = match.groups(b"")
+        key, time, _, etag, _, before, _, size, storage_class, after, _ = match.groups("")
         status = before + after
         restore = _restore(_IN_PROGRESS.findall(status)) if status else ""
-        fields.append((key.decode(), time.decode(), etag.decode(), size.decode(), storage_class.decode(), restore))
-    return fields, document[:first] + document[position:]
+        fields.append((key, time, etag, size, storage_class, restore))
+    return fields, (text[:first] + text[position:]).encode()
 
 
 def _fields(element: Element) -> Fields:
@@ -109,15 +99,14 @@ def _fields(element: Element) -> Fields:
             f"time {quote_text(time, 40)!r}"
         )
     status = [one.text or "" for one in element.iterfind("{*}RestoreStatus/{*}IsRestoreInProgress")]
-    return key, time, etag, size, found.get("StorageClass", ""), _restore([one.encode() for one in status])
+    return key, time, etag, size, found.get("StorageClass", ""), _restore(status)
 
 
-def _restore(in_progress: Sequence[bytes]) -> Restore:
+def _restore(in_progress: list[str]) -> Restore:
     """Return the restore of an object, given the values of IsRestoreInProgress: none if it was not requested."""
-    found = list(in_progress)
-    if found == [b"true"]:
+    if in_progress == ["true"]:
         return "ongoing"
-    return "done" if found == [b"false"] else ""
+    return "done" if in_progress == ["false"] else ""
 
 
 def _objects(fields: Sequence[Fields], *, is_encoded: bool) -> list[ListedObject]:

@@ -18,8 +18,7 @@ from airflow_s3_azure.engine.xml import InvalidXML, parse_xml
 
 Entry = TypeVar("Entry")
 
-_OTHER_ENCODING = re.compile(rb"""<\?xml[^>]*\sencoding\s*=\s*["'](?!utf-8["'])""", re.IGNORECASE)
-_NONCHARACTERS = ("\ufffe".encode(), "\uffff".encode())
+_OTHER_ENCODING = re.compile(r"""<\?xml[^>]*\sencoding\s*=\s*["'](?!utf-8["'])""", re.IGNORECASE)
 _QUOTES = {"&quot;": '"', "&apos;": "'"}
 
 _NOT_IN_TEXT = r"\x00-\x08\x0b-\x1f<>"
@@ -63,15 +62,16 @@ def parse_page(document: bytes) -> Element:
         raise MalformedPage(str(error)) from None
 
 
-def check_encoding(document: bytes) -> None:
-    """Check that a document is UTF-8, without the two characters beyond ASCII that XML refuses.
+def text_of_page(document: bytes) -> str:
+    """Return the text of a document in UTF-8, without the byte order mark and the two characters beyond ASCII that XML refuses.
 
-    :raises OtherForm: if it declares another encoding, or has one of these
+    :raises OtherForm: if it declares another encoding, or has one of these characters
+    :raises UnicodeDecodeError: if it is not UTF-8
     """
-    if _OTHER_ENCODING.match(document, 0, 200):
+    text = document.decode("utf-8-sig")
+    if _OTHER_ENCODING.match(text, 0, 200) or "\ufffe" in text or "\uffff" in text:
         raise OtherForm
-    if not document.isascii() and any(one in document for one in _NONCHARACTERS):
-        raise OtherForm
+    return text
 
 
 def check_rest(found: Sequence[object], entries: Sequence[object]) -> None:

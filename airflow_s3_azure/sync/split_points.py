@@ -72,8 +72,9 @@ class _Scale:
         known = list(names)
         low, high = min(known), max(known)
         same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(low, high, strict=False)))
-        columns = ({name[at] for name in known if at < len(name)} for at in range(same + _PRECISION))
-        return cls(tuple(_alphabet(column) for column in columns))
+        columns = [{name[at] for name in known if at < len(name)} for at in range(same, same + _PRECISION)]
+        # All names between the lowest and the highest have the beginning that these two share.
+        return cls(tuple(map(_alphabet, [*map(set, low[:same]), *columns])))
 
     def number(self, name: str) -> int:
         total, is_exact = 0, True

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec import structs
 
 from airflow_s3_azure.engine.blocks import Block
 from airflow_s3_azure.engine.errors import TransferError
@@ -101,7 +102,7 @@ def test_a_listing_is_read_alike(server: CannedServer, rig: Rig) -> None:
     (canned,) = list_objects(source_at(server.url))
 
     assert real.last_modified is not None
-    assert canned == replace(real, last_modified=real.last_modified.replace(microsecond=0))
+    assert canned == structs.replace(real, last_modified=real.last_modified.replace(microsecond=0))
 
 
 REFUSALS: dict[str, tuple[int, str, Callable[[S3Source, SourceObject], object]]] = {

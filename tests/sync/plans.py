@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from msgspec.structs import replace
 
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.model import BlobState, CopyRequest

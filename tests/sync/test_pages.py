@@ -306,3 +306,22 @@ def test_a_document_type_is_refused() -> None:
 
     with pytest.raises(MalformedPage, match="document type"):
         read_objects(document)
+
+
+@pytest.mark.parametrize(
+    ("properties", "conflict"),
+    [
+        ("<Content-MD5>AAAAAAAAAAAAAAAAAAAAAA==</Content-MD5><BlobType>BlockBlob</BlobType>", None),
+        ("<Content-MD5>AAAAAAAAAAAAAAAAAAAAAA==</Content-MD5><BlobType>PageBlob</BlobType>", "page_blob"),
+        (f"<BlobType>AppendBlob</BlobType><Long>{'x' * 5_000}</Long>", "append_blob"),
+        ("<Content-MD5><BlobType>PageBlob</BlobType></Content-MD5><BlobType>BlockBlob</BlobType>", None),
+    ],
+)
+def test_properties_are_read_as_the_xml_parser_reads_them(properties: str, conflict: str | None) -> None:
+    """With an MD5, longer than any that Azure writes, and with an element in an element."""
+    document = blob_document(["a", "b"], {}, properties)
+
+    page = read_blobs(document)
+
+    assert page == read_blobs(for_parser(document))
+    assert [state.conflict for _, state in page.entries] == [conflict, conflict]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from airflow_s3_azure.engine.conflicts import CONFLICTS
 from airflow_s3_azure.engine.errors import PlanError
