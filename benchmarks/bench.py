@@ -21,6 +21,7 @@ from pathlib import Path
 
 from benchmarks.cases import LARGE, SMALL, TO_SINK, TO_SOURCE, Case, full, quick
 from benchmarks.chart import svg
+from benchmarks.clients import CLIENTS
 from benchmarks.job import Job
 from benchmarks.link import linked, prove
 from benchmarks.measure import Cost
@@ -41,17 +42,7 @@ MIB = 1024 * 1024
 
 def main() -> int:
     """Measure, print and store the results."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.bench", description="Side by side with the others.")
-    parser.add_argument("--quick", action="store_true", help="fewer bytes, one round: under two minutes")
-    parser.add_argument("--check", action="store_true", help="end with 1 if a target is missed")
-    parser.add_argument("--rounds", type=int, help=f"by default {ROUNDS}, quick 1")
-    parser.add_argument("--only", default="", help="cases whose id begins so, such as 'large' or 'link'")
-    parser.add_argument(
-        "--write",
-        type=Path,
-        help="folder for latest.md, latest.json and performance.svg; the documentation's tables are replaced too",
-    )
-    given = parser.parse_args()
+    given = _arguments()
     # Otherwise the stand-ins would outlive a benchmark that is terminated.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     results = Results(is_quick=given.quick)
@@ -69,7 +60,8 @@ def main() -> int:
         for number in range(rounds):
             for case in cases:
                 for client in case.clients:
-                    if number < (1 if client in case.once else case.rounds):
+                    is_chosen = not given.clients or client in given.clients
+                    if is_chosen and number < (1 if client in case.once else case.rounds):
                         bench.run_client(client, case, f"{number + 1}/{rounds}")
             if "task".startswith(given.only):
                 bench.run_tasks()
@@ -81,6 +73,27 @@ def main() -> int:
         _write(given.write, results, targets, report)
     missed = given.check and not all(target.is_met for target in targets)
     return 1 if results.broken or missed else 0
+
+
+def _arguments() -> argparse.Namespace:
+    """Return the arguments of the command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.bench", description="Side by side with the others.")
+    parser.add_argument("--quick", action="store_true", help="fewer bytes, one round: under two minutes")
+    parser.add_argument("--check", action="store_true", help="end with 1 if a target is missed")
+    parser.add_argument("--rounds", type=int, help=f"by default {ROUNDS}, quick 1")
+    parser.add_argument("--only", default="", help="cases whose id begins so, such as 'large' or 'link'")
+    parser.add_argument(
+        "--clients", nargs="+", choices=CLIENTS, help="these alone, such as 'ours floor'; not together with --write"
+    )
+    parser.add_argument(
+        "--write",
+        type=Path,
+        help="folder for latest.md, latest.json and performance.svg; the documentation's tables are replaced too",
+    )
+    given = parser.parse_args()
+    if given.clients and given.write:
+        parser.error("--write keeps the results of all clients: leave out --clients")
+    return given
 
 
 @contextmanager
