@@ -138,7 +138,7 @@ class SourceRecord(msgspec.Struct, frozen=True, eq=False, gc=False):
 
     def is_same_content(self, etag: str, size: int) -> bool:
         """Return whether the recorded object has this ETag (without quotes) and size."""
-        return (self.etag, self.size) == (etag, size)
+        return self.etag == etag and self.size == size
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,11 +124,13 @@ def _read_entry(text: str, start: int, stop: int) -> BlobEntry:
     :raises ValueError: if it is in another form
     """
     head = _HEAD.match(text, start, stop)
-    end_of_properties = text.find(_END_OF_PROPERTIES, start, stop)
-    rest = _REST.fullmatch(text, max(end_of_properties, start), stop)
-    if head is None or rest is None or end_of_properties - head.end() > _MAX_PROPERTIES:
+    if head is None:
         raise OtherForm
     name, time, etag, size = head.groups()
+    end_of_properties = text.find(_END_OF_PROPERTIES, head.end(), stop)
+    rest = _REST.fullmatch(text, max(end_of_properties, start), stop)
+    if rest is None or end_of_properties - head.end() > _MAX_PROPERTIES:
+        raise OtherForm
     conflict = _conflict(_MD5.sub("", text[head.end() : end_of_properties], 1))
     source_etag, source_size, version_id, checksum, identity, crc64nvme, metadata = rest.groups()
     record = None

@@ -8,6 +8,7 @@ the XML parser reads the rest. If any entry has another form, the parser reads t
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -68,7 +69,9 @@ def text_of_page(document: bytes) -> str:
     :raises OtherForm: if it declares another encoding, or has one of these characters
     :raises UnicodeDecodeError: if it is not UTF-8
     """
-    text = document.decode("utf-8-sig")
+    # Not with the codec utf-8-sig, which copies the document.
+    start = len(BOM_UTF8) if document.startswith(BOM_UTF8) else 0
+    text = str(memoryview(document)[start:], "utf-8")
     if _OTHER_ENCODING.match(text, 0, 200) or "\ufffe" in text or "\uffff" in text:
         raise OtherForm
     return text

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -168,7 +169,7 @@ def test_a_key_that_needs_no_copy_has_the_row_of_its_result(
 
     row = no_copy_row(item, blob, status, "why", blob_etag=blob_etag, record=record, archived=archived)
 
-    assert list(row.items()) == list(ledger_row(result).items())
+    assert msgspec.json.encode(row) == msgspec.json.encode(ledger_row(result))
 
 
 @pytest.mark.parametrize("status", ["copied", "unchanged", "skipped", "failed"])
