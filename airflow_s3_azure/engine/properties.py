@@ -88,6 +88,9 @@ class SourceRecord(msgspec.Struct, frozen=True, eq=False, gc=False):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, SourceRecord) and self._compared() == other._compared()
 
+    def __ne__(self, other: object) -> bool:  # a struct has its own, which does not call __eq__
+        return not self == other
+
     def __hash__(self) -> int:
         return hash(self._compared())
 
