@@ -53,7 +53,7 @@ screenshots: servers  ## take the pictures of docs/ui.md from real runs (needs C
 gallery: .venv/installed  ## pictures of every page in every state, 800 to 1920 px wide, into gallery/, and how fast each page is (needs Chromium)
 	@$(RUN)/python -m tests.ui.gallery gallery
 
-bench: .tools/bench/installed  ## side by side with what a user would pick instead, into benchmarks/results (13 minutes)
+bench: .tools/bench/installed  ## side by side with what a user would pick instead, into benchmarks/results (13 to 32 minutes)
 	@.tools/bench/bin/python -m benchmarks.bench --write benchmarks/results $(BENCH)
 
 bench-quick: .tools/bench/installed  ## the same with fewer bytes, in under two minutes
@@ -62,7 +62,7 @@ bench-quick: .tools/bench/installed  ## the same with fewer bytes, in under two 
 bench-memory: .venv/installed  ## peak memory, disk writes and CPU of a copy of 2 GiB, with their bounds
 	@$(RUN)/python -m benchmarks.memory
 
-bench-plan: .tools/bench/installed  ## peak memory and time of plans of up to 1,000,000 keys, with their bounds (15 minutes; PLAN="--keys 100000 --latency-keys 0")
+bench-plan: .tools/bench/installed  ## peak memory and time of plans of up to 1,000,000 keys, with their bounds (11 minutes; PLAN="--keys 100000 --latency-keys 0")
 	@.tools/bench/bin/python -m benchmarks.plan $(PLAN)
 
 bench-nightly: .tools/cluster/installed .tools/bench/installed  ## whole runs of quiet nights on an Airflow with PostgreSQL, beside rclone in a BashOperator (8 minutes)
