@@ -126,6 +126,8 @@ class TestCopies(WithServers):
         with monkeypatch.context() as patched:
             patched.setattr(BlobContainer, "stage", stage_and_interrupt)
             patched.setattr(signal, "signal", install)
+            # A background job of a shell ignores SIGINT, and its children inherit that.
+            patched.setattr(signal, "getsignal", lambda _: signal.default_int_handler)
             stopped = airflow(*arguments, "--max-concurrency", "1")
         left = len(container.get_blob_client("key").get_block_list("uncommitted")[1])
         resumed = airflow(*arguments)
