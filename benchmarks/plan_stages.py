@@ -1,8 +1,8 @@
 """CPU of a plan's stages, per key and blob: what each costs alone, and how much of the whole plan they explain.
 
 `python -m benchmarks.plan_stages` plans 50,000 unchanged keys over HTTP, and runs each stage alone on the same pages: requesting them, reading
-them, and the plan of the entries with its ledger. It prints the least of three rounds. Two floors are beside them: expat, without a
-handler, on the same pages, and `msgspec` on the rows of the ledger.
+them, and the plan of the entries with its ledger. It prints the least of three rounds. Three floors are beside them: expat, without a
+handler, on the pages of either listing, and `msgspec` on the rows of the ledger.
 """
 
 from __future__ import annotations

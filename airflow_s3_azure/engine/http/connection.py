@@ -31,7 +31,7 @@ MAX_HEADERS = 64 * 1024
 MAX_INTERIM = 16
 """Interim (1xx) responses before the final one."""
 MAX_JOINED = 64 * 1024
-"""Bytes of the largest body that is sent together with the headers. A copy of it costs less than a further send."""
+"""Bytes of the largest body that is sent together with the headers: that saves a send, and a handover of the interpreter's lock."""
 CONTINUE_TIMEOUT = 1.0
 """Seconds to wait for 100 or a final response; after them the body is sent (RFC 9110, 10.1.1)."""
 
