@@ -458,7 +458,9 @@ def _notify_close(connection: socket.socket) -> None:
 
 
 def _shut_down(connection: socket.socket) -> None:
+    """End a connection that another thread may be using: its next call sees the end, or fails with an OSError."""
     try:
-        connection.shutdown(socket.SHUT_RDWR)
+        # Not SSLSocket.shutdown(): it takes the TLS state away from under a handshake, which then has nothing to call.
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)
     except OSError:
         return  # it was closed already
