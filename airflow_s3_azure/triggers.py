@@ -41,14 +41,12 @@ from airflow_s3_azure.sync.execution import BatchExecution
 from airflow_s3_azure.sync.ledger import PlanFolder
 from airflow_s3_azure.sync.references import BatchReference
 from airflow_s3_azure.sync.restores import Restores, archived_requests, count_waiting
+from airflow_s3_azure.values import SOONEST_SECONDS
 
 __all__ = ["ObjectRestoreTrigger", "RestoreTrigger", "ServerSideBatchTrigger", "ServerSideObjectTrigger"]
 
 log = get_logger(__name__)
 
-SOONEST_SECONDS = 15.0
-"""Minimum run time of a trigger. Airflow's supervisor may notice a deferral 5 s late, and the scheduler fails a task that
-runs again before that (seen on 3.3.2)."""
 STOP_SECONDS = 5.0
 """Grace period of a stopped trigger for its threads."""
 SHARE = 10

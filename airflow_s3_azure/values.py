@@ -17,6 +17,9 @@ _NOTHING = ("", "None")
 """Text that an empty template renders to."""
 SMALLEST_BLOCK = 64 * 1024
 """Bytes. Smaller blocks are dominated by request latency: 3 MB in blocks of 1,000 bytes were copied at 0.3 MiB/s."""
+SOONEST_SECONDS = 15
+"""The least time that a task stays deferred. Airflow's supervisor may notice a deferral 5 s late, and the scheduler fails a task
+that runs again before that (seen on 3.3.2)."""
 _UNITS = {"B": 1} | {
     f"{letter}{middle}B": base**power
     for power, letter in enumerate("KMGTP", 1)

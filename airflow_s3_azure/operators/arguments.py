@@ -17,6 +17,7 @@ from airflow_s3_azure.operators.key_list import key_list
 from airflow_s3_azure.sync.audit.truth import CompareWith, Runs
 from airflow_s3_azure.sync.compare_modes import NO_READ_BACK, Compare
 from airflow_s3_azure.values import (
+    SOONEST_SECONDS,
     bandwidth,
     block_size,
     bucket,
@@ -40,9 +41,6 @@ from airflow_s3_azure.values import (
     time,
     whole,
 )
-
-MIN_POLL_INTERVAL = 15
-"""Seconds. Airflow's scheduler may fail a task whose trigger fires earlier (seen on 3.3.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +74,7 @@ ARGUMENTS: Mapping[str, Argument] = {
     "archived": Argument(choice(*get_args(Archived)), is_templated=True),
     "restore_tier": Argument(choice(*get_args(RestoreTier)), is_templated=True),
     "restore_days": Argument(required(whole, 1, " day"), is_templated=True),
-    "restore_poll_interval": Argument(required(number, MIN_POLL_INTERVAL, " seconds"), is_templated=True),
+    "restore_poll_interval": Argument(required(number, SOONEST_SECONDS, " seconds"), is_templated=True),
     "copy_tags": Argument(flag),
     "access_tier": Argument(access_tiers, is_templated=True),
     "encryption_scope": Argument(encryption_scope, is_templated=True),

@@ -15,7 +15,7 @@ import pytest
 from airflow.sdk import DAG
 
 from airflow_s3_azure.sync_group import s3_to_azure_sync
-from airflow_s3_azure.triggers import SOONEST_SECONDS
+from airflow_s3_azure.values import SOONEST_SECONDS
 from tests.airflow_runs import run_dag
 from tests.conftest import ROOT, Bucket, needs_airflow_3_3
 from tests.ledgers import ledger_rows

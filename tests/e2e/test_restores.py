@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_s3_azure.triggers import SOONEST_SECONDS
+from airflow_s3_azure.values import SOONEST_SECONDS
 from tests.cluster.syncs import wait_for
 from tests.conftest import Bucket, needs_airflow_3_3
 from tests.fakes.canned_server import serving

@@ -41,7 +41,7 @@ ROUTES: dict[str, dict[str, Any]] = {
 def s3(restoring_s3: RestoringS3, reading_azurite: ReadingAzurite, monkeypatch: pytest.MonkeyPatch) -> RestoringS3:
     """The route of ``aws_default``, on which restores take time; Azurite can read from it."""
     monkeypatch.setenv("AIRFLOW_CONN_WASB_DEFAULT", json.dumps(reading_azurite.airflow_connection()))
-    monkeypatch.setattr(triggers, "SOONEST_SECONDS", 0.0)
+    monkeypatch.setattr(triggers, "SOONEST_SECONDS", 0)
     return restoring_s3
 
 

@@ -63,7 +63,7 @@ def test_server_side_copies_in_the_triggerer_wait_for_restores(
 ) -> None:
     """With ``deferrable=True`` a trigger requests the restores; Azure reads each object once it is restored."""
     monkeypatch.setenv("AIRFLOW_CONN_WASB_DEFAULT", json.dumps(reading_azurite.airflow_connection()))
-    monkeypatch.setattr(triggers, "SOONEST_SECONDS", 0.0)
+    monkeypatch.setattr(triggers, "SOONEST_SECONDS", 0)
     _fill(sync)
     sync.put("in/tiered")
     s3.tiered.add("in/tiered")

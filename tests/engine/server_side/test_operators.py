@@ -37,7 +37,7 @@ BLOCK = 64 * 1024
 @pytest.fixture(autouse=True)
 def _no_scheduler(monkeypatch: pytest.MonkeyPatch) -> None:
     """There is none that a trigger could be too fast for."""
-    monkeypatch.setattr(triggers, "SOONEST_SECONDS", 0.0)
+    monkeypatch.setattr(triggers, "SOONEST_SECONDS", 0)
 
 
 def _bytes(size: int) -> bytes:
