@@ -54,9 +54,11 @@ gallery: .venv/installed  ## pictures of every page in every state, 800 to 1920 
 	@$(RUN)/python -m tests.ui.gallery gallery
 
 bench: .tools/bench/installed  ## side by side with what a user would pick instead, into benchmarks/results (13 to 32 minutes)
+	@$(PYTHON) -m tests.servers.debian curl
 	@.tools/bench/bin/python -m benchmarks.bench --write benchmarks/results $(BENCH)
 
 bench-quick: .tools/bench/installed  ## the same with fewer bytes, in under two minutes
+	@$(PYTHON) -m tests.servers.debian curl
 	@.tools/bench/bin/python -m benchmarks.bench --quick $(BENCH)
 
 bench-memory: .venv/installed  ## peak memory, disk writes and CPU of a copy of 2 GiB, with their bounds

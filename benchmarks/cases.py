@@ -51,7 +51,7 @@ LARGE, SMALL = "tls-large", "tls-small"
 """The cases that the summary and the chart show: all real traffic is TLS."""
 
 EVERYONE = tuple(CLIENTS)
-FOUR = ("ours", "rclone", "rclone-tuned", "floor")
+FOUR = ("ours", "rclone", "rclone-tuned", "floor", "curl")
 ON_LINK = ("ours", "rclone-tuned", "stock")
 GRID_BLOCKS = (1, 4, 8, 16, 32)
 """MiB."""

@@ -156,10 +156,13 @@ def key_list(count: int) -> Iterator[bytes]:
         yield b"".join(f"{listed[at * LIST_STEP % count]}\n".encode() for at in range(start, min(start + 1_000, count)))
 
 
-def plan(count: int, url: str, order: str) -> tuple[Plan, int]:
-    """Make a plan of the listings of a server, and write it there; return it, with the pages that were requested."""
+def plan(count: int, url: str, order: str, *, is_serial: bool = False) -> tuple[Plan, int]:
+    """Make a plan of the listings of a server, and write it there; return it, with the pages that were requested.
+
+    :param is_serial: with one lister for each listing
+    """
     ends = Endpoints(url, count, order)
-    listers = {"listers": 1} if order == SERIALLY else {}
+    listers = {"listers": 1} if is_serial or order == SERIALLY else {}
     of_objects, of_blobs = replace(OF_OBJECTS, **listers), replace(OF_BLOBS, **listers)
     try:
         options = PlanOptions(Selection(), Naming(), bucket=BUCKET)

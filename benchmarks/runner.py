@@ -16,11 +16,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.clients import rclone
+from benchmarks.clients import curl, rclone
 from benchmarks.http_server import CPU
 from benchmarks.job import Job
 from benchmarks.measure import BLOCK, Cost, cpu_seconds
 from benchmarks.stand_ins import StandIns
+from tests.servers.debian import libraries
 
 TIMEOUT = 900.0
 """Seconds that one copy may take."""
@@ -68,7 +69,11 @@ def run(name: str, job: Job, servers: StandIns, scratch: Path, *, processes: int
         servers.create_container(container)
     try:
         if name.startswith("rclone"):
-            cost = _run_rclone(jobs, scratch, servers, tuned=name == "rclone-tuned")
+            commands = [rclone.command(one, tuned=name == "rclone-tuned") for one in jobs]
+            empty = [str(rclone.BINARY), "version"]
+            cost = _run_programs(commands, empty, rclone.environment(jobs[0]), scratch, servers)
+        elif name == "curl":
+            cost = _run_curl(jobs, scratch, servers)
         else:
             cost = _run_python(name, jobs, scratch, servers)
         for one in jobs:
@@ -109,18 +114,32 @@ def _run_python(name: str, jobs: Sequence[Job], scratch: Path, servers: StandIns
             time.sleep(POLL)
         servers.reset_counts()
         start.touch()
-        ended = [one.wait() for one in running]
+        ended = _wait(running)
     return _together([Cost(**json.loads(output.splitlines()[-1])) for _, _, output in ended])
 
 
-def _run_rclone(jobs: Sequence[Job], scratch: Path, servers: StandIns, *, tuned: bool) -> Cost:
-    """Run rclone, and subtract the cost of a process that copies nothing, as the imports of the others are subtracted."""
+def _run_curl(jobs: Sequence[Job], scratch: Path, servers: StandIns) -> Cost:
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
+        commands = []
+        for job in jobs:
+            own = Path(folder) / job.container
+            own.mkdir()
+            commands += curl.commands(job, own)
+        return _run_programs(commands, curl.empty_command(), libraries(), scratch, servers)
+
+
+def _run_programs(
+    commands: Sequence[list[str]], empty: list[str], environment: Mapping[str, str], scratch: Path, servers: StandIns
+) -> Cost:
+    """Run commands at the same time, and subtract the cost of as many that copy nothing, as the imports of the others are subtracted.
+
+    :param empty: a command that copies nothing
+    """
 
     def cost_of(commands: Sequence[list[str]]) -> Cost:
         servers.reset_counts()
-        environment = rclone.environment(jobs[0]) | servers.trust()
-        running = [_Process("rclone", command, environment, scratch) for command in commands]
-        ended = [one.wait() for one in running]
+        running = [_Process(Path(one[0]).name, one, {**environment, **servers.trust()}, scratch) for one in commands]
+        ended = _wait(running)
         return _together(
             [
                 Cost(cpu_seconds(used), seconds, used.ru_maxrss * 1024, used.ru_oublock * BLOCK)
@@ -128,8 +147,8 @@ def _run_rclone(jobs: Sequence[Job], scratch: Path, servers: StandIns, *, tuned:
             ]
         )
 
-    start = cost_of([[str(rclone.BINARY), "version"] for _ in jobs])
-    whole = cost_of([rclone.command(job, tuned=tuned) for job in jobs])
+    cost_of([empty])  # reads the program from disk
+    start, whole = cost_of([empty for _ in commands]), cost_of(commands)
     return Cost(
         cpu=whole.cpu - start.cpu,
         seconds=whole.seconds - start.seconds,
@@ -186,6 +205,22 @@ class _Process:
                     f"{self._name} ended with {self._process.returncode} after {seconds:.1f} s:\n{tail}"
                 )
             return used, seconds, output.read().decode()
+
+
+def _wait(running: Sequence[_Process]) -> list[tuple[resource.struct_rusage, float, str]]:
+    """Wait for all processes; return what each used, how long it took, and what it printed.
+
+    :raises BrokenRunError: if one failed; all have ended
+    """
+    ended, failed = [], []
+    for one in running:
+        try:
+            ended.append(one.wait())
+        except BrokenRunError as error:
+            failed.append(error)
+    if failed:
+        raise failed[0]
+    return ended
 
 
 def _requests(counts: Mapping[str, int]) -> dict[str, int]:

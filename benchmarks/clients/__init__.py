@@ -23,5 +23,6 @@ CLIENTS = {
     "sdk": "boto3 → stage_block",
     "obstore": "obstore",
     "floor": "floor: bare sockets, no checks",
+    "curl": "floor: curl reads, curl writes",
 }
 """What each is called in tables."""

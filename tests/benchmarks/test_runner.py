@@ -41,7 +41,7 @@ def job(servers: StandIns) -> Job:
     return Job(servers.source, servers.sink, "", 3, 3 * MIB + 5, connections=2, block_size=MIB)
 
 
-@pytest.mark.parametrize("client", ["ours", "ours-batch", "script", "sdk", "stock", "floor"])
+@pytest.mark.parametrize("client", ["ours", "ours-batch", "script", "sdk", "stock", "floor", "curl"])
 def test_a_client_copies_its_job(client: str, job: Job, servers: StandIns, tmp_path: Path) -> None:
     """For each client: everything arrives, is read once, and has a cost."""
     found = run(client, job, servers, tmp_path)
@@ -50,14 +50,14 @@ def test_a_client_copies_its_job(client: str, job: Job, servers: StandIns, tmp_p
     assert found.cost.seconds > 0
 
 
-@pytest.mark.parametrize("client", ["ours", "floor"])
+@pytest.mark.parametrize("client", ["ours", "floor", "curl"])
 def test_a_client_copies_over_tls(client: str, job: Job, secure: StandIns, tmp_path: Path) -> None:
     """All of it arrives, as without TLS."""
     found = run(client, replace(job, source=secure.source, sink=secure.sink), secure, tmp_path)
     assert found.bytes_read == 3 * job.size
 
 
-@pytest.mark.parametrize("client", ["ours", "floor"])
+@pytest.mark.parametrize("client", ["ours", "floor", "curl"])
 def test_a_client_verifies_certificates(client: str, job: Job, secure: StandIns, tmp_path: Path) -> None:
     """Of a client that trusts another certificate authority, no copy arrives."""
     other = tmp_path / "other.pem"

@@ -1,4 +1,4 @@
-"""PostgreSQL, Redis and Prometheus from Debian's packages: `python3 -m tests.servers.debian` gets what the machine lacks.
+"""Programs from Debian's packages: `python3 -m tests.servers.debian` gets what the machine lacks, or `… curl` one of them.
 
 It unpacks the packages, and what they depend on that is not installed, below `.tools/debian`. So it needs no root, and
 changes nothing of the machine: apt's lists and downloads are kept there too. Needs apt-get, and Python alone.
@@ -21,6 +21,7 @@ _PACKAGES = {
     "redis-server": "redis-server",
     "prometheus": "prometheus",
     "promtool": "prometheus",
+    "curl": "curl",
 }
 """What each program comes with."""
 
@@ -44,10 +45,11 @@ def libraries() -> Mapping[str, str]:
 
 
 def main() -> int:
-    """Get the programs that are missing; return the exit status."""
-    packages = sorted({package for name, package in _PACKAGES.items() if not _is_there(name)})
+    """Get the programs that are missing, of those named on the command line or of all; return the exit status."""
+    wanted = {name: _PACKAGES[name] for name in sys.argv[1:] or _PACKAGES}
+    packages = sorted({package for name, package in wanted.items() if not _is_there(name)})
     if not packages:
-        print("PostgreSQL, Redis and Prometheus: up to date")  # noqa: T201
+        print(f"{', '.join(sorted(set(wanted.values())))}: up to date")  # noqa: T201
         return 0
     try:
         _unpack(packages)
