@@ -82,7 +82,7 @@ class _Signer:
         scope = "/".join((stamp[:8], *form.scope))
         signed_headers = ("host", *(header for header, _ in form.headers))
         self._form = form
-        self._key = _day_key(credentials.secret_key, stamp[:8], form.scope)
+        self._mac = hmac.new(_day_key(credentials.secret_key, stamp[:8], form.scope), digestmod="sha256")
         self._values = {
             "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
             "X-Amz-Credential": quote(f"{credentials.access_key}/{scope}", safe=_UNRESERVED),
@@ -104,8 +104,9 @@ class _Signer:
         headers = "".join([f"\n{header}:{params[name]}" for header, name in form.headers])
         canonical = f"{form.method}\n{form.path}{path}\n{ordered}\nhost:{form.host}{headers}{self._end}"
         text = self._to_sign + sha256(canonical.encode()).hexdigest()
-        signature = hmac.digest(self._key, text.encode(), "sha256").hex()
-        return f"{form.prefix}{path}?{query}&X-Amz-Signature={signature}"
+        mac = self._mac.copy()  # not hmac.digest(), which lets other threads run: that costs more than the digest
+        mac.update(text.encode())
+        return f"{form.prefix}{path}?{query}&X-Amz-Signature={mac.hexdigest()}"
 
     def _query_of(self, params: Params) -> tuple[str, str]:
         """Return the query as botocore writes it, and as it is signed: sorted."""
