@@ -53,9 +53,9 @@ screenshots: servers  ## take the pictures of docs/ui.md from real runs (needs C
 gallery: .venv/installed  ## pictures of every page in every state, 800 to 1920 px wide, into gallery/, and how fast each page is (needs Chromium)
 	@$(RUN)/python -m tests.ui.gallery gallery
 
-bench: .tools/bench/installed  ## side by side with what a user would pick instead, into benchmarks/results (13 to 32 minutes)
+bench: .tools/bench/installed  ## side by side with what a user would pick instead, into benchmarks/results (13 to 32 minutes; BENCH="--only tls" prints those cases only)
 	@$(PYTHON) -m tests.servers.debian curl
-	@.tools/bench/bin/python -m benchmarks.bench --write benchmarks/results $(BENCH)
+	@.tools/bench/bin/python -m benchmarks.bench $(or $(BENCH),--write benchmarks/results)
 
 bench-quick: .tools/bench/installed  ## the same with fewer bytes, in under two minutes
 	@$(PYTHON) -m tests.servers.debian curl

@@ -15,6 +15,7 @@ from benchmarks.job import Job
 from benchmarks.runner import BrokenRunError, run
 from benchmarks.stand_ins import StandIns, stand_ins
 from benchmarks.task import run_task
+from tests.servers.debian import is_there
 
 pytestmark = pytest.mark.servers
 
@@ -35,13 +36,17 @@ def secure() -> Iterator[StandIns]:
         yield started
 
 
+NEEDS_CURL = pytest.mark.skipif(not is_there("curl"), reason="needs curl: run `python3 -m tests.servers.debian curl`")
+CURL = pytest.param("curl", marks=NEEDS_CURL)
+
+
 @pytest.fixture
 def job(servers: StandIns) -> Job:
     """Three objects of three blocks and a bit."""
     return Job(servers.source, servers.sink, "", 3, 3 * MIB + 5, connections=2, block_size=MIB)
 
 
-@pytest.mark.parametrize("client", ["ours", "ours-batch", "script", "sdk", "stock", "floor", "curl"])
+@pytest.mark.parametrize("client", ["ours", "ours-batch", "script", "sdk", "stock", "floor", CURL])
 def test_a_client_copies_its_job(client: str, job: Job, servers: StandIns, tmp_path: Path) -> None:
     """For each client: everything arrives, is read once, and has a cost."""
     found = run(client, job, servers, tmp_path)
@@ -50,14 +55,14 @@ def test_a_client_copies_its_job(client: str, job: Job, servers: StandIns, tmp_p
     assert found.cost.seconds > 0
 
 
-@pytest.mark.parametrize("client", ["ours", "floor", "curl"])
+@pytest.mark.parametrize("client", ["ours", "floor", CURL])
 def test_a_client_copies_over_tls(client: str, job: Job, secure: StandIns, tmp_path: Path) -> None:
     """All of it arrives, as without TLS."""
     found = run(client, replace(job, source=secure.source, sink=secure.sink), secure, tmp_path)
     assert found.bytes_read == 3 * job.size
 
 
-@pytest.mark.parametrize("client", ["ours", "floor", "curl"])
+@pytest.mark.parametrize("client", ["ours", "floor", CURL])
 def test_a_client_verifies_certificates(client: str, job: Job, secure: StandIns, tmp_path: Path) -> None:
     """Of a client that trusts another certificate authority, no copy arrives."""
     other = tmp_path / "other.pem"

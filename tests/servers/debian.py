@@ -46,8 +46,11 @@ def libraries() -> Mapping[str, str]:
 
 def main() -> int:
     """Get the programs that are missing, of those named on the command line or of all; return the exit status."""
+    if unknown := [name for name in sys.argv[1:] if name not in _PACKAGES]:
+        print(f"{', '.join(unknown)}: unknown; choose from {', '.join(_PACKAGES)}", file=sys.stderr)  # noqa: T201
+        return 2
     wanted = {name: _PACKAGES[name] for name in sys.argv[1:] or _PACKAGES}
-    packages = sorted({package for name, package in wanted.items() if not _is_there(name)})
+    packages = sorted({package for name, package in wanted.items() if not is_there(name)})
     if not packages:
         print(f"{', '.join(sorted(set(wanted.values())))}: up to date")  # noqa: T201
         return 0
@@ -61,7 +64,8 @@ def main() -> int:
     return 0
 
 
-def _is_there(name: str) -> bool:
+def is_there(name: str) -> bool:
+    """Return whether a program is installed."""
     try:
         program(name)
     except FileNotFoundError:
