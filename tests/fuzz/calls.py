@@ -251,7 +251,7 @@ def _right_list(found: Any, sent: Message, _: Clients) -> str | None:
 
 
 def _right_delete(_: Any, sent: Message, __: Clients) -> str | None:
-    return _azure(sent, 202)
+    return _missing(sent) if sent.status == 404 else _azure(sent, 202)
 
 
 _CONTENT = BlobContent({"content-type": "text/csv"}, {"owner": "ops"})
