@@ -57,7 +57,7 @@ bench: .tools/bench/installed  ## side by side with what a user would pick inste
 	@$(PYTHON) -m tests.servers.debian curl
 	@.tools/bench/bin/python -m benchmarks.bench $(or $(BENCH),--write benchmarks/results)
 
-bench-quick: .tools/bench/installed  ## the same with fewer bytes, in under two minutes
+bench-quick: .tools/bench/installed  ## the same with fewer bytes, in about four minutes
 	@$(PYTHON) -m tests.servers.debian curl
 	@.tools/bench/bin/python -m benchmarks.bench --quick $(BENCH)
 

@@ -78,7 +78,7 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     """Return the arguments of the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench", description="Side by side with the others.")
-    parser.add_argument("--quick", action="store_true", help="fewer bytes, one round: under two minutes")
+    parser.add_argument("--quick", action="store_true", help="fewer bytes, one round: about four minutes")
     parser.add_argument("--check", action="store_true", help="end with 1 if a target is missed")
     parser.add_argument("--rounds", type=int, help=f"by default {ROUNDS}, quick 1")
     parser.add_argument("--only", default="", help="cases whose id begins so, such as 'large' or 'link'")
