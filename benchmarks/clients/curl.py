@@ -20,7 +20,7 @@ _WRITE = ("header = Expect:", "header = x-ms-blob-type: BlockBlob")
 def commands(job: Job, folder: Path) -> list[list[str]]:
     """Return the command that reads the objects of a job, and the one that writes its blobs.
 
-    :param folder: an empty one, for what they are to do and what they write
+    :param folder: an empty one; it gets a configuration file for each command, and the files to send
     """
     reads = (("output = /dev/null", f"url = {job.source}/{job.bucket}/{key}") for key in job.keys)
     writes = ((f"upload-file = {path}", f"url = {url}") for path, url in _bodies(job, folder))

@@ -172,7 +172,7 @@ class FaultProxy:
         with self._changed:
             self._closing = True
             for one in (self._listener, *self._connections):
-                _shut_down(one)
+                shut_down(one)
         for thread in self._threads:
             thread.join(timeout=10)
         self._listener.close()
@@ -383,7 +383,7 @@ class FaultProxy:
         with self._changed:
             self._connections.add(connection)
             if self._closing:
-                _shut_down(connection)
+                shut_down(connection)
 
     def _drop(self, connection: socket.socket) -> None:
         with self._changed:
@@ -457,7 +457,7 @@ def _notify_close(connection: socket.socket) -> None:
             connection.unwrap()
 
 
-def _shut_down(connection: socket.socket) -> None:
+def shut_down(connection: socket.socket) -> None:
     """End a connection that another thread may be using: its next call sees the end, or fails with an OSError."""
     try:
         # Not SSLSocket.shutdown(): it takes the TLS state away from under a handshake, which then has nothing to call.
