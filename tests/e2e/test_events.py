@@ -12,7 +12,7 @@ import boto3
 import pytest
 
 from tests.conftest import ROOT, Bucket, needs_airflow_3_3
-from tests.servers import AirflowServer, S3Server
+from tests.servers import AirflowServer, S3Server, ServerError
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
@@ -64,7 +64,8 @@ def _wait_for_blobs(airflow: AirflowServer, container: ContainerClient, names: s
         if names <= there and all(run["state"] in ("success", "failed") for run in runs):
             assert there == names
             return runs
-        assert time.monotonic() < deadline, (runs, there)
+        if time.monotonic() > deadline:
+            raise ServerError("Airflow", f"has copied {there} after {WITHIN:g} s; runs: {runs}", airflow.log)
         time.sleep(1)
 
 

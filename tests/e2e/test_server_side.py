@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import random
 import re
-import secrets
 import threading
 import time
 from pathlib import Path
@@ -64,10 +62,7 @@ def test_a_deferred_copy_holds_no_worker_and_resumes_when_it_is_cleared(
 
         azure.before = wait
         azure.refusals = lambda number: 503 if number == 0 else None
-        config = {
-            "AIRFLOW__LOGGING__LOGGING_LEVEL": "DEBUG",
-            "AIRFLOW__CORE__FERNET_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
-        }
+        config = {"AIRFLOW__LOGGING__LOGGING_LEVEL": "DEBUG"}
         with AirflowServer(tmp_path, folder, {}, config) as airflow:
             # In the database, not in the environment: then a triggerer must request them, and none of its threads may.
             _add_connection(airflow, "aws_default", s3_server.airflow_connection())

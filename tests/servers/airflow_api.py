@@ -57,7 +57,7 @@ class AirflowApi(Startable):
         """Send a request to /api/v2 and return the response.
 
         `values` are the query of a GET, else the JSON body. Raises ServerError with the response's detail if
-        it is refused.
+        it is refused, and with the end of the log if there is no response.
         """
         response = self._request(method, path, values)
         if response.status_code == requests.codes.unauthorized:
@@ -196,14 +196,17 @@ class AirflowApi(Startable):
         return all(health[part]["status"] == "healthy" for part in parts)
 
     def _request(self, method: str, path: str, values: dict[str, Any]) -> requests.Response:
-        return self._session.request(
-            method,
-            f"{self.url}/api/v2{path}",
-            headers={"Authorization": f"Bearer {self.token()}"},
-            params=values if method == "GET" else None,
-            json=values if values and method != "GET" else None,
-            timeout=60,
-        )
+        try:
+            return self._session.request(
+                method,
+                f"{self.url}/api/v2{path}",
+                headers={"Authorization": f"Bearer {self.token()}"},
+                params=values if method == "GET" else None,
+                json=values if values and method != "GET" else None,
+                timeout=60,
+            )
+        except requests.ConnectionError as error:
+            raise ServerError(NAME, f"does not respond to {method} {path}", self.log) from error
 
 
 def _quoted(text: str) -> str:

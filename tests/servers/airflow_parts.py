@@ -3,7 +3,8 @@
 `airflow standalone` starts each part as a new Python, which imports Airflow again: some seconds of CPU for each part, on
 every start. Here the imports and the creation of the database come first, and each part is forked from them.
 
-SIGINT and SIGTERM end all parts. It is run as a script, whose folder must not come before the packages: `python -P`.
+SIGINT and SIGTERM end all parts, and so does the end of any of them: a test must not wait for a part that is gone. It is
+run as a script, whose folder must not come before the packages: `python -P`.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
-from types import FrameType
 from typing import Any
 
 from setproctitle import setproctitle
@@ -30,8 +31,8 @@ _IMPORTED = (
 """Imports of most parts. What only the API server needs is left to it, and is imported while the other parts start."""
 
 
-def main(parts: Sequence[str]) -> int:
-    """Create the database, fork the parts, and wait until all have ended; return the exit status."""
+def main(parts: Sequence[str]) -> str | None:
+    """Create the database, fork the parts, and wait until all have ended; return which one ended unasked."""
     from airflow import settings
     from airflow.utils import db
 
@@ -40,17 +41,27 @@ def main(parts: Sequence[str]) -> int:
     db.initdb()
     # A forked connection would be shared between two processes.
     settings.dispose_orm()
-    pids = [_fork(part) for part in parts]
+    running = {_fork(part): part for part in parts}
+    stopping = False
 
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        for pid in pids:
-            os.kill(pid, signal.SIGTERM)
+    def stop(*_signal: object) -> None:
+        nonlocal stopping
+        stopping = True
+        for pid in running:
+            # Between the end of a part and its removal from `running` a signal may arrive.
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
 
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
-    for pid in pids:
-        os.waitpid(pid, 0)
-    return 0
+    ended = None
+    while running:
+        pid, status = os.wait()
+        part = running.pop(pid)
+        if not stopping:
+            ended = f"airflow {part} ended with {os.waitstatus_to_exitcode(status)}, so all other parts were stopped"
+            stop()
+    return ended
 
 
 def _fork(part: str) -> int:

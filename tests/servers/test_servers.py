@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import requests
 from awscrt.checksums import crc32, crc64nvme
@@ -22,8 +23,10 @@ from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobBlock, BlobSasPermissions, generate_blob_sas
 from boto3.s3.transfer import TransferConfig
 from botocore.client import BaseClient
+from cryptography.fernet import Fernet
 
 from tests.servers import AirflowServer, AzureServer, S3Server, ServerError
+from tests.servers.airflow import airflow_environment
 from tests.servers.process import ServerProcess, child_environment, free_port
 from tests.servers.sessions import session_members
 
@@ -468,3 +471,29 @@ def ends_within(seconds: float, session: int) -> bool:
             return False
         time.sleep(0.02)
     return True
+
+
+@pytest.mark.airflow
+def test_airflow_ends_when_a_part_of_it_ends(tmp_path: Path) -> None:
+    """A test that waits for the part learns which one it was, at once."""
+    dags = tmp_path / "dags"
+    dags.mkdir()
+    with AirflowServer(tmp_path, dags, {}) as airflow:
+        parts = {part.cmdline()[0]: part for part in psutil.Process(airflow.process.pid).children()}
+        parts["airflow triggerer"].kill()
+        deadline = time.monotonic() + 30
+        while airflow.process.is_running:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        with pytest.raises(ServerError) as caught:
+            airflow.api("GET", "/dags")
+
+    assert str(caught.value).startswith("Airflow does not respond to GET /dags")
+    assert "airflow triggerer ended with -9, so all other parts were stopped" in str(caught.value)
+
+
+def test_all_parts_of_an_airflow_have_the_same_key(tmp_path: Path) -> None:
+    """One of its own making would be known to some of them only."""
+    environment = airflow_environment(tmp_path, 1, "http://127.0.0.1:1", tmp_path, {}, {})
+
+    assert Fernet(environment["AIRFLOW__CORE__FERNET_KEY"])
