@@ -134,6 +134,10 @@ class SourceRecord(msgspec.Struct, frozen=True, eq=False, gc=False):
         """Return whether this can be the record of that copy. A record without an identity can be of any."""
         return self.identity is None or self.identity == str(identity)
 
+    def names(self, identity: CopyIdentity) -> bool:
+        """Return whether this is the record of that copy. A record without an identity is of none."""
+        return self.identity == str(identity)
+
     def is_owned(self, bucket: str, blob: str) -> bool:
         """Return whether this package copied an object of the bucket to exactly this blob."""
         named_bucket, *digests = (self.identity or "").rsplit("/", 2)

@@ -94,23 +94,6 @@ class ConnectedOperator(CancellableOperator):
         self.container_url = container.blobs.url
         return container, cancellation
 
-
-class CopyingOperator(ConnectedOperator):
-    """An operator that opens both endpoints and has the options of a copy."""
-
-    @accepts(CopyOptions)
-    def __init__(
-        self,
-        *,
-        deferrable: bool = False,
-        slice: timedelta | None = None,  # noqa: A002 - the word for it
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        check_arguments({"deferrable": deferrable, "slice": slice})
-        self.deferrable = deferrable
-        self.slice = slice
-
     def _open(self, options: CopyOptions, **more: Any) -> tuple[S3Bucket, AzureContainer, Cancellation]:
         """Open source and destination. After this, the task can be cancelled.
 
@@ -124,6 +107,23 @@ class CopyingOperator(ConnectedOperator):
             bucket, container = open_endpoints(read_options(Endpoints, self), options, cancellation, **more)
         self.container_url = container.blobs.url
         return bucket, container, cancellation
+
+
+class CopyingOperator(ConnectedOperator):
+    """An operator that has the options of a copy."""
+
+    @accepts(CopyOptions)
+    def __init__(
+        self,
+        *,
+        deferrable: bool = False,
+        slice: timedelta | None = None,  # noqa: A002 - the word for it
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        check_arguments({"deferrable": deferrable, "slice": slice})
+        self.deferrable = deferrable
+        self.slice = slice
 
     def _defer(self, trigger: type[ConnectedTrigger], options: CopyOptions, method: str, **work: Any) -> NoReturn:
         """Defer the task to a trigger. The worker slot is free meanwhile.

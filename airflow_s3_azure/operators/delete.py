@@ -12,7 +12,7 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator, HITLOper
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_s3_azure.endpoints import Endpoints
-from airflow_s3_azure.engine.options import DEFAULT_CONCURRENCY
+from airflow_s3_azure.engine.options import DEFAULT_CONCURRENCY, CopyOptions
 from airflow_s3_azure.engine.quoting import get_logger, printable
 from airflow_s3_azure.guardrails import Guardrails
 from airflow_s3_azure.operators.connected import ConnectedOperator, airflow_failures
@@ -94,9 +94,9 @@ def code(text: str) -> str:
 
 
 class S3ToAzureDeleteOperator(ConnectedOperator):
-    """Delete the orphaned blobs of a plan, each only if it is still the version that the plan listed.
+    """Delete the orphaned blobs of a plan, each only if its key is still gone, and it is still the version that the plan listed.
 
-    Returns to XCom how many were ``deleted``, ``kept`` because they changed, and ``failed``. The fingerprint of its part of
+    Returns to XCom how many were ``deleted``, ``kept`` because key or blob changed, and ``failed``. The fingerprint of its part of
     the ledger is in XCom under the key ``ledger``.
 
     :param plan_task_id: the task that made the plan, or put several together
@@ -128,7 +128,7 @@ class S3ToAzureDeleteOperator(ConnectedOperator):
         counts = Counter({"deleted": 0, "kept": 0, "failed": 0})
         with airflow_failures():
             Guardrails.configured().check_delete()
-            container, cancellation = self._open_destination()
+            bucket, container, cancellation = self._open(CopyOptions())
             plans = [one for one in plans_of(ti, self.plan_task_id) if one["extra"] and not one["dry_run"]]
             refusals = [plan["delete_refused"] for plan in plans if plan["delete_refused"]]
             if refusals:
@@ -141,6 +141,7 @@ class S3ToAzureDeleteOperator(ConnectedOperator):
                 ledger = folder.new_ledger(DELETE_PART, None)
                 try:
                     for row in delete_blobs(
+                        bucket.source,
                         container.client,
                         folder.read_deletions(Fingerprint.from_json(plan["deletions"]), plan["blob_prefix"]),
                         cancellation,

@@ -204,7 +204,7 @@ class PlanFolder:
         return self._writer(self.deletions_name, NEW)
 
     def read_deletions(self, expected: Fingerprint, prefix: str) -> Iterator[JsonObject]:
-        """Yield the blobs to delete: ``blob``, ``size``, ``blob_etag``, ``last_modified``.
+        """Yield the blobs to delete: ``key``, ``blob``, ``size``, ``blob_etag``, ``last_modified``.
 
         :param prefix: of the plan's blobs
         :raises UntrustedFile: if the list is not the one that the plan wrote, or no plan can have written it

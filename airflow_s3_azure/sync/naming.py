@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from string import Formatter
 from urllib.parse import quote, unquote
 
@@ -16,6 +17,12 @@ _ESCAPED = re.compile(r"[%\\\x00-\x1f\x7f-\x9f\ufffe\uffff]")
 _STRFTIME = re.compile(r"(?:[^%{}]|%-?[A-Za-z%])+")
 """A directive may have a width in C, which makes names of any length."""
 _FIELDS = ("key", "folder", "name", "stem", "extension", "last_modified")
+_PATTERNS = {"key": ".+", "folder": "(?:.*/)?", "name": "[^/]*", "stem": "[^/]*", "extension": r"(?:\.[^./]*)?"}
+"""What the fields of a template match, apart from the time."""
+_WHOLE_KEYS = (("key",), ("folder", "name"), ("folder", "stem", "extension"))
+"""Fields that make up a key."""
+_TIME_WITH_SLASHES = {"c", "x", "D"}
+"""Directives of ``strftime`` whose text may have slashes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +86,22 @@ class Naming:
         """
         name = self._from_template(key, last_modified) if self.template else self._from_prefixes(key)
         return _renamed(name) if self.rename else name
+
+    def key_of(self, name: str) -> str | None:
+        """Return the key that gets this name. The inverse of :meth:`name`.
+
+        :return: None: no key does, or the template has not all parts of a key
+        """
+        name = unquote(name) if self.rename else name
+        if not self.template:
+            return self.strip_prefix + name[len(self.blob_prefix) :] if name.startswith(self.blob_prefix) else None
+        if (found := _pattern(self._fields).fullmatch(name)) is None:
+            return None
+        parts = found.groupdict()
+        for together in _WHOLE_KEYS:
+            if parts.keys() >= set(together):
+                return "".join(parts[one] for one in together)
+        return None
 
     def common_prefix(self, s3_prefix: str) -> str:
         """Return the common prefix of the blob names of all keys under a prefix; other blobs may have it too."""
@@ -154,6 +177,30 @@ def _parse(template: str) -> Iterator[tuple[str, str | None, str]]:
         if name not in (None, "last_modified") and spec:
             raise ConfigurationError(f"blob_template {template!r}: the field {{{name}}} takes no format")
         yield literal, name, spec or ""
+
+
+@lru_cache(maxsize=16)
+def _pattern(fields: tuple[tuple[str, str | None, str], ...]) -> re.Pattern[str]:
+    """Return the pattern of the names that a template makes, with a group for each field of the key."""
+    pattern, known = "", set()
+    for literal, name, spec in fields:
+        pattern += re.escape(literal)
+        if name == "last_modified":
+            pattern += _pattern_of_time(spec)
+        elif name in known:
+            pattern += f"(?P={name})"
+        elif name is not None:
+            known.add(name)
+            pattern += f"(?P<{name}>{_PATTERNS[name]})"
+    return re.compile(pattern, re.DOTALL)
+
+
+def _pattern_of_time(spec: str) -> str:
+    pieces = re.split("(%-?[A-Za-z%])", spec)
+    return "".join(
+        re.escape(one) if place % 2 == 0 else ".+?" if one[-1] in _TIME_WITH_SLASHES else "[^/]+?"
+        for place, one in enumerate(pieces)
+    )
 
 
 def _renamed(name: str) -> str:

@@ -149,8 +149,8 @@ class _Planner:
             deletions = self._deletions.fingerprint()
         if self._foreign:
             log.info(
-                "%s without a key: not deleted, because its record does not say that this package copied it from bucket "
-                "%r to this name",
+                "%s without a key: not deleted, because its record does not say that this package copied it from the key "
+                "in bucket %r that gets this name",
                 count_text(self._foreign, "blob"),
                 self._options.bucket,
             )
@@ -258,8 +258,9 @@ class _Planner:
             return
         if not self._options.delete:
             return
-        if blob.record is None or not blob.record.is_owned(self._options.bucket, name):
-            log.debug("%r: no key, but its record does not name this bucket and this blob: not deleted", name)
+        key = self._options.naming.key_of(name)
+        if key is None or blob.record is None or not blob.record.names(CopyIdentity(self._options.bucket, key, name)):
+            log.debug("%r: no key, but its record does not name the key of this blob: not deleted", name)
             self._foreign += 1
             return
         if refused := why_refused(name):
@@ -271,7 +272,7 @@ class _Planner:
             self._orphaned_sample.append(name)
         modified = blob.last_modified.isoformat() if blob.last_modified else None
         self._deletions.write(
-            {"blob": name, "size": blob.size, "blob_etag": blob.etag, "last_modified": modified},
+            {"key": key, "blob": name, "size": blob.size, "blob_etag": blob.etag, "last_modified": modified},
         )
 
     def _check(self) -> None:

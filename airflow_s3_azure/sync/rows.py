@@ -46,7 +46,13 @@ _LATER_REQUEST: dict[str, Types] = {
     "replace_archived": (bool,),
 }
 """Fields that a line has only if they are true."""
-_DELETION: dict[str, Types] = {"blob": _TEXT, "size": (int,), "blob_etag": _TEXT, "last_modified": _TEXT_OR_NULL}
+_DELETION: dict[str, Types] = {
+    "key": _TEXT,
+    "blob": _TEXT,
+    "size": (int,),
+    "blob_etag": _TEXT,
+    "last_modified": _TEXT_OR_NULL,
+}
 _LEDGER: dict[str, Types] = {
     "key": _TEXT_OR_NULL,
     "blob": _TEXT,
@@ -135,7 +141,7 @@ def request_from_json(row: Any, prefix: str = "") -> CopyRequest:
 
 
 def deletion_from_json(row: Any, prefix: str = "") -> JsonObject:
-    """Return a row of the deletion list: ``blob``, ``size``, ``blob_etag``, ``last_modified``.
+    """Return a row of the deletion list: ``key``, ``blob``, ``size``, ``blob_etag``, ``last_modified``.
 
     :param prefix: of the plan's blobs
     :raises ValueError: if no plan under this prefix can have written it

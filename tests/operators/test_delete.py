@@ -21,6 +21,8 @@ from airflow_s3_azure.sync.ledger import PlanFolder
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
 
+    from tests.conftest import Bucket
+
 pytestmark = [pytest.mark.airflow]
 
 
@@ -66,18 +68,20 @@ def written(container: ContainerClient, names: list[str], folder: str = "_s3_to_
     writer = PlanFolder(container, folder).new_deletions()
     for name in names:
         etag = container.upload_blob(name, b"x").get_blob_properties().etag
-        writer.write({"blob": name, "size": 1, "blob_etag": etag, "last_modified": None})
+        writer.write({"key": name, "blob": name, "size": 1, "blob_etag": etag, "last_modified": None})
     writer.commit()
     return totals(folder, extra=len(names), extra_sample=names, deletions=writer.fingerprint().as_json())
 
 
-def delete(container: ContainerClient, plan: dict[str, Any], approved: list[dict[str, Any]] | None) -> TaskInstance:
+def delete(
+    container: ContainerClient, plan: dict[str, Any], approved: list[dict[str, Any]] | None, s3_bucket: str = "bucket"
+) -> TaskInstance:
     """Run the deletion after an approval."""
     operator = S3ToAzureDeleteOperator(
         task_id="delete",
         plan_task_id="plan",
         approve_task_id="approve_delete",
-        s3_bucket="bucket",
+        s3_bucket=s3_bucket,
         container_name=container.container_name,
     )
     ti = TaskInstance({("plan", "plan"): plan, ("approve_delete", "deletions"): approved})
@@ -93,11 +97,11 @@ def names(container: ContainerClient) -> list[str]:
 
 @pytest.mark.servers
 @pytest.mark.usefixtures("connections")
-def test_what_was_approved_is_deleted(container: ContainerClient) -> None:
+def test_what_was_approved_is_deleted(bucket: Bucket, container: ContainerClient) -> None:
     """The list that the human approved is the list of the plan."""
     plan = written(container, ["in/gone"])
 
-    ti = delete(container, plan, deletion_lists([plan]))
+    ti = delete(container, plan, deletion_lists([plan]), bucket.name)
 
     assert names(container) == []
     (ledger,) = ti.pushed["ledger"]
@@ -133,7 +137,7 @@ def test_a_list_that_is_wrong_in_itself_deletes_nothing(container: ContainerClie
     """Even if a plan had written it."""
     plan = written(container, ["in/gone"])
     writer = PlanFolder(container, "_s3_to_azure/other").new_deletions()
-    writer.write({"blob": name, "size": 1, "blob_etag": '"0x1"', "last_modified": None})
+    writer.write({"key": name, "blob": name, "size": 1, "blob_etag": '"0x1"', "last_modified": None})
     writer.commit()
     wrong = plan | {"folder": "_s3_to_azure/other", "deletions": writer.fingerprint().as_json()}
 

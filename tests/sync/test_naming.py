@@ -271,3 +271,42 @@ def test_a_key_without_the_stripped_prefix_is_refused() -> None:
 def test_prefixes_are_text_and_not_folders() -> None:
     """A slash is where one was written."""
     assert Naming("copy-", "exports/20").name("exports/2026/a.csv") == "copy-26/a.csv"
+
+
+@pytest.mark.parametrize("rename", [False, True])
+@given(blob_prefix=texts, strip_prefix=texts, rest=texts | odd_texts)
+def test_a_name_with_prefixes_tells_its_key(*, rename: bool, blob_prefix: str, strip_prefix: str, rest: str) -> None:
+    """And a name with another front is that of no key."""
+    naming = Naming(blob_prefix, strip_prefix, rename=rename)
+
+    assert naming.key_of(naming.name(strip_prefix + rest)) == strip_prefix + rest
+    assert Naming("in/").key_of("out/a") is None
+
+
+@pytest.mark.parametrize(
+    "key", ["a", "a/b/report.2026.csv", "a/.hidden", "a.d/b", "line\nbreak/x.y", "a/b.c/", "/x//y."]
+)
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{key}",
+        "copy/{key}.bak",
+        "{folder}{last_modified:%Y/%m/%d}/{name}",
+        "{folder}{last_modified:%Y-%j}-{stem}{extension}",
+        "{folder}{stem}-{last_modified:%Y%%%m}{extension}",
+        "{key}/{name}",
+    ],
+)
+def test_a_name_from_a_template_tells_its_key(template: str, key: str) -> None:
+    """If the template has the whole key."""
+    naming = Naming(template=template, rename=True)
+
+    assert naming.key_of(naming.name(key, MODIFIED)) == key
+
+
+@pytest.mark.parametrize("template", ["{name}", "{folder}{stem}.parquet", "{last_modified:%Y}/{name}", "all"])
+def test_a_name_from_a_template_without_the_whole_key_tells_none(template: str) -> None:
+    """Several keys could get it."""
+    naming = Naming(template=template)
+
+    assert naming.key_of(naming.name("a/b.csv", MODIFIED)) is None

@@ -20,7 +20,9 @@ def test_a_mirror_lists_the_blobs_whose_key_is_gone() -> None:
     made = plan([listed("a")], {"a": copied(), "b": copied(7, "old", '"b"')}, delete=True, budget=Budget(max_delete=1))
 
     assert (made.plan.orphaned, made.plan.delete_refused) == (1, None)
-    assert made.deletion_rows == [{"blob": "b", "size": 7, "blob_etag": '"b"', "last_modified": LATER.isoformat()}]
+    assert made.deletion_rows == [
+        {"key": "b", "blob": "b", "size": 7, "blob_etag": '"b"', "last_modified": LATER.isoformat()}
+    ]
 
 
 def test_a_mirror_without_anything_to_delete_has_an_empty_list() -> None:
@@ -54,6 +56,45 @@ def test_a_mirror_never_deletes_a_blob_whose_record_names_another(identity: str)
     made = plan([listed("a")], blobs, delete=True, budget=Budget(max_delete=10))
 
     assert (made.plan.orphaned, made.deletions) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("naming", "name"),
+    [
+        (Naming(), "exports/legacy/x"),
+        (Naming("copies/", "exports/"), "copies/legacy/x"),
+        (Naming(template="{folder}{last_modified:%Y}/{name}"), "exports/2026/x"),
+        (Naming(template="{name}"), "x"),
+    ],
+)
+def test_a_mirror_never_deletes_what_another_sync_copied_from_another_key(naming: Naming, name: str) -> None:
+    """Into the mirror's part of the container. That key may be outside the listing, so nothing says that it is gone."""
+    theirs = replace(
+        copied(), record=SourceRecord("etag", 5, identity=str(CopyIdentity(BUCKET, "archive/2020/x", name)))
+    )
+    key = listed("exports/a")
+    blobs = {naming.name(key.key, UPLOADED): copied(), name: theirs}
+
+    made = plan([key], blobs, naming=naming, prefix="exports/", delete=True, budget=Budget(max_delete=10))
+
+    assert (made.plan.orphaned, made.deletions) == (0, [])
+
+
+def test_a_mirror_deletes_under_the_names_of_its_own_keys() -> None:
+    """With prefixes and with a template, whose names tell the key."""
+    for naming in (Naming("copies/", "exports/"), Naming(template="{folder}{last_modified:%Y}/{name}")):
+        name = naming.name("exports/gone", UPLOADED)
+        record = SourceRecord("etag", 5, identity=str(CopyIdentity(BUCKET, "exports/gone", name)))
+
+        made = plan(
+            [listed("exports/a")],
+            {name: replace(copied(), record=record)},
+            naming=naming,
+            delete=True,
+            budget=Budget(max_delete=10),
+        )
+
+        assert [(row["key"], row["blob"]) for row in made.deletion_rows] == [("exports/gone", name)]
 
 
 def test_a_mirror_never_deletes_what_an_earlier_version_copied() -> None:

@@ -42,7 +42,7 @@ REQUEST = {
     "blob_etag": '"0x1"',
     "reason": "there is no blob",
 }
-DELETION = {"blob": "in/a", "size": 5, "blob_etag": '"0x1"', "last_modified": None}
+DELETION = {"key": "a", "blob": "in/a", "size": 5, "blob_etag": '"0x1"', "last_modified": None}
 LEDGER = ledger_row(CopyResult("in/a", "in/a", "copied", size=5, etag="0123", verified="crc32"), batch=0, attempts=1)
 FAILED = ledger_row(CopyResult("in/a", "in/a", "failed", error=SourceReadError("no")), batch=-1, attempts=1)
 
