@@ -135,7 +135,7 @@ class Destination:
             return self._context.call(lambda: request(precondition))
         except (PreconditionFailed, BlockListRejected):
             state = self._head()
-            if state is None:
+            if state is None or state.etag == precondition.etag:  # nothing was written: it is the blob to be replaced
                 raise
             if self._context.retries > retries and state.is_copy_of(source.etag, source.size, self._identity):
                 return state.etag  # written by the first request, whose response was lost

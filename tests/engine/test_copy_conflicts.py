@@ -88,6 +88,21 @@ def test_blocks_that_a_concurrent_writer_committed_are_found(rig: CopyRig, *, is
     assert rig.read("b") == random_bytes(3 * BLOCK)
 
 
+def test_a_blob_that_is_to_be_replaced_is_no_copy_when_its_blocks_are_gone(rig: CopyRig) -> None:
+    """`compare="always"` replaces a blob whose content is wrong, and whose record says that it is right."""
+    etag = rig.bucket.put("a", random_bytes(3 * BLOCK))
+    rig.copy(CopyRequest("a", "b"))
+    planned = Precondition(rig.container.get_blob_client("b").get_blob_properties().etag)
+
+    def reject(*_: object) -> str:
+        raise BlockListRejected("Azure returned 400 InvalidBlockList")
+
+    rig.blobs.commit = reject  # type: ignore[method-assign, assignment]
+    (result,) = rig.copy(CopyRequest("a", "b", size=3 * BLOCK, etag=etag, precondition=planned))
+
+    assert (result.status, result.error and result.error.retryable) == ("failed", True)
+
+
 @pytest.mark.parametrize("size", [10, 3 * BLOCK])
 def test_a_leased_blob_is_a_clear_error(rig: CopyRig, size: int) -> None:
     """Someone holds it on purpose."""
