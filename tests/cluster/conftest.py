@@ -61,10 +61,10 @@ def started_cluster(
 
 @pytest.fixture
 def cluster(started_cluster: AirflowCluster, s3_proxy: FaultProxy) -> Iterator[AirflowCluster]:
-    """The cluster, all of whose parts run."""
+    """The cluster, all of whose parts are healthy: one that lost its database, or was killed by the last test, may die late."""
+    started_cluster.start_unhealthy_parts()
     yield started_cluster
     s3_proxy.heal()
-    started_cluster.start_dead_parts()
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ MIB = 1024 * 1024
 COPY = "s3_to_azure.copy"
 REPORT = "s3_to_azure.report"
 _THREADS = 8
+_SHOWN_LINES = 30
 _Found = TypeVar("_Found")
 _DAG = """
 import datetime
@@ -69,7 +70,24 @@ class ClusterSync:
 
     def copying(self) -> dict[str, Any]:
         """Return the one copy task once it runs."""
-        return wait_for(lambda: next((one for one in self.copies() if one["state"] == "running"), None), 60)
+        return self.wait_for(lambda: next((one for one in self.copies() if one["state"] == "running"), None), 60)
+
+    def wait_for(self, poll: Callable[[], _Found | None], seconds: float) -> _Found:
+        """Poll until the result is true, and return it. The error says how far the run came, and what the parts logged last."""
+        deadline = time.monotonic() + seconds
+        while not (found := poll()):
+            if time.monotonic() > deadline:
+                tasks = {
+                    f"{one['task_id']}[{one['map_index']}]": one["state"]
+                    for one in self._cluster.task_instances(self.dag_id, self.run_id)
+                }
+                logs = "\n".join(
+                    f"{name}:\n" + "\n".join(self._cluster.log_of(name).splitlines()[-_SHOWN_LINES:])
+                    for name in (*self._cluster.parts, *self._cluster.workers)
+                )
+                raise AssertionError(f"not after {seconds:g} s: {tasks}, dead: {self._cluster.dead_parts()}\n{logs}")
+            time.sleep(0.2)
+        return found
 
     def executions(self) -> list[tuple[int, str]]:
         """Return the map index and the worker of each execution of a copy task, by what the workers logged."""
@@ -142,12 +160,3 @@ class ClusterSync:
 
     def _read(self, name: str) -> bytes:
         return bytes(self._container.download_blob(name).readall())
-
-
-def wait_for(poll: Callable[[], _Found | None], seconds: float) -> _Found:
-    """Poll until the result is true, and return it."""
-    deadline = time.monotonic() + seconds
-    while not (found := poll()):
-        assert time.monotonic() < deadline, "it did not come"
-        time.sleep(0.2)
-    return found

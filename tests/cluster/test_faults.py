@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cluster.syncs import MIB, ClusterSync, wait_for
+from tests.cluster.syncs import MIB, ClusterSync
 from tests.faults.proxy import Delay, FaultProxy, Rule
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def halfway(sync: ClusterSync, s3_proxy: FaultProxy, chance: random.Random) -> H
     waiting = s3_proxy.strike(Delay("done", FOREVER), is_block, skip=staged, times=None)
     sync.start(max_concurrency=CONCURRENCY)
     host = sync.copying()["hostname"]
-    wait_for(lambda: sync.staged(BIG) == staged, 60)
+    sync.wait_for(lambda: sync.staged(BIG) == staged, 60)
     return Halfway(staged, host, waiting)
 
 
@@ -85,7 +85,7 @@ def test_a_redelivered_task_is_not_run_twice(
     config = {f"AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__{name}": value for name, value in impatient.items()}
     with cluster.one_more_worker("worker-3", config):
         refusal = "Task already running elsewhere, ignoring redelivered message"
-        wait_for(lambda: any(refusal in cluster.log_of(name) for name in (*cluster.workers, "worker-3")), 60)
+        sync.wait_for(lambda: any(refusal in cluster.log_of(name) for name in (*cluster.workers, "worker-3")), 60)
         s3_proxy.heal()
         report = sync.finish()
 
@@ -105,7 +105,7 @@ def test_a_worker_that_hung_and_wakes_up_does_no_harm(
     hung.resume()
     s3_proxy.heal()
     report = sync.finish()
-    wait_for(lambda: "Task killed!" in sync.logs(1), 60)
+    sync.wait_for(lambda: "Task killed!" in sync.logs(1), 60)
 
     sync.check(report)
     (task,) = sync.copies()
@@ -122,7 +122,7 @@ def test_a_worker_that_wakes_up_after_the_run_leaves_its_ledger_alone(
     s3_proxy.heal()
     report = sync.finish()
     hung.resume()
-    wait_for(lambda: "Task killed!" in sync.logs(1), 60)
+    sync.wait_for(lambda: "Task killed!" in sync.logs(1), 60)
 
     sync.check(report)
 
@@ -149,9 +149,9 @@ def test_a_metadata_database_that_restarts_loses_nothing(
     """Parts of Airflow die of it and are started again, as an init system does; the copy goes on meanwhile."""
     cluster.database.stop()
     s3_proxy.heal()
-    wait_for(lambda: "scheduler" in cluster.dead_parts(), 60)
+    sync.wait_for(lambda: "scheduler" in cluster.dead_parts(), 60)
     cluster.database.start()
-    wait_for(lambda: cluster.is_healthy("metadatabase"), 60)
+    sync.wait_for(lambda: cluster.is_healthy("metadatabase"), 60)
     cluster.start_dead_parts()
     report = sync.finish()
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.cluster.syncs import wait_for
 from tests.fakes.canned_server import serving
 from tests.fakes.restoring_s3 import RestoringS3
 
@@ -42,13 +41,13 @@ def test_a_killed_triggerers_wait_is_continued_by_another(
     sync.start(archived="restore", approve_restore_above=None, restore_poll_interval=15, aws_conn_id=CONNECTION)
     first = _deferred(sync)
     listings = s3.listings
-    wait_for(lambda: s3.listings > listings, 60)
+    sync.wait_for(lambda: s3.listings > listings, 60)
 
     cluster.parts["triggerer"].kill()
     with s3.lock:
         s3.finish(len(COLD))
     cluster.start_part("triggerer")
-    second = wait_for(lambda: _triggered_by_another(sync, first["triggerer_job"]["id"]), 120)
+    second = sync.wait_for(lambda: _triggered_by_another(sync, first["triggerer_job"]["id"]), 120)
     report = sync.finish()
 
     sync.check(report)
@@ -59,7 +58,7 @@ def test_a_killed_triggerers_wait_is_continued_by_another(
 
 def _deferred(sync: ClusterSync) -> dict[str, Any]:
     """Return the copy task once a triggerer runs its trigger."""
-    return wait_for(lambda: next((one for one in sync.copies() if one["triggerer_job"]), None), 120)
+    return sync.wait_for(lambda: next((one for one in sync.copies() if one["triggerer_job"]), None), 120)
 
 
 def _triggered_by_another(sync: ClusterSync, job_id: int) -> dict[str, Any] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.servers.airflow import START_SECONDS, airflow_environment
-from tests.servers.airflow_api import AirflowApi
+from tests.servers.airflow_api import POLL_SECONDS, AirflowApi
 from tests.servers.postgres import PostgresServer
 from tests.servers.process import ServerError, ServerProcess, free_port
 from tests.servers.redis import RedisServer
@@ -19,6 +20,8 @@ from tests.servers.redis import RedisServer
 _HEARTBEAT_SECONDS = 2
 _LOST_SECONDS = 10
 """After so long without a heartbeat a task's worker is taken for dead."""
+_HEALTHY_WITHIN = 60.0
+"""Seconds. On a busy machine a heartbeat may be late."""
 _CONFIG = {
     "AIRFLOW__API__WORKERS": "1",
     "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
@@ -93,9 +96,8 @@ class AirflowCluster(AirflowApi):
         if name in self.workers:
             self._start_worker(name, self.workers[name])
         else:
-            health = {"api-server": "metadatabase"}.get(name, name.replace("-", "_"))
             self.parts[name].stop()
-            self.parts[name].start(lambda: self.is_healthy(health), within=START_SECONDS)
+            self.parts[name].start(lambda: self.is_healthy(_health(name)), within=START_SECONDS)
 
     def dead_parts(self) -> list[str]:
         """Return the names of the parts that died or were killed."""
@@ -105,6 +107,16 @@ class AirflowCluster(AirflowApi):
         """Start what died or was killed, as a machine's init system does."""
         for name in self.dead_parts():
             self.start_part(name)
+
+    def start_unhealthy_parts(self) -> None:
+        """Start what died, and start again what is not healthy soon, as a liveness probe does."""
+        self.start_dead_parts()
+        for name in self.parts:
+            deadline = time.monotonic() + _HEALTHY_WITHIN
+            while not (is_healthy := self.is_healthy(_health(name))) and time.monotonic() < deadline:
+                time.sleep(POLL_SECONDS)
+            if not is_healthy:
+                self.start_part(name)
 
     def log_of(self, part: str) -> str:
         """Return the log of a part."""
@@ -156,6 +168,11 @@ class AirflowCluster(AirflowApi):
         worker.stop()
         ready_before = _count_ready(worker.log, name)
         worker.start(lambda: _count_ready(worker.log, name) > ready_before, within=START_SECONDS)
+
+
+def _health(part: str) -> str:
+    """Return what the health of a part is called in the API."""
+    return {"api-server": "metadatabase"}.get(part, part.replace("-", "_"))
 
 
 def _count_ready(log: Path, name: str) -> int:
