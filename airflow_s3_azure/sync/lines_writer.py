@@ -87,6 +87,7 @@ class LinesWriter:
         self._cancellation = cancellation or Cancellation()
         self._own = secrets.token_hex(8)
         self._blocks: list[BlobBlock] = []
+        self._committed_blocks = 0
         self._buffer = bytearray()
         self._etag: str | None = None
         self._digest = sha256()
@@ -112,7 +113,7 @@ class LinesWriter:
         :param seconds: send each request once, and give up after this long without a response
         :raises TransferError: if Azure could not be written to, or another writer committed in between
         """
-        if not self._buffer and self._etag is not None:
+        if self._is_committed():
             return
         # Not every reader takes an empty file for gzip, so a blob without lines has one empty member.
         if self._buffer or (self._is_gzip and not self._blocks):
@@ -126,7 +127,7 @@ class LinesWriter:
 
     def fingerprint(self) -> Fingerprint:
         """Return the fingerprint of the last commit. No line may have been written since."""
-        if self._etag is None or self._buffer:
+        if self._etag is None or not self._is_committed():
             raise RuntimeError("lines were written after the last commit")
         return Fingerprint(
             self._etag, digest_text(self._digest), self.rows, size=self._size, sha256=self._digest.hexdigest()
@@ -163,6 +164,13 @@ class LinesWriter:
             )
         return digests
 
+    def _is_committed(self) -> bool:
+        """Return whether the last commit has all lines.
+
+        An empty buffer does not show it: :meth:`write` stages a full one, and so does a commit that then fails.
+        """
+        return self._etag is not None and not self._buffer and self._committed_blocks == len(self._blocks)
+
     def _commit(self, seconds: int | None) -> None:
         response = self._send(
             seconds,
@@ -174,7 +182,7 @@ class LinesWriter:
             metadata={_WRITER: self._own},
             **condition_options(self._precondition),
         )
-        self._etag = str(response["etag"])
+        self._etag, self._committed_blocks = str(response["etag"]), len(self._blocks)
         if self._precondition is not None:
             self._precondition = Precondition(self._etag)
 

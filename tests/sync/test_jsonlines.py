@@ -217,6 +217,65 @@ def test_a_commit_without_new_lines_sends_no_request() -> None:
     assert container.commits == 1
 
 
+def _refuse_commit(*_: Any, **__: Any) -> None:
+    raise ServiceRequestError("lost")
+
+
+def fill_block(writer: LinesWriter) -> list[str]:
+    """Write lines until a block is full, and return them."""
+    lines = ["x" * (lines_writer.BLOCK_SIZE // 8)] * 8
+    for line in lines:
+        writer.write(line)
+    return lines
+
+
+@pytest.mark.parametrize("name", [NAME, GZIP_NAME])
+def test_a_commit_has_the_line_that_filled_a_block(client: ContainerClient, name: str) -> None:
+    """The block is staged as soon as it is full, so the buffer is empty at the commit."""
+    writer = LinesWriter(client, name, Precondition(None))
+    writer.write("a")
+    writer.commit()
+    lines = fill_block(writer)
+
+    writer.commit()
+
+    assert list(read_lines(client, name, expected=writer.fingerprint())) == ["a", *lines]
+
+
+def test_lines_that_are_not_committed_have_no_fingerprint() -> None:
+    """Neither those in the buffer nor those of a block that is only staged."""
+    writer = LinesWriter(MemoryContainer().as_client(), NAME)
+    writer.commit()
+    writer.write("a")
+    with pytest.raises(RuntimeError, match="lines were written after the last commit"):
+        writer.fingerprint()
+
+    fill_block(writer)
+    with pytest.raises(RuntimeError, match="lines were written after the last commit"):
+        writer.fingerprint()
+
+
+@pytest.mark.parametrize("name", [NAME, GZIP_NAME])
+@pytest.mark.parametrize("commits", [0, 1])
+def test_the_commit_after_a_failed_one_has_its_lines(
+    client: ContainerClient, monkeypatch: pytest.MonkeyPatch, name: str, commits: int
+) -> None:
+    """The failed one staged them, so the buffer is empty. A batch that fails commits once more."""
+    writer = LinesWriter(client, name, Precondition(None), retry=RetryPolicy(attempts=1))
+    for _ in range(commits):
+        writer.write("a")
+        writer.commit()
+    writer.write("b")
+    with monkeypatch.context() as patched:
+        patched.setattr(type(client.get_blob_client(name)), "commit_block_list", _refuse_commit)
+        with pytest.raises(DestinationWriteError):
+            writer.commit()
+
+    writer.commit(seconds=1)
+
+    assert list(read_lines(client, name, expected=writer.fingerprint())) == ["a"] * commits + ["b"]
+
+
 def test_lines_of_many_blocks_are_read(client: ContainerClient) -> None:
     """A writer holds one block of them, a reader one piece."""
     lines = [f"{number:07d}" + "é" * 100_000 for number in range(50)]  # 10 MB
