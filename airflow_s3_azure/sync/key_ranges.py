@@ -12,7 +12,7 @@ once a listing has more than a few pages, *listers* (threads) list ahead of it:
 * Memory: ``max_pages`` pages. Only the first range may be read while so many are waiting.
 
 A service that does not list from a name on is detected at the first split, before the listing depends on it, and listed
-serially. One that does not list in the order of the names' bytes is listed serially if its first pages show it;
+serially. One that does not list in the order of the names' bytes is listed serially if a page shows it before the first split;
 later it raises :class:`~airflow_s3_azure.sync.join.OutOfOrder`.
 """
 
@@ -143,7 +143,7 @@ class OrderedListing(Generic[Entry]):
         self._ranges: deque[_Range[Entry]] = deque([_Range("", None)])
         self._is_parallel = parallelism.listers > 1 and order.is_by_name
         self._is_tried = False
-        self._is_split = False
+        self._is_split = self._is_in_ranges = False
         self._consumed: deque[str] = deque(maxlen=_CONSUMED)
         self._is_local = False
         self._pages = 0
@@ -182,6 +182,7 @@ class OrderedListing(Generic[Entry]):
                     self._changed.wait(_WAIT_SECONDS)
                     continue
                 self._ranges.popleft()
+                self._changed.notify_all()  # the next range is now the first one, which may always be read
                 if not self._ranges:
                     return None
 
@@ -266,7 +267,7 @@ class OrderedListing(Generic[Entry]):
         """Add a page to its range."""
         if page.next is not None and page.next == one.token:
             raise RepeatedToken
-        is_sorted = not page.is_hierarchical and all(map(str.__le__, page.names, page.names[1:]))
+        is_sorted = page.is_sorted()
         with self._changed:
             names, entries = page.names, page.entries
             last = one.after if one.density is None else one.density.last
@@ -291,10 +292,10 @@ class OrderedListing(Generic[Entry]):
     def _record_other_order(self) -> None:
         """List serially from now on.
 
-        :raises OutOfOrder: if the listing was split, so that names may be missing
+        :raises OutOfOrder: if the listing was ever in several ranges, also to skip names: some may be missing between them
         """
         self._order.is_by_name = self._is_parallel = False
-        if self._is_split:
+        if self._is_in_ranges:
             raise OutOfOrder(self._endpoint)
 
     def _try_to_split(self, one: _Range[Entry]) -> None:
@@ -322,7 +323,7 @@ class OrderedListing(Generic[Entry]):
             whole.stop = low
 
     def _page_above(self, point: str) -> Page[Entry] | None:
-        """Return the first page of the names above a point; None: the service does not list from a name on."""
+        """Return the first page of the names above a point; None: no range may begin there, as the service's response shows."""
         try:
             page = self._fetch(point, None)
         except TransferError as error:
@@ -331,13 +332,16 @@ class OrderedListing(Generic[Entry]):
         if page.names and page.names[0] < point:
             log.debug("the service does not list from a name on, but from the first one")
             return None
+        if not page.is_sorted():
+            self._record_other_order()
+            return None
         return page
 
     def _split_at(self, one: _Range[Entry], point: str, page: Page[Entry]) -> None:
         """Split a range whose upper part has this first page."""
         new: _Range[Entry] = _Range(point, one.stop, self._is_local)
         with self._changed:
-            one.stop = point
+            one.stop, self._is_in_ranges = point, True
             self._ranges.insert(self._ranges.index(one) + 1, new)
         self._add(new, page)
 

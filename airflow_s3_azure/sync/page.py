@@ -51,6 +51,10 @@ class Page(Generic[Entry]):
     next: str | None = None
     is_hierarchical: bool = False
 
+    def is_sorted(self) -> bool:
+        """Return whether it may be of a listing in the order of the names' UTF-8 bytes."""
+        return not self.is_hierarchical and all(map(str.__le__, self.names, self.names[1:]))
+
 
 def parse_page(document: bytes) -> Element:
     """Return the root of a document.

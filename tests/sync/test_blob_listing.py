@@ -14,9 +14,17 @@ from airflow_s3_azure.engine.errors import DestinationAccessDenied, DestinationW
 from airflow_s3_azure.engine.model import BlobState
 from airflow_s3_azure.engine.properties import SourceRecord
 from airflow_s3_azure.engine.retry import RetryPolicy
+from airflow_s3_azure.sync.key_ranges import ServiceOrder
+from airflow_s3_azure.sync.ledger import PlanFolder
 from airflow_s3_azure.sync.listing import list_blobs
+from airflow_s3_azure.sync.naming import Naming
+from airflow_s3_azure.sync.plan_model import Listing, PlanOptions
+from airflow_s3_azure.sync.planner import make_plan
+from airflow_s3_azure.sync.select import Selection
+from tests.fakes.memory_container import MemoryContainer
 from tests.fakes.scripted_container import azure_response, scripted
 from tests.rig import Rig
+from tests.sync.plans import PATH, listed
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
@@ -181,6 +189,31 @@ def test_a_service_that_does_not_list_from_a_name_on_lists_everything(refusal: A
     assert [name for name, _ in list_blobs(container)] == ["A", "_s3_to_azure/x", "b"]
     assert [query.get("startFrom") for query in queries(transport)] == ["_s3_to_azure/~", None]
     assert [request.headers["x-ms-version"] for request in transport.requests] == ["2026-02-06", "2023-11-03"]
+
+
+@pytest.mark.parametrize(
+    ("above", "below"),
+    [(["a", "B"], ["A", "_s3_to_azure/x", "a", "B"]), (["a"], ["A", "_s3_to_azure/x", "B"])],
+    ids=["above the records", "below the records"],
+)
+def test_a_plan_misses_no_blob_of_a_container_in_another_order(above: list[str], below: list[str]) -> None:
+    """Wherever it shows: the container is listed again from its first name on, and sorted."""
+    record = {"s3_source_etag": "etag", "s3_source_size": "5"}
+    everything = ["A", "_s3_to_azure/x", "a", "B"]
+    container, transport = scripted(
+        *(page(*(entry(name, record) for name in names)) for names in (above, below, everything))
+    )
+    order = ServiceOrder()
+
+    plan = make_plan(
+        Listing(lambda: iter([listed(name) for name in "ABa"])),
+        Listing(lambda: list_blobs(container, order=order)),
+        PlanOptions(Selection(), Naming()),
+        PlanFolder(MemoryContainer().as_client(), PATH),
+    )
+
+    assert plan.counts == {"copy": 0, "unchanged": 3, "skipped": 0}
+    assert [query.get("startFrom") for query in queries(transport)] == ["_s3_to_azure/~", None, None]
 
 
 @pytest.mark.servers

@@ -178,6 +178,74 @@ def test_another_order_that_shows_later_ends_the_listing() -> None:
     assert list(listing(Service(names), order=order)) == names
 
 
+def test_a_service_of_another_order_is_listed_serially_if_the_page_at_the_first_split_shows_it() -> None:
+    """The listing does not depend on that page yet."""
+    service = Service(LONG)
+    list(listing(service))
+    split = next(after for after, token in service.requests if after and token is None)
+    first = bisect_right(LONG, split)
+    names = list(LONG)
+    names[first + 1], names[first + 2] = names[first + 2], names[first + 1]
+    service, order = Service(names), ServiceOrder()
+
+    assert list(listing(service, order=order)) == names
+    assert [after for after, _ in service.requests if after] == [split]
+    assert not order.is_by_name
+
+
+RECORDS = ("_records/", "_records/~")
+
+
+def test_no_name_is_skipped_if_the_first_page_above_shows_another_order() -> None:
+    """Such as one that ignores case: what is between two names is not known."""
+    names = ["A", "_records/1", "_records/2", "a", "Z", "z"]
+    service, order = Service(names), ServiceOrder()
+
+    assert list(listing(service, order=order, skip=RECORDS)) == names
+    assert [after for after, _ in service.requests] == [RECORDS[1], "", ""]
+    assert not order.is_by_name
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["A", "_records/1", "Z", "a", "b", "c"],
+        ["A", "_records/1", "_records/2", "a", "b", "c", "Z"],
+    ],
+    ids=["below", "above"],
+)
+def test_another_order_that_shows_after_names_were_skipped_ends_the_listing(names: list[str]) -> None:
+    """Names could be missing below or above them. The next listing of the service is serial, and has all names."""
+    order = ServiceOrder()
+
+    with pytest.raises(OutOfOrder):
+        list(listing(Service(names), order=order, skip=RECORDS))
+
+    assert not order.is_by_name
+    assert list(listing(Service(names), order=order, skip=RECORDS)) == names
+
+
+def test_an_empty_page_above_skipped_names_is_followed_by_the_next_one() -> None:
+    """Azure may send one with a marker. The lister waits until the consumer has taken what is below, and then lists on."""
+
+    class EmptyFirst(Service):
+        def __call__(self, after: str, token: str | None) -> Page[str]:
+            page = super().__call__(after, token)
+            return Page([], [], str(bisect_right(self.names, after))) if after and token is None else page
+
+    names, cancellation = ["A", "_records/1", *map("a{:02}".format, range(20))], Cancellation()
+    timer = threading.Timer(5, cancellation.set, ("the listing hangs",))
+    timer.start()
+    found = []
+    for name in listing(EmptyFirst(names), skip=RECORDS, cancellation=cancellation):
+        found.append(name)
+        # Time in which the lister begins to wait.
+        threading.Event().wait(0.1 if name == "A" else 0)
+    timer.cancel()
+
+    assert found == [name for name in names if name != "_records/1"]
+
+
 def test_a_repeated_token_ends_the_listing() -> None:
     """It would never end otherwise."""
 
