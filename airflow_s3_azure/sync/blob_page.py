@@ -16,6 +16,7 @@ from airflow_s3_azure.engine.properties import SourceRecord, http_date
 from airflow_s3_azure.engine.quoting import quote_text
 from airflow_s3_azure.engine.xml import InvalidXML, parse_xml
 from airflow_s3_azure.sync.page import (
+    PLACE,
     PLAIN_TEXT,
     TEXT,
     MalformedPage,
@@ -23,6 +24,7 @@ from airflow_s3_azure.sync.page import (
     Page,
     check_rest,
     parse_page,
+    rest_of,
     text_of,
     text_of_page,
 )
@@ -87,7 +89,7 @@ def read_blobs(document: bytes, *, with_directories: bool = False) -> Page[BlobE
     try:
         listed, rest = _split(document)
         root = parse_xml(rest)
-        check_rest(root.findall("Blobs/Blob"), listed)
+        check_rest(root.findall(f"Blobs/{PLACE}"), root.findall("Blobs/Blob"))
     except (OtherForm, MalformedPage, InvalidXML, UnicodeDecodeError):
         root = parse_page(document)
         listed = [_parsed_entry(element) for element in root.iterfind("Blobs/Blob")]
@@ -104,9 +106,9 @@ def read_blobs(document: bytes, *, with_directories: bool = False) -> Page[BlobE
 
 
 def _split(document: bytes) -> tuple[list[BlobEntry], bytes]:
-    """Return the entries, and the document without all but the first of them.
+    """Return the entries, and the document without them.
 
-    :raises ValueError: if the parser must read it: it has another encoding, or an entry in another form
+    :raises ValueError: if the parser must read it: it has another encoding, no entry, or one in another form
     """
     text = text_of_page(document)
     first = position = max(text.find(_START), 0)
@@ -114,8 +116,9 @@ def _split(document: bytes) -> tuple[list[BlobEntry], bytes]:
     while (end := text.find(_END, position)) >= 0:
         entries.append(_read_entry(text, position, end))
         position = end + len(_END)
-        first = position if len(entries) == 1 else first
-    return entries, (text[:first] + text[position:]).encode()
+    if not entries:
+        raise OtherForm
+    return entries, rest_of(text, first, position)
 
 
 def _read_entry(text: str, start: int, stop: int) -> BlobEntry:

@@ -16,12 +16,14 @@ from airflow_s3_azure.engine.s3.identifiers import read_etag
 from airflow_s3_azure.engine.xml import InvalidXML, parse_xml
 from airflow_s3_azure.sync.listed_object import ListedObject, Restore
 from airflow_s3_azure.sync.page import (
+    PLACE,
     PLAIN_TEXT,
     MalformedPage,
     OtherForm,
     Page,
     check_rest,
     parse_page,
+    rest_of,
     text_of_page,
 )
 
@@ -51,38 +53,49 @@ def read_objects(document: bytes) -> Page[ListedObject]:
     try:
         fields, rest = _split(document)
         root = parse_xml(rest)
-        check_rest(root.findall("{*}Contents"), fields)
+        check_rest(root.findall(f"{{*}}{PLACE}"), root.findall("{*}Contents"))
     except (OtherForm, InvalidXML, UnicodeDecodeError):
         root = parse_page(document)
         fields = [_fields(element) for element in root.iterfind("{*}Contents")]
     if root.tag.rpartition("}")[2] != "ListBucketResult":
         raise MalformedPage(f"its root is {quote_text(root.tag, 80)!r}")
     entries = _objects(fields, is_encoded=root.findtext("{*}EncodingType", "") == "url")
-    truncated = root.findtext("{*}IsTruncated", "false").strip()
-    if truncated not in ("true", "false"):
-        raise MalformedPage(f"IsTruncated is {quote_text(truncated, 40)!r}")
-    token = root.findtext("{*}NextContinuationToken", "")
-    if truncated == "true" and not token:
-        raise MalformedPage("it is truncated, but has no token for the next page")
-    return Page([one.key for one in entries], entries, token if truncated == "true" else None)
+    return Page([one.key for one in entries], entries, _next_token(root))
 
 
 def _split(document: bytes) -> tuple[list[Fields], bytes]:
-    """Return the fields of the entries, and the document without all but the first of them.
+    """Return the fields of the entries, and the document without them.
 
-    :raises OtherForm: if it is in another encoding
+    :raises OtherForm: if it is in another encoding, or no entry is in the form of the service
     """
     text = text_of_page(document)
     first = position = max(text.find("<Contents>"), 0)
     fields: list[Fields] = []
     while (match := _ENTRY.match(text, position)) is not None:
         position = match.end()
-        first = position if not fields else first
         key, time, _, etag, _, before, _, size, storage_class, after, _ = match.groups("")
         status = before + after
         restore = _restore(_IN_PROGRESS.findall(status)) if status else ""
         fields.append((key, time, etag, size, storage_class, restore))
-    return fields, (text[:first] + text[position:]).encode()
+    if not fields:
+        raise OtherForm
+    return fields, rest_of(text, first, position)
+
+
+def _next_token(root: Element) -> str | None:
+    """Return the token for the next page; None: there is none.
+
+    :raises MalformedPage: if the page does not show which: the keys of the next one would count as deleted
+    """
+    truncated, token = root.findtext("{*}IsTruncated"), root.findtext("{*}NextContinuationToken", "")
+    if truncated is None and token:
+        raise MalformedPage("it has a token for the next page, but no IsTruncated")
+    truncated = "false" if truncated is None else truncated.strip()
+    if truncated not in ("true", "false"):
+        raise MalformedPage(f"IsTruncated is {quote_text(truncated, 40)!r}")
+    if truncated == "true" and not token:
+        raise MalformedPage("it is truncated, but has no token for the next page")
+    return token if truncated == "true" else None
 
 
 def _fields(element: Element) -> Fields:

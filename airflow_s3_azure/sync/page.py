@@ -2,7 +2,8 @@
 
 A listing is mostly XML. A parser creates an object for each of the up to 30 elements of an entry, at several times the cost of
 reading the few fields of interest. So entries in the form that the services write are taken out of the document as text, and
-the XML parser reads the rest. If any entry has another form, the parser reads the whole document. Both give the same page.
+the XML parser reads the rest, with one element in their place. If any entry has another form, or the parser does not find that
+element where entries are, it reads the whole document. Both give the same page.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ _NOT_IN_TEXT = r"\x00-\x08\x0b-\x1f<>"
 PLAIN_TEXT, TEXT = f"[^{_NOT_IN_TEXT}&]*", f"[^{_NOT_IN_TEXT}]*"
 """Patterns of the text of an element: as it is, and with what :func:`text_of` replaces. Without what XML refuses (control
 characters, ``]]>``) or replaces (carriage returns)."""
+PLACE = "EntriesTakenOut"
+"""Name of the element in the place of the entries."""
 _OTHER_REFERENCE = re.compile("&(?!(?:amp|lt|gt|quot|apos);)")
 
 
@@ -81,14 +84,25 @@ def text_of_page(document: bytes) -> str:
     return text
 
 
-def check_rest(found: Sequence[object], entries: Sequence[object]) -> None:
-    """Check what the parser found in a document from which all entries but the first were removed.
+def rest_of(text: str, start: int, stop: int) -> bytes:
+    """Return a document without its entries, which are all from ``start`` to ``stop``.
 
-    Then the entries were where the parser expects them: not in a comment, an attribute or another element.
-
-    :raises OtherForm: if it found another number of them
+    :raises OtherForm: if it has an element or a text with the name that takes their place
     """
-    if len(found) != min(len(entries), 1):
+    rest = f"{text[:start]}<{PLACE}/>{text[stop:]}"
+    if rest.count(PLACE) != 1:
+        raise OtherForm
+    return rest.encode()
+
+
+def check_rest(places: Sequence[object], entries: Sequence[object]) -> None:
+    """Check what the parser found in the rest of a document where entries are.
+
+    If it found the place, all entries were there: not in a comment, a CDATA section or another element.
+
+    :raises OtherForm: if it did not find the place, or found an entry
+    """
+    if len(places) != 1 or entries:
         raise OtherForm
 
 

@@ -300,6 +300,72 @@ def test_a_truncated_page_without_a_token_is_refused() -> None:
         read_objects(document)
 
 
+@pytest.mark.parametrize("form", [bytes, for_parser], ids=["text", "parser"])
+def test_a_page_with_a_token_that_does_not_say_whether_it_is_truncated_is_refused(
+    form: Callable[[bytes], bytes],
+) -> None:
+    """As the last page it would end the listing, and a mirror would delete what follows."""
+    document = object_document(["a"], is_encoded=True).replace(b"<IsTruncated>true</IsTruncated>", b"")
+
+    with pytest.raises(MalformedPage, match="it has a token for the next page, but no IsTruncated"):
+        read_objects(form(document))
+
+
+def test_a_page_without_a_token_is_the_last_one() -> None:
+    """Also where the service writes no IsTruncated."""
+    document = object_document(["a"], is_encoded=True).replace(b"NextContinuationToken", b"Other")
+
+    assert read_objects(document.replace(b"<IsTruncated>true</IsTruncated>", b"")).next is None
+
+
+ELSEWHERE = {
+    "a comment": "<!--{}-->",
+    "a CDATA section": "<![CDATA[{}]]>",
+    "a processing instruction": "<?x {}?>",
+    "another element": "<Other>{}</Other>",
+}
+"""Where an entry is none."""
+
+
+@pytest.mark.parametrize("elsewhere", ELSEWHERE.values(), ids=ELSEWHERE)
+@pytest.mark.parametrize("others", [1, 2])
+@pytest.mark.parametrize(
+    ("start", "stop"),
+    [
+        ("<Contents>", "</Contents>"),
+        ("<Contents>", "</Contents >"),
+        ("<s3:Contents xmlns:s3='x'>", "</s3:Contents>"),
+        ("<EntriesTakenOut/><Contents>", "</Contents>"),
+    ],
+)
+def test_an_entry_that_is_elsewhere_is_none_of_the_page(elsewhere: str, others: int, start: str, stop: str) -> None:
+    """Whatever the form of the only real one: names alone do not show which of them the parser finds."""
+    document = object_document(["real"], is_encoded=True).decode()
+    entry = document[document.index("<Contents>") : document.index("<NextContinuationToken>")]
+    real = start + entry.removeprefix("<Contents>").removesuffix("</Contents>") + stop
+    none = elsewhere.format(entry.replace("real", "no") * others)
+
+    for both in (none + real, real + none):
+        page = read_objects(document.replace(entry, both).encode())
+        assert page == read_objects(for_parser(document.replace(entry, both).encode()))
+        assert page.names == ["real"]
+
+
+@pytest.mark.parametrize("elsewhere", ELSEWHERE.values(), ids=ELSEWHERE)
+@pytest.mark.parametrize("others", [1, 2])
+@pytest.mark.parametrize("stop", ["</Blob>", "</Blob >"])
+def test_a_blob_that_is_elsewhere_is_none_of_the_page(elsewhere: str, others: int, stop: str) -> None:
+    """As an object."""
+    document = blob_document(["real"], {}, "<BlobType>BlockBlob</BlobType>").decode()
+    entry = document[document.index("<Blob>") : document.index("</Blobs>")]
+    real, none = entry.replace("</Blob>", stop), elsewhere.format(entry.replace("real", "no") * others)
+
+    for both in (none + real, real + none):
+        page = read_blobs(document.replace(entry, both).encode())
+        assert page == read_blobs(for_parser(document.replace(entry, both).encode()))
+        assert page.names == ["real"]
+
+
 def test_a_document_type_is_refused() -> None:
     """It could declare entities."""
     document = object_document(["a"], is_encoded=True).replace(b"\n", b'<!DOCTYPE a [<!ENTITY e "b">]>', 1)
