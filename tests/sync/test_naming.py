@@ -275,7 +275,7 @@ def test_prefixes_are_text_and_not_folders() -> None:
 
 @pytest.mark.parametrize("rename", [False, True])
 @given(blob_prefix=texts, strip_prefix=texts, rest=texts | odd_texts)
-def test_a_name_with_prefixes_tells_its_key(*, rename: bool, blob_prefix: str, strip_prefix: str, rest: str) -> None:
+def test_the_key_of_a_name_with_prefixes_is_known(*, rename: bool, blob_prefix: str, strip_prefix: str, rest: str) -> None:
     """And a name with another front is that of no key."""
     naming = Naming(blob_prefix, strip_prefix, rename=rename)
 
@@ -297,7 +297,7 @@ def test_a_name_with_prefixes_tells_its_key(*, rename: bool, blob_prefix: str, s
         "{key}/{name}",
     ],
 )
-def test_a_name_from_a_template_tells_its_key(template: str, key: str) -> None:
+def test_the_key_of_a_name_from_a_template_is_known(template: str, key: str) -> None:
     """If the template has the whole key."""
     naming = Naming(template=template, rename=True)
 
@@ -305,7 +305,7 @@ def test_a_name_from_a_template_tells_its_key(template: str, key: str) -> None:
 
 
 @pytest.mark.parametrize("template", ["{name}", "{folder}{stem}.parquet", "{last_modified:%Y}/{name}", "all"])
-def test_a_name_from_a_template_without_the_whole_key_tells_none(template: str) -> None:
+def test_the_key_of_a_name_from_a_template_without_the_whole_key_is_unknown(template: str) -> None:
     """Several keys could get it."""
     naming = Naming(template=template)
 
