@@ -11,9 +11,14 @@ from airflow_s3_azure.engine.errors import ConfigurationError
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+OPENLINEAGE = "openlineage"
+"""Key of the conf in which ``TriggerDagRunOperator`` passes the parent run on, if OpenLineage is on."""
+AIRFLOW = "airflow/"
+"""Keys that begin with it are read by Airflow itself, such as ``airflow/task_span_detail_level`` of its traces."""
+
 
 def check_run_conf(context: Context) -> None:
-    """Check that every key of a run's conf is a param of its DAG.
+    """Check that every key of a run's conf is a param of its DAG, or one of Airflow's own.
 
     Airflow accepts any key. A misspelled one would leave its param at the default, which may select everything.
     A DAG without params may read any conf.
@@ -26,12 +31,12 @@ def check_run_conf(context: Context) -> None:
 
 
 def check_keys(conf: Collection[str], known: Collection[str]) -> None:
-    """Check that all keys of a conf are known.
+    """Check that all keys of a conf are known, except those of Airflow and OpenLineage.
 
     :raises ConfigurationError: naming the first unknown key
     """
     for key in sorted(map(str, conf)):
-        if key not in known:
+        if key not in known and key != OPENLINEAGE and not key.startswith(AIRFLOW):
             nearest = get_close_matches(key, sorted(known), n=1, cutoff=0.5)
             hint = f"; did you mean {nearest[0]!r}?" if nearest else "."
             raise ConfigurationError(

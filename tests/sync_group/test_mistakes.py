@@ -410,6 +410,19 @@ def test_a_dag_without_params_may_read_any_conf(sync: Sync) -> None:
 
 
 @pytest.mark.servers
+@pytest.mark.parametrize("key", ["openlineage", "airflow/task_span_detail_level"])
+def test_what_airflow_adds_to_a_conf_is_no_mistake(sync: Sync, key: str) -> None:
+    """``TriggerDagRunOperator`` passes the parent run to OpenLineage, and a key of Airflow sets the detail of traces."""
+    sync.put("exports/a", "exports/b")
+    conf = {"from": "exports/a", key: {"parentJobName": "parent.trigger"} if key == "openlineage" else 2}
+
+    night = sync.night(conf, params={"from": ""}, s3_prefix="{{ params.from }}")
+
+    assert night.state == "success"
+    assert sync.blobs() == {"exports/a": b"exports/a"}
+
+
+@pytest.mark.servers
 @pytest.mark.parametrize("key", ["/exports/a", "other"])
 def test_a_leading_slash_is_allowed(sync: Sync, key: str) -> None:
     """S3 keys may begin with a slash, and a prefix may be empty tonight."""
