@@ -234,7 +234,7 @@ def s3_to_azure_sync(
         plan = _plan(s3_prefix, plan_options, retrying)
         # expand(), not expand_kwargs(): that would render templates in the labels, which are made of keys.
         approve_restore = None
-        if archived == "restore" or is_template(archived):
+        if archived not in ("skip", "fail"):  # a template and the output of a task may become "restore"
             limits = {"archived": archived, "approve_above": approve_restore_above}
             approve_restore = _approve_restore(plan.task_id, {**approval, **limits}, retrying)
         copy = S3ToAzureCopyBatchOperator.partial(

@@ -323,7 +323,9 @@ def _not_rendered(value: Any) -> str:
 
 
 def is_template(value: Any) -> bool:
-    """Return whether Airflow would render a value: it is text with Jinja in it, or holds some."""
+    """Return whether Airflow knows a value only at run time: text with Jinja, a ``DagParam`` or an ``XComArg``, or what holds some."""
+    if hasattr(value, "iter_references"):
+        return True
     if isinstance(value, str):
         return any(mark in value for mark in ("{{", "{%", "{#"))
     if isinstance(value, Mapping):

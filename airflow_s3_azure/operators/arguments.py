@@ -146,8 +146,7 @@ def check_arguments(arguments: Mapping[str, Any]) -> None:
     """
     for name, value in arguments.items():
         argument = ARGUMENTS.get(name.removeprefix("is_"))
-        # A value from another task, an XComArg, is a template too.
-        if argument is None or (argument.is_templated and (is_template(value) or hasattr(value, "resolve"))):
+        if argument is None or (argument.is_templated and is_template(value)):
             continue
         read_argument(name, value)
     check_overwrite_archived(

@@ -96,6 +96,35 @@ def test_a_mistake_shows_when_the_dag_is_parsed(name: str, value: Any, message: 
 
 
 @pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        ("approve_restore_above", {"archived": "restore"}),
+        ("mode", {"deferrable": True}),
+        ("include", {}),
+    ],
+)
+def test_a_param_of_the_dag_is_checked_at_run_time(name: str, more: dict[str, Any]) -> None:
+    """Its value is not known when the DAG is parsed, neither alone nor in a list."""
+    with DAG("params", params={"value": "server_side"}) as dag:
+        value = dag.param("value")
+        given: dict[str, Any] = {name: [value] if name == "include" else value, **more}
+        s3_to_azure_sync(s3_bucket="bucket", container_name="container", **given)
+
+    assert dag.has_task("s3_to_azure.approve_restore") is (name == "approve_restore_above")
+
+
+def test_a_param_of_the_dag_does_not_decide_which_tasks_there_are() -> None:
+    """A deletion is refused with the DAG, and an approval cannot be turned off."""
+    with DAG("params", params={"value": None}) as dag:
+        value: Any = dag.param("value")
+        with pytest.raises(ConfigurationError, match=r"delete is .*; it takes 'extra' or None"):
+            s3_to_azure_sync("refused", s3_bucket="bucket", container_name="container", delete=value)
+        s3_to_azure_sync(s3_bucket="bucket", container_name="container", delete="extra", approve_delete=value)
+
+    assert dag.has_task("s3_to_azure.approve_delete")
+
+
+@pytest.mark.parametrize(
     ("name", "value", "message"),
     [one for one in VALUES if ARGUMENTS[one[0]].is_templated and one[0] != "dry_run" and one[1] != 5],
 )

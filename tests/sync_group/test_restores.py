@@ -7,11 +7,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from airflow.sdk import DAG, task
 from airflow.sdk.definitions import dag as dag_module
 
 from airflow_s3_azure import triggers
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.retry import RetryPolicy
+from airflow_s3_azure.operators.restore import S3ToAzureApproveRestoreOperator
+from airflow_s3_azure.sync_group import s3_to_azure_sync
 from airflow_s3_azure.triggers import RestoreTrigger
 from tests.sync_group.nights import Sync
 
@@ -214,3 +217,29 @@ def test_a_dry_run_restores_nothing(sync: Sync, s3: RestoringS3) -> None:
 
     assert night.plans[0]["archived"]["objects"] == 3
     assert s3.requests == {}
+
+
+@pytest.mark.parametrize("given_by", ["a param of the DAG", "a task"])
+def test_a_value_of_archived_that_is_known_at_run_time_needs_the_approval(
+    sync: Sync, s3: RestoringS3, monkeypatch: pytest.MonkeyPatch, given_by: str
+) -> None:
+    """As text does: without a response nothing is restored, and everything else is copied."""
+    questions: list[str] = []
+    base = S3ToAzureApproveRestoreOperator.__mro__[1]
+    monkeypatch.setattr(base, "execute", lambda self, _: questions.append(self.body))
+    _fill(sync)
+    s3.finishing = 3
+    with DAG(f"sync_{sync.container.container_name}", params={"archived": "restore"}) as dag:
+
+        @task
+        def choose() -> str:
+            return "restore"
+
+        archived: Any = choose() if given_by == "a task" else dag.param("archived")
+        s3_to_azure_sync(**sync.group_arguments(archived=archived, approve_restore_above="10 B"))
+
+    night = sync.carry_out(dag)
+
+    assert [question.partition(" must be")[0] for question in questions] == ["**3 archived objects** (27 B)"]
+    assert s3.requests == {}
+    assert night.statuses() == {"in/a": "copied", "in/z": "copied", **dict.fromkeys(COLD, "skipped")}
