@@ -20,7 +20,7 @@ from airflow_s3_azure.operators import (
 from airflow_s3_azure.operators.arguments import check_arguments, check_deferral
 from airflow_s3_azure.operators.connected import MAP_INDEX_TEMPLATE
 from airflow_s3_azure.operators.key_list import check_key_list
-from airflow_s3_azure.operators.option_groups import picked
+from airflow_s3_azure.operators.option_groups import given, picked
 from airflow_s3_azure.operators.plan_arguments import PlanArguments
 from airflow_s3_azure.sync.batch import DEFAULT_BATCH_OBJECTS, DEFAULT_BATCH_SIZE
 from airflow_s3_azure.task_retries import retry_arguments
@@ -107,6 +107,9 @@ def s3_to_azure_sync(
     batches, on all workers; ``report`` adds up the ledger and fails the run if any key failed. A second run over an unchanged
     source costs two listings. Every selected key is in the ledger exactly once, under
     ``_s3_to_azure/<dag_id>/<run_id>/`` in the container.
+
+    Of a DAG's ``default_args``, ``pool``, ``max_active_tis_per_dagrun`` and callbacks apply unless they are given here. All other
+    arguments override it with their defaults, such as ``retries`` and ``aws_conn_id``.
 
     Arguments are checked when the DAG is parsed, and templates at the start of ``plan``. A size is a number of bytes, or text
     with a unit, such as ``"8 MiB"`` or ``"8MB"``.
@@ -241,8 +244,7 @@ def s3_to_azure_sync(
             task_id="copy",
             approve_task_id=approve_restore.task_id if approve_restore else None,
             map_index_template=MAP_INDEX_TEMPLATE,
-            max_active_tis_per_dagrun=max_active_tis_per_dagrun,
-            **({"pool": pool} if pool else {}),
+            **given(pool=pool or None, max_active_tis_per_dagrun=max_active_tis_per_dagrun),
             **endpoints,
             **copy_options,
             **running,
@@ -254,8 +256,7 @@ def s3_to_azure_sync(
             delete_task_id=f"{group.group_id}.delete" if delete else None,
             trigger_rule=TriggerRule.ALL_DONE,  # it reports failed batches, and its state is the run's
             outlets=list(outlets) if outlets is not None else [_asset(group)],
-            on_success_callback=on_success_callback,
-            on_failure_callback=on_failure_callback,
+            **given(on_success_callback=on_success_callback, on_failure_callback=on_failure_callback),
             **endpoints,
             **retrying,
         )

@@ -35,6 +35,11 @@ def picked(group: type, arguments: Mapping[str, Any]) -> dict[str, Any]:
     return {name: arguments[name] for name in option_names(group)}
 
 
+def given(**arguments: Any) -> dict[str, Any]:
+    """Return the arguments that are not None; for the others a DAG's ``default_args`` apply, which None would override."""
+    return {name: value for name, value in arguments.items() if value is not None}
+
+
 def read_options(group: type[Group], operator: object) -> Group:
     """Return a group of options, read from the attributes of an operator whose templates are rendered.
 

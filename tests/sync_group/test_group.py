@@ -138,6 +138,25 @@ def test_an_unknown_value_of_delete_is_refused_with_the_dag() -> None:
         s3_to_azure_sync(s3_bucket="bucket", container_name="container", delete="all")  # type: ignore[arg-type]
 
 
+def test_default_args_apply_where_the_group_is_given_nothing() -> None:
+    """For pool, limit and callbacks; all other arguments are those of the group."""
+    default_args = {"pool": "small", "max_active_tis_per_dagrun": 2, "on_failure_callback": print, "retries": 7}
+    endpoints: dict[str, Any] = {"s3_bucket": "bucket", "container_name": "container"}
+    with DAG("default_args", default_args=default_args) as dag:
+        s3_to_azure_sync("left_out", **endpoints)
+        s3_to_azure_sync(
+            "given", **endpoints, pool="large", max_active_tis_per_dagrun=5, on_failure_callback=repr, retries=4
+        )
+
+    found = {}
+    for group in ("left_out", "given"):
+        copy, report = dag.get_task(f"{group}.copy"), dag.get_task(f"{group}.report")
+        limits = (copy.pool, copy.max_active_tis_per_dagrun, copy.retries)
+        found[group] = (*limits, report.on_failure_callback, report.retries)
+
+    assert found == {"left_out": ("small", 2, 3, [print], 3), "given": ("large", 5, 4, [repr], 4)}
+
+
 def test_each_group_has_its_own_asset() -> None:
     """Named after the DAG and the group, with the groups around it."""
     endpoints: dict[str, Any] = {"s3_bucket": "bucket", "container_name": "container"}

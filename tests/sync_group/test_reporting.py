@@ -213,6 +213,27 @@ def test_callbacks_hear_of_the_end(sync: Sync) -> None:
     assert (len(good.sent), bad.sent) == (1, [(f"{text} not there", "s3_to_azure.report")])
 
 
+def test_the_callbacks_of_the_dag_hear_of_the_report(sync: Sync) -> None:
+    """Of ``default_args``, if the report is the only task that fails."""
+    sync.put("a")
+    errors: dict[str, BaseException] = {}
+
+    @task
+    def spoil(folder: str) -> None:
+        sync.container.upload_blob(f"{folder}/ledger/plan.jsonl.gz", b"x", overwrite=True)
+
+    dag = sync.dag(errors=errors)
+    with dag:
+        plan, report = dag.get_task("s3_to_azure.plan"), dag.get_task("s3_to_azure.report")
+        folder = "{{ ti.xcom_pull('s3_to_azure.plan', key='plan')['folder'] }}"
+        plan >> spoil(folder) >> report
+
+    night = sync.carry_out(dag)
+
+    assert (night.states()["report"], night.run.states()["spoil", -1]) == ("failed", "success")
+    assert errors.keys() == {"report"}
+
+
 def test_xcoms_of_an_earlier_try_of_the_run_are_ignored(sync: Sync, logged: Callable[[], str]) -> None:
     """A run that is cleared and whose tasks then do not get to plan is red, though its first report was good."""
     sync.put("a", "b")
