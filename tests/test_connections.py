@@ -7,6 +7,7 @@ import re
 import socket
 import subprocess
 import sys
+import traceback
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from botocore.exceptions import ClientError, CredentialRetrievalError, NoCredent
 from botocore.stub import Stubber
 
 from airflow_s3_azure.connections import open_bucket, open_container
-from airflow_s3_azure.connections.wasb import authorisation_policies
+from airflow_s3_azure.connections.wasb import account_url, authorisation_policies
 from airflow_s3_azure.engine.azure.shared_key import SharedKeyPolicy
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.checksums import compute
@@ -293,6 +294,66 @@ def test_the_connections_own_config_is_kept(monkeypatch: pytest.MonkeyPatch) -> 
     assert client.meta.config.s3["addressing_style"] == "path"
     assert client.meta.config.read_timeout == 7
     assert client.meta.config.max_pool_connections == 24
+
+
+@pytest.mark.parametrize("url", ["https:/acme.blob.core.windows.net/?sv=1&sig={}", "https:/u:{}@acme/?sv=1&sig=x"])
+def test_the_error_of_a_mistyped_sas_url_shows_neither_its_signature_nor_its_login(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The SDK quotes the URL, and the command line masks nothing."""
+    secret = "SECRETsecretSECRET"
+    _set_connection(monkeypatch, "wasb_test", conn_type="wasb", login="acme", extra={"sas_token": url.format(secret)})
+
+    with pytest.raises(ConfigurationError, match="connection 'wasb_test'") as caught:
+        account_url("wasb_test")
+
+    assert secret not in "".join(traceback.format_exception(caught.value))
+    assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("password", ["SECRET", "SECRET/x", "SECRET?x", "SECRET#x", "SEC@RET"])
+@pytest.mark.parametrize("field", ["host", "sas_token", "connection_string"])
+def test_a_login_in_the_url_of_an_account_is_refused(
+    field: str, password: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The URL of the container is in links, XCom and logs."""
+    url = f"https://user:{password}@acme.blob.core.windows.net"
+    key = {"conn_type": "wasb", "login": "acme", "password": "AAAA"}
+    fields: dict[str, dict[str, Any]] = {
+        "host": key | {"host": url},
+        "sas_token": {"conn_type": "wasb", "login": "acme", "extra": {"sas_token": f"{url}/?sv=1&sig=x"}},
+        "connection_string": {
+            "conn_type": "wasb",
+            "extra": {"connection_string": f"BlobEndpoint={url};AccountKey=AAAA"},
+        },
+    }
+    _set_connection(monkeypatch, "wasb_test", **fields[field])
+
+    with pytest.raises(ConfigurationError, match="connection 'wasb_test'") as caught:
+        account_url("wasb_test")
+
+    assert "SEC" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize("password", ["SECRET", "SECRET/x", "SECRET?x", "SECRET#x", "SEC@RET"])
+@pytest.mark.parametrize("scheme", ["http://", "http:/"])
+@pytest.mark.parametrize("place", ["extra", "service_config", "environment"])
+def test_a_login_in_the_endpoint_of_s3_is_refused(
+    place: str, scheme: str, password: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be the host of a request in logs and errors."""
+    url = {"endpoint_url": f"{scheme}user:{password}@127.0.0.1:9"}
+    extra: dict[str, Any] = {"region_name": "eu-west-1"}
+    if place == "environment":
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", url["endpoint_url"])
+    else:
+        extra |= url if place == "extra" else {"service_config": {"s3": url}}
+    _set_connection(monkeypatch, "aws_test", conn_type="aws", login="AK", password="s", extra=extra)
+
+    with pytest.raises(ConfigurationError, match="AWS connection 'aws_test'") as caught:
+        _open_bucket("aws_test", "some-bucket")
+
+    assert "SEC" not in str(caught.value)
 
 
 @needs_servers

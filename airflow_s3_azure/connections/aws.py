@@ -25,7 +25,7 @@ from botocore.exceptions import (
     ConnectionError as BotoConnectionError,
 )
 
-from airflow_s3_azure.connections.lookup import USER_AGENT, require_connection
+from airflow_s3_azure.connections.lookup import USER_AGENT, has_login, require_connection
 from airflow_s3_azure.connections.s3_data import share_descriptions
 from airflow_s3_azure.engine.bandwidth import Bandwidth
 from airflow_s3_azure.engine.cancellation import Cancellation
@@ -34,7 +34,7 @@ from airflow_s3_azure.engine.errors import (
     SourceReadError,
 )
 from airflow_s3_azure.engine.http.observer import Observer
-from airflow_s3_azure.engine.http.redaction import redact_http_logs
+from airflow_s3_azure.engine.http.redaction import quote_error, redact_http_logs
 from airflow_s3_azure.engine.http.status import TRANSIENT_STATUSES
 from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.engine.s3.bucket_names import is_directory_bucket, is_multi_region_access_point
@@ -96,7 +96,7 @@ def open_bucket(
     if not bucket:
         raise ConfigurationError("s3_bucket is empty; name the bucket to copy from")
     Guardrails.configured().check_bucket(bucket)
-    connection = "boto3's default credentials" if aws_conn_id is None else f"AWS connection {aws_conn_id!r}"
+    connection = _name(aws_conn_id)
     hook = S3Hook(aws_conn_id=aws_conn_id)
     try:
         client = _signing_client(hook, bucket, max_concurrency)
@@ -104,7 +104,7 @@ def open_bucket(
         if isinstance(error, _TRANSIENT_BOTO) or _is_throttled(error):
             message = f"could not create an S3 client from {connection} ({type(error).__name__})"
             raise SourceReadError(message, key=f"s3://{bucket}") from None
-        raise ConfigurationError(f"could not create an S3 client from connection {aws_conn_id!r}: {error}") from None
+        raise ConfigurationError(f"could not create an S3 client from {connection}: {quote_error(error)}") from None
     config = client.meta.config
 
     signer = Presigner(client, bucket, url_seconds)
@@ -135,6 +135,10 @@ def open_bucket(
     return S3Bucket(client, source)
 
 
+def _name(aws_conn_id: str | None) -> str:
+    return "boto3's default credentials" if aws_conn_id is None else f"AWS connection {aws_conn_id!r}"
+
+
 def _signing_client(hook: S3Hook, bucket: str, max_concurrency: int) -> BaseClient:
     """Return a client that presigns with SigV4 for the host and the region of the bucket.
 
@@ -151,10 +155,16 @@ def _signing_client(hook: S3Hook, bucket: str, max_concurrency: int) -> BaseClie
     endpoint = hook.conn_config.get_service_endpoint_url("s3")
 
     def client(region: str | None, config: Config) -> BaseClient:
-        return cast(
+        made = cast(
             "BaseClient",
             session.client("s3", region_name=region, endpoint_url=endpoint, config=config, verify=hook.verify),
         )
+        if has_login(made.meta.endpoint_url):  # also one of the environment or of a profile
+            raise ConfigurationError(
+                "the endpoint_url of S3 holds a login (user:password@), which would be part of logs and errors; remove it "
+                f"from the URL, and enter login and password in their own fields ({_name(hook.aws_conn_id)})"
+            )
+        return made
 
     pooled = base.merge(Config(**pools))
     if is_directory_bucket(bucket) or is_multi_region_access_point(bucket):

@@ -35,3 +35,11 @@ def require_connection(argument: str, conn_id: str | None, conn_type: str) -> No
             f"{argument} is {conn_id!r}, a connection of type {found!r}; it takes one of type {conn_type!r}: are "
             "aws_conn_id and wasb_conn_id swapped?"
         )
+
+
+def has_login(url: str) -> bool:
+    """Return whether the URL of an account or endpoint, perhaps with a SAS, holds a login: nothing else in it has an ``@``.
+
+    A password that holds ``/``, ``?`` or ``#`` looks like a path, a query or a fragment.
+    """
+    return "@" in url

@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError
 from botocore.loaders import create_loader
 from botocore.session import get_session
 
+from airflow_s3_azure.engine.http.redaction import quote_error
 from airflow_s3_azure.engine.quoting import get_logger
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def read_in_advance() -> None:
             config=Config(defaults_mode="legacy"),  # botocore's "auto" sends a request to find the region
         )
     except BotoCoreError as error:  # such as an invalid profile; a task with this connection reports it
-        log.debug("botocore's description of S3 is not read in advance: %s", error)
+        log.debug("botocore's description of S3 is not read in advance: %s", quote_error(error))
 
 
 @cache

@@ -26,7 +26,7 @@ from azure.core.pipeline.policies import (
 )
 from azure.core.pipeline.transport import HttpRequest
 
-from airflow_s3_azure.connections.lookup import USER_AGENT, require_connection
+from airflow_s3_azure.connections.lookup import USER_AGENT, has_login, require_connection
 from airflow_s3_azure.engine.azure.blob_names import why_invalid_container
 from airflow_s3_azure.engine.azure.container import BlobContainer
 from airflow_s3_azure.engine.azure.requests import ContainerAddress
@@ -41,7 +41,7 @@ from airflow_s3_azure.engine.errors import (
 from airflow_s3_azure.engine.http.client import Connections
 from airflow_s3_azure.engine.http.failures import unresolved_host
 from airflow_s3_azure.engine.http.observer import Observer
-from airflow_s3_azure.engine.http.redaction import redact_http_logs
+from airflow_s3_azure.engine.http.redaction import quote_error, redact_http_logs
 from airflow_s3_azure.engine.http.status import TRANSIENT_STATUSES
 from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.engine.retry import RetryPolicy
@@ -151,12 +151,16 @@ def _service(hook: WasbHook, wasb_conn_id: str) -> BlobServiceClient:
     :raises ConfigurationError: if the connection cannot make one
     """
     _check_is_azure(wasb_conn_id)
+    problem = ""
     try:
         service = cast("BlobServiceClient", hook.blob_service_client)  # its other type is for async hooks
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
+        problem = quote_error(error)
+    if problem:  # outside the handler: the context would be an exception that may quote a SAS
         raise ConfigurationError(
-            f"could not create an Azure client from connection {wasb_conn_id!r}: {error}; check its host and login"
-        ) from None
+            f"could not create an Azure client from connection {wasb_conn_id!r}: {problem}; check its host, login and extra"
+        )
+    _check_no_login(service.url, wasb_conn_id)
     _check_account_key(service.credential, wasb_conn_id)
     return service
 
@@ -179,8 +183,20 @@ def authorisation_policies(credential: Any, audience: str) -> list[Any]:
     raise ConfigurationError(f"a credential of type {type(credential).__name__} cannot authorise block uploads")
 
 
+def _check_no_login(url: str, wasb_conn_id: str) -> None:
+    if has_login(url):
+        raise ConfigurationError(
+            f"the account's URL in connection {wasb_conn_id!r} holds a login (user:password@), which would be part of links "
+            "and logs; remove it from the URL, and enter login and password in their own fields"
+        )
+
+
 def _check_is_azure(wasb_conn_id: str) -> None:
-    if _AWS_KEY_ID.fullmatch(BaseHook.get_connection(wasb_conn_id).login or ""):
+    found = BaseHook.get_connection(wasb_conn_id)
+    extra = found.extra_dejson
+    for url in (found.host, extra.get("sas_token"), extra.get("connection_string")):  # the SDK drops a part of some
+        _check_no_login(str(url), wasb_conn_id)
+    if _AWS_KEY_ID.fullmatch(found.login or ""):
         raise ConfigurationError(
             f"connection {wasb_conn_id!r} (wasb_conn_id) holds AWS keys; are aws_conn_id and wasb_conn_id swapped?"
         )

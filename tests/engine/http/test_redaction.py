@@ -13,7 +13,7 @@ from botocore.auth import S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from airflow_s3_azure.engine.http.redaction import redact_http_logs
+from airflow_s3_azure.engine.http.redaction import quote_error, redact_http_logs
 from tests.engine.http.clients import (
     SAS,
     Get,
@@ -138,3 +138,19 @@ def test_redacting_twice_changes_nothing(http_logs: pytest.LogCaptureFixture) ->
     redact_http_logs()
 
     assert logger.filters == before
+
+
+@pytest.mark.parametrize(
+    ("text", "quoted"),
+    [
+        ("Invalid URL: https:/a.example/?sv=1&sig=SEC%2Bret&se=2", "Invalid URL: https:/a.example/?sv=1&sig=***&se=2"),
+        ("Invalid endpoint: http://user:SEC/r?e t@host:9000", "Invalid endpoint: http://***@host:9000"),
+        ("netloc 'user:SECret@host' contains invalid characters", "netloc '***@host' contains invalid characters"),
+        ("Invalid endpoint: user:SEC/ret@host", "Invalid endpoint: ***@host"),
+        ("Invalid URL: https://AccountName=a;AccountKey=SECret==", "Invalid URL: https://AccountName=a;AccountKey=***"),
+        ("The config profile (night:1) could not be found", "The config profile (night:1) could not be found"),
+    ],
+)
+def test_the_error_of_another_library_is_quoted_without_credentials(text: str, quoted: str) -> None:
+    """In a URL that may be mistyped, or in a part of one."""
+    assert quote_error(ValueError(text)) == quoted
