@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import requests
 from azure.core.credentials import AccessToken, AzureSasCredential
 from azure.core.pipeline.policies import AzureSasCredentialPolicy, BearerTokenCredentialPolicy, SansIOHTTPPolicy
 from azure.storage.blob import AccountSasPermissions, BlobServiceClient, ResourceTypes, generate_account_sas
@@ -333,6 +334,85 @@ def test_a_login_in_the_url_of_an_account_is_refused(
         account_url("wasb_test")
 
     assert "SEC" not in "".join(traceback.format_exception(caught.value))
+
+
+_ROLE = {"role_arn": "arn:aws:iam::123456789012:role/night"}
+_WEB_IDENTITY = _ROLE | {"assume_role_method": "assume_role_with_web_identity"}
+
+
+@pytest.mark.parametrize(
+    ("extra", "problem"),
+    [
+        (_ROLE | {"assume_role_method": "assumerole"}, "assume_role_method='assumerole'"),
+        (_ROLE | {"assume_role_method": "assume_role_with_saml"}, "its extra has no field 'assume_role_with_saml'"),
+        (_ROLE | {"assume_role_kwargs": {"ExternalId": 5318008}}, "Invalid type for parameter ExternalId, type"),
+        (_WEB_IDENTITY, "Unsupported federation: None"),
+        (
+            _WEB_IDENTITY
+            | {
+                "assume_role_with_web_identity_federation": "file",
+                "assume_role_with_web_identity_token_file": "/no/such/token",
+            },
+            "assume_role_with_web_identity_token_file .* '/no/such/token': No such file or directory",
+        ),
+        (
+            _WEB_IDENTITY | {"assume_role_with_web_identity_federation": "file"},
+            "has no assume_role_with_web_identity_token_file, and AWS_WEB_IDENTITY_TOKEN_FILE is not set",
+        ),
+        ({"config_kwargs": {"read_timeut": 7}}, "its extra is not valid .*'read_timeut'.*config_kwargs"),
+        ({"config_kwargs": "{}"}, "its extra is not valid"),
+        ({"profile_name": "nobody"}, r"profile \(nobody\) could not be found"),
+    ],
+)
+def test_a_broken_aws_connection_is_named_and_never_retried(
+    extra: dict[str, Any], problem: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S3Hook raises errors of many types, most of which Airflow would retry."""
+    monkeypatch.delenv("AWS_WEB_IDENTITY_TOKEN_FILE", raising=False)
+    login = {} if "profile_name" in extra else {"login": "AK", "password": "SECRET"}
+    extra = {"region_name": "eu-west-1", "endpoint_url": "http://127.0.0.1:9", **extra}
+    _set_connection(monkeypatch, "aws_test", conn_type="aws", extra=extra, **login)
+
+    with pytest.raises(ConfigurationError, match=f"(?s){problem}") as caught:
+        _open_bucket("aws_test", "some-bucket")
+
+    assert "AWS connection 'aws_test'" in str(caught.value)
+    assert not caught.value.retryable
+    assert caught.value.__context__ is None or caught.value.__suppress_context__
+    assert not re.search("SECRET|5318008", str(caught.value))
+
+
+def test_a_token_file_of_the_environment_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a pod whose service account has no role: boto3's default credentials read the file at the first request."""
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "/no/such/token")
+    monkeypatch.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/night")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+
+    with pytest.raises(
+        SourceAccessDenied, match=r"default credentials has no credentials .*'/no/such/token': No such file"
+    ):
+        _open_bucket(None, "some-bucket").source.head("a")
+
+
+@pytest.mark.parametrize(
+    "error", [requests.ConnectionError("SECRET"), OSError(5, "Input/output error"), TimeoutError()]
+)
+def test_an_outage_while_an_aws_connection_is_read_is_retryable(
+    error: OSError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a SAML identity provider, or of a file system."""
+
+    def fail(*_: Any, **__: Any) -> Any:
+        raise error
+
+    _set_connection(monkeypatch, "aws_test", conn_type="aws", login="AK", password="s")
+    monkeypatch.setattr("airflow.providers.amazon.aws.hooks.s3.S3Hook.get_session", fail)
+
+    with pytest.raises(SourceReadError, match=rf"AWS connection 'aws_test' \({type(error).__name__}\)") as caught:
+        _open_bucket("aws_test", "some-bucket")
+
+    assert caught.value.retryable
 
 
 @pytest.mark.parametrize("password", ["SECRET", "SECRET/x", "SECRET?x", "SECRET#x", "SEC@RET"])

@@ -14,28 +14,16 @@ from urllib.parse import urlsplit
 import requests
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    CredentialRetrievalError,
-    HTTPClientError,
-    MetadataRetrievalError,
-)
-from botocore.exceptions import (
-    ConnectionError as BotoConnectionError,
-)
+from botocore.exceptions import BotoCoreError, ClientError
 
+from airflow_s3_azure.connections.aws_failures import BROKEN, MISSING_FILE, check_token_file, no_client
 from airflow_s3_azure.connections.lookup import USER_AGENT, has_login, require_connection
 from airflow_s3_azure.connections.s3_data import share_descriptions
 from airflow_s3_azure.engine.bandwidth import Bandwidth
 from airflow_s3_azure.engine.cancellation import Cancellation
-from airflow_s3_azure.engine.errors import (
-    ConfigurationError,
-    SourceReadError,
-)
+from airflow_s3_azure.engine.errors import ConfigurationError, SourceAccessDenied, TransferError
 from airflow_s3_azure.engine.http.observer import Observer
-from airflow_s3_azure.engine.http.redaction import quote_error, redact_http_logs
-from airflow_s3_azure.engine.http.status import TRANSIENT_STATUSES
+from airflow_s3_azure.engine.http.redaction import redact_http_logs
 from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.engine.s3.bucket_names import is_directory_bucket, is_multi_region_access_point
 from airflow_s3_azure.engine.s3.params import Operation, Params
@@ -49,7 +37,6 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 
-_TRANSIENT_BOTO = (BotoConnectionError, HTTPClientError, CredentialRetrievalError, MetadataRetrievalError)
 URL_SECONDS = 3600
 """Validity of a presigned URL. Each is used immediately, for one request, whose body may be read slowly."""
 
@@ -98,22 +85,20 @@ def open_bucket(
     Guardrails.configured().check_bucket(bucket)
     connection = _name(aws_conn_id)
     hook = S3Hook(aws_conn_id=aws_conn_id)
-    try:
-        client = _signing_client(hook, bucket, max_concurrency)
-    except (BotoCoreError, ClientError, ValueError) as error:
-        if isinstance(error, _TRANSIENT_BOTO) or _is_throttled(error):
-            message = f"could not create an S3 client from {connection} ({type(error).__name__})"
-            raise SourceReadError(message, key=f"s3://{bucket}") from None
-        raise ConfigurationError(f"could not create an S3 client from {connection}: {quote_error(error)}") from None
+    client = _client_of(hook, bucket, max_concurrency, connection)
     config = client.meta.config
 
     signer = Presigner(client, bucket, url_seconds)
 
     def presign(operation: Operation, params: Params) -> str:
+        failure: TransferError
         try:
             return signer(operation, params)
         except (BotoCoreError, ClientError) as error:
             failure = unsigned(error, bucket=bucket, connection=connection)
+        except MISSING_FILE as error:
+            problem = f"{error.filename!r}: {error.strerror}"
+            failure = SourceAccessDenied(f"{connection} has no credentials to sign with: {problem}")
         raise failure  # outside the handler: the error of a credential process may contain secrets
 
     session = requests.Session()
@@ -133,6 +118,20 @@ def open_bucket(
         on_exchange=on_exchange,
     )
     return S3Bucket(client, source)
+
+
+def _client_of(hook: S3Hook, bucket: str, max_concurrency: int, connection: str) -> BaseClient:
+    """Return the client of a hook's connection.
+
+    :raises ConfigurationError: if the connection cannot make one
+    :raises SourceReadError: if AWS does not respond
+    """
+    try:
+        check_token_file(hook.conn_config, connection)
+        return _signing_client(hook, bucket, max_concurrency)
+    except BROKEN as error:
+        failure = no_client(error, connection, bucket)
+    raise failure  # outside the handler: the context would be an exception that may quote a URL
 
 
 def _name(aws_conn_id: str | None) -> str:
@@ -189,10 +188,3 @@ def _region_of(client: BaseClient, bucket: str) -> str | None:
         return None
     headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     return cast("str | None", headers.get("x-amz-bucket-region"))
-
-
-def _is_throttled(error: Exception) -> bool:
-    if not isinstance(error, ClientError):
-        return False
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-    return status in TRANSIENT_STATUSES or "Throttl" in error.response.get("Error", {}).get("Code", "")

@@ -16,6 +16,8 @@ _SECRET = re.compile(
 )
 _LOGIN = re.compile(r"(?is)(https?:/*).*@|[^\s\"'/]+:[^\s\"']*@")
 """User and password in a URL, which may be mistyped, or in its host. It takes too much rather than too little."""
+_MATCHED = 4_000
+"""Characters of an error that are searched, which takes quadratic time."""
 _SILENT_LOGGERS = ("botocore.auth", "botocore.endpoint", "botocore.parsers")
 """At DEBUG they log signatures, session tokens and whole responses of STS, in many forms."""
 _REDACTED_LOGGERS = ("urllib3.connectionpool", "urllib3.util.retry", "botocore.awsrequest")
@@ -27,11 +29,8 @@ def redact(text: str) -> str:
 
 
 def quote_error(error: Exception) -> str:
-    """Return the text of another library's error as one line, without the credentials of a URL in it.
-
-    The text quotes a configuration: matching takes quadratic time, so it must not come from a server.
-    """
-    return quote_text(_LOGIN.sub(r"\1***@", redact(str(error))), 300)
+    """Return the text of another library's error as one line, without the credentials of a URL in it."""
+    return quote_text(_LOGIN.sub(r"\1***@", redact(str(error)[:_MATCHED])), 300)
 
 
 def redact_http_logs() -> None:
