@@ -80,6 +80,23 @@ def run_dag(
     return Run(str(finished.state), dag.dag_id, finished.run_id)
 
 
+def mark_success(run: Run, task_id: str, map_index: int = -1) -> None:
+    """Mark a task as success, as the UI does."""
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.utils.session import create_session
+    from airflow.utils.state import TaskInstanceState
+    from sqlalchemy import select
+
+    with create_session() as session:
+        found = select(TaskInstance).where(
+            TaskInstance.dag_id == run.dag_id,
+            TaskInstance.run_id == run.run_id,
+            TaskInstance.task_id == task_id,
+            TaskInstance.map_index == map_index,
+        )
+        session.scalars(found).one().state = TaskInstanceState.SUCCESS
+
+
 def clear_and_run(dag: DAG, run: Run, *, only_failed: bool) -> Run:
     """Clear a run's failed tasks, or all of them, as the UI does, and run them to the run's end."""
     from airflow.models.dagrun import DagRun

@@ -256,6 +256,8 @@ class S3ToAzureBatchesOperator(BaseOperator):
         # A list of tasks: then one request returns the values of all map indexes.
         values = ti.xcom_pull(task_ids=[self.plan_task_id], key=PLAN_KEY)
         plans = [plan for plan in values if plan is not None and map_index_of(plan["folder"]) in made]
+        if missing := made - {map_index_of(plan["folder"]) for plan in plans}:
+            raise _no_plan(", ".join(f"{self.plan_task_id}[{index}]" for index in sorted(missing)[:10]))
         folders = {plan["folder"] for plan in plans}
         lists = ti.xcom_pull(task_ids=[self.plan_task_id])
         run = run_folder(ti.dag_id, ti.run_id)
@@ -276,17 +278,29 @@ class S3ToAzureBatchesOperator(BaseOperator):
 
 
 def plans_of(ti: Any, task_id: str) -> list[dict[str, Any]]:
-    """Return the totals of the plan that a task made, or of the plans that it combined; none if it failed."""
+    """Return the totals of the plan that a task made, or of the plans that it combined; none if it failed.
+
+    :raises AirflowFailException: if it is a success without a plan, or an earlier version made the plan
+    """
     # XCom still holds the values of an earlier try of the run if the task did not start in this one.
     if task_states(ti, task_id).get(task_id) != "success":
         return []
     found = ti.xcom_pull(task_ids=task_id, key=PLAN_KEY)
+    if found is None:
+        raise _no_plan(task_id)
     plans = list(found["plans"]) if "plans" in found else [found]
     if any("settled" not in plan for plan in plans):
         raise AirflowFailException(
             f"an earlier version of airflow-s3-azure made the plan; clear task {task_id} to make a new one"
         )
     return plans
+
+
+def _no_plan(task: str) -> AirflowFailException:
+    return AirflowFailException(
+        f"{task} is a success, but made no plan, probably because it was marked as success by hand; nothing of it is copied. "
+        f"Clear {task} with its downstream tasks to make the plan"
+    )
 
 
 def task_states(ti: Any, task_id: str) -> dict[str, str]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,7 +20,10 @@ from azure.storage.blob import ContainerSasPermissions, generate_container_sas
 from airflow_s3_azure.engine.errors import MAX_FIRST_LINE, NEXT_LINE, ConfigurationError
 from airflow_s3_azure.operators import S3ToAzureBlobStreamOperator, S3ToAzurePlanOperator
 from airflow_s3_azure.operators.arguments import ARGUMENTS
+from airflow_s3_azure.operators.delete import S3ToAzureApproveDeleteOperator
+from airflow_s3_azure.operators.restore import S3ToAzureApproveRestoreOperator
 from airflow_s3_azure.sync_group import s3_to_azure_sync
+from tests.airflow_runs import mark_success
 from tests.sync_group.nights import Sync
 
 if TYPE_CHECKING:
@@ -474,3 +479,47 @@ def test_there_are_no_more_batches_than_airflow_maps_over(
     assert night.state == "success"
     assert len(night.run.labels("s3_to_azure.copy")) <= 3
     assert night.totals("copied") == (8,)
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("prefixes", ["none/", ["in/", "none/"]])
+def test_a_plan_that_was_marked_as_success_by_hand_is_named_and_turns_no_run_green(
+    sync: Sync, prefixes: str | list[str]
+) -> None:
+    """It made no plan, so nobody knows which keys were not copied. The error is not retried."""
+    sync.put("in/a")
+    errors: dict[str, BaseException] = {}
+
+    def keep_error(context: Any) -> None:
+        errors["report"] = context["exception"]
+
+    night = sync.night(s3_prefix=prefixes, require_keys=True, errors=errors, on_failure_callback=keep_error)
+    assert isinstance(errors["plan"], AirflowFailException)
+    errors.clear()
+
+    mark_success(night.run, "s3_to_azure.plan", -1 if isinstance(prefixes, str) else 1)
+    night = sync.clear(night)
+
+    failed, plan = ("report", "plan") if isinstance(prefixes, str) else ("batches", r"plan\[1\]")
+    assert night.state == "failed"
+    assert isinstance(errors[failed], AirflowFailException)
+    message = (
+        rf"s3_to_azure.{plan} is a success, but made no plan.* marked as success by hand; .*Clear s3_to_azure.{plan} "
+    )
+    assert re.match(message, str(errors[failed]))
+    assert {state for task, state in night.states().items() if task.startswith("copy")} == {"upstream_failed"}
+
+
+@pytest.mark.parametrize("operator", [S3ToAzureApproveDeleteOperator, S3ToAzureApproveRestoreOperator])
+def test_nothing_is_approved_of_a_plan_that_was_marked_as_success_by_hand(operator: Any) -> None:
+    """An approval needs to know what it is for."""
+    ti = SimpleNamespace(
+        dag_id="dag",
+        run_id="run",
+        get_task_states=lambda **_: {"run": {"s3_to_azure.plan": "success"}},
+        xcom_pull=lambda **_: None,
+    )
+    approval = operator(task_id="approve", plan_task_id="s3_to_azure.plan", response_timeout=timedelta(hours=1))
+
+    with pytest.raises(AirflowFailException, match=r"s3_to_azure\.plan is a success, but made no plan"):
+        approval.execute({"ti": ti})
