@@ -137,7 +137,7 @@ def _dag_of(name: str, lines: YamlLines, number: int, fields: Mapping[str, Any],
     try:
         with DAG(fields["dag_id"], **_dag_arguments(fields)) as dag:  # noqa: AIR002 - it is among them
             s3_to_azure_sync(**arguments)
-    except (ConfigurationError, ValueError) as error:
+    except (ConfigurationError, ValueError, TypeError, ArithmeticError) as error:
         # The checks of an argument name it first.
         argument = str(error).partition(" ")[0]
         path: list[str | int] = ["syncs", number, *([argument] if argument in arguments else [])]
@@ -175,6 +175,6 @@ def _dag_arguments(fields: Mapping[str, Any]) -> dict[str, Any]:
         "schedule": None if schedule is None else CronDataIntervalTimetable(schedule, timezone="UTC"),
         "start_date": datetime.fromisoformat(fields.get("start_date", _START)).replace(tzinfo=UTC),
         "catchup": bool(fields.get("catchup", False)),
-        "max_active_runs": fields.get("max_active_runs", 1),
+        "max_active_runs": int(fields.get("max_active_runs", 1)),  # 2.0 is an integer of JSON
         "tags": {"s3", "azure", *fields.get("tags", ())},
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -26,6 +27,8 @@ _UNITS = {"B": 1} | {
     for middle, base in (("", 1000), ("I", 1024))
 }
 _SIZE = re.compile(r"(\d[\d_]*(?:\.\d+)?(?:e\d+)?)\s*([a-z]*)", re.IGNORECASE)
+_TOO_MUCH = Decimal("1e40")
+"""Bytes. Python refuses to write numbers of more than 4,300 digits, as in an error."""
 _SHA256 = re.compile("[0-9a-f]{64}")
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]")
 
@@ -126,8 +129,9 @@ def size(name: str, value: float | str | None) -> int | None:
         return None
     if not isinstance(value, bool) and (match := _SIZE.fullmatch(str(value).strip())):
         unit = _UNITS.get(match[2].upper() or "B")
-        if unit is not None and (found := Decimal(match[1]) * unit) == int(found):
-            return int(found)
+        with suppress(ArithmeticError):  # Decimal has exponents of six digits
+            if unit is not None and (found := Decimal(match[1]) * unit) < _TOO_MUCH and found == int(found):
+                return int(found)
     raise ConfigurationError(
         f"{name} is {value!r}; it takes a size in bytes, or with a unit: 8388608, '8 MiB' or '8MB'{_not_rendered(value)}"
     )

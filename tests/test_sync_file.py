@@ -114,6 +114,18 @@ syncs:
             ".start_date",
             "not a 'date'",
         ),
+        (
+            "{dag_id: bad, s3_bucket: exports, container_name: landing, max_active_runs: 1.0e+308}",
+            3,
+            ".max_active_runs",
+            "1e+308 is greater than the maximum",
+        ),
+        (
+            "{dag_id: bad, s3_bucket: exports, container_name: landing, max_bytes: '1e999999999'}",
+            3,
+            ".max_bytes",
+            "it takes a size in bytes",
+        ),
     ],
 )
 def test_an_invalid_entry_fails_alone(tmp_path: Path, entry: str, line: int, field: str, message: str) -> None:
@@ -127,6 +139,32 @@ def test_an_invalid_entry_fails_alone(tmp_path: Path, entry: str, line: int, fie
     assert error in (dags["bad"].doc_md or "")
     assert "invalid" in dags["bad"].tags
     assert [len(dags[name].tasks) for name in ("good", "last")] == [3, 3]
+
+
+@pytest.mark.parametrize("error", [TypeError("no text"), OverflowError("too much"), ValueError("no")])
+def test_an_error_of_any_check_is_the_entrys_own(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow and Python refuse some values with errors of their own."""
+
+    def sync(*, container_name: str, **arguments: Any) -> Any:
+        if container_name == "bad":
+            raise error
+        return s3_to_azure_sync(container_name=container_name, **arguments)
+
+    monkeypatch.setattr("airflow_s3_azure.sync_file.s3_to_azure_sync", sync)
+
+    dags = dags_of(tmp_path, f"syncs:\n{ENTRY}  - {{dag_id: bad, s3_bucket: exports, container_name: bad}}\n")
+
+    assert errors_of(dags["bad"]) == f"syncs.yaml, line 3, syncs[1]: {error}"
+    assert len(dags["good"].tasks) == 3
+
+
+def test_a_whole_number_may_be_written_as_a_float(tmp_path: Path) -> None:
+    """As the schema allows."""
+    entry = ENTRY.replace("landing", "landing, max_active_runs: 2.0")
+
+    assert dags_of(tmp_path, f"syncs:\n{entry}")["good"].max_active_runs == 2
 
 
 @pytest.mark.parametrize(

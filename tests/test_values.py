@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_s3_azure.engine.errors import ConfigurationError
-from airflow_s3_azure.values import flag, number, strings, time, whole
+from airflow_s3_azure.values import flag, number, size, strings, time, whole
 
 MIDNIGHT = datetime(2026, 11, 22, tzinfo=UTC)
 
@@ -148,3 +148,10 @@ def test_a_part_of_an_object_is_refused(value: Any) -> None:
     """There is no half object."""
     with pytest.raises(ConfigurationError, match=r"max_objects is .*; it takes a whole number"):
         whole("max_objects", value)
+
+
+@pytest.mark.parametrize("value", ["1e999999999", "1e999999", "1e5000 PiB", "9" * 5000, 10**40])
+def test_a_size_beyond_any_object_is_refused(value: Any) -> None:
+    """Decimal and Python's own numbers have limits of their own, with errors that name no argument."""
+    with pytest.raises(ConfigurationError, match=r"(?s)max_bytes is.*; it takes a size in bytes"):
+        size("max_bytes", value)
