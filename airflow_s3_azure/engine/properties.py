@@ -24,6 +24,9 @@ from airflow_s3_azure.engine.checksums import read_crc64, read_source_checksum
 RECORD_PREFIX = "s3_source_"
 """Metadata names that begin with it are the package's own; user metadata with this prefix is renamed."""
 
+SIZE = "[0-9]{1,18}"
+"""A size in bytes. Anyone may write a blob's metadata, and Python refuses to read a number of more than 4,300 digits."""
+
 MAX_METADATA = 8 * 1024
 """Bytes of a blob's metadata, names and values together."""
 
@@ -32,6 +35,7 @@ _ETAG, _SIZE, _VERSION_ID, _LAST_MODIFIED, _CHECKSUM, _IDENTITY, _CRC64 = (
     RECORD_PREFIX + name
     for name in ("etag", "size", "version_id", "last_modified", "checksum", "identity", "crc64nvme")
 )
+_VALID_SIZE = re.compile(SIZE)
 _DISPENSABLE = (_CHECKSUM, _CRC64)
 """What is left out of a record that exceeds the limit, in this order. The ledger has both."""
 _CONTENT_HEADERS = ("content-type", "content-encoding", "content-language", "content-disposition", "cache-control")
@@ -119,7 +123,7 @@ class SourceRecord(msgspec.Struct, frozen=True, eq=False, gc=False):
         """
         found = metadata if "".join(metadata).islower() else {name.lower(): value for name, value in metadata.items()}
         etag, size = found.get(_ETAG), found.get(_SIZE, "")
-        if not etag or not size.isdecimal():
+        if not etag or not _VALID_SIZE.fullmatch(size):
             return None
         return cls(
             etag=etag,

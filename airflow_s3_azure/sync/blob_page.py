@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element
 from airflow_s3_azure.engine.checksums import CRC64, SOURCE_CHECKSUM
 from airflow_s3_azure.engine.conflicts import Conflict, conflict_of
 from airflow_s3_azure.engine.model import BlobState
-from airflow_s3_azure.engine.properties import SourceRecord, http_date
+from airflow_s3_azure.engine.properties import SIZE, SourceRecord, http_date
 from airflow_s3_azure.engine.quoting import quote_text
 from airflow_s3_azure.engine.xml import InvalidXML, parse_xml
 from airflow_s3_azure.sync.page import (
@@ -33,12 +33,11 @@ BlobEntry = tuple[str, BlobState]
 """A blob's name and state."""
 
 _START, _END, _END_OF_PROPERTIES = "<Blob>", "</Blob>", "</Properties>"
-_SIZE = "[0-9]{1,18}"
 _RECORD = "|".join(
     f"{name}>{value}</s3_source_{name}>"
     for name, value in {
         "etag": f"({PLAIN_TEXT})",
-        "size": f"({_SIZE})",
+        "size": f"({SIZE})",
         "version_id": f"({PLAIN_TEXT})",
         "last_modified": PLAIN_TEXT,
         "checksum": f"({SOURCE_CHECKSUM})",
@@ -57,7 +56,7 @@ def _properties(group: int) -> str:
 _HEAD = re.compile(
     f"<Blob><Name>({TEXT})</Name><Properties>(?:<Creation-Time>{PLAIN_TEXT}</Creation-Time>)?"
     f"<Last-Modified>({PLAIN_TEXT})</Last-Modified><Etag>([!-%'-;=?-~]{{1,256}})</Etag>"
-    f"<Content-Length>({_SIZE})</Content-Length>"
+    f"<Content-Length>({SIZE})</Content-Length>"
 )
 """The beginning of an entry."""
 _PROPERTIES = re.compile(
@@ -76,7 +75,7 @@ _REST = re.compile(
 """An entry after its properties, without its end tag. If its metadata is more than a record, only the group of all metadata counts."""
 _METADATA = re.compile(rf"<([A-Za-z_][A-Za-z0-9_]*)>({TEXT})</\1>")
 _VALID_ETAG = re.compile("[!-~]{1,256}")
-_VALID_SIZE = re.compile(_SIZE)
+_VALID_SIZE = re.compile(SIZE)
 
 
 def read_blobs(document: bytes, *, with_directories: bool = False) -> Page[BlobEntry]:

@@ -230,6 +230,8 @@ def test_a_record_is_metadata_with_a_prefix() -> None:
         {"s3_source_etag": "abc", "s3_source_size": ""},
         {"s3_source_etag": "abc", "s3_source_size": "-5"},
         {"s3_source_etag": "abc", "s3_source_size": "five"},
+        {"s3_source_etag": "abc", "s3_source_size": "9" * 5_000},
+        {"s3_source_etag": "abc", "s3_source_size": "\u0665"},
     ],
 )
 def test_another_tools_blob_has_no_record(metadata: dict[str, str]) -> None:
