@@ -275,7 +275,9 @@ def test_prefixes_are_text_and_not_folders() -> None:
 
 @pytest.mark.parametrize("rename", [False, True])
 @given(blob_prefix=texts, strip_prefix=texts, rest=texts | odd_texts)
-def test_the_key_of_a_name_with_prefixes_is_known(*, rename: bool, blob_prefix: str, strip_prefix: str, rest: str) -> None:
+def test_the_key_of_a_name_with_prefixes_is_known(
+    *, rename: bool, blob_prefix: str, strip_prefix: str, rest: str
+) -> None:
     """And a name with another front is that of no key."""
     naming = Naming(blob_prefix, strip_prefix, rename=rename)
 
