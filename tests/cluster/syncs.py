@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from azure.core.exceptions import ResourceNotFoundError
 
 from tests.ledgers import ledger_rows
+from tests.polling import wait_for
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
@@ -74,20 +74,7 @@ class ClusterSync:
 
     def wait_for(self, poll: Callable[[], _Found | None], seconds: float) -> _Found:
         """Poll until the result is true, and return it. The error says how far the run came, and what the parts logged last."""
-        deadline = time.monotonic() + seconds
-        while not (found := poll()):
-            if time.monotonic() > deadline:
-                tasks = {
-                    f"{one['task_id']}[{one['map_index']}]": one["state"]
-                    for one in self._cluster.task_instances(self.dag_id, self.run_id)
-                }
-                logs = "\n".join(
-                    f"{name}:\n" + "\n".join(self._cluster.log_of(name).splitlines()[-_SHOWN_LINES:])
-                    for name in (*self._cluster.parts, *self._cluster.workers)
-                )
-                raise AssertionError(f"not after {seconds:g} s: {tasks}, dead: {self._cluster.dead_parts()}\n{logs}")
-            time.sleep(0.2)
-        return found
+        return wait_for(poll, seconds, self._describe)
 
     def executions(self) -> list[tuple[int, str]]:
         """Return the map index and the worker of each execution of a copy task, by what the workers logged."""
@@ -157,6 +144,17 @@ class ClusterSync:
         assert len(copied) + len(unchanged) == len(self.bodies)
         assert report["copied_bytes"] == sum(len(self.bodies[key]) for key in copied)
         assert report["verified"] == {"crc64nvme": len(copied)}
+
+    def _describe(self) -> str:
+        tasks = {
+            f"{one['task_id']}[{one['map_index']}]": one["state"]
+            for one in self._cluster.task_instances(self.dag_id, self.run_id)
+        }
+        logs = "\n".join(
+            f"{name}:\n" + "\n".join(self._cluster.log_of(name).splitlines()[-_SHOWN_LINES:])
+            for name in (*self._cluster.parts, *self._cluster.workers)
+        )
+        return f"{tasks}, dead: {self._cluster.dead_parts()}\n{logs}"
 
     def _read(self, name: str) -> bytes:
         return bytes(self._container.download_blob(name).readall())

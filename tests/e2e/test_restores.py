@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_s3_azure.values import SOONEST_SECONDS
-from tests.cluster.syncs import wait_for
 from tests.conftest import Bucket, needs_airflow_3_3
 from tests.fakes.canned_server import serving
 from tests.fakes.restoring_s3 import RestoringS3
 from tests.ledgers import ledger_rows
+from tests.polling import wait_for
 from tests.servers import AirflowServer
 
 if TYPE_CHECKING:
