@@ -273,31 +273,31 @@ def s3_to_azure_sync(
 def _check(arguments: dict[str, Any]) -> None:
     """Check the arguments that are not templates, so that mistakes show when the DAG is parsed."""
     prefixes = arguments["s3_prefix"]
-    check_key_list(arguments["keys"], delete=arguments["delete"], has_several_prefixes=not isinstance(prefixes, str))
+    check_key_list(arguments["keys"], delete=arguments["delete"], has_several_prefixes=not _is_one(prefixes))
     if not is_template(arguments["approve_restore_above"]):
         size("approve_restore_above", arguments["approve_restore_above"])
     # The output of a task is checked when the task has run.
-    for one in [prefixes] if isinstance(prefixes, str | XComArg) else prefixes:
+    for one in [prefixes] if _is_one(prefixes) or isinstance(prefixes, XComArg) else prefixes:
         check_arguments({**arguments, "s3_prefix": one})
     if not is_template(arguments["mode"]):
-        check_deferral(
-            arguments["mode"],
-            arguments["slice"],
-            deferrable=arguments["deferrable"],
-            compare=arguments["compare"],
-        )
+        deferral = {name: arguments[name] for name in ("deferrable", "compare")}
+        check_deferral(arguments["mode"], arguments["slice"], **deferral)
+
+
+def _is_one(s3_prefix: Any) -> bool:
+    """Return whether it is one prefix: text, or an argument of a ``@dag`` function, and no list or output of a task."""
+    return isinstance(s3_prefix, str) or (is_template(s3_prefix) and not isinstance(s3_prefix, Sequence | XComArg))
 
 
 def _plan(s3_prefix: str | Sequence[str] | XComArg, options: dict[str, Any], retrying: dict[str, Any]) -> Any:
     """Return the task that makes the plan; for several prefixes, the one that combines their plans."""
     arguments = {"task_id": "plan", **options, **retrying}
-    if isinstance(s3_prefix, str):
+    if _is_one(s3_prefix):
         return S3ToAzurePlanOperator(**arguments)
     del arguments["s3_prefix"]
-    several = S3ToAzurePlanOperator.partial(
-        map_index_template=MAP_INDEX_TEMPLATE,
-        **arguments,
-    ).expand(s3_prefix=s3_prefix if isinstance(s3_prefix, XComArg) else list(s3_prefix))
+    several = S3ToAzurePlanOperator.partial(map_index_template=MAP_INDEX_TEMPLATE, **arguments).expand(
+        s3_prefix=s3_prefix if isinstance(s3_prefix, XComArg) else list(s3_prefix)
+    )
     batches = S3ToAzureBatchesOperator(
         task_id="batches",
         plan_task_id=several.task_id,

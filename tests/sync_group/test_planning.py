@@ -6,9 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from airflow.sdk import DAG
 
 from airflow_s3_azure.sync.batch import ManifestRange
 from airflow_s3_azure.sync.references import BatchReference, joined_batches
+from airflow_s3_azure.sync_group import s3_to_azure_sync
 from tests.sync_group.nights import MIB, Sync
 
 pytestmark = [pytest.mark.servers, pytest.mark.airflow]
@@ -145,6 +147,20 @@ def test_prefixes_from_a_task_are_never_rendered(sync: Sync) -> None:
     assert night.run.labels("s3_to_azure.plan") == ["{{ 6 * 7 }}/"]
     assert sync.blobs() == {"{{ 6 * 7 }}/{{ ds }}": b"{{ 6 * 7 }}/{{ ds }}"}
     assert night.report["source"] == f"s3://{sync.bucket.name}/{{{{ 6 * 7 }}}}/"
+
+
+@pytest.mark.parametrize(("others", "copied"), [([], ["b/1"]), (["c/"], ["b/1", "c/1"])])
+def test_a_prefix_may_be_a_param_of_the_dag(sync: Sync, others: list[str], copied: list[str]) -> None:
+    """As an argument of a ``@dag`` function is, alone or in a list."""
+    sync.put("a/1", "b/1", "c/1")
+    with DAG(f"sync_{sync.container.container_name}", params={"prefix": "a/"}) as dag:
+        prefix: Any = dag.param("prefix")
+        s3_to_azure_sync(**sync.group_arguments(s3_prefix=[prefix, *others] if others else prefix))
+
+    night = sync.carry_out(dag, {"prefix": "b/"})
+
+    assert night.state == "success"
+    assert sorted(sync.blobs()) == copied
 
 
 def test_no_prefixes_skip_the_whole_group(sync: Sync) -> None:
