@@ -79,7 +79,9 @@ class S3ToAzureReportOperator(ConnectedOperator):
         with airflow_failures():
             container, _ = self._open_destination()
             self.ledger_url = _urls(plans)["ledger"]
-            batches, written = self._batches(ti), self._written(ti)
+            batches = self._batches(ti)
+            summaries = self._summaries(ti, batches)
+            written = self._written(ti, summaries)
             report = self._added_up(plans, container, batches, written)
             if dry_run:
                 self.moved = []
@@ -90,7 +92,7 @@ class S3ToAzureReportOperator(ConnectedOperator):
                 **report.as_json(),
                 **self._incomplete(ti, container, report, dry_run=dry_run),
                 "seconds": round(seconds, 1),
-                **self._throughput(ti, report, seconds),
+                **_throughput(summaries, report, seconds),
                 "dry_run": dry_run,
                 "files_digest": files_digest(files),
                 "conflicts": total_conflicts(plans),
@@ -165,15 +167,18 @@ class S3ToAzureReportOperator(ConnectedOperator):
         run = run_folder(ti.dag_id, ti.run_id)
         return [BatchReference.from_json(one, run) for one in ti.xcom_pull(task_ids=self.plan_task_id) or ()]
 
-    def _summaries(self, ti: Any) -> list[Mapping[str, Any]]:
+    def _summaries(self, ti: Any, batches: Sequence[BatchReference]) -> list[Mapping[str, Any]]:
         """Return the summaries of the batches that have one."""
-        return [one for one in ti.xcom_pull(task_ids=[self.copy_task_id]) or () if one]
+        # XCom still holds those of map indexes that existed only before the run was cleared. Each plan has a folder of its own.
+        folders = tuple({f"{one.folder}/" for one in batches})
+        found = [one for one in ti.xcom_pull(task_ids=[self.copy_task_id]) or () if one and "ledger" in one]
+        return [one for one in found if one["ledger"]["name"].startswith(folders)]
 
-    def _written(self, ti: Any) -> dict[str, Fingerprint]:
+    def _written(self, ti: Any, summaries: Sequence[Mapping[str, Any]]) -> dict[str, Fingerprint]:
         """Return the fingerprints of the ledger's parts, by the part's blob name. A task that was killed has none."""
         from airflow_s3_azure.sync.fingerprint import Fingerprint
 
-        found = [one["ledger"] for one in self._summaries(ti) if "ledger" in one]
+        found = [one["ledger"] for one in summaries]
         if self.delete_task_id is not None:
             found += ti.xcom_pull(task_ids=self.delete_task_id, key=LEDGER_KEY) or []
         return {one["name"]: Fingerprint.from_json(one) for one in found}
@@ -189,17 +194,6 @@ class S3ToAzureReportOperator(ConnectedOperator):
         indexes = incomplete_batches(references, report.done)
         keys = missing_keys(references, indexes, lambda path: PlanFolder(container.client, path))
         return {"incomplete_batches": indexes, "missing_keys": keys}
-
-    def _throughput(self, ti: Any, report: Report, seconds: float) -> dict[str, float | None]:
-        """Return the seconds in which batches copied, and the bytes per second of those."""
-        from airflow_s3_azure.sync.incomplete import copying_seconds
-
-        copying = copying_seconds(self._summaries(ti))
-        base = seconds if copying is None else copying
-        return {
-            "copy_seconds": None if copying is None else round(copying, 3),
-            "bytes_per_second": round(report.copied_size / base) if base > 0 else None,
-        }
 
     def _moved(self, plan: Mapping[str, Any], container: AzureContainer, files: int, size: int) -> Moved:
         from airflow_s3_azure.lineage import Moved, Place
@@ -221,6 +215,18 @@ class S3ToAzureReportOperator(ConnectedOperator):
             return []
         refusals = [plan["delete_refused"] for plan in to_delete if plan["delete_refused"]]
         return refusals or [f"{orphaned}: task {self.delete_task_id} did not succeed, so they stay; see its log"]
+
+
+def _throughput(summaries: Sequence[Mapping[str, Any]], report: Report, seconds: float) -> dict[str, float | None]:
+    """Return the seconds in which batches copied, and the bytes per second of those."""
+    from airflow_s3_azure.sync.incomplete import copying_seconds
+
+    copying = copying_seconds(summaries)
+    base = seconds if copying is None else copying
+    return {
+        "copy_seconds": None if copying is None else round(copying, 3),
+        "bytes_per_second": round(report.copied_size / base) if base > 0 else None,
+    }
 
 
 def _log(report: Report, summary: Mapping[str, Any], seconds: float, url: str) -> None:

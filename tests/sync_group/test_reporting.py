@@ -234,6 +234,17 @@ def test_the_callbacks_of_the_dag_hear_of_the_report(sync: Sync) -> None:
     assert errors.keys() == {"report"}
 
 
+def test_a_cleared_run_reports_no_batch_of_its_earlier_plan(sync: Sync) -> None:
+    """Nothing is left to copy, so no time was spent on it."""
+    sync.put("a", "b")
+    night = sync.night()
+    assert night.report["copy_seconds"] is not None
+
+    again = sync.clear(night, only_failed=False)
+
+    assert again.totals("copied", "unchanged", "copy_seconds", "bytes_per_second") == (0, 2, None, 0)
+
+
 def test_xcoms_of_an_earlier_try_of_the_run_are_ignored(sync: Sync, logged: Callable[[], str]) -> None:
     """A run that is cleared and whose tasks then do not get to plan is red, though its first report was good."""
     sync.put("a", "b")
