@@ -16,6 +16,7 @@ from airflow_s3_azure.operators.connected import ConnectedOperator, airflow_fail
 from airflow_s3_azure.operators.key_list import age_text
 from airflow_s3_azure.operators.option_groups import templated
 from airflow_s3_azure.operators.plan import DELETE_PART, LEDGER_KEY, plans_of, task_states
+from airflow_s3_azure.operators.run_conf import is_triggered_with_conf
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -110,7 +111,7 @@ class S3ToAzureReportOperator(ConnectedOperator):
             ti.xcom_push(key="return_value", value=summary)  # a task that fails returns nothing
             raise AirflowFailException("\n".join([*problems, f"ledger: {summary['ledger']}"]))
         self._announce(context, summary)
-        if not dry_run:
+        if not dry_run and not is_triggered_with_conf(context):
             send_freshness(ti, _started(plans), getattr(context["dag_run"], "data_interval_end", None))
         return summary
 

@@ -30,13 +30,27 @@ def check_run_conf(context: Context) -> None:
         check_keys(getattr(context.get("dag_run"), "conf", None) or {}, known)
 
 
+def is_triggered_with_conf(context: Context) -> bool:
+    """Return whether a user gave the run a conf of its own, also in a backfill: it may select less than a scheduled run.
+
+    From Airflow 3.3 on, runs that ``TriggerDagRunOperator`` starts have a type of their own; before, they are manual.
+    """
+    run = context.get("dag_run")
+    keys = map(str, getattr(run, "conf", None) or {})
+    return getattr(run, "run_type", None) in ("manual", "backfill") and not all(map(_is_of_airflow, keys))
+
+
+def _is_of_airflow(key: str) -> bool:
+    return key == OPENLINEAGE or key.startswith(AIRFLOW)
+
+
 def check_keys(conf: Collection[str], known: Collection[str]) -> None:
     """Check that all keys of a conf are known, except those of Airflow and OpenLineage.
 
     :raises ConfigurationError: naming the first unknown key
     """
     for key in sorted(map(str, conf)):
-        if key not in known and key != OPENLINEAGE and not key.startswith(AIRFLOW):
+        if key not in known and not _is_of_airflow(key):
             nearest = get_close_matches(key, sorted(known), n=1, cutoff=0.5)
             hint = f"; did you mean {nearest[0]!r}?" if nearest else "."
             raise ConfigurationError(

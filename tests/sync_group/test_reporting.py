@@ -11,11 +11,13 @@ from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
 from airflow.sdk import Asset, BaseNotifier, task
 from airflow.sdk.exceptions import AirflowSkipException
 
+from airflow_s3_azure import metrics
 from airflow_s3_azure.sync.references import BatchReference
 from tests.conftest import needs_airflow_3_3
 from tests.sync_group.nights import MIB, Night, Sync
@@ -243,6 +245,21 @@ def test_a_cleared_run_reports_no_batch_of_its_earlier_plan(sync: Sync) -> None:
     again = sync.clear(night, only_failed=False)
 
     assert again.totals("copied", "unchanged", "copy_seconds", "bytes_per_second") == (0, 2, None, 0)
+
+
+@pytest.mark.parametrize(("conf", "gauges"), [(None, ["s3_to_azure.fresh_until"]), ({"include": "a"}, [])])
+def test_a_run_that_a_user_narrowed_does_not_say_until_when_the_copy_is_complete(
+    sync: Sync, monkeypatch: pytest.MonkeyPatch, conf: dict[str, Any] | None, gauges: list[str]
+) -> None:
+    """It leaves out keys that scheduled runs copy."""
+    stats = Mock()
+    monkeypatch.setattr(metrics, "_stats", lambda: stats)
+    sync.put("a", "b")
+
+    night = sync.night(conf, params={"include": ""}, include="{{ params.include }}")
+
+    assert night.state == "success"
+    assert [call.args[0] for call in stats.gauge.call_args_list] == gauges
 
 
 def test_xcoms_of_an_earlier_try_of_the_run_are_ignored(sync: Sync, logged: Callable[[], str]) -> None:
