@@ -75,7 +75,8 @@ class S3ToAzureCopyBatchOperator(CopyingOperator):
             reference = BatchReference.from_json(self.batch, run)
             execution: dict[str, int] = {
                 "try_number": ti.try_number,
-                # Clearing a task keeps its try number and allows `retries` more tries.
+                # Clearing a task that has ended keeps its try number and allows `retries` more tries; of a running
+                # one, Airflow changes only the state, so the next try is a retry.
                 "cleared_at": max(1, ti.max_tries - (self.retries or 0) + 1),
                 "map_index": -1 if ti.map_index is None else ti.map_index,
             }

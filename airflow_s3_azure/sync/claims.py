@@ -12,6 +12,7 @@ status                  and                                                   th
 ``copied, unchanged``   otherwise                                             is copied
 ``failed``              in this try (an earlier slice)                        stays failed
 ``failed``              not retryable, and the task was not cleared since     stays failed
+                        it ended
 ``failed``              because its object changed since the plan             is copied as it is now
 ``failed, skipped``     otherwise                                             is copied
 ======================  ====================================================  ===================
@@ -49,7 +50,8 @@ class Attempt:
     """The try that an execution belongs to.
 
     :param try_number: Airflow's, from 1
-    :param cleared_at: the first try since the task was last cleared; 1 if it never was
+    :param cleared_at: the first try since the task was last cleared after it had ended; 1 if it never was. Airflow does
+        not show that a running task was cleared: its next try is like a retry
     """
 
     try_number: int
