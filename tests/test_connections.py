@@ -382,6 +382,24 @@ def test_a_broken_aws_connection_is_named_and_never_retried(
     assert not re.search("SECRET|5318008", str(caught.value))
 
 
+@pytest.mark.parametrize("conn_type", ["aws", "wasb"])
+def test_proxies_that_are_no_mapping_are_named_and_never_retried(
+    conn_type: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before any request. The URL of a proxy may hold a password."""
+    proxy = "http://user:SECRET@proxy.example:3128"
+    extra = {
+        "aws": {"endpoint_url": "http://127.0.0.1:9", "config_kwargs": {"proxies": proxy}},
+        "wasb": {"proxies": proxy},
+    }
+    _set_connection(monkeypatch, "odd", conn_type=conn_type, login="acme", password="AAAA", extra=extra[conn_type])
+
+    with pytest.raises(ConfigurationError, match=r"the proxies of .*'odd' are of type str") as caught:
+        (_open_bucket if conn_type == "aws" else _open_container)("odd", "some-name")
+
+    assert "SECRET" not in str(caught.value)
+
+
 def test_a_token_file_of_the_environment_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a pod whose service account has no role: boto3's default credentials read the file at the first request."""
     monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "/no/such/token")

@@ -17,7 +17,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from airflow_s3_azure.connections.aws_failures import BROKEN, MISSING_FILE, check_token_file, no_client
-from airflow_s3_azure.connections.lookup import USER_AGENT, has_login, require_connection
+from airflow_s3_azure.connections.lookup import USER_AGENT, has_login, proxies_of, require_connection
 from airflow_s3_azure.connections.s3_data import share_descriptions
 from airflow_s3_azure.engine.bandwidth import Bandwidth
 from airflow_s3_azure.engine.cancellation import Cancellation
@@ -104,7 +104,7 @@ def open_bucket(
     session = requests.Session()
     session.headers["User-Agent"] = USER_AGENT
     session.verify = hook.verify if hook.verify is not None else os.environ.get("AWS_CA_BUNDLE") or True
-    session.proxies.update(config.proxies or {})
+    session.proxies.update(proxies_of(config.proxies, connection))
     source = S3Source(
         bucket,
         presign,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
@@ -43,3 +45,16 @@ def has_login(url: str) -> bool:
     A password that holds ``/``, ``?`` or ``#`` looks like a path, a query or a fragment.
     """
     return "@" in url
+
+
+def proxies_of(found: Any, connection: str) -> dict[str, str]:
+    """Return the proxies in a connection's extra; none if it has none.
+
+    :raises ConfigurationError: if they are no mapping. The error does not quote them: a proxy's URL may hold a password
+    """
+    if found is None or isinstance(found, dict):
+        return found or {}
+    raise ConfigurationError(
+        f"the proxies of {connection} are of type {type(found).__name__}; they take a URL for each scheme: "
+        '{"https": "http://proxy.example:3128"}'
+    )

@@ -26,7 +26,7 @@ from azure.core.pipeline.policies import (
 )
 from azure.core.pipeline.transport import HttpRequest
 
-from airflow_s3_azure.connections.lookup import USER_AGENT, has_login, require_connection
+from airflow_s3_azure.connections.lookup import USER_AGENT, has_login, proxies_of, require_connection
 from airflow_s3_azure.engine.azure.blob_names import why_invalid_container
 from airflow_s3_azure.engine.azure.container import BlobContainer
 from airflow_s3_azure.engine.azure.requests import ContainerAddress
@@ -107,6 +107,7 @@ def open_container(
     hook = WasbHook(wasb_conn_id=wasb_conn_id)
     service = _service(hook, wasb_conn_id)
     extra = dict(hook.get_connection(wasb_conn_id).extra_dejson)
+    proxies = proxies_of(extra.get("proxies"), f"connection {wasb_conn_id!r}")
     client = service.get_container_client(container_name)
     Guardrails.configured().check_container(wasb_conn_id, client.url.partition("?")[0])
     CHECK_RETRY.call(lambda: _check_container(client, wasb_conn_id, create_container), cancellation)
@@ -122,7 +123,7 @@ def open_container(
     config = ConnectionConfiguration(**{"connection_timeout": 20, "read_timeout": read_timeout, **settings})
     session = requests.Session()
     session.headers["User-Agent"] = UserAgentPolicy(user_agent=USER_AGENT).user_agent
-    session.proxies.update(extra.get("proxies") or {})
+    session.proxies.update(proxies)
     session.verify, session.cert = config.verify, config.cert
     connections = Connections(
         session,
