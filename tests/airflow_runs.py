@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -66,15 +67,7 @@ def run_dag(
 
     :param run_after: names the run; None: now
     """
-    from airflow.dag_processing.collection import update_dag_parsing_results_in_db
-    from airflow.serialization.serialized_objects import LazyDeserializedDAG
-    from airflow.utils.session import create_session
-
-    _migrate()
-    with create_session() as session:
-        update_dag_parsing_results_in_db(
-            "tests", None, [LazyDeserializedDAG.from_dag(dag)], {}, None, set(), session=session
-        )
+    _store(dag)
     date = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=next(_clock)) if logical_date is ... else logical_date
     finished = dag.test(run_after=run_after, logical_date=date, run_conf=conf)
     return Run(str(finished.state), dag.dag_id, finished.run_id)
@@ -98,7 +91,41 @@ def mark_success(run: Run, task_id: str, map_index: int = -1) -> None:
 
 
 def clear_and_run(dag: DAG, run: Run, *, only_failed: bool) -> Run:
-    """Clear a run's failed tasks, or all of them, as the UI does, and run them to the run's end."""
+    """Clear a run's failed tasks, or all of them, as the UI does, and run them to the run's end, or until it waits for a human."""
+    return go_on(
+        dag, run, lambda session, made: made.clear(run_id=run.run_id, only_failed=only_failed, session=session)
+    )
+
+
+def run_until_asked(dag: DAG) -> Run:
+    """Run a DAG until it waits for a human; ``dag.test()`` would wait with it."""
+    from airflow.serialization.serialized_objects import DagSerialization
+    from airflow.utils.session import create_session
+    from airflow.utils.state import DagRunState
+    from airflow.utils.types import DagRunTriggeredByType, DagRunType
+
+    _store(dag)
+    now = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=next(_clock))
+    with create_session() as session:
+        DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dag)).create_dagrun(
+            run_id=now.isoformat(),
+            run_after=now,
+            logical_date=now,
+            data_interval=(now, now),
+            run_type=DagRunType.MANUAL,
+            triggered_by=DagRunTriggeredByType.TEST,
+            state=DagRunState.RUNNING,
+            start_date=now,
+            session=session,
+        )
+    return go_on(dag, Run("running", dag.dag_id, now.isoformat()))
+
+
+def go_on(dag: DAG, run: Run, change: Callable[[Any, Any], object] = lambda session, made: None) -> Run:
+    """Go on with a run, to its end or until it waits for a human.
+
+    :param change: is called first, with a session of the database and the DAG as the scheduler has it
+    """
     from airflow.models.dagrun import DagRun
     from airflow.sdk.definitions.dag import _run_task
     from airflow.serialization.serialized_objects import DagSerialization
@@ -108,7 +135,7 @@ def clear_and_run(dag: DAG, run: Run, *, only_failed: bool) -> Run:
 
     scheduled_dag = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dag))
     with create_session() as session:
-        scheduled_dag.clear(run_id=run.run_id, only_failed=only_failed, session=session)
+        change(session, scheduled_dag)
         found = session.scalars(select(DagRun).where(DagRun.dag_id == run.dag_id, DagRun.run_id == run.run_id)).one()
         found.dag = scheduled_dag
         found.state = DagRunState.RUNNING
@@ -116,6 +143,8 @@ def clear_and_run(dag: DAG, run: Run, *, only_failed: bool) -> Run:
         while found.state == DagRunState.RUNNING:
             session.expire_all()
             schedulable, _ = found.update_state(session=session)
+            if not schedulable and "awaiting_input" in run.states().values():
+                break
             for one in schedulable:
                 one.try_number += 1
                 one.state = TaskInstanceState.SCHEDULED
@@ -123,6 +152,19 @@ def clear_and_run(dag: DAG, run: Run, *, only_failed: bool) -> Run:
             for one in schedulable:
                 _run_task(ti=one, task=dag.task_dict[one.task_id], run_triggerer=True)
         return Run(str(found.state), run.dag_id, run.run_id)
+
+
+def _store(dag: DAG) -> None:
+    """Store a DAG in the database, as the DAG processor does."""
+    from airflow.dag_processing.collection import update_dag_parsing_results_in_db
+    from airflow.serialization.serialized_objects import LazyDeserializedDAG
+    from airflow.utils.session import create_session
+
+    _migrate()
+    with create_session() as session:
+        update_dag_parsing_results_in_db(
+            "tests", None, [LazyDeserializedDAG.from_dag(dag)], {}, None, set(), session=session
+        )
 
 
 @cache

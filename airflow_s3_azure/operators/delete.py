@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
-from inspect import signature
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.standard.operators.hitl import ApprovalOperator, HITLOperator
+from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_s3_azure.endpoints import Endpoints
 from airflow_s3_azure.engine.options import DEFAULT_CONCURRENCY, CopyOptions
-from airflow_s3_azure.engine.quoting import get_logger, printable
+from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.guardrails import Guardrails
+from airflow_s3_azure.operators.approval import LIST, SHOWN, TIMEOUT, check_shown, code
 from airflow_s3_azure.operators.connected import ConnectedOperator, airflow_failures
 from airflow_s3_azure.operators.option_groups import templated
 from airflow_s3_azure.operators.plan import DELETE_PART, LEDGER_KEY, plans_of
@@ -26,14 +28,6 @@ __all__ = ["S3ToAzureApproveDeleteOperator", "S3ToAzureDeleteOperator"]
 
 log = get_logger(__name__)
 
-# Before 1.12.3, the standard provider used the execution timeout as the response timeout.
-TIMEOUT = (
-    "response_timeout" if "response_timeout" in signature(HITLOperator.__init__).parameters else "execution_timeout"
-)
-
-SHOWN = 10
-"""Prefixes, and blobs, that an approval names at most."""
-BACKTICK = r"\x60"
 APPROVED_KEY = "deletions"
 """XCom key of the deletion lists that were submitted for approval."""
 
@@ -57,12 +51,16 @@ class S3ToAzureApproveDeleteOperator(ApprovalOperator):
         self.plan_task_id = plan_task_id
 
     def execute(self, context: Context) -> Any:
-        """Request the approval if it is needed."""
+        """Request the approval if it is needed.
+
+        :raises AirflowFailException: if Airflow would show the question of an earlier plan of this run
+        """
         plans = [one for one in plans_of(context["ti"], self.plan_task_id) if one["extra"] and not one["dry_run"]]
         if not plans or any(plan["delete_refused"] for plan in plans):
             log.info("there is nothing to delete, or nothing may be deleted: skipping approval")
             return None
         self.body = question(plans)
+        check_shown(self, context)
         context["ti"].xcom_push(key=APPROVED_KEY, value=deletion_lists(plans))
         return super().execute(context)
 
@@ -73,7 +71,10 @@ def deletion_lists(plans: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def question(plans: Sequence[Mapping[str, Any]]) -> str:
-    """Return the request for approval in Markdown: how many blobs, where, the first of them, and where the list is."""
+    """Return the request for approval in Markdown: how many blobs, where, the first of them, and where the list is.
+
+    Its digest is of all lists: two questions with one digest are for the same versions of the same blobs.
+    """
     orphaned = sum(plan["extra"] for plan in plans)
     names = [name for plan in plans for name in plan["extra_sample"]][:SHOWN]
     more = orphaned - len(names)
@@ -83,14 +84,16 @@ def question(plans: Sequence[Mapping[str, Any]]) -> str:
     lines += [f"* … and {more:,} more"] if more else []
     lines += [
         "",
-        *(f"The list: {code(plan['ledger'].removesuffix('ledger/') + 'delete.jsonl')}" for plan in plans[:SHOWN]),
+        *(f"{LIST}{code(plan['ledger'].removesuffix('ledger/') + 'delete.jsonl')}" for plan in plans[:SHOWN]),
+        "",
+        f"Digest of what would be deleted: {code(_digest(plans))}",
     ]
     return "\n".join(lines)
 
 
-def code(text: str) -> str:
-    """Return text as Markdown code. A name is untrusted: it must not end the code or the line, or reverse the text."""
-    return f"`{printable(text).replace('`', BACKTICK)}`"
+def _digest(plans: Iterable[Mapping[str, Any]]) -> str:
+    lists = [[plan["destination"], plan["deletions"]["digest"], plan["deletions"]["rows"]] for plan in plans]
+    return sha256(json.dumps(lists).encode()).hexdigest()[:32]
 
 
 class S3ToAzureDeleteOperator(ConnectedOperator):
@@ -171,5 +174,6 @@ class S3ToAzureDeleteOperator(ConnectedOperator):
         if approved != deletion_lists(plans):
             raise AirflowFailException(
                 f"nothing was deleted: task {self.approve_task_id} did not request approval for these blobs, because the plan "
-                f"was made again since, or the task was skipped; clear {self.approve_task_id} to request it again"
+                f"was made again since, or the task was skipped; clear {self.approve_task_id} to request it again; if that fails, trigger "
+                f"a new run"
             )

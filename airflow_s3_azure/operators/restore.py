@@ -10,9 +10,9 @@ from airflow.providers.standard.operators.hitl import HITLOperator
 
 from airflow_s3_azure.engine.progress import count_text, size_text
 from airflow_s3_azure.engine.quoting import get_logger
+from airflow_s3_azure.operators.approval import SHOWN, TIMEOUT, check_shown, code
 from airflow_s3_azure.operators.arguments import read_argument
 from airflow_s3_azure.operators.connected import airflow_failures
-from airflow_s3_azure.operators.delete import SHOWN, TIMEOUT, code
 from airflow_s3_azure.operators.plan import plans_of
 from airflow_s3_azure.values import size
 
@@ -63,7 +63,10 @@ class S3ToAzureApproveRestoreOperator(HITLOperator):
         self.approve_above = approve_above
 
     def execute(self, context: Context) -> Any:
-        """Request the approval if it is needed."""
+        """Request the approval if it is needed.
+
+        :raises AirflowFailException: if Airflow would show the question of an earlier plan of this run
+        """
         with airflow_failures():
             archived = read_argument("archived", self.archived)
             most = size("approve_restore_above", self.approve_above)
@@ -71,6 +74,7 @@ class S3ToAzureApproveRestoreOperator(HITLOperator):
         restored = sum(plan["archived"]["size"] for plan in plans)
         if archived == "restore" and most is not None and restored > most:
             self.body = question([plan for plan in plans if plan["archived"]["objects"]])
+            check_shown(self, context)
             context["ti"].xcom_push(key=SUBMITTED_KEY, value=[plan["folder"] for plan in plans])
             return super().execute(context)
         log.info("no approval is needed to restore %s", size_text(restored))

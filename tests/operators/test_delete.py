@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
+from hashlib import sha256
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
@@ -48,6 +51,7 @@ class TaskInstance(SimpleNamespace):
 
     def __init__(self, xcoms: dict[tuple[str, str], Any]) -> None:
         super().__init__(dag_id="dag", run_id="run", task_id="delete", map_index=-1, try_number=1, pushed={})
+        self.id = uuid4()
         self.xcoms = xcoms
 
     def xcom_pull(self, task_ids: str, key: str = "return_value") -> Any:
@@ -61,6 +65,12 @@ class TaskInstance(SimpleNamespace):
     def get_task_states(self, **_: Any) -> dict[str, dict[str, str]]:
         """Return the plan's success."""
         return {"run": {"plan": "success"}}
+
+
+def show_question(monkeypatch: pytest.MonkeyPatch, stored: str | None = None) -> None:
+    """Have Airflow show a question that it stored earlier, or else the one that it is sent."""
+    comms = SimpleNamespace(send=lambda sent: SimpleNamespace(body=sent.body if stored is None else stored))
+    monkeypatch.setattr("airflow.sdk.execution_time.task_runner.SUPERVISOR_COMMS", comms, raising=False)
 
 
 def written(container: ContainerClient, names: list[str], folder: str = "_s3_to_azure/plan") -> dict[str, Any]:
@@ -153,6 +163,8 @@ def test_the_question_names_the_blobs() -> None:
     plans = [totals(extra=12, extra_sample=[f"in/{n}" for n in range(8)]), totals("_s3_to_azure/other", extra=3)]
 
     text = question(plans)
+    listed = ["https://account.example/landing/in/", "digest", 1]
+    digest = sha256(json.dumps([listed, listed]).encode()).hexdigest()[:32]
 
     assert text.splitlines() == [
         "**15 blobs** were copied from S3, and their keys no longer exist:",
@@ -168,6 +180,8 @@ def test_the_question_names_the_blobs() -> None:
         "",
         "The list: `https://account.example/landing/_s3_to_azure/plan/delete.jsonl`",
         "The list: `https://account.example/landing/_s3_to_azure/other/delete.jsonl`",
+        "",
+        f"Digest of what would be deleted: `{digest}`",
     ]
 
 
@@ -187,13 +201,14 @@ def test_a_name_does_not_write_the_question(name: str, shown: str) -> None:
 
 
 def test_assigned_users_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And the lists are in XCom before the question is."""
+    """And the lists are in XCom before Airflow waits for a response."""
     questions: list[str] = []
     user: Any = {"id": "1", "name": "admin"}
     operator = S3ToAzureApproveDeleteOperator(
         task_id="approve", plan_task_id="plan", response_timeout=timedelta(hours=1), assigned_users=user
     )
     ti = TaskInstance({("plan", "plan"): totals()})
+    show_question(monkeypatch)
     base = S3ToAzureApproveDeleteOperator.__mro__[1]
     monkeypatch.setattr(base, "execute", lambda self, context: questions.append(self.body))
     context: Any = {"ti": ti}

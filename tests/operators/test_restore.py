@@ -13,7 +13,7 @@ from airflow_s3_azure.operators import S3ToAzureCopyBatchOperator
 from airflow_s3_azure.operators.restore import S3ToAzureApproveRestoreOperator, question
 from airflow_s3_azure.sync.ledger import run_folder
 from airflow_s3_azure.sync.references import BatchReference
-from tests.operators.test_delete import TaskInstance
+from tests.operators.test_delete import TaskInstance, show_question
 
 GIB = 1024**3
 FOLDER = "_s3_to_azure/plan"
@@ -38,6 +38,7 @@ def approve(monkeypatch: pytest.MonkeyPatch, plan: dict[str, Any], **arguments: 
     def ask(self: Any, _: Any) -> None:
         raise Asked(self.body)
 
+    show_question(monkeypatch)
     base = S3ToAzureApproveRestoreOperator.__mro__[1]
     monkeypatch.setattr(base, "execute", ask)
     monkeypatch.setattr(base, "execute_complete", lambda *_: "response")
