@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 from airflow.sdk import DAG
@@ -99,6 +100,12 @@ def airflow(
 
 
 @pytest.fixture(scope="module")
+def mirrored(s3_server: S3Server) -> Bucket:
+    """The bucket of the mirror."""
+    return Bucket(s3_server, "mirrored")
+
+
+@pytest.fixture(scope="module")
 def backfill(airflow: AirflowServer) -> int:
     """A backfill of the seven days, to its end."""
     return _backfilled(airflow)
@@ -153,13 +160,12 @@ def test_a_backfill_copies_each_days_keys_once(
 def test_a_mirror_deletes_what_a_human_approves_and_nothing_else(
     airflow: AirflowServer,
     azure_server: AzureServer,
-    s3_server: S3Server,
+    mirrored: Bucket,
     connections: None,  # noqa: ARG001 - for the first copy, made in this process
 ) -> None:
     """Two runs wait for approval; the one that is approved deletes the blob, the other leaves it; both are green."""
-    bucket = Bucket(s3_server, "mirrored")
     for number in range(12):
-        bucket.put(f"{number:02d}", b"x")
+        mirrored.put(f"{number:02d}", b"x")
     containers = {
         option: azure_server.container_client(f"{option.lower()}-{secrets.token_hex(6)}")
         for option in ("Approve", "Reject")
@@ -167,9 +173,9 @@ def test_a_mirror_deletes_what_a_human_approves_and_nothing_else(
     for one in containers.values():
         one.upload_blob("another tool's", b"x")
         with DAG(f"first_{one.container_name}") as first:
-            s3_to_azure_sync(s3_bucket=bucket.name, container_name=one.container_name, retries=0)
+            s3_to_azure_sync(s3_bucket=mirrored.name, container_name=one.container_name, retries=0)
         assert run_dag(first).state == "success"
-    bucket.client.delete_object(Bucket=bucket.name, Key="03")
+    mirrored.client.delete_object(Bucket=mirrored.name, Key="03")
 
     runs = {
         option: airflow.trigger("mirror", {"container_name": one.container_name}) for option, one in containers.items()
@@ -198,6 +204,47 @@ def test_a_mirror_deletes_what_a_human_approves_and_nothing_else(
     }
     assert _deleted(_rows(containers["Approve"], reports["Approve"]["ledger"])) == ["03"]
     assert _deleted(_rows(containers["Reject"], reports["Reject"]["ledger"])) == []
+
+
+@needs_airflow_3_3
+@pytest.mark.parametrize("how", ["cleared", "marked as successful"])
+def test_a_mirror_deletes_nothing_that_no_human_approved(
+    airflow: AirflowServer,
+    azure_server: AzureServer,
+    mirrored: Bucket,
+    connections: None,  # noqa: ARG001 - for the first copy, made in this process
+    how: str,
+) -> None:
+    """Airflow shows the question of the first plan after the run was cleared, and a task can be marked without a response."""
+    container = azure_server.container_client(f"unapproved-{secrets.token_hex(6)}")
+    for number in range(12):
+        mirrored.put(f"{number:02d}", b"x")
+    with DAG(f"first_{container.container_name}") as first:
+        s3_to_azure_sync(s3_bucket=mirrored.name, container_name=container.container_name, retries=0)
+    assert run_dag(first).state == "success"
+    mirrored.client.delete_object(Bucket=mirrored.name, Key="03")
+    task = "s3_to_azure.approve_delete"
+
+    run = airflow.trigger("mirror", {"container_name": container.container_name})
+    airflow.wait_for_question("mirror", run, task, timeout=90)
+    time.sleep(SOONEST_SECONDS)
+    if how == "cleared":
+        mirrored.client.delete_object(Bucket=mirrored.name, Key="04")
+        cleared = {"dry_run": False, "dag_run_id": run, "only_failed": False, "reset_dag_runs": True}
+        airflow.api("POST", "/dags/mirror/clearTaskInstances", **cleared)
+    else:
+        airflow.api("PATCH", f"/dags/mirror/dagRuns/{quote(run)}/taskInstances/{task}", new_state="success")
+    state = airflow.wait_for_run("mirror", run, timeout=120)
+
+    assert state == "failed"
+    assert len(_copies(container)) == 12
+    failed, problem = {
+        "cleared": (task, "Airflow keeps the question of the first plan"),
+        "marked as successful": ("s3_to_azure.delete", "nothing was deleted: "),
+    }[how]
+    (found,) = [one for one in airflow.task_instances("mirror", run) if one["task_id"] == failed]
+    assert found["state"] == "failed"
+    assert problem in airflow.logs("mirror", run, failed, found["try_number"])
 
 
 def _deleted(rows: Sequence[dict[str, Any]]) -> list[str]:
