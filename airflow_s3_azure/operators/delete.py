@@ -28,16 +28,19 @@ __all__ = ["S3ToAzureApproveDeleteOperator", "S3ToAzureDeleteOperator"]
 
 log = get_logger(__name__)
 
-APPROVED_KEY = "deletions"
+SUBMITTED_KEY = "submitted"
 """XCom key of the deletion lists that were submitted for approval."""
+APPROVED_KEY = "deletions"
+"""XCom key of the deletion lists that are approved."""
 
 
 class S3ToAzureApproveDeleteOperator(ApprovalOperator):
     """Request a human's approval, in Airflow's UI, to delete the orphaned blobs of a plan.
 
     If there is nothing to delete, or nothing may be deleted, no approval is requested. No response within
-    ``response_timeout`` is a rejection. The submitted lists are in XCom under the key ``deletions``: the folder of each, with
-    its ETag, digest and number of rows. The deletion accepts no other lists.
+    ``response_timeout`` is a rejection. The submitted lists are in XCom under the key ``submitted``: the folder of each, with
+    its ETag, digest and number of rows. Once they are approved, they are under the key ``deletions``; the deletion accepts no
+    other lists.
 
     :param plan_task_id: the task that made the plan, or put several together
     :param response_timeout: how long to wait for a response
@@ -61,8 +64,17 @@ class S3ToAzureApproveDeleteOperator(ApprovalOperator):
             return None
         self.body = question(plans)
         check_shown(self, context)
-        context["ti"].xcom_push(key=APPROVED_KEY, value=deletion_lists(plans))
+        context["ti"].xcom_push(key=SUBMITTED_KEY, value=deletion_lists(plans))
         return super().execute(context)
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
+        """Return the response, and keep what it approved."""
+        response = super().execute_complete(context, event)
+        if event["chosen_options"] == [self.APPROVE]:
+            ti = context["ti"]
+            # What was shown, not what a plan that was made since would delete.
+            ti.xcom_push(key=APPROVED_KEY, value=ti.xcom_pull(task_ids=self.task_id, key=SUBMITTED_KEY))
+        return response
 
 
 def deletion_lists(plans: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -103,7 +115,7 @@ class S3ToAzureDeleteOperator(ConnectedOperator):
     the ledger is in XCom under the key ``ledger``.
 
     :param plan_task_id: the task that made the plan, or put several together
-    :param approve_task_id: the task that requested the approval; only the lists that it submitted are deleted. None: no
+    :param approve_task_id: the task that requested the approval; only the lists that it approved are deleted. None: no
         approval is needed
     """
 
@@ -173,7 +185,7 @@ class S3ToAzureDeleteOperator(ConnectedOperator):
         approved = ti.xcom_pull(task_ids=self.approve_task_id, key=APPROVED_KEY)
         if approved != deletion_lists(plans):
             raise AirflowFailException(
-                f"nothing was deleted: task {self.approve_task_id} did not request approval for these blobs, because the plan "
-                f"was made again since, or the task was skipped; clear {self.approve_task_id} to request it again; if that fails, trigger "
-                f"a new run"
+                f"nothing was deleted: nobody approved the deletion of these blobs in task {self.approve_task_id}, because the plan "
+                f"was made again since, or the task was skipped or marked as a success; clear {self.approve_task_id} to request "
+                f"the approval again; if that fails, trigger a new run"
             )

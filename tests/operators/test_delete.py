@@ -133,7 +133,8 @@ def test_what_was_not_approved_is_not_deleted(container: ContainerClient, change
     }[change]
 
     with pytest.raises(
-        AirflowFailException, match="nothing was deleted: task approve_delete did not request approval for these"
+        AirflowFailException,
+        match="nothing was deleted: nobody approved the deletion of these blobs in task approve_delete",
     ):
         delete(container, plan, approved)
 
@@ -216,5 +217,22 @@ def test_assigned_users_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
     operator.execute(context)
 
     assert operator.assigned_users == [user]
-    assert ti.pushed == {"deletions": [{"folder": "_s3_to_azure/plan", "etag": '"0x1"', "digest": "digest", "rows": 1}]}
+    assert ti.pushed == {"submitted": [{"folder": "_s3_to_azure/plan", "etag": '"0x1"', "digest": "digest", "rows": 1}]}
     assert questions == [question([totals()])]
+
+
+@pytest.mark.parametrize("chosen", ["Approve", "Reject"])
+def test_a_response_approves_what_was_shown(monkeypatch: pytest.MonkeyPatch, chosen: str) -> None:
+    """Only "Approve" does, and not what a plan would delete that was made since."""
+    operator = S3ToAzureApproveDeleteOperator(
+        task_id="approve", plan_task_id="plan", response_timeout=timedelta(hours=1)
+    )
+    submitted = deletion_lists([totals()])
+    newer = totals("_s3_to_azure/newer")
+    ti = TaskInstance({("plan", "plan"): newer, ("approve", "submitted"): submitted})
+    base = S3ToAzureApproveDeleteOperator.__mro__[1]
+    monkeypatch.setattr(base, "execute_complete", lambda *_: "response")
+    context: Any = {"ti": ti}
+
+    assert operator.execute_complete(context, {"chosen_options": [chosen]}) == "response"
+    assert ti.pushed == ({"deletions": submitted} if chosen == "Approve" else {})

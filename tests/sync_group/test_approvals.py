@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.airflow_runs import Run, clear_and_run, run_until_asked
+from tests.airflow_runs import Run, clear_and_run, go_on, run_until_asked
 from tests.conftest import needs_airflow_3_3
 from tests.sync_group.nights import Sync
 
@@ -44,3 +44,22 @@ def test_a_cleared_run_asks_again_only_for_what_its_page_shows(sync: Sync, asked
     assert changed.states()[APPROVE, -1] == "failed"
     assert changed.xcom("s3_to_azure.plan", "plan")["extra"] == 2
     assert {"in/k0", "in/k1"} <= sync.blobs().keys()
+
+
+def test_marking_a_waiting_approval_as_a_success_approves_nothing(sync: Sync, asked: tuple[Any, Run]) -> None:
+    """A success that is no response: ``assigned_users`` may exclude the one who marks it."""
+    from airflow.models.taskinstance import TaskInstance
+    from sqlalchemy import update
+
+    dag, run = asked
+
+    def mark(session: Any, _: Any) -> None:
+        waiting = (TaskInstance.dag_id == run.dag_id, TaskInstance.task_id == APPROVE)
+        session.execute(update(TaskInstance).where(*waiting).values(state="success"))
+        session.commit()
+
+    marked = go_on(dag, run, mark)
+
+    assert marked.state == "failed"
+    assert marked.states()["s3_to_azure.delete", -1] == "failed"
+    assert "in/k0" in sync.blobs()
