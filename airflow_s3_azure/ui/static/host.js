@@ -23,6 +23,7 @@ export const OPERATORS = {
   S3ToAzurePlanOperator: "plan",
   S3ToAzureBatchesOperator: "batches",
   S3ToAzureCopyBatchOperator: "copy",
+  S3ToAzureApproveRestoreOperator: "approve",
   S3ToAzureApproveDeleteOperator: "approve",
   S3ToAzureDeleteOperator: "delete",
   S3ToAzureReportOperator: "report",

@@ -131,7 +131,7 @@ export function Skips({ reported, all, id }) {
   );
 }
 
-/** A deletion that waits for a human: how many blobs, which, and where to decide. */
+/** A deletion or a restore that waits for a human: how many blobs, which, and where to decide. */
 export function Approval({ approval, plan, dagId, runId }) {
   const lines = approval.body.split("\n").map((line) => line.replaceAll("**", "").replace(/^\* /, "• ").replaceAll("`", "").trim()).filter(Boolean);
   return h(

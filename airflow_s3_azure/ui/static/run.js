@@ -162,6 +162,9 @@ export function failures(sync) {
 export function retryTargets(sync) {
   const plans = [...sync.plans, sync.batchesTask].filter(hasFailed);
   if (plans.length) return plans.filter((task) => task.state === "failed" || plans.every((one) => one.state !== "failed")).map(target);
+  // A copy that waits for a failed approval would be upstream_failed again; what follows the approval is cleared with it.
+  const blocking = sync.copies.some((task) => task.state === "upstream_failed") ? sync.others.filter((task) => task.state === "failed") : [];
+  if (blocking.length) return blocking.map(target);
   const copies = [...sync.copies.filter(hasFailed), ...sync.batches.filter((row) => kindOf(row) === "missing").map(({ task }) => task)];
   if (copies.length) return copies.map(target);
   const rest = [...sync.others, sync.report].filter(hasFailed);

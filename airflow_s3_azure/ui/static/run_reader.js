@@ -179,7 +179,7 @@ export class RunReader {
       this.#value(planner, "plan", signal),
       mapped.length ? this.#value(planner, "return_value", signal) : null,
       report && hasEnded(report) ? this.summary(report, signal) : null,
-      this.#readApproval(of("approve")[0], signal),
+      this.#readApproval(of("approve").find((task) => PAUSED.has(task.state)), signal),
       ...failed.slice(0, FAILURES_AT_ONCE).map((task) => this.summary(task, signal)),
       ...errors(plans.filter((task) => task.state === "failed").slice(0, FAILURES_AT_ONCE)),
       ...errors([...batches, ...others]),

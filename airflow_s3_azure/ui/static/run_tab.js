@@ -198,8 +198,9 @@ function Live({ all, sync }) {
 }
 
 /** What Retry clears, in words. */
-function retried(all, batches) {
+function retried(sync, all, targets, batches) {
   if (all.planFailed) return "the plan";
+  if (targets.some((id) => sync.others.some((task) => task.task_id === id && task.task_id.includes("approve_")))) return "the approval";
   if (!batches) return "the report";
   return all.incompleteBatches.length ? counted(batches, "incomplete batch") : counted(batches, "failed batch");
 }
@@ -211,7 +212,7 @@ function Retry({ sync, all, run, dagId, onRetry }) {
   const batches = all.failedBatches.length + all.incompleteBatches.length;
   // Airflow retries until the tries are used up; only then somebody has to grant more.
   if (!targets || (all.running && !batches)) return null;
-  const what = retried(all, batches);
+  const what = retried(sync, all, targets, batches);
 
   async function clear() {
     setError(null);
