@@ -217,7 +217,7 @@ def test_a_mirror_deletes_nothing_that_no_human_approved(
 ) -> None:
     """Airflow shows the question of the first plan after the run was cleared, and a task can be marked without a response."""
     container = azure_server.container_client(f"unapproved-{secrets.token_hex(6)}")
-    for number in range(12):
+    for number in range(24):
         mirrored.put(f"{number:02d}", b"x")
     with DAG(f"first_{container.container_name}") as first:
         s3_to_azure_sync(s3_bucket=mirrored.name, container_name=container.container_name, retries=0)
@@ -237,7 +237,7 @@ def test_a_mirror_deletes_nothing_that_no_human_approved(
     state = airflow.wait_for_run("mirror", run, timeout=120)
 
     assert state == "failed"
-    assert len(_copies(container)) == 12
+    assert len(_copies(container)) == 24
     failed, problem = {
         "cleared": (task, "Airflow keeps the question of the first plan"),
         "marked as successful": ("s3_to_azure.delete", "nothing was deleted: "),
