@@ -21,8 +21,18 @@ _PATTERNS = {"key": ".+", "folder": "(?:.*/)?", "name": "[^/]*", "stem": "[^/]*"
 """What the fields of a template match, apart from the time."""
 _WHOLE_KEYS = (("key",), ("folder", "name"), ("folder", "stem", "extension"))
 """Fields that make up a key."""
-_TIME_WITH_SLASHES = {"c", "x", "D"}
-"""Directives of ``strftime`` whose text may have slashes."""
+_DIGITS = {"Y": 4, "G": 4, "j": 3, "f": 6, "u": 1, "w": 1} | dict.fromkeys("CdgHImMSUVWy", 2)
+"""Directives of ``strftime`` that are written as so many digits, or, with ``-``, as fewer."""
+_TIME_PATTERNS = {
+    "%": "%",
+    "D": r"\d{2}/\d{2}/\d{2}",
+    "F": r"\d{4}-\d{2}-\d{2}",
+    "R": r"\d{2}:\d{2}",
+    "T": r"\d{2}:\d{2}:\d{2}",
+    "s": r"\d{1,12}",
+}
+_OTHER_TIME = ".{1,40}?"
+"""Pattern of any other directive, such as the name of a month. It is bounded, because names are untrusted, and several may follow each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,11 +206,15 @@ def _pattern(fields: tuple[tuple[str, str | None, str], ...]) -> re.Pattern[str]
 
 
 def _pattern_of_time(spec: str) -> str:
+    """Return the pattern of a time in a format of ``strftime``."""
     pieces = re.split("(%-?[A-Za-z%])", spec)
-    return "".join(
-        re.escape(one) if place % 2 == 0 else ".+?" if one[-1] in _TIME_WITH_SLASHES else "[^/]+?"
-        for place, one in enumerate(pieces)
-    )
+    return "".join(_pattern_of_directive(one) if place % 2 else re.escape(one) for place, one in enumerate(pieces))
+
+
+def _pattern_of_directive(directive: str) -> str:
+    if width := _DIGITS.get(directive[-1]):
+        return rf"\d{{1,{width}}}" if directive[1] == "-" else rf"\d{{{width}}}"
+    return _TIME_PATTERNS.get(directive[-1], _OTHER_TIME)
 
 
 def _renamed(name: str) -> str:

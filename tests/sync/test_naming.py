@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
+from time import process_time
 from urllib.parse import unquote
 
 import pytest
@@ -296,6 +297,9 @@ def test_the_key_of_a_name_with_prefixes_is_known(
         "{folder}{last_modified:%Y/%m/%d}/{name}",
         "{folder}{last_modified:%Y-%j}-{stem}{extension}",
         "{folder}{stem}-{last_modified:%Y%%%m}{extension}",
+        "{folder}{last_modified:%Y%m%d%H%M%S}-{stem}{extension}",
+        "{folder}{last_modified:%-d.%-m.%y %B %A %H-%M}/{name}",
+        "{folder}{last_modified:%D %T}/{name}",
         "{key}/{name}",
     ],
 )
@@ -312,3 +316,15 @@ def test_the_key_of_a_name_from_a_template_without_the_whole_key_is_unknown(temp
     naming = Naming(template=template)
 
     assert naming.key_of(naming.name("a/b.csv", MODIFIED)) is None
+
+
+@pytest.mark.parametrize("rest", ["1" * 1_000, "1/" * 250 + "x", "a-" * 400, "." * 900, "/" * 200])
+@pytest.mark.parametrize("time", ["%Y%m%d%H%M%S", "%-Y%-m%-d%-H%-M%-S", "%A%B", "%Y/%m/%d"])
+def test_no_name_takes_long_to_read(time: str, rest: str) -> None:
+    """Others may write any name into the container, and a plan reads all of them."""
+    naming = Naming(template=f"{{folder}}{{last_modified:{time}}}_{{stem}}{{extension}}")
+    began = process_time()
+
+    naming.key_of(rest)
+
+    assert process_time() - began < 1
