@@ -18,6 +18,8 @@ TIMEOUT = (
     "response_timeout" if "response_timeout" in signature(HITLOperator.__init__).parameters else "execution_timeout"
 )
 
+SUBMITTED_KEY = "submitted"
+"""XCom key of what was submitted for approval; what is approved has a key of its own."""
 SHOWN = 10
 """Prefixes, and blobs, that an approval names at most."""
 BACKTICK = r"\x60"

@@ -16,7 +16,7 @@ from airflow_s3_azure.endpoints import Endpoints
 from airflow_s3_azure.engine.options import DEFAULT_CONCURRENCY, CopyOptions
 from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.guardrails import Guardrails
-from airflow_s3_azure.operators.approval import LIST, SHOWN, TIMEOUT, check_shown, code
+from airflow_s3_azure.operators.approval import LIST, SHOWN, SUBMITTED_KEY, TIMEOUT, check_shown, code
 from airflow_s3_azure.operators.connected import ConnectedOperator, airflow_failures
 from airflow_s3_azure.operators.option_groups import templated
 from airflow_s3_azure.operators.plan import DELETE_PART, LEDGER_KEY, plans_of
@@ -28,8 +28,6 @@ __all__ = ["S3ToAzureApproveDeleteOperator", "S3ToAzureDeleteOperator"]
 
 log = get_logger(__name__)
 
-SUBMITTED_KEY = "submitted"
-"""XCom key of the deletion lists that were submitted for approval."""
 APPROVED_KEY = "deletions"
 """XCom key of the deletion lists that are approved."""
 

@@ -10,7 +10,7 @@ from airflow.providers.standard.operators.hitl import HITLOperator
 
 from airflow_s3_azure.engine.progress import count_text, size_text
 from airflow_s3_azure.engine.quoting import get_logger
-from airflow_s3_azure.operators.approval import SHOWN, TIMEOUT, check_shown, code
+from airflow_s3_azure.operators.approval import SHOWN, SUBMITTED_KEY, TIMEOUT, check_shown, code
 from airflow_s3_azure.operators.arguments import read_argument
 from airflow_s3_azure.operators.connected import airflow_failures
 from airflow_s3_azure.operators.plan import plans_of
@@ -24,8 +24,6 @@ __all__ = ["S3ToAzureApproveRestoreOperator"]
 log = get_logger(__name__)
 
 APPROVE, REJECT = "Approve", "Reject"
-SUBMITTED_KEY = "submitted"
-"""XCom key of the folders of the plans whose restores were submitted for approval."""
 APPROVED_KEY = "restores"
 """XCom key of the folders of the plans whose restores are approved."""
 

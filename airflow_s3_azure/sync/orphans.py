@@ -13,10 +13,11 @@ from azure.core.exceptions import AzureError, ResourceNotFoundError
 from airflow_s3_azure.engine.azure.blob_names import why_refused
 from airflow_s3_azure.engine.azure.sdk_errors import describe_response, sdk_request
 from airflow_s3_azure.engine.cancellation import Cancellation
-from airflow_s3_azure.engine.errors import SourceNotFound, TransferError
+from airflow_s3_azure.engine.errors import SourceAccessDenied, SourceNotFound, TransferError
 from airflow_s3_azure.engine.model import CopyResult
 from airflow_s3_azure.engine.quoting import MAX_TEXT, get_logger, shorten
 from airflow_s3_azure.engine.retry import RetryPolicy
+from airflow_s3_azure.sync.listing import page_of_objects
 from airflow_s3_azure.sync.rows import ledger_row
 
 if TYPE_CHECKING:
@@ -96,6 +97,9 @@ def _key_exists(source: S3Source, key: str, cancellation: Cancellation) -> bool:
         if error.bucket_exists:
             return False
         raise
+    except SourceAccessDenied:
+        # Under a policy with a condition on s3:prefix, S3 returns 403 for a missing key. But the plan may list under the prefix.
+        return key in page_of_objects(source, key, "", None, retry=RetryPolicy(), cancellation=cancellation).names
     return True
 
 

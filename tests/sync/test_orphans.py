@@ -11,7 +11,7 @@ from unittest.mock import Mock
 import pytest
 
 from airflow_s3_azure.engine.cancellation import Cancellation
-from airflow_s3_azure.engine.errors import Cancelled, SourceNotFound
+from airflow_s3_azure.engine.errors import Cancelled, SourceAccessDenied, SourceNotFound
 from airflow_s3_azure.sync.orphans import WINDOW, delete_blobs
 from tests.rig import Rig
 
@@ -110,6 +110,20 @@ def test_a_blob_is_kept_if_s3_does_not_say_that_its_key_is_gone(
     assert (found["status"], found["retryable"]) == ("failed", True)
     assert found["error"].startswith("'a' was not deleted, because S3 did not say whether its key is gone: ")
     assert [blob.name for blob in container.list_blobs()] == ["a"]
+
+
+def test_the_listing_decides_where_s3_does_not_say_that_a_key_is_missing(
+    container: ContainerClient, bucket: Bucket, rig: Rig, delete: Delete, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under a policy with a condition on `s3:prefix` it returns 403."""
+    deletions = upload(container, "a", "b")
+    for key in ("a/x", "ab", "b", "b/x"):
+        bucket.put(key, b"x")
+    monkeypatch.setattr(rig.source, "head", Mock(side_effect=SourceAccessDenied("403")))
+
+    rows = delete(deletions)
+
+    assert {name: row["status"] for name, row in rows.items()} == {"a": "deleted", "b": "kept"}
 
 
 def test_a_missing_blob_counts_as_deleted(container: ContainerClient, delete: Delete) -> None:
