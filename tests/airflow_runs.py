@@ -161,6 +161,7 @@ def _store(dag: DAG) -> None:
     from airflow.utils.session import create_session
 
     _migrate()
+    _give_errors_to_callbacks()
     with create_session() as session:
         update_dag_parsing_results_in_db(
             "tests", None, [LazyDeserializedDAG.from_dag(dag)], {}, None, set(), session=session
@@ -174,3 +175,17 @@ def _migrate() -> None:
 
     initdb()
     DagBundlesManager().sync_bundles_to_db()  # type: ignore[no-untyped-call]
+
+
+@cache
+def _give_errors_to_callbacks() -> None:
+    """Give a failure callback the task's error, as a worker does; before Airflow 3.3, ``dag.test()`` does not."""
+    from airflow.sdk.execution_time import task_runner
+
+    finalize = task_runner.finalize
+
+    def finalize_with_error(ti: Any, state: Any, context: Any, log: Any, error: BaseException | None = None) -> None:
+        context["exception"] = error
+        finalize(ti, state, context, log, error)
+
+    task_runner.finalize = finalize_with_error
