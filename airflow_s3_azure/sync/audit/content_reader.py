@@ -99,6 +99,7 @@ class ContentReader:
         self._max_concurrency = max_concurrency
         self._bandwidth = bandwidth
         self._resumed = resumed
+        self._unread = resumed
         self._retry = retry or RetryPolicy()
         self._range_size = range_size
         self._is_stopped = False
@@ -109,7 +110,7 @@ class ContentReader:
         """The blob of which the first ranges are read, but not all; the one after the last result."""
         reading = self._partial
         if reading is None:
-            return None
+            return self._unread
         return Partial(reading.result.blob, reading.found.etag, reading.crc64, reading.position)
 
     def read(
@@ -128,7 +129,9 @@ class ContentReader:
         is_whole = False
         try:
             while step := self._next(window, steps):
-                if (result := self._advance(step)) is not None:
+                result = self._advance(step)
+                self._unread = None
+                if result is not None:
                     yield result
                 if step.reading is not None and is_over():
                     raise SliceEnded("the slice ended before all blobs were read; the next one continues")
@@ -202,8 +205,9 @@ class ContentReader:
             crc64 = self._wait(step.crc64)
         except TransferError as error:
             reading.is_over = True
+            result = self._unreadable(reading, error)
             self._partial = None
-            return self._unreadable(reading, error)
+            return result
         read = [
             BlockChecksums(reading.position, reading.crc64),
             BlockChecksums(step.stop - reading.position, crc64),
