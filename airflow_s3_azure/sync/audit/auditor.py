@@ -155,10 +155,16 @@ class Audit:
             raise ConfigurationError(
                 f"files_digest is that of one run, but the ledgers of {len(runs):,} runs are compared; name the run in ledger"
             )
+        # A run that was cleared has several plans; its report returned the digest of the newest.
+        newest = {run.group_folder: run for run, _ in runs}
         confirmed = [
-            confirmed_run(run, summary, options.files_digest or self._reported_digest(run)) for run, summary in runs
+            confirmed_run(run, summary, self._trusted_digest(run) if newest[run.group_folder] is run else None)
+            for run, summary in runs
         ]
         return Truth(confirmed, options.blob_prefix)
+
+    def _trusted_digest(self, run: SyncRun) -> str | None:
+        return self._options.files_digest or self._reported_digest(run)
 
     def _resume(self) -> None:
         """Keep the confirmed rows of earlier executions."""

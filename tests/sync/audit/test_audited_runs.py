@@ -197,3 +197,20 @@ def test_a_ledger_of_an_earlier_version_is_read_without_digests(audited: Audited
 
     assert audited.statuses(audit) == {"a": "intact", "b": "intact"}
     assert audit.truth.as_json()["runs"][0]["files_digest"] is None
+
+
+@pytest.mark.servers
+def test_the_reported_digest_is_that_of_the_newest_plan_of_a_run(audited: AuditedContainer) -> None:
+    """A run that was cleared has two plans, and its XCom the report on the second."""
+    audited.sync(audited.put("a", b"1"), run_id="1")
+    audited.sync(audited.put("b", b"1"), run_id="1")
+    audited.reported["1"] = audited.digests["1"]
+
+    audit = audited.audit(AuditOptions(runs="all"))
+
+    assert audited.statuses(audit) == {"a": "intact", "b": "intact"}
+    assert [run["is_confirmed"] for run in audit.truth.as_json()["runs"]] == [True, False]
+    audited.checkpoints.clear()
+    audited.reported["1"] = "ab" * 32
+    with pytest.raises(UntrustedFile, match="but the report of the run returned"):
+        audited.audit(AuditOptions(runs="all"))
