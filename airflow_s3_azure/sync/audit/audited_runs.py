@@ -33,12 +33,13 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 
-_SUMMARY = re.compile(
-    rf"{ROOT}/(?P<dag>[^/]+)/(?P<run>.+)/(?P<group>[^/]+)/(?P<plan>\d{{8}}T\d{{6}}Z-[0-9a-f]{{16}}(?:-\d{{5}})?)/summary\.json"
-)
+_PLAN = r"\d{8}T\d{6}Z-[0-9a-f]{16}(?:-\d{5})?"
+_SUMMARY = re.compile(rf"{ROOT}/(?P<dag>[^/]+)/(?P<run>.+)/(?P<group>[^/]+)/(?P<plan>{_PLAN})/summary\.json")
 _SHA256 = re.compile("[0-9a-f]{64}")
-_FILES = re.compile(r"/(?:ledger(?:/.*)?|[^/]+\.jsonl?)\Z")
-"""What follows the folder of a plan in a URL."""
+_FILES = re.compile(rf"(?<=/)({_PLAN})/(?:ledger(?:/.*)?|[^/]+\.jsonl?)\Z")
+"""The folder of a plan in a URL, and what follows it."""
+_PART = re.compile(rf"{_PLAN}/ledger/.*")
+"""A part of a ledger, below the folder of its group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,7 @@ def ledger_prefix(ledger: str) -> str:
                 f"ledger is {ledger!r}, which has no {ROOT}/ in it; it takes the ID of a DAG, such as 's3_to_azure_nightly', "
                 "'<dag_id>/<run_id>' for one run, or the URL that the report of a run has in its XCom"
             )
-    path = _FILES.sub("", path.strip("/")).removeprefix(f"{ROOT}/")
+    path = _FILES.sub(r"\1", path.strip("/")).removeprefix(f"{ROOT}/")
     return f"{ROOT}/{path}/" if path not in ("", ROOT) else f"{ROOT}/"
 
 
@@ -236,7 +237,7 @@ def _ledger_parts(blobs: BlobContainer, audited: AuditedRun) -> Iterator[tuple[s
     run = audited.run
     if audited.files is not None:
         for one in audited.files:
-            if "/ledger/" in one["name"]:
+            if _PART.fullmatch(one["name"].removeprefix(run.group_folder)):
                 yield one["name"], one["rows"], one["sha256"]
         return
     path = ledger_prefix(audited.ledger)
@@ -244,7 +245,7 @@ def _ledger_parts(blobs: BlobContainer, audited: AuditedRun) -> Iterator[tuple[s
         raise UntrustedFile(f"its ledger is {path!r}, which is not in the folder of its run", blob=run.name)
     log.warning("the summary of run %r lists no files: its ledger is read without digests", run.run_id)
     for name in _names(blobs, path):
-        if "/ledger/" in name and name.endswith((".jsonl", ".jsonl.gz")):
+        if _PART.fullmatch(name.removeprefix(run.group_folder)) and name.endswith((".jsonl", ".jsonl.gz")):
             yield name, 0, None
 
 

@@ -20,14 +20,14 @@ from airflow_s3_azure.engine.azure.transport import ConnectionsTransport
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.checksums import compute, s3_text
 from airflow_s3_azure.engine.http.client import Connections
-from airflow_s3_azure.engine.model import CopyResult
+from airflow_s3_azure.engine.model import CopyRequest, CopyResult
 from airflow_s3_azure.engine.properties import CopyIdentity, SourceRecord
 from airflow_s3_azure.engine.retry import RetryPolicy
 from airflow_s3_azure.sync.audit.audit_ledger import Checkpoint
 from airflow_s3_azure.sync.audit.auditor import Audit, AuditOptions
 from airflow_s3_azure.sync.audit.content_reader import ContentReader, Partial
 from airflow_s3_azure.sync.ledger import PlanFolder
-from airflow_s3_azure.sync.rows import ledger_row
+from airflow_s3_azure.sync.rows import ledger_row, request_as_json
 from airflow_s3_azure.sync.run_files import files_digest, run_files
 
 if TYPE_CHECKING:
@@ -117,13 +117,24 @@ class AuditedContainer:
         self.write(blob, bytes(body), metadata)
 
     def sync(
-        self, *rows: CopyResult | dict[str, Any], dag_id: str = "nightly", run_id: str = "run", **summary: Any
+        self,
+        *rows: CopyResult | dict[str, Any],
+        dag_id: str = "nightly",
+        run_id: str = "run",
+        group_id: str = "s3_to_azure",
+        **summary: Any,
     ) -> PlanFolder:
         """Write the ledger of a complete run: the first row as the plan's part, the others as that of a batch."""
         number = next(self._plans)
         plan = f"{START + timedelta(days=number):%Y%m%dT%H%M%SZ}-{number:016x}"
-        folder = PlanFolder(self.client, f"_s3_to_azure/{dag_id}/{run_id}/s3_to_azure/{plan}")
-        files = {}
+        folder = PlanFolder(self.client, f"_s3_to_azure/{dag_id}/{run_id}/{group_id}/{plan}")
+        manifest = folder.new_manifest()
+        for row in rows[1:]:
+            found = row if isinstance(row, dict) else ledger_row(row)
+            if found["key"] is not None:
+                manifest.write(request_as_json(CopyRequest(found["key"], found["blob"], found["size"], found["etag"])))
+        manifest.commit()
+        files = {folder.manifest_name: manifest.fingerprint()}
         for part, chosen in (("plan", rows[:1]), ("00000", rows[1:])):
             ledger = folder.new_ledger(part)
             for row in chosen:

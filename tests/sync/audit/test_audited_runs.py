@@ -214,3 +214,17 @@ def test_the_reported_digest_is_that_of_the_newest_plan_of_a_run(audited: Audite
     audited.reported["1"] = "ab" * 32
     with pytest.raises(UntrustedFile, match="but the report of the run returned"):
         audited.audit(AuditOptions(runs="all"))
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize(
+    "ids", [{"dag_id": "ledger"}, {"run_id": "ledger"}, {"run_id": "a/ledger/b"}, {"group_id": "ledger"}]
+)
+@pytest.mark.parametrize("changes", [{}, {"files": None, "files_digest": None}])
+def test_a_dag_a_run_or_a_group_may_be_named_ledger(
+    audited: AuditedContainer, ids: dict[str, str], changes: dict[str, Any]
+) -> None:
+    """The manifest below it is no part of the ledger."""
+    audited.sync(audited.put("a", b"1"), audited.put("b", b"1"), **ids, **changes)
+
+    assert audited.statuses(audited.audit()) == {"a": "intact", "b": "intact"}
