@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -23,7 +23,7 @@ from airflow_s3_azure.sync.key_ranges import ServiceOrder
 from airflow_s3_azure.sync.ledger import ROOT
 from airflow_s3_azure.sync.lines_reader import MissingFile, etag_of, read_lines
 from airflow_s3_azure.sync.listing import list_blobs
-from airflow_s3_azure.sync.rows import JsonObject, ledger_row_from_json
+from airflow_s3_azure.sync.rows import JsonObject, ledger_row_from_json, request_from_json
 from airflow_s3_azure.sync.run_files import files_digest
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ _FILES = re.compile(rf"(?<=/)({_PLAN})/(?:ledger(?:/.*)?|[^/]+\.jsonl?)\Z")
 """The folder of a plan in a URL, and what follows it."""
 _PART = re.compile(rf"{_PLAN}/ledger/.*")
 """A part of a ledger, below the folder of its group."""
+_BATCH_PART = re.compile(rf"{_PLAN}/ledger/\d+\.jsonl(?:\.gz)?")
+_MANIFEST = re.compile(rf"{_PLAN}/manifest\.jsonl")
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,11 +204,15 @@ def _is_file(one: Any, folder: str) -> bool:
 def expected_blobs(
     client: ContainerClient, blobs: BlobContainer, audited: AuditedRun
 ) -> Iterator[tuple[str, Expected]]:
-    """Yield blob name and content of each row of a run's ledger, in any order.
+    """Yield blob name and content of each row of a run's ledger, in any order; then those of keys that may lack one.
 
     :raises UntrustedFile: if a file is not what the sync wrote
     """
-    return ((row["blob"], Expected.of_row(row)) for row in ledger_rows(client, blobs, audited))
+    for row in ledger_rows(client, blobs, audited):
+        yield row["blob"], Expected.of_row(row)
+    for name, rows, digest in _manifests_without_results(audited):
+        for request in _read(client, name, rows, digest, request_from_json):
+            yield request.blob, Expected.without_row(request)
 
 
 def ledger_rows(client: ContainerClient, blobs: BlobContainer, audited: AuditedRun) -> Iterator[JsonObject]:
@@ -215,21 +221,41 @@ def ledger_rows(client: ContainerClient, blobs: BlobContainer, audited: AuditedR
     :raises UntrustedFile: if a file is not what the sync wrote
     """
     for name, rows, digest in _ledger_parts(blobs, audited):
-        expected = None
-        if digest is not None and (etag := etag_of(client, name)) is not None:
-            expected = Fingerprint(etag, b64encode(bytes.fromhex(digest)[:24]).decode("ascii"), rows)
-        try:
-            yield from read_lines(client, name, expected=expected, parse=ledger_row_from_json)
-        except UntrustedFile as error:
-            problem = error.message.partition("; clear")[0]
-            raise UntrustedFile(
-                f"the ledger was changed after the run: {problem}; restore this version of it, or compare with another run",
-                blob=name,
-            ) from None
-        except MissingFile:
-            raise UntrustedFile(
-                "a file of the ledger is gone; restore it, or compare with another run", blob=name
-            ) from None
+        yield from _read(client, name, rows, digest, ledger_row_from_json)
+
+
+def _read(
+    client: ContainerClient, name: str, rows: int, digest: str | None, parse: Callable[[Any], Any]
+) -> Iterator[Any]:
+    """Yield the rows of a file of a run.
+
+    :raises UntrustedFile: if it is not what the sync wrote
+    """
+    expected = None
+    if digest is not None and (etag := etag_of(client, name)) is not None:
+        expected = Fingerprint(etag, b64encode(bytes.fromhex(digest)[:24]).decode("ascii"), rows)
+    try:
+        yield from read_lines(client, name, expected=expected, parse=parse)
+    except UntrustedFile as error:
+        problem = error.message.partition("; clear")[0]
+        raise UntrustedFile(
+            f"the ledger was changed after the run: {problem}; restore this version of it, or compare with another run",
+            blob=name,
+        ) from None
+    except MissingFile:
+        raise UntrustedFile(
+            "a file of the ledger is gone; restore it, or compare with another run", blob=name
+        ) from None
+
+
+def _manifests_without_results(audited: AuditedRun) -> list[tuple[str, int, str | None]]:
+    """Return the manifests of a run, if its batches' parts of the ledger have fewer rows: a batch was killed."""
+    files = {one["name"].removeprefix(audited.run.group_folder): one for one in audited.files or ()}
+    manifests = [one for name, one in files.items() if _MANIFEST.fullmatch(name)]
+    results = sum(one["rows"] for name, one in files.items() if _BATCH_PART.fullmatch(name))
+    if results >= sum(one["rows"] for one in manifests):
+        return []
+    return [(one["name"], one["rows"], one["sha256"]) for one in manifests]
 
 
 def _ledger_parts(blobs: BlobContainer, audited: AuditedRun) -> Iterator[tuple[str, int, str | None]]:

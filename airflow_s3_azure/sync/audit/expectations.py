@@ -8,7 +8,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from airflow_s3_azure.engine.model import BlobState
+from airflow_s3_azure.engine.model import BlobState, CopyRequest
 from airflow_s3_azure.engine.quoting import MAX_TEXT, printable
 from airflow_s3_azure.sync.spool import Segments
 
@@ -23,7 +23,7 @@ class Expected:
     :param etag: of the S3 object, without quotes
     :param blob_etag: of the blob, with its quotes
     :param crc64nvme: of the content, base64 as S3 writes it
-    :param error: why the row's key failed
+    :param error: why the ledger does not say what the blob holds
     """
 
     status: str | None
@@ -46,8 +46,14 @@ class Expected:
             row["version_id"],
             row["blob_etag"],
             row.get("crc64nvme"),
-            None if row["error"] is None else printable(row["error"], MAX_TEXT),
+            None if row["error"] is None else printable(f"the sync did not copy it: {row['error']}", MAX_TEXT),
         )
+
+    @classmethod
+    def without_row(cls, request: CopyRequest) -> Expected:
+        """Return what is known of a key whose batch did not finish: another row of the same blob counts before it."""
+        problem = "its batch did not finish, so the ledger does not say what its blob holds"
+        return cls("failed", request.key, None, None, None, None, None, problem)
 
     @classmethod
     def of_record(cls, blob: BlobState) -> Expected | None:

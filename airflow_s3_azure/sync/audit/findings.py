@@ -70,7 +70,7 @@ class AuditedBlob:
 def compare_listed(name: str, expected: Expected, found: BlobState | None) -> AuditedBlob:
     """Return whether a blob is as recorded, by the listing: its size, its ETag and its record."""
     if expected.error is not None:
-        return AuditedBlob(name, expected, found, "unknown", f"the sync did not copy it: {expected.error}")
+        return AuditedBlob(name, expected, found, "unknown", expected.error)
     if found is None:
         return AuditedBlob(name, expected, None, "missing", "there is no blob of this name")
     differences = _differences(name, expected, found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -122,14 +122,18 @@ class AuditedContainer:
         dag_id: str = "nightly",
         run_id: str = "run",
         group_id: str = "s3_to_azure",
+        killed: Sequence[CopyResult] = (),
         **summary: Any,
     ) -> PlanFolder:
-        """Write the ledger of a complete run: the first row as the plan's part, the others as that of a batch."""
+        """Write the ledger of a complete run: the first row as the plan's part, the others as that of a batch.
+
+        :param killed: rows of a batch that was killed: only the manifest has its keys
+        """
         number = next(self._plans)
         plan = f"{START + timedelta(days=number):%Y%m%dT%H%M%SZ}-{number:016x}"
         folder = PlanFolder(self.client, f"_s3_to_azure/{dag_id}/{run_id}/{group_id}/{plan}")
         manifest = folder.new_manifest()
-        for row in rows[1:]:
+        for row in (*rows[1:], *killed):
             found = row if isinstance(row, dict) else ledger_row(row)
             if found["key"] is not None:
                 manifest.write(request_as_json(CopyRequest(found["key"], found["blob"], found["size"], found["etag"])))

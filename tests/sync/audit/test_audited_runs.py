@@ -222,7 +222,7 @@ def test_the_reported_digest_is_that_of_the_newest_plan_of_a_run(audited: Audite
 )
 @pytest.mark.parametrize("changes", [{}, {"files": None, "files_digest": None}])
 def test_a_dag_a_run_or_a_group_may_be_named_ledger(
-    audited: AuditedContainer, ids: dict[str, str], changes: dict[str, Any]
+    audited: AuditedContainer, ids: dict[str, Any], changes: dict[str, Any]
 ) -> None:
     """The manifest below it is no part of the ledger."""
     audited.sync(audited.put("a", b"1"), audited.put("b", b"1"), **ids, **changes)

@@ -183,6 +183,29 @@ def test_a_key_that_failed_is_unknown(audited: AuditedContainer) -> None:
     assert (rows["b"]["status"], rows["b"]["reason"]) == ("unknown", "the sync did not copy it: SourceNotFound: gone")
 
 
+def test_a_key_of_a_batch_that_was_killed_is_unknown(audited: AuditedContainer) -> None:
+    """Only the manifest has it, because nobody knows what is true of the batch's part of the ledger."""
+    lost = audited.put("lost", b"1"), audited.put("replaced", b"1"), audited.put("day1", b"1")
+    audited.sync(audited.put("a", b"1"), lost[2], run_id="1")
+    audited.client.delete_blob("lost")
+    audited.put("replaced", b"2")
+    audited.sync(audited.put("a", b"1"), audited.put("b", b"1"), killed=lost, run_id="2", missing=3)
+
+    audit = audited.audit()
+
+    assert audited.statuses(audit) == {
+        "a": "intact",
+        "b": "intact",
+        **dict.fromkeys(("day1", "lost", "replaced"), "unknown"),
+    }
+    assert [(row["key"], row["reason"]) for row in audit.report.unknowns if row["blob"] == "lost"] == [
+        ("key/lost", "its batch did not finish, so the ledger does not say what its blob holds")
+    ]
+    audited.checkpoints.clear()
+    of_all = audited.statuses(audited.audit(AuditOptions(runs="all")))
+    assert of_all == {"a": "intact", "b": "intact", "day1": "intact", "lost": "unknown", "replaced": "unknown"}
+
+
 def test_records_are_compared_without_a_ledger(audited: AuditedContainer) -> None:
     """They find a blob of another size and a record of another blob, but nothing that is missing."""
     for name in "abc":
