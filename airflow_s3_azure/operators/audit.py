@@ -59,7 +59,8 @@ class S3ToAzureAuditOperator(CancellableOperator):
         (templated)
     :param max_concurrency: ranges that are read at the same time
     :param max_bandwidth: bytes per second that are read at most; None: no limit (templated)
-    :param slice: an execution ends cleanly after this time, and a later one continues in the same try; needs Airflow 3.3
+    :param slice: an execution ends cleanly when it has compared blobs for this long, and a later one continues in the same
+        try; needs Airflow 3.3
     """
 
     template_fields: Sequence[str] = templated(AuditArguments)

@@ -101,6 +101,8 @@ class Audit:
         self._reported_digest = reported_digest
         self._resumed_after: str | None = None
         self._partial: Partial | None = None
+        self._slice_seconds: float | None = None
+        self._end: float | None = None
         self._folder, self._checkpoint = self._begin(new_folder)
         self._ledger = self._folder.writer()
         self.truth = self._truth()
@@ -113,16 +115,17 @@ class Audit:
     def run(self, *, slice_seconds: float | None = None) -> None:
         """Compare what is still to do, and commit the ledger every 15 seconds and at the end, also when cancelled.
 
-        :param slice_seconds: after this time the execution ends
+        :param slice_seconds: the execution ends when it has compared for this long. To reach the first blob that is still
+            to do, each execution reads and sorts the ledgers again, which for millions of blobs may take longer
         :raises SliceEnded: if ``slice_seconds`` passed before all blobs were compared
         :raises Cancelled: if ``cancellation`` was set
         :raises UntrustedFile: if a ledger is not what its sync wrote
         """
-        end = None if slice_seconds is None else time.monotonic() + slice_seconds
+        self._slice_seconds = slice_seconds
         self._resume()
         while True:
             try:
-                self._compare(end)
+                self._compare()
                 break
             except OutOfOrder:
                 log.info("the container does not list in the order of its names: listing again with an external sort")
@@ -187,8 +190,9 @@ class Audit:
         self._resumed_after = self._partial = None
         self._checkpoint = replace(self._checkpoint, stop=0, digest="", rows=0, is_sorted=is_sorted)
 
-    def _compare(self, end: float | None) -> None:
+    def _compare(self) -> None:
         """Compare all blobs after the resumed ones."""
+        self._end = None
         self.report.unrecorded = 0
         reader = self._new_reader(self._partial)
         try:
@@ -200,7 +204,7 @@ class Audit:
                 self._cancellation,
                 is_sorted=self._checkpoint.is_sorted,
             ) as recorded:
-                self._record(self._results(recorded, reader, end), end)
+                self._record(self._results(recorded, reader))
         except OutOfOrder:
             raise
         except SliceEnded:
@@ -212,7 +216,7 @@ class Audit:
                 self._stop(reader, seconds=1)
             raise
 
-    def _record(self, results: Generator[AuditedBlob, None, None], end: float | None) -> None:
+    def _record(self, results: Generator[AuditedBlob, None, None]) -> None:
         """Write each result to the ledger, and commit the ledger every 15 seconds."""
         committed = logged = time.monotonic()
         with closing(results):
@@ -225,18 +229,16 @@ class Audit:
                 if now >= committed + COMMIT_SECONDS:
                     committed = now
                     self._commit()
-                if _has_passed(end):
+                if self._is_over():
                     raise SliceEnded("the slice ended before all blobs were compared; the next one continues")
 
-    def _results(
-        self, recorded: Iterable[Recorded], reader: ContentReader, end: float | None
-    ) -> Generator[AuditedBlob, None, None]:
+    def _results(self, recorded: Iterable[Recorded], reader: ContentReader) -> Generator[AuditedBlob, None, None]:
         """Return the results of the blobs that are recorded and not resumed."""
         results = self._listed_results(recorded)
         sampling = self._options.sampling
         if sampling is None:
             return results
-        return reader.read(results, sampling.__contains__, lambda: _has_passed(end))
+        return reader.read(results, sampling.__contains__, self._is_over)
 
     def _listed_results(self, recorded: Iterable[Recorded]) -> Generator[AuditedBlob, None, None]:
         after = self._resumed_after
@@ -244,6 +246,8 @@ class Audit:
             if expected is None:
                 self.report.unrecorded += 1
             elif after is None or name > after:
+                if self._end is None and self._slice_seconds is not None:
+                    self._end = time.monotonic() + self._slice_seconds
                 yield compare_listed(name, expected, blob)
 
     def _add(self, row: JsonObject) -> None:
@@ -266,6 +270,5 @@ class Audit:
         )
         self._checkpoints.save(self._checkpoint)
 
-
-def _has_passed(end: float | None) -> bool:
-    return end is not None and time.monotonic() >= end
+    def _is_over(self) -> bool:
+        return self._end is not None and time.monotonic() >= self._end

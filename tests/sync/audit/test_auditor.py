@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +15,7 @@ import pytest
 from airflow_s3_azure.engine.errors import AuditFailed, Cancelled, ConfigurationError, SliceEnded
 from airflow_s3_azure.sync.audit import auditor
 from airflow_s3_azure.sync.audit.audit_report import AuditReport
+from airflow_s3_azure.sync.audit.audited_blobs import recorded_blobs
 from airflow_s3_azure.sync.audit.auditor import AuditOptions
 from tests.sync.audit.audited_container import AuditedContainer
 
@@ -254,6 +259,28 @@ def test_an_audit_that_was_stopped_continues_after_its_last_blob(
     assert second.ledger_url == first.ledger_url
     assert copies.statuses(second) == {"in/a": "missing", **{f"in/{name}": "intact" for name in "bcde"}}
     assert second.report.failed == 1
+
+
+def test_a_slice_is_the_time_of_comparing(copies: AuditedContainer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each execution sorts the ledgers again. If that takes longer than the slice, the audit goes on all the same."""
+    now = itertools.count()
+    hours: list[int] = []
+
+    @contextmanager
+    def slowly(*arguments: Any, **options: Any) -> Iterator[Any]:
+        with recorded_blobs(*arguments, **options) as recorded:
+            hours.append(2)
+            yield recorded
+
+    clock = SimpleNamespace(monotonic=lambda: 3600 * sum(hours) + next(now) / 1000)
+    monkeypatch.setattr(auditor, "time", clock)
+    monkeypatch.setattr(auditor, "recorded_blobs", slowly)
+
+    audit = copies.begin()
+    audit.run(slice_seconds=3600)
+
+    assert set(copies.statuses(audit).values()) == {"intact"}
+    assert hours == [2]
 
 
 def test_a_cancelled_audit_commits_what_it_has(copies: AuditedContainer, monkeypatch: pytest.MonkeyPatch) -> None:
