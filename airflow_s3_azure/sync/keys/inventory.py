@@ -29,7 +29,7 @@ MANIFEST = "manifest.json"
 MAX_MANIFEST = 64 * MIB
 """Bytes in a manifest: some 300,000 files."""
 _MD5 = re.compile("[0-9a-f]{32}")
-_TIME = re.compile("[0-9]{1,15}")
+_TIME = re.compile("[0-9]{1,14}")
 
 
 @dataclass(frozen=True, slots=True)

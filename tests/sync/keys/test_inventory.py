@@ -87,6 +87,7 @@ def test_an_access_point_has_no_name_to_compare() -> None:
         ({"destinationBucket": "arn:aws:s3:::else"}, "its files are in bucket 'else', and it is in 'inventories'"),
         ({"fileFormat": "ORC"}, "its files are 'ORC'; configure the inventory for CSV or Parquet"),
         ({"creationTimestamp": "yesterday"}, "creationTimestamp is 'yesterday'"),
+        ({"creationTimestamp": "9" * 15}, "creationTimestamp is '999999999999999'"),
         ({"fileSchema": "Bucket, Size"}, "its columns are 'Bucket, Size', without Bucket and Key"),
         ({"files": None}, "files is None; it takes a list"),
         ({"files": ["x"]}, "file 0 is 'x'; it takes key, size and MD5checksum"),
