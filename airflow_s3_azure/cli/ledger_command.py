@@ -60,7 +60,7 @@ def _place(args: Namespace) -> Destination:
 def _newest(container: AzureContainer, text: str) -> tuple[AuditedRun, dict[str, Any]]:
     """Return the newest complete run that a text names, with its summary.
 
-    :raises ConfigurationError: if there is none
+    :raises ConfigurationError: if there is none, or it has several syncs
     :raises UntrustedFile: if its list of files is not the one that was written
     """
     from airflow_s3_azure.sync.audit.audited_runs import confirmed_run, find_runs, ledger_prefix
@@ -69,12 +69,17 @@ def _newest(container: AzureContainer, text: str) -> tuple[AuditedRun, dict[str,
     if prefix == f"{ROOT}/":
         raise ConfigurationError("RUN is empty; it takes the ID of a DAG, dag_id/run_id, or the URL of a ledger")
     try:
-        run, summary = find_runs(container.client, container.blobs, prefix, "newest")[-1]
+        runs = find_runs(container.client, container.blobs, prefix, "newest")
     except ConfigurationError:
         raise ConfigurationError(
             f"there is no complete run of a sync under {prefix!r} in container {container.client.container_name!r}: no "
             "summary.json of a run that was not dry; check RUN and the container"
         ) from None
+    run, summary = runs[-1]
+    syncs = sorted(one.group_id for one, _ in runs if (one.dag_id, one.run_id) == (run.dag_id, run.run_id))
+    if len(syncs) > 1:
+        names = ", ".join(f"{run.dag_id}/{run.run_id}/{group_id}" for group_id in syncs)
+        raise ConfigurationError(f"this run has {len(syncs)} syncs, each with a ledger of its own; name one of {names}")
     return confirmed_run(run, summary, None), summary
 
 

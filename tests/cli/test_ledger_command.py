@@ -92,3 +92,21 @@ def test_a_summary_that_was_changed_is_not_shown(airflow: Airflow, sync: Sync) -
 
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith("UntrustedFile: ")
+
+
+def test_a_run_of_several_syncs_is_not_shown_in_part(airflow: Airflow, sync: Sync) -> None:
+    """The one whose plan came last may have copied all, and another one failed."""
+    sync.put("a")
+    night = sync.night()
+    (name,) = [one for one in sync.container.list_blob_names() if one.endswith("summary.json")]
+    summary = sync.container.download_blob(name).readall()
+    sync.container.upload_blob(name.replace("/s3_to_azure/", "/other/"), summary)
+    dag_id, run_id, there = night.run.dag_id, night.run.run_id, ("--container-name", sync.container.container_name)
+
+    refused = [airflow("ledger", run, *there) for run in (dag_id, f"{dag_id}/{run_id}")]
+    one = airflow("ledger", f"{dag_id}/{run_id}/s3_to_azure", *there, "-o", "json")
+
+    assert [done.code for done in refused] == [2, 2]
+    for done in refused:
+        assert f"has 2 syncs, each with a ledger of its own; name one of {dag_id}/{run_id}/other," in done.err
+    assert json.loads(one.out)["copied"] == 1
