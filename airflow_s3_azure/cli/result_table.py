@@ -42,7 +42,7 @@ def print_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, header: bool = True) -> None:
     """Print a table; long values wrap in a terminal, and stay whole elsewhere."""
     width = None if sys.stdout.isatty() else 100_000
-    console = Console(markup=False, highlight=False, width=width)
+    console = Console(markup=False, highlight=False, emoji=False, width=width)
     table = Table(box=ASCII_DOUBLE_HEAD if header else None, show_edge=False, show_header=header)
     for name in columns:
         table.add_column(name, overflow="fold")

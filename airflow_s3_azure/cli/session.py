@@ -38,7 +38,7 @@ class Session:
     after_failure = "The same command starts again."
 
     def __init__(self) -> None:
-        self.messages = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
+        self.messages = Console(stderr=True, soft_wrap=True, markup=False, highlight=False, emoji=False)
         self.is_stopped = False
         self.cancel: Callable[[str], bool] | None = None
 
