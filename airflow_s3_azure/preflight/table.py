@@ -25,7 +25,8 @@ WIDTH = 140
 
 def render(report: PreflightReport) -> RenderableType:
     """Return the table, the guardrails in force and a closing line, for a rich console."""
-    table = Table(title=f"{report.source} → {report.destination}", title_justify="left", expand=True)
+    title = Text(f"{report.source} → {report.destination}", style="italic")
+    table = Table(title=title, title_justify="left", expand=True)
     table.add_column("", no_wrap=True, width=9)
     table.add_column("check", no_wrap=True)
     table.add_column("result", ratio=1, overflow="fold")

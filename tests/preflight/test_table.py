@@ -56,6 +56,12 @@ def test_untrusted_text_is_not_markup() -> None:
     ) == repr(key)
 
 
+def test_a_prefix_in_brackets_is_in_the_title() -> None:
+    """It may look like the name of a style, or like the end of one, which is an error of its own."""
+    for source in ("s3://acme/[daily]/", "s3://acme/[/daily]/"):
+        assert as_text(report_of(result("green"), source=source)).startswith(f"{source} → https://acme.")
+
+
 def test_a_terminal_shows_colours() -> None:
     """Of the status; the log has none."""
     console = Console(file=StringIO(), width=100, force_terminal=True, color_system="standard")
