@@ -45,7 +45,7 @@ def strings(name: str, value: Sequence[str] | None) -> Sequence[str]:
             f"{name} is the text {value!r}, a list that a template turned into text; join it: "
             f"{{{{ params.{name} | join('\\n') }}}}"
         )
-    return [line.strip() for line in value.splitlines() if line.strip() not in _NOTHING]
+    return [line.strip() for line in value.split("\n") if line.strip() not in _NOTHING]
 
 
 def time(name: str, value: datetime | str | None) -> datetime | None:

@@ -30,6 +30,7 @@ MIDNIGHT = datetime(2026, 11, 22, tzinfo=UTC)
         ("a", ["a"]),
         ("a\nb", ["a", "b"]),
         ("  a \r\n\n  b\n", ["a", "b"]),
+        ("a\u2028b\x85c\nd", ["a\u2028b\x85c", "d"]),
         ("a,b", ["a,b"]),
         ("[ab]*.csv", ["[ab]*.csv"]),
     ],

@@ -43,7 +43,7 @@ def key_list(name: str, value: Any) -> str | list[KeyEntry]:
             raise ConfigurationError(
                 f"{name} is the text {quote_text(found, 80)!r}; it takes one URL, or one key on each line{_not_joined(name, found)}"
             )
-        value = [line.strip() for line in found.splitlines() if line.strip()]
+        value = [line.strip() for line in found.split("\n") if line.strip()]
     if value is None or isinstance(value, Mapping) or not isinstance(value, Iterable):
         raise ConfigurationError(
             f"{name} is {quote_text(repr(value), 80)}; it takes a list of keys, or the URL of one. Without a list, leave it out"

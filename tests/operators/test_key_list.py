@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         ("s3://b/keys.csv", "s3://b/keys.csv"),
         (" https://acme/c/k.jsonl\n", "https://acme/c/k.jsonl"),
         ("a b\n\n c \n", [KeyEntry("a b"), KeyEntry("c")]),
+        ("a\u2028b\x85c\x1cd\r\ne", [KeyEntry("a\u2028b\x85c\x1cd"), KeyEntry("e")]),
         ([], []),
         (["a", "s3://b/c"], [KeyEntry("a"), KeyEntry("s3://b/c")]),
         ((one for one in ("a", {"key": "b", "size": 1})), [KeyEntry("a"), KeyEntry("b", size=1)]),
