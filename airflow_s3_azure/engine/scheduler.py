@@ -13,6 +13,8 @@ until :meth:`Scheduler.remove`. Invariants, whenever the lock is free:
 3. Active objects come before new ones. So an object finishes before many others begin, and few are half copied.
 4. A worker exits only when nothing can become claimable: the requests are exhausted, and no object begins or is active.
    Until then it waits, and every change that makes something claimable notifies it.
+5. A slice ends after no step that the next one would repeat: not before the blocks of an object that must finish are done, nor
+   before a returned request has a result.
 """
 
 from __future__ import annotations
@@ -80,6 +82,13 @@ class ActiveCopy:
     unclaimed: deque[Block] = field(default_factory=deque)
     in_flight: int = 0
     error: TransferError | None = None
+    is_returned: bool = False
+    """Whether another object returned its request, which the next slice would have to repeat first."""
+
+    @property
+    def must_finish(self) -> bool:
+        """Whether the slice ends only after it."""
+        return self.is_returned or self.copy.must_finish
 
 
 @dataclass(slots=True)
@@ -119,6 +128,8 @@ class Scheduler:
         self._active: list[ActiveCopy] = []
         self._next_request: CopyRequest | None = None
         self._returned: deque[CopyRequest] = deque()
+        self._owed = 0
+        """Returned requests that have no result yet."""
         self._beginning = 0
         self._exhausted = False
         self._closed = False
@@ -141,8 +152,8 @@ class Scheduler:
             while not self._closed:
                 self._cancellation.check()
                 is_over = self._is_slice_over()
-                finishes = is_over and any(active.copy.must_finish for active in self._active)
-                task = self._next_block(must_finish=finishes) or (None if finishes else self._next_object())
+                finishes = is_over and bool(self._owed or any(active.must_finish for active in self._active))
+                task = self._next_block(must_finish=finishes) or self._next_object(must_finish=finishes)
                 if task is not None and is_over and not finishes:
                     # The claim is dropped. The next slice finds the work again: in the requests, or not staged.
                     self.slice_ended = self._closed = True
@@ -169,10 +180,11 @@ class Scheduler:
                 self._changed.notify_all()
             elif isinstance(begun, CopyRequest):
                 self._steps += 1
-                self._returned.append(begun)
+                self._return(begun)
             else:
                 # No notification: the calling worker claims what may start now.
                 self._steps += 1
+                self._owed -= active.is_returned
                 if begun.result.status == "copied":
                     self.total += active.copy.size
 
@@ -202,6 +214,7 @@ class Scheduler:
     def remove(self, active: ActiveCopy) -> None:
         """Report that an object is finished. Its result is in the queue already."""
         with self._lock:
+            self._owed -= active.is_returned
             self._active.remove(active)
             self._changed.notify_all()
 
@@ -209,7 +222,7 @@ class Scheduler:
         """Report that an object has no result yet, but is to be copied by another request."""
         with self._lock:
             self.total -= active.copy.size
-            self._returned.append(request)
+            self._return(request)
             self._active.remove(active)
             self._changed.notify_all()
 
@@ -231,28 +244,43 @@ class Scheduler:
         :param must_finish: only of an object that must finish
         """
         for active in self._active:
-            if must_finish and not active.copy.must_finish:
+            if must_finish and not active.must_finish:
                 continue
             if active.unclaimed and (slot := self._admission.admit_block(active.unclaimed[0].size)):
                 active.in_flight += 1
                 return Task(active, active.unclaimed.popleft(), slot, self._take_buffer())
         return None
 
-    def _next_object(self) -> Task | None:
-        if self._next_request is None and self._returned:
-            self._next_request = self._returned.popleft()
-        elif self._next_request is None and not self._exhausted:
-            self._next_request = next(self._requests, None)
-        request = self._next_request
-        if request is None:
-            self._exhausted = True
+    def _next_object(self, *, must_finish: bool) -> Task | None:
+        """Return an object to begin, if one is admitted; those whose requests were returned come first.
+
+        :param must_finish: only such an object
+        """
+        if is_returned := bool(self._returned):
+            request: CopyRequest | None = self._returned[0]
+        else:
+            request = None if must_finish else self._peek_request()
+        slot = None if request is None else self._admission.admit_object(request.size)
+        if request is None or slot is None:
             return None
-        slot = self._admission.admit_object(request.size)
-        if slot is None:
-            return None
-        self._next_request = None
+        if is_returned:
+            self._returned.popleft()
+        else:
+            self._next_request = None
         self._beginning += 1
-        return Task(ActiveCopy(self._new_copy(request, self._count)), None, slot, self._take_buffer())
+        active = ActiveCopy(self._new_copy(request, self._count), is_returned=is_returned)
+        return Task(active, None, slot, self._take_buffer())
+
+    def _peek_request(self) -> CopyRequest | None:
+        """Return the next request, which stays the next one; None: there is none."""
+        if self._next_request is None and not self._exhausted:
+            self._next_request = next(self._requests, None)
+            self._exhausted = self._next_request is None
+        return self._next_request
+
+    def _return(self, request: CopyRequest) -> None:
+        self._owed += 1
+        self._returned.append(request)
 
     def _take_buffer(self) -> Buffer:
         return self._free_buffers.pop() if self._free_buffers else Buffer()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -292,6 +293,39 @@ def test_a_slice_ends_after_a_blob_that_is_being_read_back() -> None:
         next(copying)
 
     assert (result.key, result.status) == ("key", "unchanged")
+    assert len(container.reads) == -(-SIZE // BLOCK)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("is_md5", [False, True], ids=["blocks", "md5"])
+def test_a_slice_ends_after_the_copy_of_a_blob_whose_content_differs(threads: int, is_md5: bool) -> None:
+    """The next slice would have to read the blob back again before it copies a block, so a large one would never be copied."""
+    found = replace(stored(DATA), checksum=None) if is_md5 else stored(DATA)
+    source = FakeS3({"key": found, "next": stored(b"next"), "last": stored(b"last")})
+    if is_md5:
+        head = source.head
+        source.head = lambda key, version_id=None: replace(head(key, version_id), md5=etag_of(DATA))  # type: ignore[method-assign]
+    container = rival(b"!" * SIZE)
+    requests = [
+        replace(request_for("key", found, Precondition('"theirs"')), adopt=True),
+        CopyRequest("next", "next"),
+        CopyRequest("last", "last"),
+    ]
+    results: list[CopyResult] = []
+
+    for _ in requests:
+        done = {one.key for one in results}
+        with suppress(SliceEnded):
+            results += start(
+                source, container, [one for one in requests if one.key not in done], threads=threads, slice_seconds=0.0
+            )
+
+    assert sorted((one.key, one.status) for one in results) == [
+        ("key", "copied"),
+        ("last", "copied"),
+        ("next", "copied"),
+    ]
+    assert container.blobs["key"].data == DATA
     assert len(container.reads) == -(-SIZE // BLOCK)
 
 
