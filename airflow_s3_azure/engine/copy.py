@@ -18,9 +18,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from airflow_s3_azure.engine.azure.container import BlobContainer
+from airflow_s3_azure.engine.azure.service_errors import BlobArchived
 from airflow_s3_azure.engine.block_mover import BlockMover, Buffer, CopyContext
 from airflow_s3_azure.engine.blocks import Block, block_size_for
 from airflow_s3_azure.engine.cancellation import Cancellation
@@ -128,6 +130,8 @@ class ObjectCopy:
 
     def failed(self, error: TransferError) -> CopyResult:
         """Return the result of a copy that ended in ``error``: failed, or skipped."""
+        if isinstance(error, BlobArchived) and (done := self._copied_meanwhile()) is not None:
+            return done
         has_replaced = self._destination.has_replaced  # then the copy is missing, and the key is not merely skipped
         if not has_replaced and (reason := self.request.why_skipped(error, archived=self._options.archived)):
             return self._result("skipped", reason=reason, archived=isinstance(error, SourceArchived))
@@ -268,6 +272,12 @@ class ObjectCopy:
         if self._options.verify == "read_back":
             read_back(self._context, self._to, blob_etag, layout.blocks, self._resumed)
         return self._copied(blob_etag=blob_etag, verified=verified, blocks=len(names), crc64nvme=crc64nvme)
+
+    def _copied_meanwhile(self) -> CopyResult | None:
+        """Return the result if a concurrent writer put its copy into the archive tier, where no block can be staged."""
+        with suppress(TransferError):
+            return self._destination.find_existing_copy(self._source.etag, self._source.size) if self._source else None
+        return None
 
     def _read_tags(self, version_id: str | None) -> None:
         if self._options.copy_tags:

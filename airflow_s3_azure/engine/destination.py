@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from airflow_s3_azure.engine.azure.container import BlobContainer
-from airflow_s3_azure.engine.azure.service_errors import BlockListRejected, PreconditionFailed
+from airflow_s3_azure.engine.azure.service_errors import BlobArchived, BlockListRejected, PreconditionFailed
 from airflow_s3_azure.engine.block_mover import CopyContext
 from airflow_s3_azure.engine.conflicts import CONFLICTS
 from airflow_s3_azure.engine.errors import DestinationAccessDenied, DestinationConflict, TransferError
@@ -129,11 +129,12 @@ class Destination:
 
         :raises PreconditionFailed: if that writer wrote something else
         :raises BlockListRejected: if a staged block is gone; a new try copies what is not staged
+        :raises BlobArchived: if the blob cannot be overwritten
         """
         retries, precondition = self._context.retries, self.precondition or Precondition(None)
         try:
             return self._context.call(lambda: request(precondition))
-        except (PreconditionFailed, BlockListRejected):
+        except (PreconditionFailed, BlockListRejected, BlobArchived):
             state = self._head()
             if state is None or state.etag == precondition.etag:  # nothing was written: it is the blob to be replaced
                 raise

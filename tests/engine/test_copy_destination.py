@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_s3_azure.engine.checksums import s3_text
-from airflow_s3_azure.engine.errors import DestinationConflict, SourceChanged
+from airflow_s3_azure.engine.errors import DestinationConflict, DestinationWriteError, SourceChanged
 from airflow_s3_azure.engine.model import CopyRequest, Precondition
 from airflow_s3_azure.engine.properties import CopyIdentity, PreservedProperties, SourceRecord
 from tests.fakes.memory import (
@@ -94,6 +94,45 @@ def test_a_concurrent_writer_that_was_faster_leaves_nothing_to_do(size: int) -> 
     result = copy_one(FakeS3({"key": found}), container)
 
     assert (result.status, result.error, result.blob_etag) == ("unchanged", None, container.blobs["key"].etag)
+
+
+@pytest.mark.parametrize(
+    ("size", "step"), [(BLOCK, "commit"), (SIZE, "read"), (SIZE, "commit")], ids=["put", "block", "commit"]
+)
+def test_a_concurrent_writer_with_the_archive_tier_leaves_nothing_to_do(size: int, step: str) -> None:
+    """Azure then takes neither a block nor a commit (BlobArchived), but the blob that is there is the copy."""
+    found = stored(content_of(size))
+    source, container = FakeS3({"key": found}), FakeAzure()
+
+    def finish_first(*_: object) -> None:
+        container.add("key", found.data, SourceRecord(found.etag, size).as_metadata(), conflict="archived")
+
+    if step == "read":
+        source.before_read = finish_first
+    else:
+        container.before_commit = finish_first
+
+    result = copy_one(source, container, options=replace(OPTIONS, access_tier="Archive"))
+
+    assert (result.status, result.error, result.blob_etag) == ("unchanged", None, container.blobs["key"].etag)
+
+
+@pytest.mark.parametrize("size", [BLOCK, SIZE], ids=["put", "commit"])
+def test_a_blob_of_the_archive_tier_whose_response_was_lost_is_copied(size: int) -> None:
+    """The second request finds an archived blob, which the first one wrote."""
+    found, container = stored(content_of(size)), FakeAzure()
+    write = container._write
+
+    def lose(how: str, blob: str, *rest: Any) -> str:
+        write(how, blob, *rest)
+        container.blobs[blob] = replace(container.blobs[blob], conflict="archived")
+        raise DestinationWriteError("the connection was closed", transient=True)
+
+    container._write = lose  # type: ignore[method-assign,assignment]
+
+    result = copy_one(FakeS3({"key": found}), container, options=replace(OPTIONS, access_tier="Archive"))
+
+    assert (result.status, result.error, container.blobs["key"].data) == ("copied", None, found.data)
 
 
 @pytest.mark.parametrize("size", [BLOCK, SIZE], ids=["put", "commit"])

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from airflow_s3_azure.engine.azure.container import BlobContainer
-from airflow_s3_azure.engine.azure.service_errors import PreconditionFailed
+from airflow_s3_azure.engine.azure.service_errors import BlobArchived, PreconditionFailed
 from airflow_s3_azure.engine.blocks import Block, BlockId, fingerprint
 from airflow_s3_azure.engine.cancellation import Cancellation
 from airflow_s3_azure.engine.checksums import (
@@ -25,7 +25,7 @@ from airflow_s3_azure.engine.checksums import (
     compute,
 )
 from airflow_s3_azure.engine.conflicts import Conflict
-from airflow_s3_azure.engine.errors import DestinationConflict, SourceChanged, SourceNotFound, SourceReadError
+from airflow_s3_azure.engine.errors import SourceChanged, SourceNotFound, SourceReadError
 from airflow_s3_azure.engine.model import (
     BlobContent,
     BlobState,
@@ -310,7 +310,7 @@ class FakeAzure:
 
     def _check_not_archived(self, blob: str) -> None:
         if blob in self.blobs and self.blobs[blob].conflict == "archived":
-            raise DestinationConflict("Azure returned 409 BlobArchived", blob=self.blob_url(blob))
+            raise BlobArchived("Azure returned 409 BlobArchived", blob=self.blob_url(blob))
 
     def _write(
         self, how: str, blob: str, data: Callable[[], bytes], content: BlobContent, condition: Precondition

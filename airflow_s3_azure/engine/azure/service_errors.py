@@ -34,6 +34,10 @@ class BlockListRejected(DestinationWriteError):
     """A block of the list is not staged. Another writer may have committed it."""
 
 
+class BlobArchived(DestinationConflict):
+    """The blob is in the archive tier, where it cannot be overwritten. A concurrent writer may have put its copy there."""
+
+
 class BlockIdsConflict(DestinationConflict):
     """A block ID has another length than the staged ones, according to Azure."""
 
@@ -89,7 +93,7 @@ _MEANINGS: dict[str, _Meaning] = {
     ),
     # The state of the blob
     "BlobArchived": _Meaning(
-        DestinationConflict,
+        BlobArchived,
         str(CONFLICTS["archived"]),
     ),
     "SnapshotsPresent": _Meaning(

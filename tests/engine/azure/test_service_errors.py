@@ -8,6 +8,7 @@ from email.utils import format_datetime
 import pytest
 
 from airflow_s3_azure.engine.azure.service_errors import (
+    BlobArchived,
     BlockIdsConflict,
     BlockListRejected,
     ErrorResponse,
@@ -25,7 +26,7 @@ from airflow_s3_azure.engine.http.message import Headers
 @pytest.mark.parametrize(
     ("status", "code", "kind", "remedy"),
     [
-        (409, "BlobArchived", DestinationConflict, "rehydrate or delete it"),
+        (409, "BlobArchived", BlobArchived, "rehydrate or delete it"),
         (409, "BlobBeingRehydrated", DestinationConflict, "wait until it is online"),
         (
             409,
