@@ -20,7 +20,7 @@ from airflow_s3_azure.cli.command_log import log_to
 from airflow_s3_azure.cli.command_task import CommandTask
 from airflow_s3_azure.cli.locations import Destination
 from airflow_s3_azure.cli.progress_bar import ProgressBar
-from airflow_s3_azure.engine.errors import ConfigurationError, S3ToAzureError, runbook_url
+from airflow_s3_azure.engine.errors import ConfigurationError, S3ToAzureError, class_name, runbook_url
 from airflow_s3_azure.operators.arguments import read_argument
 from airflow_s3_azure.operators.connected import CancellableOperator
 
@@ -62,7 +62,7 @@ class Session:
 
     def fail(self, error: S3ToAzureError) -> int:
         """Show an error, and return the exit code."""
-        self.messages.print(f"{type(error).__name__}: {error}", style="red")
+        self.messages.print(f"{class_name(error)}: {error}", style="red")
         self.messages.print(f"what to do: {runbook_url(error)}")
         if error.retryable:
             self.messages.print(self.after_failure)

@@ -235,9 +235,14 @@ def short_first_line(text: str, limit: int = MAX_FIRST_LINE) -> str:
     return f"{first[:end].rstrip()}{NEXT_LINE}{first[end:].lstrip()}{newline}{rest}"
 
 
+def class_name(error: S3ToAzureError) -> str:
+    """Return the name of an error's class under which the runbook has it."""
+    return _public_class(error).__name__
+
+
 def runbook_url(error: S3ToAzureError) -> str:
     """Return the URL of the entry for an error: that of its class, or of the nearest base that has one."""
-    return f"{RUNBOOK}#{_public_class(error).__name__.lower()}"
+    return f"{RUNBOOK}#{class_name(error).lower()}"
 
 
 def _public_class(error: S3ToAzureError) -> type:
@@ -247,7 +252,7 @@ def _public_class(error: S3ToAzureError) -> type:
 
 def error_as_json(error: S3ToAzureError) -> dict[str, Any]:
     """Return an error as JSON values, for another process."""
-    fields = {"type": _public_class(error).__name__, "message": str(error), "retryable": error.retryable}
+    fields = {"type": class_name(error), "message": str(error), "retryable": error.retryable}
     if isinstance(error, TransferError):
         fields |= {"message": error.message, "key": error.key, "blob": error.blob, "request_id": error.request_id}
     return fields

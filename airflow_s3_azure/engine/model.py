@@ -12,7 +12,14 @@ import msgspec
 from airflow_s3_azure.engine.blocks import MIB, Block
 from airflow_s3_azure.engine.checksums import StoredChecksum, Verified, checksum_type
 from airflow_s3_azure.engine.conflicts import Conflict
-from airflow_s3_azure.engine.errors import S3ToAzureError, SourceArchived, SourceChanged, SourceNotFound, TransferError
+from airflow_s3_azure.engine.errors import (
+    S3ToAzureError,
+    SourceArchived,
+    SourceChanged,
+    SourceNotFound,
+    TransferError,
+    class_name,
+)
 from airflow_s3_azure.engine.options import Archived
 from airflow_s3_azure.engine.properties import (
     CopyIdentity,
@@ -236,8 +243,8 @@ class CopyResult:
             "seconds": round(self.seconds, 3),
             "mib_per_second": round((self.size or 0) / MIB / self.seconds, 2) if copied else None,
             "reason": None if self.reason is None else printable(self.reason, MAX_TEXT),
-            "error": None if self.error is None else shorten(f"{type(self.error).__name__}: {self.error}", MAX_TEXT),
-            "error_class": None if self.error is None else type(self.error).__name__,
+            "error": None if self.error is None else shorten(f"{class_name(self.error)}: {self.error}", MAX_TEXT),
+            "error_class": None if self.error is None else class_name(self.error),
             "retryable": None if self.error is None else self.error.retryable,
             "archived": self.archived,
         }

@@ -11,7 +11,7 @@ from airflow.sdk import BaseOperator, BaseOperatorLink
 from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException
 
 from airflow_s3_azure.endpoints import Endpoints
-from airflow_s3_azure.engine.errors import S3ToAzureError, SliceEnded, error_from_json, runbook_url
+from airflow_s3_azure.engine.errors import S3ToAzureError, SliceEnded, class_name, error_from_json, runbook_url
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.links import AzurePortalLink, LedgerLink, S3ConsoleLink
@@ -190,4 +190,4 @@ def airflow_failures() -> Iterator[None]:
         log.info("what to do: %s", runbook_url(error))  # Airflow logs the error itself
         if error.retryable:
             raise
-        raise AirflowFailException(f"{type(error).__name__}: {error}") from error
+        raise AirflowFailException(f"{class_name(error)}: {error}") from error

@@ -12,7 +12,14 @@ from typing import Any
 
 from airflow_s3_azure.engine.azure.container import BlobContainer
 from airflow_s3_azure.engine.cancellation import Cancellation
-from airflow_s3_azure.engine.errors import BatchChanged, BatchFailed, SliceEnded, SourceArchived, TransferError
+from airflow_s3_azure.engine.errors import (
+    BatchChanged,
+    BatchFailed,
+    SliceEnded,
+    SourceArchived,
+    TransferError,
+    class_name,
+)
 from airflow_s3_azure.engine.model import CopyRequest, CopyResult
 from airflow_s3_azure.engine.options import CopyOptions
 from airflow_s3_azure.engine.pool import copy_objects
@@ -330,7 +337,7 @@ class BatchExecution:
             log.info("%r was copied by a concurrent writer; checking each blob before copying from now on", result.key)
             self._has_concurrent_writer = True
         if result.error is not None:
-            log.error("%s: %s", type(result.error).__name__, result.error)
+            log.error("%s: %s", class_name(result.error), result.error)
 
     def _keep(self, row: Mapping[str, Any]) -> None:
         self._totals.add(row)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from airflow_s3_azure.engine.azure.service_errors import PreconditionFailed
 from airflow_s3_azure.engine.blocks import MIB
 from airflow_s3_azure.engine.errors import SourceChanged, SourceNotFound
 from airflow_s3_azure.engine.model import BlobContent, BlobState, CopyResult, Precondition, SourceObject
@@ -107,6 +108,15 @@ def test_a_failed_result_has_its_error(error: SourceChanged | SourceNotFound, re
 
     name = type(error).__name__
     assert (row["error"], row["error_class"], row["retryable"]) == (f"{name}: {error}", name, retryable)
+
+
+def test_the_class_of_a_failed_result_is_one_that_the_runbook_has() -> None:
+    """A class of another module has the name of its base, under which the runbook has an entry."""
+    error = PreconditionFailed("the blob changed")
+
+    row = CopyResult("k", "b", "failed", error=error).as_json()
+
+    assert (row["error"], row["error_class"]) == (f"DestinationConflict: {error}", "DestinationConflict")
 
 
 def test_long_texts_of_a_result_are_shortened_and_printable() -> None:

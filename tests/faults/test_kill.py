@@ -210,7 +210,7 @@ def test_a_process_that_comes_late_with_an_old_version_commits_nothing(route: Ro
     late = result_of(start())
 
     assert [result.status for result in faster] == ["copied"]
-    assert str(late["error"]).startswith("PreconditionFailed: ")
+    assert str(late["error"]).startswith("DestinationConflict: ")
     assert [route.read()] == new
 
 
