@@ -6,15 +6,21 @@ ours until Azure drops them, seven days after the first one was staged.
 
 from __future__ import annotations
 
+import secrets
+
 from airflow_s3_azure.engine.azure.container import BlobContainer
+from airflow_s3_azure.engine.azure.service_errors import PreconditionFailed
 from airflow_s3_azure.engine.block_mover import CopyContext
 from airflow_s3_azure.engine.errors import DestinationConflict
-from airflow_s3_azure.engine.model import Precondition, StagedBlock
+from airflow_s3_azure.engine.model import BlobContent, Precondition, StagedBlock
 from airflow_s3_azure.engine.progress import count_text
+from airflow_s3_azure.engine.properties import RECORD_PREFIX
 from airflow_s3_azure.engine.quoting import get_logger
 from airflow_s3_azure.engine.resume import count_conflicting_blocks
 
 log = get_logger(__name__)
+
+_MARK = f"{RECORD_PREFIX}discards_staged"
 
 
 def discard_foreign_blocks(
@@ -44,5 +50,21 @@ def discard_foreign_blocks(
             "wait until Azure drops them (7 days), or copy to another name"
         )
     log.warning("%r: %s; discarding them", context.blob, found)
-    context.call(lambda: container.discard_staged(context.blob))
+    _discard(context, container)
     return []
+
+
+def _discard(context: CopyContext, container: BlobContainer) -> None:
+    """Commit an empty blob, and delete it. Its metadata identifies it after a lost response.
+
+    :raises PreconditionFailed: if another writer's blob exists
+    """
+    blob, content = context.blob, BlobContent({}, {_MARK: secrets.token_hex(8)})
+    try:
+        etag = context.call(lambda: container.commit(blob, [], content, Precondition(None)))
+    except PreconditionFailed:
+        found = context.call(lambda: container.head_with_metadata(blob))
+        if found is None or found[1] != content.metadata:
+            raise
+        etag = found[0].etag
+    context.call(lambda: container.delete(blob, etag))
