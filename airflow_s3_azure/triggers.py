@@ -39,6 +39,7 @@ from airflow_s3_azure.metrics import counts_of
 from airflow_s3_azure.sync.compare_modes import NO_READ_BACK
 from airflow_s3_azure.sync.execution import BatchExecution
 from airflow_s3_azure.sync.ledger import PlanFolder
+from airflow_s3_azure.sync.lines_reader import MissingFile
 from airflow_s3_azure.sync.references import BatchReference
 from airflow_s3_azure.sync.restores import Restores, archived_requests, count_waiting
 from airflow_s3_azure.values import SOONEST_SECONDS
@@ -235,7 +236,8 @@ class RestoringTrigger(ConnectedTrigger):
     """Fires one event when enough of the archived objects that wait are restored, or all of them.
 
     All its state is in its arguments and in S3 and Azure, so a restarted triggerer continues the wait. A poll that gets no
-    response, or one that asks to try again, is repeated at the next interval; another error ends the wait.
+    response, or one that asks to try again, is repeated at the next interval; another error ends the wait, and so does a manifest
+    that is gone.
     """
 
     @property
@@ -286,7 +288,9 @@ class RestoringTrigger(ConnectedTrigger):
             raise
         except S3ToAzureError as error:
             # Both endpoints responded before the wait: even a host that is missing in DNS now is not a wrong name.
-            if error.retryable or isinstance(error, SourceReadError | DestinationWriteError):
+            # A plan's file that is gone stays gone.
+            may_pass = error.retryable or isinstance(error, SourceReadError | DestinationWriteError)
+            if may_pass and not isinstance(error, MissingFile):
                 log.warning("a poll failed, next in %.0f s: %s: %s", self.interval, type(error).__name__, error)
                 return None
             log.info("%s: %s", type(error).__name__, error)

@@ -22,7 +22,9 @@ from airflow_s3_azure.engine.errors import (
     error_as_json,
 )
 from airflow_s3_azure.engine.model import SourceObject
+from airflow_s3_azure.sync.references import BatchReference
 from airflow_s3_azure.triggers import ObjectRestoreTrigger, RestoreTrigger, RestoringTrigger
+from tests.fakes.memory_container import MemoryContainer
 
 AT_ONCE = {"restore_poll_interval": 0}
 """Options of a trigger that polls without a wait."""
@@ -164,6 +166,20 @@ def test_a_refused_poll_ends_the_wait_with_its_error(monkeypatch: pytest.MonkeyP
     event = asyncio.run(_first(_object_trigger(monkeypatch, Source(True, refused))))
 
     assert event.payload == {"error": error_as_json(refused)}
+
+
+def test_a_manifest_that_is_gone_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lifecycle rule, or a human, deleted the plan's folder: no poll finds it again, so the task would wait without end."""
+    container = SimpleNamespace(client=MemoryContainer().as_client())
+    monkeypatch.setattr(triggers, "open_endpoints", lambda *_: (SimpleNamespace(source=Source()), container))
+    run = "_s3_to_azure/dag/run"
+    reference = BatchReference(f"{run}/plan", 0, "all", 1, 1, 0, 9, "", '"etag"', ((9, 1, "digest"),))
+    endpoints = Endpoints("bucket", "landing").as_json()
+    trigger = RestoreTrigger(endpoints, AT_ONCE, batch=reference.as_json(run), run_folder=run, waiting=1)
+
+    event = asyncio.run(asyncio.wait_for(_first(_stored(trigger)), timeout=10))
+
+    assert event.payload["error"]["message"] == "it is gone; clear the plan task to make a new one"
 
 
 def test_an_object_that_is_deleted_waits_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
