@@ -104,6 +104,32 @@ def test_a_failed_plan_shows_its_error_and_links_to_its_log(fake: FakeAirflow, s
     assert str(failure.get_by_role("link").get_attribute("href")).endswith(f"/runs/{run}/tasks/{PLAN}")
 
 
+@pytest.mark.parametrize(
+    ("kind", "title", "has_code"),
+    [
+        ("object", "This DAG copies single objects", True),
+        ("audit", "This DAG audits a container", False),
+        ("preflight", "This DAG checks a bucket and a container", False),
+    ],
+)
+def test_a_dag_without_a_sync_says_where_its_results_are(
+    fake: FakeAirflow, show: Show, kind: str, title: str, has_code: bool
+) -> None:
+    """Also an audit and a preflight: the tabs of their runs have them. A text that announces code is followed by it."""
+    fake.add_dag("other")
+    run = fake.add_run("other", midnight(fake, 1), report=None)
+    fake.tasks.clear()
+    fake.add_task("other", run, kind)
+
+    empty = show("dag", "other").page.get_by_test_id("empty")
+
+    text = empty.inner_text()
+    assert title in text
+    assert "The tab Transfer of each run" in text
+    assert ("s3_to_azure_sync(" in text) is has_code
+    assert text.count(":") == (1 if has_code else 0)
+
+
 def test_failed_copies_of_single_objects_show_their_errors(fake: FakeAirflow, show: Show) -> None:
     """Each with its key and its log; more than five on request."""
     fake.add_dag("keys")

@@ -15,10 +15,17 @@ const MOST_EVENTS = 200;
 const CHART = 440; // pixels of their places before they are there
 const TABLE = 400;
 export const HOW_TO = 'from airflow_s3_azure.sync_group import s3_to_azure_sync\n\ns3_to_azure_sync(s3_bucket="my-bucket", container_name="my-container")';
+/** What a DAG without a sync shows, by the kind of its tasks: [title, text, code]. */
+const WITHOUT_SYNC = {
+  object: ["This DAG copies single objects", "The tab Transfer of each run lists what it copied. For whole prefixes, with totals and missing days, use a sync:", HOW_TO],
+  audit: ["This DAG audits a container", "The tab Transfer of each run shows what it found."],
+  preflight: ["This DAG checks a bucket and a container", "The tab Transfer of each run shows its checks."],
+  none: ["This DAG has no S3 → Azure sync", "To copy what is under an S3 prefix every night, add one:", HOW_TO],
+};
 
 /**
  * The syncs of a DAG, and runs of them with the reports of the last ones: {syncs: [{groupId, entries, last, days}],
- * copiesObjects, dag}. Shown before the reports are read that are requested one by one: {…, isPartial}.
+ * kinds, dag}. Shown before the reports are read that are requested one by one: {…, isPartial}.
  */
 async function readDag(dagId, signal, show) {
   const [found, dag, runs, dry, { events }] = await Promise.all([
@@ -70,12 +77,14 @@ export function DagTab({ dagId }) {
     { "data-testid": "transfers" },
     error && h(Trouble, { error, what: "this DAG", retry: refresh }),
     h(Notice, { notice }),
-    data.syncs.length === 0 &&
-      (data.copiesObjects
-        ? h(Empty, { title: "This DAG copies single objects" }, "The tab Transfer of each run lists what it copied. For whole prefixes, with totals and missing days, use a sync:")
-        : h(Empty, { title: "This DAG has no S3 → Azure sync", code: HOW_TO }, "To copy what is under an S3 prefix every night, add one:")),
+    data.syncs.length === 0 && h(WithoutSync, { kinds: data.kinds }),
     data.syncs.map((sync) => h(History, { key: sync.taskId, sync, dag: data.dag, named: data.syncs.length > 1, isPartial: data.isPartial, onBackfill: notify, onMore: refresh })),
   );
+}
+
+function WithoutSync({ kinds }) {
+  const [title, text, code] = WITHOUT_SYNC[Object.keys(WITHOUT_SYNC).find((kind) => kinds.includes(kind)) ?? "none"];
+  return h(Empty, { title, code }, text);
 }
 
 function History({ sync, dag, named, isPartial, onBackfill, onMore }) {

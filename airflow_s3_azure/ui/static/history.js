@@ -1,6 +1,7 @@
 /** The runs of one DAG, each with its report. */
 import { get, getList, ifAllowed, path, xcom, xcomKeys } from "./api.js";
 import { clock, dayOf, isNumber, longDay, shortDay } from "./format.js";
+import { OPERATORS } from "./host.js";
 import { groupOf } from "./run_reader.js";
 
 export const REPORT = "S3ToAzureReportOperator";
@@ -14,14 +15,14 @@ const DAY = 86_400_000;
 const known = new Map();
 const dags = new Map();
 
-/** The syncs of a DAG as it is now: [{groupId, taskId}]. */
+/** What a DAG has as it is now: {syncs: [{groupId, taskId}], kinds: the kinds of its tasks that are ours, as in OPERATORS}. */
 export async function syncsOf(dagId, signal) {
   const { tasks } = await get(path`dags/${dagId}/tasks`, {}, signal);
   return {
     syncs: tasks
       .filter((task) => task.operator_name === REPORT)
       .map((task) => ({ groupId: groupOf(task.task_id), taskId: task.task_id })),
-    copiesObjects: tasks.some((task) => task.operator_name === "S3ToAzureBlobStreamOperator"),
+    kinds: tasks.map((task) => OPERATORS[task.operator_name]).filter(Boolean),
   };
 }
 
