@@ -96,7 +96,7 @@ format: .venv/installed  ## format the code
 	@$(RUN)/ruff check --fix .
 
 docs: .tools/docs/installed  ## build the documentation site into dist/docs; warnings are errors
-	@NO_MKDOCS_2_WARNING=1 .tools/docs/bin/mkdocs build --quiet
+	@NO_MKDOCS_2_WARNING=1 .tools/docs/bin/mkdocs build
 	@echo "open dist/docs/index.html"
 
 release-check: servers docs .tools/release/installed  ## all of a release that works offline (CONSTRAINT=file or URL: other versions)

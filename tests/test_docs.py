@@ -196,13 +196,23 @@ def _anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+def _whole(page: Path) -> str:
+    """Return a page as the site has it: with the sections of other pages that it includes."""
+
+    def section(found: re.Match[str]) -> str:
+        text = (DOCS.parent / found[1]).read_text()
+        return text[text.index(f"[start:{found[2]}]") : text.index(f"[end:{found[2]}]")]
+
+    return re.sub(r'^--8<-- "(.+):(.+)"$', section, page.read_text(), flags=re.MULTILINE)
+
+
 @pytest.mark.checkout
 def test_every_link_between_pages_leads_somewhere() -> None:
-    """A page that moves takes its links with it, anchors included."""
+    """A page that moves takes its links with it, anchors included. So does a section that another page includes."""
     root = DOCS.parent
     broken = []
     for page in [*root.glob("*.md"), *DOCS.rglob("*.md")]:
-        for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        for link in re.findall(r"\]\(([^)\s]+)\)", _whole(page)):
             path, _, anchor = link.partition("#")
             target = (page.parent / path).resolve() if path else page
             if "://" in link or link.startswith("mailto:"):
@@ -211,6 +221,15 @@ def test_every_link_between_pages_leads_somewhere() -> None:
                 broken.append(f"{page.relative_to(root)}: {link}")
 
     assert broken == []
+
+
+@pytest.mark.checkout
+def test_the_build_of_the_site_hides_no_warning() -> None:
+    """With --quiet mkdocs logs no warning, counts none, and a strict build with broken links is a success."""
+    (command,) = re.findall(r"mkdocs build.*", (DOCS.parent / "Makefile").read_text())
+
+    assert not {"-q", "--quiet"} & set(command.split())
+    assert "\nstrict: true\n" in (DOCS.parent / "mkdocs.yml").read_text()
 
 
 def test_everything_that_the_reference_documents_exists() -> None:
