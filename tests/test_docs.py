@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, get_args
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 from airflow_s3_azure.engine.blocks import DEFAULT_BLOCK_SIZE, MIB
 from airflow_s3_azure.engine.model import CopyResult, Status
@@ -21,6 +22,7 @@ from airflow_s3_azure.sync.audit.expectations import Expected
 from airflow_s3_azure.sync.audit.findings import compare_listed
 from airflow_s3_azure.sync.ledger import PlanFolder
 from airflow_s3_azure.sync.rows import ledger_row
+from tests.versions.__main__ import floors
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
@@ -242,6 +244,25 @@ def test_everything_that_the_reference_documents_exists() -> None:
 
     assert named
     assert [name for name in named if pkgutil.resolve_name(name) is None] == []
+
+
+def test_the_reference_documents_every_public_operator() -> None:
+    """Those of the table of public modules."""
+    public = set(re.findall(r"`(S3ToAzure\w+Operator)`", (DOCS / "architecture.md").read_text()))
+
+    named = re.findall(r"^::: [\w.]+\.(S3ToAzure\w+)$", (DOCS / "reference" / "operators.md").read_text(), re.MULTILINE)
+
+    assert sorted(named) == sorted(public)
+
+
+@pytest.mark.checkout
+def test_the_guide_names_the_lowest_versions_of_the_providers() -> None:
+    """An administrator compares them with the constraints of a managed Airflow."""
+    lowest = {one.name: str(one.specifier)[2:] for one in map(Requirement, floors())}
+    text = (DOCS / "deploy.md").read_text()
+
+    for name in ("apache-airflow-providers-amazon", "apache-airflow-providers-microsoft-azure"):
+        assert f"`{name}` {lowest[name]}" in text
 
 
 def _first_cells(page: str) -> list[list[str]]:
