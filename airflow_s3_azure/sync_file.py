@@ -70,7 +70,8 @@ def sync_dags(path: str | Path) -> dict[str, DAG]:
         own = own or [*_conflicts(name, lines, number, dags, fields)]
         dag = None if own else _dag_of(name, lines, number, fields, own)
         if dag is None:
-            dag = _failing_dag(f"{Path(name).stem}_line_{lines.line(['syncs', number])}", dags, fields, own)
+            stem = re.sub(r"[^A-Za-z0-9_.-]", "_", Path(name).stem)[:200]
+            dag = _failing_dag(f"{stem}_line_{lines.line(['syncs', number])}", dags, fields, own)
         dags[dag.dag_id] = dag
     return dags
 

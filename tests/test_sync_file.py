@@ -160,6 +160,14 @@ def test_an_error_of_any_check_is_the_entrys_own(
     assert len(dags["good"].tasks) == 3
 
 
+def test_a_file_of_any_name_has_a_dag_for_an_entry_without_an_id(tmp_path: Path) -> None:
+    """Else the file has no DAG at all, because Airflow refuses the ID of one."""
+    path = tmp_path / f"acme syncs ü{'x' * 237}.yaml"
+    path.write_text(f"syncs:\n{ENTRY}  - s3_bucket: exports\n")
+
+    assert [dag_id[:18] for dag_id in sync_dags(path)] == ["good", "acme_syncs__xxxxxx"]
+
+
 def test_a_whole_number_may_be_written_as_a_float(tmp_path: Path) -> None:
     """As the schema allows."""
     entry = ENTRY.replace("landing", "landing, max_active_runs: 2.0")
