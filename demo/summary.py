@@ -23,10 +23,11 @@ def show_accident(screen: Screen, row: Mapping[str, Any], *, killed: bool) -> No
     :param row: of the object in the ledger
     """
     if killed:
+        blocks, resumed = row["blocks"], row["resumed_blocks"]
+        rest = f"copied the other {blocks - resumed}" if resumed < blocks else "committed them"
         screen.say(
-            f"Killed and resumed: the copy of {row['key']} was killed in the middle. Its next try found "
-            f"{row['resumed_blocks']} of {row['blocks']} blocks staged, and copied the others. Objects that the killed try "
-            "had copied are unchanged."
+            f"Killed and resumed: the copy of {row['key']} was killed before its commit. Its next try found "
+            f"{resumed} of {blocks} blocks staged, and {rest}. Objects that the killed try had copied are unchanged."
         )
     else:
         screen.say(f"  ({row['key']} was copied before its task could be killed.)", "dim")

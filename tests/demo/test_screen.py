@@ -12,7 +12,7 @@ from rich.cells import cell_len
 
 from demo import seed
 from demo.screen import Screen, middle
-from demo.summary import connection_lines
+from demo.summary import connection_lines, show_accident
 
 LONG = "exports/2026/11/21/" + "a-long-folder/" * 8 + "orders-00001.csv.gz"
 
@@ -47,6 +47,17 @@ def test_a_name_keeps_both_of_its_ends() -> None:
     assert middle("abcdefghij", 10) == "abcdefghij"
     assert middle("abcdefghijk", 7) == "abc…ijk"
     assert cell_len(middle("🚀" * 20, 9)) <= 9
+
+
+@pytest.mark.parametrize(("resumed", "rest"), [(5, "copied the other 8"), (13, "committed them")])
+def test_a_resumed_copy_says_what_it_did_with_the_other_blocks(
+    capsys: pytest.CaptureFixture[str], resumed: int, rest: str
+) -> None:
+    """On a busy machine all blocks are staged before the kill: then there are no others."""
+    show_accident(Screen(), {"key": "large", "blocks": 13, "resumed_blocks": resumed}, killed=True)
+
+    text = " ".join(capsys.readouterr().out.split())
+    assert f"found {resumed} of 13 blocks staged, and {rest}." in text
 
 
 def test_connections_can_be_pasted() -> None:
