@@ -269,6 +269,6 @@ def test_the_guides_file_copies(bucket: Bucket, container: ContainerClient, tmp_
     assert bag.import_errors == {}
     assert [run_dag(dag).state for dag in dags] == ["success", "success"]
     assert {name for name in container.list_blob_names() if not name.startswith("_")} == {
-        "sales/sales/2026/a.csv",
+        "from-s3/sales/2026/a.csv",
         "logs/b.gz",
     }
