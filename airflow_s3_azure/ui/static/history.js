@@ -114,13 +114,14 @@ const seconds = (from, to) => (from && to ? (new Date(to) - new Date(from)) / 10
 export const byData = (a, b) =>
   new Date(a.from) - new Date(b.from) || new Date(a.startedAt ?? 0) - new Date(b.startedAt ?? 0);
 
-/** Give the entries that share their day of data with another one a time: of the data, or else of the run. */
+/** Give the entries that share their day of data with another one a time: of the data, or else of the run, which may be on another day. */
 export function distinguish(entries) {
   for (const group of Map.groupBy(entries, (one) => one.day).values()) {
     const byTime = new Set(group.map((one) => clock(one.from, one.zone)));
     for (const one of group) {
-      const when = byTime.size === group.length ? one.from : (one.startedAt ?? one.from);
-      one.time = group.length > 1 ? clock(when, one.zone) : null;
+      if (group.length === 1) one.time = null;
+      else if (byTime.size === group.length) one.time = clock(one.from, one.zone);
+      else one.time = `ran ${clock(one.startedAt ?? one.from, one.zone)}`;
     }
   }
   return entries;

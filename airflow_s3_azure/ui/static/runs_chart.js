@@ -10,7 +10,7 @@ const { Box, Flex, Text } = ChakraUI;
 
 const AXIS = 76; // pixels left of the columns
 const LABEL = 58; // pixels of a day below the columns
-const TIMED = 92; // of a day with a time
+const TIMED = 112; // of a day with a time
 const GAP = 26; // above a panel, for its name
 const FOOT = 34; // below the last, for the days
 
