@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from argparse import Namespace
 from collections.abc import Callable, Iterator
@@ -88,6 +89,10 @@ def command(work: Callable[[Namespace, Session], None]) -> Callable[[Namespace],
             except KeyboardInterrupt:
                 session.messages.print("stopped")
                 raise SystemExit(STOPPED) from None
+            except BrokenPipeError:
+                # What reads the output, such as head, has ended. Python would report it again when it flushes at exit.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                raise SystemExit(FAILED) from None
         raise SystemExit(0)
 
     return run

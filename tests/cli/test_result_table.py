@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from airflow_s3_azure.cli.result_table import print_table
 from airflow_s3_azure.cli.session import Session
 from airflow_s3_azure.engine.errors import SourceNotFound
+from tests.servers.process import child_environment
 
 pytestmark = pytest.mark.airflow
 
@@ -22,3 +26,27 @@ def test_a_key_is_printed_verbatim(capsys: pytest.CaptureFixture[str]) -> None:
     out, err = capsys.readouterr()
     assert KEY in out
     assert KEY in err
+
+
+def test_a_reader_that_ends_early_is_no_error() -> None:
+    """``airflow s3-azure ledger … --output csv | head`` shows its lines and no traceback."""
+    program = """
+from argparse import Namespace
+from airflow_s3_azure.cli.result_table import print_csv
+from airflow_s3_azure.cli.session import command
+command(lambda args, session: print_csv(["key"], ({"key": "k" * 1000} for _ in range(1000))))(Namespace(verbose=False))
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=child_environment(),
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        first = process.stdout.readline()
+        process.stdout.close()
+        errors = process.stderr.read()
+
+    assert (first.strip(), errors, process.returncode) == ("key", "", 1)
