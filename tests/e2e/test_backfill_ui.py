@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import secrets
-import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 
 from tests.conftest import ROOT, Bucket, needs_airflow_3_3
 from tests.servers import AirflowServer
+from tests.ui.browsers import find_chromium
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
@@ -33,9 +33,9 @@ MAX_SECONDS = 30
 @pytest.fixture(scope="module")
 def chromium() -> str:
     """The machine's Chromium: playwright's own download is not needed."""
-    found = shutil.which("chromium")
+    found = find_chromium()
     if found is None:
-        pytest.skip("there is no chromium on the PATH; install Debian's package `chromium`")
+        pytest.skip("there is no Chromium: install Debian's package `chromium`, or name one in UI_CHROMIUM")
     return found
 
 
