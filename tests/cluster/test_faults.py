@@ -152,7 +152,8 @@ def test_a_metadata_database_that_restarts_loses_nothing(
     sync.wait_for(lambda: "scheduler" in cluster.dead_parts(), 60)
     cluster.database.start()
     sync.wait_for(lambda: cluster.is_healthy("metadatabase"), 60)
-    cluster.start_dead_parts()
+    for name in ("scheduler", "dag-processor", "triggerer"):  # each ends of it, some after the database is back
+        cluster.start_part(name)
     report = sync.finish()
 
     sync.check(report)
