@@ -37,7 +37,7 @@ from airflow_s3_azure.operators import S3ToAzureAuditOperator
 
 with DAG("slices"):
     S3ToAzureAuditOperator(
-        task_id="audit", container_name={container!r}, deep=True, max_concurrency=1, slice=timedelta(seconds=0.01)
+        task_id="audit", container_name={container!r}, deep=True, max_concurrency=1, slice=timedelta(microseconds=1)
     )
 """
 

@@ -72,7 +72,12 @@ class AirflowServer(AirflowApi):
             [sys.executable, "-P", airflow_parts.__file__, *_PARTS, *(["triggerer"] if deferrable else [])],
             directory=self.home,
             environment=airflow_environment(
-                self.home, self.port, self.url, dags_folder, connections, {**self._user_config(), **(config or {})}
+                self.home,
+                self.port,
+                self.url,
+                dags_folder,
+                connections,
+                {**self._database_config(), **self._user_config(), **(config or {})},
             ),
             log=self.log,
             # Its home is thrown away: nothing is gained by waiting longer.
@@ -150,6 +155,10 @@ class AirflowServer(AirflowApi):
     @property
     def _password_file(self) -> Path:
         return (self.home / "passwords.json").resolve()
+
+    def _database_config(self) -> dict[str, str]:
+        # A scheduler dies of a lock that it did not get in time: by default five seconds, too few for a busy machine.
+        return {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self._database}?timeout=60"}
 
     def _user_config(self) -> dict[str, str]:
         if not self._users:
