@@ -275,8 +275,11 @@ class ObjectCopy:
 
     def _copied_meanwhile(self) -> CopyResult | None:
         """Return the result if a concurrent writer put its copy into the archive tier, where no block can be staged."""
-        with suppress(TransferError):
-            return self._destination.find_existing_copy(self._source.etag, self._source.size) if self._source else None
+        source = self._source
+        if source is None:
+            return None
+        with suppress(TransferError):  # then the first error is the one to report
+            return self._destination.find_existing_copy(source.etag, source.size)
         return None
 
     def _read_tags(self, version_id: str | None) -> None:
